@@ -1,0 +1,156 @@
+/**
+ * The one catalogue of refusals and faults. A code is stable for ever; the API turns it into its status, the OpenAPI
+ * document lists it with its meaning and remedy. Busy, no answer and rejected are outcomes of a call, not errors.
+ */
+export const errorCatalogue = {
+  "validation.malformed_json": e(400, "The body is not JSON.", "Send a JSON object in UTF-8."),
+  "validation.unknown_field": e(
+    400,
+    "The request has a field that this endpoint does not know.",
+    "Check the spelling of the field named in `fields`.",
+  ),
+  "validation.invalid": e(
+    400,
+    "A field has the wrong type or a value out of range.",
+    "Mend each field named in `fields`.",
+  ),
+  "validation.body_too_large": e(413, "The body is larger than 256 KiB.", "Send less."),
+  "validation.unsupported_media_type": e(
+    415,
+    "The body's content type is not JSON.",
+    "Send `Content-Type: application/json`.",
+  ),
+  "auth.missing": e(401, "There is no API key.", "Send `Authorization: Bearer <key>`."),
+  "auth.invalid": e(401, "The API key is unknown, revoked or expired.", "Make a new key."),
+  "auth.scope": e(
+    403,
+    "The API key lacks the scope for this.",
+    "Use a key that has the scope named in the message.",
+  ),
+  "workspace.frozen": e(403, "The operator has frozen this workspace.", "Contact support."),
+  not_found: e(404, "There is no such thing here.", "Check the path and the id."),
+  method_not_allowed: e(405, "The path does not know this method.", "See the OpenAPI document."),
+  rate_limited: e(429, "Too many requests.", "Wait as long as `Retry-After` says."),
+  "idempotency.invalid_key": e(
+    400,
+    "The Idempotency-Key is empty, longer than 255 characters, or has control characters.",
+    "Send 1 to 255 printable characters.",
+  ),
+  "idempotency.conflict": e(
+    409,
+    "This Idempotency-Key was used with another body.",
+    "Use a new key for a new request.",
+  ),
+  "idempotency.in_progress": e(
+    409,
+    "The first request with this Idempotency-Key is still running.",
+    "Try again after `Retry-After`.",
+  ),
+  "calls.caller_id_not_owned": e(
+    403,
+    "The number is not an active number of this workspace.",
+    "Call from, and present, numbers that you own.",
+  ),
+  "calls.destination_not_allowed": e(
+    422,
+    "The destination is an emergency number, a short code, without a rate, or in a country that is not allowed.",
+    "See the message; an owner can allow countries.",
+  ),
+  "calls.concurrency_limit": e(
+    429,
+    "Too many calls at once.",
+    "Wait for a call to end, or ask for a higher limit.",
+  ),
+  "calls.rate_limit": e(
+    429,
+    "Too many calls placed within a second.",
+    "Place calls more slowly, or ask for a higher limit.",
+  ),
+  "calls.not_live": e(409, "The call has ended.", "Nothing to do: an ended call cannot be changed."),
+  "calls.not_found": e(404, "There is no such call.", "Check the id."),
+  "calls.recording_not_found": e(404, "The call has no such recording.", "Record the call, or check the id."),
+  "calls.recording_expired": e(
+    410,
+    "The recording was deleted or is past its retention.",
+    "Nothing to do: it cannot be restored.",
+  ),
+  "calls.recording_state": e(
+    409,
+    "The leg's recording cannot go into that state from where it is.",
+    "See the message.",
+  ),
+  "recordings.not_found": e(404, "There is no such recording.", "Check the id."),
+  "wallet.insufficient_funds": e(
+    402,
+    "The wallet's available balance is zero or less.",
+    "Top up, then try again.",
+  ),
+  "webhooks.not_found": e(404, "There is no such webhook endpoint.", "Check the id."),
+  "webhooks.delivery_not_found": e(404, "There is no such delivery.", "Check the id."),
+  "webhooks.url_not_allowed": e(
+    422,
+    "The URL does not lead to a public address.",
+    "Use an http(s) URL whose name resolves to public addresses only.",
+  ),
+  "switch.unavailable": e(
+    503,
+    "The media server cannot be reached; nothing was done.",
+    "Try again after `Retry-After`.",
+  ),
+  "switch.unknown_outcome": e(
+    503,
+    "The media server did not answer; the command may or may not have been run.",
+    "Look at the call before you try again.",
+  ),
+  "storage.unavailable": e(503, "The object storage cannot be reached.", "Try again after `Retry-After`."),
+  "database.unavailable": e(503, "The database cannot be written.", "Try again after `Retry-After`."),
+  shutting_down: e(
+    503,
+    "The server is draining and takes no new calls.",
+    "Try again: another server, or this one in a moment.",
+  ),
+  internal: e(500, "A bug of ours.", "Tell support the request id."),
+} as const satisfies Record<string, ErrorEntry>;
+
+export type ErrorCode = keyof typeof errorCatalogue;
+
+interface ErrorEntry {
+  status: number;
+  meaning: string;
+  remedy: string;
+}
+
+function e(status: number, meaning: string, remedy: string): ErrorEntry {
+  return { status, meaning, remedy };
+}
+
+export interface FieldError {
+  /** Path of the field as the client wrote it: `to[0]`, `actions[1].play.url`. */
+  field: string;
+  /** Short, stable: `e164`, `required`, `unknown`, `type`, `range`, … */
+  code: string;
+  message: string;
+}
+
+/** The one error class: a refusal (4xx), or a fault outside (5xx). Told apart by code, never by message. */
+export class SautikitError extends Error {
+  override readonly name = "SautikitError";
+  readonly code: ErrorCode;
+  readonly fields: readonly FieldError[];
+  /** Whole seconds after which the same request may succeed. */
+  readonly retryAfterSeconds: number | undefined;
+
+  constructor(
+    code: ErrorCode,
+    message?: string,
+    options: { fields?: readonly FieldError[]; retryAfterSeconds?: number; cause?: unknown } = {},
+  ) {
+    super(message ?? errorCatalogue[code].meaning, { cause: options.cause });
+    this.code = code;
+    this.fields = options.fields ?? [];
+    this.retryAfterSeconds = options.retryAfterSeconds;
+  }
+}
+
+export const isError = (thrown: unknown, code: ErrorCode): thrown is SautikitError =>
+  thrown instanceof SautikitError && thrown.code === code;

@@ -1,0 +1,68 @@
+import { randomBytes } from "node:crypto";
+import { monotonicFactory } from "ulid";
+import type { Clock } from "./clock.ts";
+
+/** Every kind of thing that has an identifier: prefix + lower-case ULID, so ids of a kind sort by age. */
+export const idPrefixes = [
+  "ws",
+  "key",
+  "usr",
+  "num",
+  "sip",
+  "call",
+  "leg",
+  "rec",
+  "top",
+  "txn",
+  "wh",
+  "dlv",
+  "evt",
+  "req",
+  "conf",
+  // Not seen by customers: an instruction to the controller, a ledger account.
+  "int",
+  "acc",
+] as const;
+export type IdPrefix = (typeof idPrefixes)[number];
+export type Id<P extends IdPrefix> = `${P}_${string}`;
+
+export type WorkspaceId = Id<"ws">;
+export type KeyId = Id<"key">;
+export type NumberId = Id<"num">;
+export type CallId = Id<"call">;
+export type LegId = Id<"leg">;
+export type RecordingId = Id<"rec">;
+export type TransactionId = Id<"txn">;
+export type WebhookId = Id<"wh">;
+export type DeliveryId = Id<"dlv">;
+export type EventId = Id<"evt">;
+export type RequestId = Id<"req">;
+export type IntentId = Id<"int">;
+export type AccountId = Id<"acc">;
+
+/** Where all of Sautikit takes chance from: ids and secrets. Tests hand in a seeded one. */
+export interface Ids {
+  next<P extends IdPrefix>(prefix: P): Id<P>;
+  /** Cryptographically strong bytes, for keys, secrets and nonces. */
+  bytes(count: number): Buffer;
+  /** A fraction in [0, 1), for jitter only. */
+  fraction(): number;
+}
+
+export function systemIds(clock: Clock): Ids {
+  const ulid = monotonicFactory(() => randomBytes(1).readUInt8(0) / 256);
+  return {
+    next: (prefix) => `${prefix}_${ulid(clock.nowMs()).toLowerCase()}`,
+    bytes: (count) => randomBytes(count),
+    fraction: () => randomBytes(4).readUInt32BE(0) / 2 ** 32,
+  };
+}
+
+const body = /^[0-7][0-9a-hjkmnp-tv-z]{25}$/;
+
+/** Whether `text` is an identifier of that kind, as written by us: 26 lower-case Crockford base 32 digits. */
+export function isId<P extends IdPrefix>(prefix: P, text: unknown): text is Id<P> {
+  return (
+    typeof text === "string" && text.startsWith(`${prefix}_`) && body.test(text.slice(prefix.length + 1))
+  );
+}

@@ -1,0 +1,145 @@
+import type { CallId, LegId, RecordingId } from "../ids.ts";
+
+/**
+ * One FreeSWITCH box as the engine sees it: typed commands in, typed events out. Nothing of ESL gets past this
+ * folder. Every method ends: with the switch's answer, or with a SwitchError (`switch.unavailable` when the command
+ * surely was not run, `switch.unknown_outcome` when it may have been: timed out, or the connection died under it).
+ */
+export interface Switch {
+  /** Stable name of the box, from configuration; kept on each leg. */
+  readonly box: string;
+  /** True while the event connection is authenticated, subscribed, and answered the last heartbeat. */
+  readonly connected: boolean;
+
+  /**
+   * Dials one or more branches (bgapi). Resolves when the switch answered the job: with the uuid of the branch
+   * that won, or the cause for which all failed. Sent once; never repeated by the switch layer.
+   */
+  originate(request: Originate): Promise<OriginateOutcome>;
+  /** `uuid_kill`. False: no such channel (it had ended already). */
+  hangUp(leg: LegId, cause: HangupCause): Promise<boolean>;
+  /** `uuid_setvar`, one value at a time; refuses CR, LF, NUL. False: no such channel. */
+  setVariable(leg: LegId, name: string, value: string): Promise<boolean>;
+  /** Plays a file of ours, loop times, token on the executeComplete event (`sendmsg` execute, event-lock). */
+  play(leg: LegId, file: MediaFile, options: { token: string; loops: number }): Promise<boolean>;
+  /** `uuid_break all`: whatever plays on the leg stops within 20 ms. */
+  stopPlayback(leg: LegId): Promise<boolean>;
+  /** Plays 425 Hz ringback to a waiting, answered leg until it is bridged or stopped. */
+  playRingback(leg: LegId): Promise<boolean>;
+  startRecording(leg: LegId, recording: RecordingId): Promise<boolean>;
+  stopRecording(leg: LegId, recording: RecordingId): Promise<boolean>;
+  /** Writes silence into the running recording until unmasked. */
+  maskRecording(leg: LegId, recording: RecordingId, masked: boolean): Promise<boolean>;
+  /** Schedules a kill in a group of its own; `inSeconds` is whole and never early (RFC-less: real-switch.md §1-2). */
+  armKill(leg: LegId, group: KillGroup, inSeconds: number, cause: HangupCause): Promise<void>;
+  /** Deletes a group's scheduled kills. Unknown groups are fine. */
+  disarmKill(group: KillGroup): Promise<void>;
+  /** One `show channels as json`. Lags commands by up to a second. */
+  listChannels(): Promise<ChannelListing[]>;
+  /** `uuid_dump` of one channel: exact, not lagging. Null: no such channel. */
+  channelFacts(leg: LegId): Promise<ChannelFacts | null>;
+  version(): Promise<string>;
+}
+
+/** A kill group's name; ours only: `cut-<leg>-<n>`, `idle-<leg>`, `ring-<leg>`. */
+export type KillGroup = `${"cut" | "idle" | "ring"}-${LegId}${"" | `-${number}`}`;
+
+/** Absolute path on the box of a file that we put there; our ids only, never a customer's name. */
+export type MediaFile = string & { readonly __mediaFile: unique symbol };
+
+export interface Originate {
+  /** What the winner does once it is answered (park), or has media (intercept joins it to a waiting leg). */
+  then: { kind: "park" } | { kind: "intercept"; leg: LegId };
+  /** With several branches, or park: true, so that only an answer counts. */
+  ignoreEarlyMedia: boolean;
+  branches: readonly [Branch, ...Branch[]];
+}
+
+export interface Branch {
+  leg: LegId;
+  call: CallId;
+  /** Gateway of the switch's configuration that reaches the trunk. */
+  gateway: string;
+  /** E.164 with `+`. */
+  to: string;
+  /** E.164 with `+`; the CLI shown. */
+  callerId: string;
+  /** Whole seconds until an unanswered leg is cancelled by the switch (NO_ANSWER), early media or not. */
+  ringTimeoutSeconds: number;
+  /** Whole seconds from the answer after which the switch kills the leg (ALLOTTED_TIMEOUT). */
+  maxSeconds: number;
+  /** Name of the group in which the switch arms that kill at the answer. */
+  cutGroup: KillGroup;
+  /** Starts by itself in the switch, without us: at the answer, or as soon as there is media. */
+  record?: { recording: RecordingId; from: "answer" | "media" };
+  /** A kill group that the switch deletes by itself at this leg's answer (a waiting leg's guard). */
+  disarmOnAnswer?: KillGroup;
+}
+
+export type OriginateOutcome =
+  | { ok: true; leg: LegId }
+  /** `reply` is the switch's own text, for the log and the call's events. */
+  | { ok: false; cause: HangupCause; reply: string };
+
+export interface ChannelListing {
+  leg: LegId;
+  createdAtS: number;
+  state: "ringing" | "early" | "active" | "held" | "hangup" | "down";
+}
+
+export interface ChannelFacts {
+  leg: LegId;
+  /** µs since the epoch; null where it has not happened. */
+  createdAtUs: number;
+  ringingAtUs: number | null;
+  answeredAtUs: number | null;
+  bridgedTo: LegId | null;
+  /** Which of our recordings run on it cannot be read; what plays neither. */
+}
+
+export interface Quality {
+  mos: number;
+  jitterMs: number;
+  packetLossPercent: number;
+}
+
+interface At {
+  box: string;
+  leg: LegId;
+  /** The switch's own µs stamp. */
+  atUs: number;
+}
+
+export type SwitchEvent =
+  | (At & { kind: "created" | "ringing" | "earlyMedia" | "answered" | "parked" | "unbridged" })
+  | (At & { kind: "bridged"; otherLeg: LegId })
+  | (At & HungUp & { kind: "hungUp" })
+  /** The switch finished an application that we started with a token. */
+  | (At & { kind: "playbackEnded"; token: string; outcome: "played" | "notFound" | "failed" })
+  | (At & { kind: "recordingStarted"; recording: RecordingId })
+  | (At & { kind: "recordingStopped"; recording: RecordingId; lengthMs: number })
+  | (At & { kind: "digit"; digit: string; durationMs: number });
+
+/** How a leg ended: the same facts whether read from the event or from the end-of-leg record. */
+export interface HungUp {
+  createdAtUs: number;
+  ringingAtUs: number | null;
+  answeredAtUs: number | null;
+  endedAtUs: number;
+  cause: HangupCause;
+  /** Q.850 number. */
+  q850: number;
+  sipStatus: number | null;
+  quality: Quality | null;
+}
+
+/** What happened to a box itself, beside its legs' events. */
+export type BoxEvent =
+  /** Connected, authenticated, subscribed; `coreUuid` differs from the last one when the switch itself was restarted. */
+  | { kind: "connected"; box: string; coreUuid: string; version: string }
+  | { kind: "disconnected"; box: string; reason: string }
+  /** A heartbeat was answered: every leg known to live was alive at `atUs` (our wall clock). */
+  | { kind: "alive"; box: string; atUs: number };
+
+/** FreeSWITCH's name of a Q.850 cause or of its own, e.g. NORMAL_CLEARING; kept as the switch spells it. */
+export type HangupCause = Uppercase<string>;
