@@ -1,0 +1,27 @@
+/**
+ * One RTP stream each way over one UDP socket (RFC 3550; G.711, RFC 3551; telephone-event, RFC 4733). 8 kHz, 20 ms.
+ * Audio is 160 samples of 16-bit linear PCM a frame, whatever law is on the wire.
+ */
+export interface MediaSession {
+  readonly localPort: number;
+  /** Frames received, in order of arrival; a frame a packet. Silence is not made up: nothing arrives, nothing is called. */
+  onFrame(listener: (pcm: Int16Array) => void): void;
+  /** A digit, once, at its end (or when its end is lost, after 200 ms). */
+  onDigit(listener: (digit: string, durationMs: number) => void): void;
+  /** Where the frames to send come from, pulled every 20 ms; null sends nothing in that slot. Null source: silent (no packets). */
+  setSource(source: FrameSource | null): void;
+  /** Sends digits one after another, 100 ms each with 60 ms between, in place of audio. */
+  sendDigits(digits: string): void;
+  /** Test aid of the carrier's magic numbers: from now on every n-th packet is not sent. 1: none is sent. */
+  dropEvery(n: number): void;
+  readonly stats: Readonly<{
+    packetsReceived: number;
+    packetsSent: number;
+    packetsLost: number;
+    jitterMs: number;
+  }>;
+  close(): void;
+}
+
+/** Called at each 20 ms slot; 160 samples, or null for none. */
+export type FrameSource = () => Int16Array | null;
