@@ -1,0 +1,86 @@
+import { SautikitError } from "../errors.ts";
+import type { Command } from "./codec.ts";
+
+/** Every api of the switch that Sautikit calls. The switch's allow-list of interfaces is made from this. */
+export const switchApis = [
+  "global_getvar",
+  "originate",
+  "sched_api",
+  "sched_del",
+  "show",
+  "uuid_break",
+  "uuid_broadcast",
+  "uuid_dump",
+  "uuid_kill",
+  "uuid_record",
+  "uuid_setvar",
+  "version",
+] as const;
+export type SwitchApi = (typeof switchApis)[number];
+
+/** Every application that Sautikit has the switch run on a channel; `uuid_broadcast` runs `playback` by itself. */
+export const switchApplications = ["intercept", "park", "playback", "record_session"] as const;
+export type SwitchApplication = (typeof switchApplications)[number];
+
+/** Every kind of event subscribed to. Never ALL: one bridged pair has 70 events, of which these are about a dozen. */
+export const switchEvents = [
+  "BACKGROUND_JOB",
+  "CHANNEL_CREATE",
+  "CHANNEL_PROGRESS",
+  "CHANNEL_PROGRESS_MEDIA",
+  "CHANNEL_ANSWER",
+  "CHANNEL_PARK",
+  "CHANNEL_BRIDGE",
+  "CHANNEL_UNBRIDGE",
+  "CHANNEL_HANGUP_COMPLETE",
+  // PLAYBACK_STOP does not come for a file that is missing; this does.
+  "CHANNEL_EXECUTE_COMPLETE",
+  "RECORD_START",
+  "RECORD_STOP",
+  "DTMF",
+] as const;
+
+export const subscribe: Command = { line: `event json ${switchEvents.join(" ")}` };
+
+/** `args` are words: they are joined by blanks, so only the last may hold one. */
+export const api = (name: SwitchApi, ...args: readonly string[]): Command => ({
+  line: ["api", name, ...args].join(" "),
+});
+
+/** Runs in the background; the result comes as the BACKGROUND_JOB event that carries `job`. */
+export const backgroundApi = (job: string, name: SwitchApi, ...args: readonly string[]): Command => ({
+  line: ["bgapi", name, ...args].join(" "),
+  headers: [["Job-UUID", job]],
+});
+
+/** Queues an application behind those that the channel is running; `token` comes back as Application-UUID. */
+export const execute = (channel: string, app: SwitchApplication, arg: string, token: string): Command => ({
+  line: `sendmsg ${channel}`,
+  headers: [
+    ["call-command", "execute"],
+    ["execute-app-name", app],
+    ["execute-app-arg", arg],
+    // Without it the second starts inside the first, last in, first out.
+    ["event-lock", "true"],
+    ["Event-UUID", token],
+  ],
+});
+
+/** `application:argument` as `execute_on_answer` and the like want it. */
+export const application = (app: SwitchApplication, arg: string): string => `${app} ${arg}`;
+
+/** How the switch says in its many ways that it has no such channel. */
+const noSuchChannel = /^-ERR (No such channel|Cannot locate session|Invalid uuid|invalid session id)/i;
+
+/**
+ * True for +OK, false for no such channel. Throws `switch.unavailable` for any other refusal: the command was not
+ * run, and the message says in the switch's own words why.
+ */
+export function accepted(command: string, reply: string): boolean {
+  if (reply.startsWith("+OK")) return true;
+  if (noSuchChannel.test(reply)) return false;
+  throw refused(command, reply);
+}
+
+export const refused = (command: string, reply: string): SautikitError =>
+  new SautikitError("switch.unavailable", `The media server refused ${command}: ${reply.slice(0, 200)}`);

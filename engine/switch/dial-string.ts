@@ -1,0 +1,129 @@
+import { isId, type LegId, type RecordingId } from "../ids.ts";
+import { application } from "./commands.ts";
+import type { Branch, HangupCause, KillGroup, Originate } from "./switch.ts";
+
+/**
+ * The argument of `originate` for these branches. Only ids of ours, E.164 numbers and a gateway's name enter it, and
+ * each is checked: FreeSWITCH splits this text on commas, blanks and brackets, so no other text is safe in it.
+ * Throws RangeError.
+ */
+export function dialString(request: Originate, recordingFile: (recording: RecordingId) => string): string {
+  const { branches, then } = request;
+  if (branches.length > 1 && !request.ignoreEarlyMedia) {
+    throw new RangeError("with several branches the first in early media would win: ignore early media");
+  }
+  const settings = variables([
+    ["ignore_early_media", String(request.ignoreEarlyMedia)],
+    // A backstop only, because it stops counting in early media: each branch's own ring timer ends it before this.
+    [
+      "originate_timeout",
+      String(Math.max(...branches.map((branch) => branch.ringTimeoutSeconds)) + backstopSeconds),
+    ],
+  ]);
+  const dialled = branches.map((branch) => {
+    assertBranch(branch);
+    return `[${variables(branchVariables(branch, recordingFile))}]sofia/gateway/${branch.gateway}/${branch.to}`;
+  });
+  return `{${settings}}${dialled.join(",")} &${continuation(then)}`;
+}
+
+/** Seconds that the switch's own originate timer runs longer than the slowest ring timer. */
+export const backstopSeconds = 5;
+
+function branchVariables(
+  branch: Branch,
+  recordingFile: (recording: RecordingId) => string,
+): (readonly [string, string])[] {
+  const { leg } = branch;
+  const ring: KillGroup = `ring-${leg}`;
+  const list: (readonly [string, string])[] = [
+    ["origination_uuid", leg],
+    // A column of `show channels`, where the uuid of an inbound channel is not an id of ours.
+    ["presence_data", leg],
+    // Comes back in the end-of-leg record.
+    ["sautikit_call", branch.call],
+    ["origination_caller_id_number", branch.callerId],
+    ["origination_caller_id_name", branch.callerId],
+    // A carrier's re-INVITE to hold would stop the recording of the held leg.
+    ["rtp_disable_hold", "true"],
+    // By default the callee's `*` ends whatever is played to them.
+    ["playback_terminators", "none"],
+    ["RECORD_STEREO", "true"],
+    ["RECORD_MIN_SEC", "0"],
+    // The default of 25 frames leaves 20 ms of a recording that lasts 0.3 s.
+    ["RECORD_PRE_BUFFER_FRAMES", "1"],
+    // The default buffers 64 kB, so a killed switch loses the last 2 s.
+    ["enable_file_write_buffering", "false"],
+    // The order at the answer: on_media (if there was no early media), then on_answer, in the order given here.
+    ["api_on_originate", scheduleKill(ring, leg, branch.ringTimeoutSeconds, "NO_ANSWER")],
+    ["api_on_answer_cut", scheduleKill(branch.cutGroup, leg, branch.maxSeconds, "ALLOTTED_TIMEOUT")],
+    ["api_on_answer_ring", `sched_del ${ring}`],
+  ];
+  if (branch.disarmOnAnswer !== undefined) {
+    list.push(["api_on_answer_disarm", `sched_del ${branch.disarmOnAnswer}`]);
+  }
+  if (branch.record !== undefined) {
+    const on = branch.record.from === "answer" ? "execute_on_answer" : "execute_on_media";
+    list.push([on, application("record_session", recordingFile(branch.record.recording))]);
+  }
+  return list;
+}
+
+function continuation(then: Originate["then"]): string {
+  if (then.kind === "park") return "park()";
+  assert(isId("leg", then.leg), "a leg to intercept");
+  return `intercept(${then.leg})`;
+}
+
+/**
+ * The `sched_api` command, whole, that ends a leg in `inSeconds`. The scheduler counts whole seconds of the clock, up
+ * to one too early, and a leg must never get less than was promised, so one is added.
+ */
+export function scheduleKill(group: KillGroup, leg: LegId, inSeconds: number, cause: HangupCause): string {
+  assertKillGroup(group);
+  assert(isId("leg", leg), "a leg");
+  assert(Number.isSafeInteger(inSeconds) && inSeconds >= 0 && inSeconds <= secondsMax, "whole seconds");
+  assertCause(cause);
+  return `sched_api +${inSeconds + 1} ${group} uuid_kill ${leg} ${cause}`;
+}
+
+/** A week: longer than any call, and far from where the switch's 32-bit arithmetic would wrap. */
+const secondsMax = 7 * 24 * 3600;
+
+/** Throws RangeError unless it is `cut-`, `idle-` or `ring-`, a leg id, and perhaps a number. */
+export function assertKillGroup(group: string): void {
+  const [, leg] = /^(?:cut|idle|ring)-(leg_[0-9a-z]+)(?:-[0-9]{1,9})?$/.exec(group) ?? [];
+  assert(isId("leg", leg), "a kill group");
+}
+
+/** Throws RangeError unless it is spelled as a cause; a word that the switch does not know becomes NORMAL_CLEARING. */
+export function assertCause(cause: string): void {
+  assert(/^[A-Z][A-Z0-9_]{1,40}$/.test(cause), "a hangup cause");
+}
+
+function assertBranch(branch: Branch): void {
+  assert(isId("leg", branch.leg), "a leg");
+  assert(isId("call", branch.call), "a call");
+  assert(/^[a-z0-9-]{1,64}$/.test(branch.gateway), "a gateway");
+  assert(e164.test(branch.to), "an E.164 number to dial");
+  assert(e164.test(branch.callerId), "an E.164 caller id");
+  assert(branch.ringTimeoutSeconds > 0, "a ring time-out");
+  if (branch.disarmOnAnswer !== undefined) assertKillGroup(branch.disarmOnAnswer);
+  if (branch.record !== undefined) assert(isId("rec", branch.record.recording), "a recording");
+}
+
+const e164 = /^\+[1-9][0-9]{6,14}$/;
+
+/** Quotes keep blanks together. They do not protect a comma: nothing checked above has one, and this is the proof. */
+function variables(list: readonly (readonly [name: string, value: string])[]): string {
+  return list
+    .map(([name, value]) => {
+      assert(/^[A-Za-z0-9_]+$/.test(name) && /^[A-Za-z0-9_ +./-]+$/.test(value), `the variable ${name}`);
+      return value.includes(" ") ? `${name}='${value}'` : `${name}=${value}`;
+    })
+    .join(",");
+}
+
+function assert(condition: boolean, what: string): asserts condition {
+  if (!condition) throw new RangeError(`Not fit for a dial string: ${what}.`);
+}

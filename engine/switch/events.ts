@@ -1,0 +1,189 @@
+import { isId, type LegId, type RecordingId } from "../ids.ts";
+import type { Fields } from "./codec.ts";
+import type { HangupCause, HungUp, Quality, SwitchEvent } from "./switch.ts";
+
+/** Marks the tokens of `play` on the wire, among the uuids that the switch gives its own applications. */
+export const playTokenPrefix = "play:";
+
+export type Decoded =
+  | { kind: "event"; event: SwitchEvent }
+  /** Names a channel that is none of ours. */
+  | { kind: "foreign" }
+  /** A name that we do not handle, or nothing in it that anybody needs. */
+  | { kind: "ignored" };
+
+const ignored: Decoded = { kind: "ignored" };
+
+/** Turns one channel event into a fact about a leg. */
+export function decodeEvent(box: string, fields: Fields): Decoded {
+  const leg = legOf(fields);
+  if (leg === undefined) return { kind: "foreign" };
+  const at = (stamp: string) => ({
+    box,
+    leg,
+    atUs: microseconds(fields(stamp)) ?? microseconds(fields("Event-Date-Timestamp")) ?? 0,
+  });
+  switch (fields("Event-Name")) {
+    case "CHANNEL_CREATE":
+      return event({ kind: "created", ...at("Caller-Channel-Created-Time") });
+    case "CHANNEL_PROGRESS":
+      return event({ kind: "ringing", ...at("Caller-Channel-Progress-Time") });
+    case "CHANNEL_PROGRESS_MEDIA":
+      return event({ kind: "earlyMedia", ...at("Caller-Channel-Progress-Media-Time") });
+    case "CHANNEL_ANSWER":
+      return event({ kind: "answered", ...at("Caller-Channel-Answered-Time") });
+    case "CHANNEL_PARK":
+      return event({ kind: "parked", ...at(eventTime) });
+    case "CHANNEL_UNBRIDGE":
+      return event({ kind: "unbridged", ...at(eventTime) });
+    case "CHANNEL_BRIDGE":
+      return bridged(fields, at("Caller-Channel-Bridged-Time"));
+    case "CHANNEL_HANGUP_COMPLETE": {
+      const facts = hungUp((name) => fields(`variable_${name}`));
+      return facts === undefined
+        ? ignored
+        : event({ kind: "hungUp", ...at(eventTime), ...facts, atUs: facts.endedAtUs });
+    }
+    case "CHANNEL_EXECUTE_COMPLETE":
+      return playbackEnded(fields, at(eventTime));
+    case "RECORD_START":
+    case "RECORD_STOP":
+      return recording(fields, at(eventTime));
+    case "DTMF":
+      return digit(fields, at(eventTime));
+    default:
+      return ignored;
+  }
+}
+
+interface At {
+  box: string;
+  leg: LegId;
+  atUs: number;
+}
+
+const event = (event: SwitchEvent): Decoded => ({ kind: "event", event });
+
+const eventTime = "Event-Date-Timestamp";
+
+/** The leg that a channel is: its own uuid where we dialled it, `presence_data` where it came to us. */
+export function legOf(fields: Fields): LegId | undefined {
+  return [fields("Unique-ID"), fields("variable_presence_data"), fields("Channel-Presence-Data")].find((id) =>
+    isId("leg", id),
+  );
+}
+
+function bridged(fields: Fields, at: At): Decoded {
+  // Carried by one leg of the pair alone, mostly by A; whichever it is, the other one is the other.
+  const otherLeg = [
+    fields("Bridge-B-Unique-ID"),
+    fields("Bridge-A-Unique-ID"),
+    fields("Other-Leg-Unique-ID"),
+  ].find((id): id is LegId => isId("leg", id) && id !== at.leg);
+  return otherLeg === undefined ? ignored : event({ kind: "bridged", ...at, otherLeg });
+}
+
+const playbackOutcomes: Record<string, "played" | "notFound"> = {
+  "FILE PLAYED": "played",
+  "FILE NOT FOUND": "notFound",
+};
+
+function playbackEnded(fields: Fields, at: At): Decoded {
+  const token = fields("Application-UUID");
+  if (fields("Application") !== "playback" || token?.startsWith(playTokenPrefix) !== true) return ignored;
+  const outcome = playbackOutcomes[fields("Application-Response") ?? ""] ?? "failed";
+  return event({ kind: "playbackEnded", ...at, token: token.slice(playTokenPrefix.length), outcome });
+}
+
+function recording(fields: Fields, at: At): Decoded {
+  const id = recordingOf(fields("Record-File-Path") ?? "");
+  if (id === undefined) return ignored;
+  if (fields("Event-Name") === "RECORD_START")
+    return event({ kind: "recordingStarted", ...at, recording: id });
+  // Why it stopped is not read: Record-Completion-Cause says "maxtime" after an explicit stop.
+  const lengthMs = count(fields("variable_record_ms")) ?? 0;
+  return event({ kind: "recordingStopped", ...at, recording: id, lengthMs });
+}
+
+/** Which of our recordings a file on the box is: it is named by the id. */
+export function recordingOf(path: string): RecordingId | undefined {
+  const name = /([^/]+)\.wav$/.exec(path)?.[1];
+  return isId("rec", name) ? name : undefined;
+}
+
+function digit(fields: Fields, at: At): Decoded {
+  const digit = fields("DTMF-Digit")?.toUpperCase();
+  if (digit === undefined || !/^[0-9*#A-D]$/.test(digit)) return ignored;
+  // Counted in samples at 8 kHz.
+  return event({
+    kind: "digit",
+    ...at,
+    digit,
+    durationMs: Math.round((count(fields("DTMF-Duration")) ?? 0) / 8),
+  });
+}
+
+/**
+ * How a leg ended, from the channel's variables: they stand under the same names in CHANNEL_HANGUP_COMPLETE and in
+ * the end-of-leg record, so both yield the same facts. Undefined if the stamps are not there.
+ */
+export function hungUp(variable: Fields): HungUp | undefined {
+  const createdAtUs = microseconds(variable("start_uepoch"));
+  const endedAtUs = microseconds(variable("end_uepoch"));
+  const cause = variable("hangup_cause");
+  if (createdAtUs === undefined || endedAtUs === undefined || !isCause(cause)) return undefined;
+  const answeredAtUs = microseconds(variable("answer_uepoch")) ?? null;
+  const ringing = [variable("progress_uepoch"), variable("progress_media_uepoch")]
+    .map(microseconds)
+    .filter((us) => us !== undefined);
+  return {
+    createdAtUs,
+    ringingAtUs: ringing.length > 0 ? Math.min(...ringing) : null,
+    answeredAtUs,
+    endedAtUs,
+    cause,
+    q850: count(variable("hangup_cause_q850")) ?? 0,
+    sipStatus: sipStatus(variable, answeredAtUs !== null),
+    quality: quality(variable),
+  };
+}
+
+export const isCause = (text: string | undefined): text is HangupCause =>
+  text !== undefined && /^[A-Z][A-Z0-9_]*$/.test(text);
+
+function sipStatus(variable: Fields, answered: boolean): number | null {
+  const own = count(variable("sip_term_status"));
+  if (own !== undefined) return own;
+  // The switch also writes a failed B-leg's status onto its partner, so it says nothing about a leg that was answered.
+  return answered ? null : (count(variable("sip_invite_failure_status")) ?? null);
+}
+
+/** What we heard of them; null where no packet of theirs came. */
+function quality(variable: Fields): Quality | null {
+  if ((count(variable("rtp_audio_in_media_packet_count")) ?? 0) === 0) return null;
+  const mos = decimal(variable("rtp_audio_in_mos"));
+  // A variance, in ms², of the packets' spacing; the largest that the leg had.
+  const variance = decimal(variable("rtp_audio_in_jitter_max_variance"));
+  // Lost for each received, so 0.02 is two percent.
+  const lossRate = decimal(variable("rtp_audio_in_jitter_loss_rate"));
+  if (mos === undefined || variance === undefined || lossRate === undefined) return null;
+  return {
+    mos,
+    jitterMs: Math.round(Math.sqrt(variance) * 100) / 100,
+    packetLossPercent: Math.round(lossRate * 10_000) / 100,
+  };
+}
+
+/** µs since the epoch. The switch writes 0 for what has not happened. */
+export function microseconds(text: string | undefined): number | undefined {
+  const us = count(text);
+  return us === 0 ? undefined : us;
+}
+
+function count(text: string | undefined): number | undefined {
+  return text !== undefined && /^[0-9]{1,16}$/.test(text) ? Number(text) : undefined;
+}
+
+function decimal(text: string | undefined): number | undefined {
+  return text !== undefined && /^[0-9]{1,12}(\.[0-9]{1,6})?$/.test(text) ? Number(text) : undefined;
+}

@@ -1,0 +1,437 @@
+import type { Clock, Timer } from "../clock.ts";
+import { SautikitError } from "../errors.ts";
+import { isId, type Ids, type LegId, type RecordingId } from "../ids.ts";
+import type { Log } from "../log.ts";
+import { jsonFields, objectFields, type Command, type Fields } from "./codec.ts";
+import { accepted, api, backgroundApi, execute, refused, subscribe } from "./commands.ts";
+import { checkPassword, Connection } from "./connection.ts";
+import { assertCause, assertKillGroup, backstopSeconds, dialString, scheduleKill } from "./dial-string.ts";
+import { decodeEvent, isCause, legOf, microseconds, playTokenPrefix } from "./events.ts";
+import { Line } from "./line.ts";
+import type {
+  BoxEvent,
+  ChannelFacts,
+  ChannelListing,
+  HangupCause,
+  KillGroup,
+  MediaFile,
+  Originate,
+  OriginateOutcome,
+  Switch,
+  SwitchEvent,
+} from "./switch.ts";
+
+export interface FreeSwitchBoxOptions {
+  /** Stable name of the box. */
+  box: string;
+  host: string;
+  port: number;
+  /** Of the event socket. */
+  password: string;
+  /** Absolute folder on the box in which the switch writes recordings, each `<recording id>.wav`. */
+  recordingsFolder: string;
+  clock: Clock;
+  ids: Ids;
+  log: Log;
+  /** Connections for commands beside the one for events: the switch reads and runs each one's in order. Default 3. */
+  commandConnections?: number;
+  /** Default 3000. */
+  connectTimeoutMs?: number;
+  /** Default 5000. */
+  commandTimeoutMs?: number;
+}
+
+/** What came over the event connection, for the metrics. */
+export interface EventCounts {
+  delivered: number;
+  /** Of channels that are none of ours. */
+  foreign: number;
+  ignored: number;
+  unreadable: number;
+}
+
+const heartbeatEveryMs = 1000;
+/** A socket whose other end vanished tells nobody; this finds out. */
+const heartbeatTimeoutMs = 3000;
+/** What an originate may take beyond its ring time-out: the switch's own timers run late by up to the backstop. */
+const originateMarginMs = (backstopSeconds + 5) * 1000;
+
+/** 425 Hz, 1 s in 5, as ITU-T E.180 asks; the cadence is a tone stream's `%(on ms, off ms, Hz)`. */
+const ringback = "tone_stream://%(1000,4000,425);loops=-1";
+
+interface Greeting {
+  coreUuid: string;
+  version: string;
+}
+
+interface Job {
+  settle: (result: string | SautikitError) => void;
+  timer: Timer;
+}
+
+/** The `Switch` of one FreeSWITCH: an event connection and a few for commands, kept up while started. */
+export class FreeSwitchBox implements Switch {
+  readonly box: string;
+  readonly counts: EventCounts = { delivered: 0, foreign: 0, ignored: 0, unreadable: 0 };
+  readonly #options: FreeSwitchBoxOptions;
+  readonly #eventLine: Line<Greeting>;
+  readonly #commandLines: readonly Line[];
+  readonly #eventListeners: ((event: SwitchEvent) => void)[] = [];
+  readonly #boxListeners: ((event: BoxEvent) => void)[] = [];
+  /** Background jobs whose result has not come, by our Job-UUID. */
+  readonly #jobs = new Map<string, Job>();
+  #heartbeat: Timer | undefined;
+  #connected = false;
+
+  /** Opens nothing yet. Throws RangeError on a password or folder that cannot be used. */
+  constructor(options: FreeSwitchBoxOptions) {
+    checkPassword(options.password);
+    if (!/^(\/[A-Za-z0-9_.-]+)+$/.test(options.recordingsFolder)) {
+      throw new RangeError("The recordings folder must be an absolute path of letters, digits and `_.-`.");
+    }
+    this.box = options.box;
+    this.#options = options;
+    const { clock, ids } = options;
+    this.#eventLine = new Line({
+      open: (signal) => this.#open(signal, (fields) => this.#onEvent(fields)),
+      prepare: (connection) => this.#subscribe(connection),
+      onUp: (connection, greeting) => this.#onUp(connection, greeting),
+      onDown: (reason, wasUp) => this.#onDown(reason, wasUp),
+      clock,
+      ids,
+    });
+    this.#commandLines = Array.from(
+      { length: options.commandConnections ?? 3 },
+      () =>
+        new Line({
+          open: (signal) => this.#open(signal),
+          prepare: () => Promise.resolve(),
+          onDown: (reason) => options.log.debug({ box: this.box, reason }, "command connection down"),
+          clock,
+          ids,
+        }),
+    );
+  }
+
+  /** Set the listeners before: what happens from the first connection on is told once. */
+  start(): void {
+    this.#eventLine.start();
+    for (const line of this.#commandLines) line.start();
+  }
+
+  /** Closes the connections; calls in the switch go on. Whatever waits is rejected. */
+  async stop(): Promise<void> {
+    await Promise.all([this.#eventLine, ...this.#commandLines].map((line) => line.stop()));
+  }
+
+  onEvent(listener: (event: SwitchEvent) => void): void {
+    this.#eventListeners.push(listener);
+  }
+
+  onBoxEvent(listener: (event: BoxEvent) => void): void {
+    this.#boxListeners.push(listener);
+  }
+
+  get connected(): boolean {
+    return this.#connected;
+  }
+
+  async originate(request: Originate): Promise<OriginateOutcome> {
+    const argument = dialString(request, (recording) => this.#file(recording));
+    const ringSeconds = Math.max(...request.branches.map((branch) => branch.ringTimeoutSeconds));
+    const reply = await this.#runJob(argument, ringSeconds * 1000 + originateMarginMs);
+
+    const [, uuid] = /^\+OK (\S+)/.exec(reply) ?? [];
+    if (uuid !== undefined) {
+      if (isId("leg", uuid) && request.branches.some((branch) => branch.leg === uuid))
+        return { ok: true, leg: uuid };
+      // Some endpoints answer a uuid that is in use with a channel under another one. It is nobody's: end it.
+      this.#options.log.error({ box: this.box, uuid }, "originate made a channel that was not asked for");
+      if (/^[0-9a-z_-]{1,64}$/i.test(uuid)) await this.#send(api("uuid_kill", uuid));
+      return { ok: false, cause: "DESTINATION_OUT_OF_ORDER", reply };
+    }
+    const [, cause] = /^-ERR (\S+)/.exec(reply) ?? [];
+    if (isCause(cause)) return { ok: false, cause, reply };
+    throw refused("originate", reply);
+  }
+
+  async hangUp(leg: LegId, cause: HangupCause): Promise<boolean> {
+    assertCause(cause);
+    return this.#run(api("uuid_kill", legWord(leg), cause));
+  }
+
+  async setVariable(leg: LegId, name: string, value: string): Promise<boolean> {
+    if (!/^[A-Za-z0-9_]{1,100}$/.test(name)) throw new RangeError("not a variable's name");
+    // The switch would take quotes and backslashes away, and expand `${…}`.
+    if (!/^[ -~]*$/.test(value) || /['"\\$`]|^ | $/.test(value)) {
+      throw new RangeError("a variable's value that would not arrive as it is");
+    }
+    return this.#run(api("uuid_setvar", legWord(leg), name, value));
+  }
+
+  async play(
+    leg: LegId,
+    file: MediaFile,
+    { token, loops }: { token: string; loops: number },
+  ): Promise<boolean> {
+    if (!/^(\/[A-Za-z0-9_.-]+)+$/.test(file)) throw new RangeError("not a file of ours");
+    if (!Number.isInteger(loops) || loops < 1 || loops > 100) throw new RangeError("loops must be 1 to 100");
+    if (!/^[\w:.-]{1,200}$/.test(token)) throw new RangeError("not a token");
+    // One application for all the loops: `loops:` of sendmsg would complete once for each, and give up on short files.
+    const argument = loops === 1 ? file : `file_string://${Array<string>(loops).fill(file).join("!")}`;
+    return this.#run(execute(legWord(leg), "playback", argument, playTokenPrefix + token));
+  }
+
+  async stopPlayback(leg: LegId): Promise<boolean> {
+    return this.#run(api("uuid_break", legWord(leg), "all"));
+  }
+
+  async playRingback(leg: LegId): Promise<boolean> {
+    return this.#run(api("uuid_broadcast", legWord(leg), ringback, "aleg"));
+  }
+
+  async startRecording(leg: LegId, recording: RecordingId): Promise<boolean> {
+    return this.#run(api("uuid_record", legWord(leg), "start", this.#file(recording)));
+  }
+
+  async stopRecording(leg: LegId, recording: RecordingId): Promise<boolean> {
+    return this.#changeRecording(leg, "stop", recording);
+  }
+
+  async maskRecording(leg: LegId, recording: RecordingId, masked: boolean): Promise<boolean> {
+    return this.#changeRecording(leg, masked ? "mask" : "unmask", recording);
+  }
+
+  async armKill(leg: LegId, group: KillGroup, inSeconds: number, cause: HangupCause): Promise<void> {
+    const [, ...words] = scheduleKill(group, leg, inSeconds, cause).split(" ");
+    await this.#run(api("sched_api", ...words));
+  }
+
+  async disarmKill(group: KillGroup): Promise<void> {
+    assertKillGroup(group);
+    await this.#run(api("sched_del", group));
+  }
+
+  async listChannels(): Promise<ChannelListing[]> {
+    const reply = await this.#send(api("show", "channels", "as", "json"));
+    let listing: unknown;
+    try {
+      listing = JSON.parse(reply);
+    } catch {
+      throw refused("show channels", reply);
+    }
+    const rows = typeof listing === "object" && listing !== null && "rows" in listing ? listing.rows : [];
+    return Array.isArray(rows) ? rows.flatMap((row: unknown) => channelListing(row)) : [];
+  }
+
+  async channelFacts(leg: LegId): Promise<ChannelFacts | null> {
+    const reply = await this.#send(api("uuid_dump", legWord(leg), "json"));
+    const fields = jsonFields(reply);
+    if (fields !== undefined) return channelFacts(leg, fields);
+    if (accepted("uuid_dump", reply)) throw refused("uuid_dump", reply);
+    return null;
+  }
+
+  async version(): Promise<string> {
+    return this.#send(api("version"));
+  }
+
+  async #changeRecording(
+    leg: LegId,
+    change: "stop" | "mask" | "unmask",
+    recording: RecordingId,
+  ): Promise<boolean> {
+    const reply = await this.#send(api("uuid_record", legWord(leg), change, this.#file(recording)));
+    // It ended by itself, with the leg or before: nothing is left to change.
+    if (/^-ERR Cannot (stop|mask|unmask) record/.test(reply)) return false;
+    return accepted("uuid_record", reply);
+  }
+
+  #file(recording: RecordingId): string {
+    if (!isId("rec", recording)) throw new RangeError("not a recording");
+    return `${this.#options.recordingsFolder}/${recording}.wav`;
+  }
+
+  async #run(command: Command): Promise<boolean> {
+    return accepted(command.line.split(" ", 2).join(" "), await this.#send(command));
+  }
+
+  /** Sends over the least busy connection; the event connection only where there is no other. */
+  #send(command: Command): Promise<string> {
+    const connections = this.#commandLines.flatMap(({ connection }) => connection ?? []);
+    const [first = this.#eventLine.connection, ...others] = connections;
+    if (first === undefined) return Promise.reject(this.#unavailable());
+    return others.reduce((best, next) => (next.pending < best.pending ? next : best), first).send(command);
+  }
+
+  /** Runs `originate` in the background, and resolves with its result. Its one send is never repeated. */
+  async #runJob(argument: string, timeoutMs: number): Promise<string> {
+    // The result comes over the event connection.
+    if (!this.#connected) throw this.#unavailable();
+    const id = this.#options.ids.bytes(16).toString("hex");
+    const result = new Promise<string>((resolve, reject) => {
+      const settle = (outcome: string | SautikitError) => {
+        this.#jobs.delete(id);
+        timer.cancel();
+        if (typeof outcome === "string") resolve(outcome);
+        else reject(outcome);
+      };
+      const timer = this.#options.clock.after(timeoutMs, () => {
+        settle(
+          new SautikitError("switch.unknown_outcome", `The media server gave no result in ${timeoutMs} ms.`),
+        );
+      });
+      this.#jobs.set(id, { settle, timer });
+    });
+    this.#send(backgroundApi(id, "originate", argument)).then(
+      (reply) => {
+        if (!reply.startsWith("+OK")) this.#jobs.get(id)?.settle(refused("originate", reply));
+      },
+      (error: unknown) => {
+        // With no reply to the command the job may run all the same: go on waiting for its result.
+        if (error instanceof SautikitError && error.code === "switch.unknown_outcome") return;
+        this.#jobs.get(id)?.settle(error instanceof SautikitError ? error : this.#unavailable(error));
+      },
+    );
+    return result;
+  }
+
+  #open(signal: AbortSignal, onEvent?: (fields: Fields | undefined) => void): Promise<Connection> {
+    const { host, port, password, clock, connectTimeoutMs = 3000, commandTimeoutMs = 5000 } = this.#options;
+    return Connection.open({
+      host,
+      port,
+      password,
+      clock,
+      connectTimeoutMs,
+      commandTimeoutMs,
+      signal,
+      ...(onEvent === undefined ? {} : { onEvent }),
+    });
+  }
+
+  /** Subscribes before anything else, lest an event be missed that a command causes. */
+  async #subscribe(connection: Connection): Promise<Greeting> {
+    const subscribed = await connection.send(subscribe);
+    if (!subscribed.startsWith("+OK")) throw refused("event", subscribed);
+    const [coreUuid, version] = await Promise.all([
+      connection.send(api("global_getvar", "core_uuid")),
+      connection.send(api("version")),
+    ]);
+    return { coreUuid, version };
+  }
+
+  #onUp(connection: Connection, greeting: Greeting): void {
+    this.#options.log.info({ box: this.box, ...greeting }, "media server connected");
+    this.#connected = true;
+    this.#tell({ kind: "connected", box: this.box, ...greeting });
+    void this.#beat(connection);
+  }
+
+  async #beat(connection: Connection): Promise<void> {
+    try {
+      await connection.send(api("global_getvar", "core_uuid"), heartbeatTimeoutMs);
+    } catch {
+      return connection.close(`no heartbeat for ${heartbeatTimeoutMs} ms`);
+    }
+    this.#tell({ kind: "alive", box: this.box, atUs: this.#options.clock.nowUs() });
+    this.#heartbeat = this.#options.clock.after(heartbeatEveryMs, () => void this.#beat(connection));
+  }
+
+  #onDown(reason: string, wasUp: boolean): void {
+    this.#heartbeat?.cancel();
+    this.#options.log.warn(
+      { box: this.box, reason },
+      wasUp ? "media server disconnected" : "cannot reach media server",
+    );
+    // The switch does not repeat what it said while nobody listened.
+    const lost = new SautikitError("switch.unknown_outcome", `The media server was disconnected: ${reason}.`);
+    for (const job of [...this.#jobs.values()]) job.settle(lost);
+    if (!this.#connected) return;
+    this.#connected = false;
+    this.#tell({ kind: "disconnected", box: this.box, reason });
+  }
+
+  #onEvent(fields: Fields | undefined): void {
+    if (fields === undefined) {
+      this.counts.unreadable++;
+      return;
+    }
+    if (fields("Event-Name") === "BACKGROUND_JOB") {
+      this.#jobs.get(fields("Job-UUID") ?? "")?.settle((fields("_body") ?? "").trimEnd());
+      return;
+    }
+    const decoded = decodeEvent(this.box, fields);
+    if (decoded.kind !== "event") {
+      this.counts[decoded.kind]++;
+      return;
+    }
+    this.counts.delivered++;
+    for (const listener of this.#eventListeners) this.#guard(() => listener(decoded.event));
+  }
+
+  #tell(event: BoxEvent): void {
+    for (const listener of this.#boxListeners) this.#guard(() => listener(event));
+  }
+
+  /** A listener's bug costs that listener that event, and not the connection that all the calls hang on. */
+  #guard(call: () => void): void {
+    try {
+      call();
+    } catch (error) {
+      this.#options.log.error({ box: this.box, err: error }, "a listener failed");
+    }
+  }
+
+  #unavailable(cause?: unknown): SautikitError {
+    return new SautikitError("switch.unavailable", `The media server ${this.box} is not connected.`, {
+      retryAfterSeconds: 5,
+      cause,
+    });
+  }
+}
+
+function legWord(leg: LegId): string {
+  if (!isId("leg", leg)) throw new RangeError("not a leg");
+  return leg;
+}
+
+const states: Record<string, ChannelListing["state"]> = {
+  DIALING: "ringing",
+  RINGING: "ringing",
+  RING_WAIT: "ringing",
+  EARLY: "early",
+  ACTIVE: "active",
+  UNHELD: "active",
+  HELD: "held",
+  HANGUP: "hangup",
+  DOWN: "down",
+};
+
+/** A row of `show channels`, if it is a leg of ours. */
+function channelListing(row: unknown): ChannelListing[] {
+  const column = objectFields(row);
+  const leg = [column?.("uuid"), column?.("presence_data")].find((id) => isId("leg", id));
+  if (column === undefined || leg === undefined) return [];
+  return [
+    {
+      leg,
+      createdAtS: Number(column("created_epoch") ?? 0),
+      state: states[column("callstate") ?? ""] ?? "down",
+    },
+  ];
+}
+
+function channelFacts(leg: LegId, fields: Fields): ChannelFacts {
+  const ringing = [fields("Caller-Channel-Progress-Time"), fields("Caller-Channel-Progress-Media-Time")]
+    .map(microseconds)
+    .filter((us) => us !== undefined);
+  const other = fields("variable_signal_bond");
+  return {
+    leg: legOf(fields) ?? leg,
+    createdAtUs: microseconds(fields("Caller-Channel-Created-Time")) ?? 0,
+    ringingAtUs: ringing.length > 0 ? Math.min(...ringing) : null,
+    answeredAtUs: microseconds(fields("Caller-Channel-Answered-Time")) ?? null,
+    bridgedTo: isId("leg", other) ? other : null,
+  };
+}
