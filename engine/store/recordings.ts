@@ -1,0 +1,259 @@
+import type { CallId, LegId, RecordingId, WorkspaceId } from "../ids.ts";
+import type { ReadTx, Tx } from "./store.ts";
+
+/**
+ *   starting ──▶ recording ◀──▶ paused          on the switch
+ *       └───────────┴── stopping ──┘
+ *                       │
+ *                   uploading                    closed, or its leg is gone: the spool's now
+ *          ┌────────────┼────────────┐
+ *        ready        empty       missing ──▶ ready, should the file turn up after all
+ *          └────────────┴── deleted ─┘
+ */
+export type RecordingStatus = LiveStatus | "uploading" | "ready" | "empty" | "missing" | "deleted";
+/** The switch has the file open, as far as we know. */
+export type LiveStatus = "starting" | "recording" | "paused" | "stopping";
+
+export interface RecordingRow {
+  id: RecordingId;
+  callId: CallId;
+  legId: LegId;
+  workspaceId: WorkspaceId;
+  /** Whose spool has the file until it is ready. */
+  box: string;
+  status: RecordingStatus;
+  createdAtMs: number;
+  startedAtUs: number | null;
+  endedAtUs: number | null;
+  durationMs: number | null;
+  sizeBytes: number | null;
+  /** Hex. */
+  sha256: string | null;
+  objectKey: string | null;
+  storedAtMs: number | null;
+  deletedAtMs: number | null;
+  deleteReason: DeleteReason | null;
+  objectRemovedAtMs: number | null;
+}
+
+export type DeleteReason = "requested" | "retention";
+
+export const liveStatuses: readonly LiveStatus[] = ["starting", "recording", "paused", "stopping"];
+
+/** Written as in the index recordings_unfinished, without which SQLite does not use it. */
+const unfinished = "r.status IN ('starting', 'recording', 'paused', 'stopping', 'uploading')";
+
+const dayMs = 86_400_000;
+
+export interface NewRecording {
+  id: RecordingId;
+  callId: CallId;
+  legId: LegId;
+  workspaceId: WorkspaceId;
+  box: string;
+  status: "starting";
+  createdAtMs: number;
+}
+
+/** In the transaction that decides to record, so that the switch never has a file that we do not know. */
+export async function insert(tx: Tx, recording: NewRecording): Promise<void> {
+  const { id, callId, legId, workspaceId, box, status, createdAtMs } = recording;
+  await tx.run(
+    `INSERT INTO recordings (id, call_id, leg_id, workspace_id, box, status, created_at_ms)
+     VALUES (?, ?, ?, ?, ?, ?, ?)`,
+    [id, callId, legId, workspaceId, box, status, createdAtMs],
+  );
+}
+
+/** The switch began to write. False: known already. A pause or a stop that came first is left standing. */
+export async function markStarted(tx: Tx, id: RecordingId, atUs: number): Promise<boolean> {
+  const { changes } = await tx.run(
+    `UPDATE recordings SET started_at_us = ?, status = CASE status WHEN 'starting' THEN 'recording' ELSE status END
+     WHERE id = ? AND started_at_us IS NULL`,
+    [atUs, id],
+  );
+  return changes === 1;
+}
+
+/** Moves a recording on; `atUs` is when it ended, if it did. False: it was in none of the states `from`. */
+export async function markStatus(
+  tx: Tx,
+  id: RecordingId,
+  from: readonly RecordingStatus[],
+  to: LiveStatus | "uploading",
+  atUs: number | null = null,
+): Promise<boolean> {
+  const { changes } = await tx.run(
+    `UPDATE recordings SET status = ?, ended_at_us = COALESCE(ended_at_us, ?)
+     WHERE id = ? AND status IN (${marks(from)})`,
+    [to, atUs, id, ...from],
+  );
+  return changes === 1;
+}
+
+/** The leg has ended, so the switch closed whatever it recorded of it. Answers how many recordings that was. */
+export async function finishForLeg(tx: Tx, legId: LegId, endedAtUs: number): Promise<number> {
+  const { changes } = await tx.run(
+    `UPDATE recordings SET status = 'uploading', ended_at_us = COALESCE(ended_at_us, ?)
+     WHERE leg_id = ? AND status IN (${marks(liveStatuses)})`,
+    [endedAtUs, legId, ...liveStatuses],
+  );
+  return changes;
+}
+
+export interface StoredFile {
+  durationMs: number;
+  sizeBytes: number;
+  sha256: string;
+  objectKey: string;
+  storedAtMs: number;
+}
+
+/** The storage was seen to hold the whole file. False: ready already, or deleted meanwhile. */
+export async function markReady(tx: Tx, id: RecordingId, file: StoredFile): Promise<boolean> {
+  const { durationMs, sizeBytes, sha256, objectKey, storedAtMs } = file;
+  const from: RecordingStatus[] = [...liveStatuses, "uploading", "missing"];
+  const { changes } = await tx.run(
+    `UPDATE recordings
+     SET status = 'ready', duration_ms = ?, size_bytes = ?, sha256 = ?, object_key = ?, stored_at_ms = ?
+     WHERE id = ? AND status IN (${marks(from)})`,
+    [durationMs, sizeBytes, sha256, objectKey, storedAtMs, id, ...from],
+  );
+  return changes === 1;
+}
+
+/** There is nothing to upload: no audio in the file, or no file. False: it has moved on already. */
+export async function markWithoutAudio(
+  tx: Tx,
+  id: RecordingId,
+  status: "empty" | "missing",
+): Promise<boolean> {
+  const from: RecordingStatus[] = [
+    ...liveStatuses,
+    "uploading",
+    ...(status === "empty" ? ["missing" as const] : []),
+  ];
+  const { changes } = await tx.run(
+    `UPDATE recordings SET status = ?, duration_ms = 0 WHERE id = ? AND status IN (${marks(from)})`,
+    [status, id, ...from],
+  );
+  return changes === 1;
+}
+
+/** False: deleted before, or the switch still writes it. What the storage holds is removed afterwards. */
+export async function markDeleted(
+  tx: Tx,
+  id: RecordingId,
+  reason: DeleteReason,
+  atMs: number,
+): Promise<boolean> {
+  const { changes } = await tx.run(
+    `UPDATE recordings SET status = 'deleted', deleted_at_ms = ?, delete_reason = ?
+     WHERE id = ? AND status IN ('uploading', 'ready', 'empty', 'missing')`,
+    [atMs, reason, id],
+  );
+  return changes === 1;
+}
+
+export async function markObjectRemoved(tx: Tx, id: RecordingId, atMs: number): Promise<void> {
+  await tx.run("UPDATE recordings SET object_removed_at_ms = ? WHERE id = ?", [atMs, id]);
+}
+
+export function byId(
+  tx: ReadTx,
+  workspaceId: WorkspaceId,
+  id: RecordingId,
+): Promise<RecordingRow | undefined> {
+  return tx.get("SELECT * FROM recordings WHERE workspace_id = ? AND id = ?", [workspaceId, id]);
+}
+
+/** The first leg's first, each leg's oldest first. */
+export function byCall(tx: ReadTx, workspaceId: WorkspaceId, callId: CallId): Promise<RecordingRow[]> {
+  return tx.all(
+    `SELECT r.* FROM recordings r JOIN legs l ON l.id = r.leg_id
+     WHERE r.workspace_id = ? AND r.call_id = ? ORDER BY l.position, r.id`,
+    [workspaceId, callId],
+  );
+}
+
+export function byLeg(tx: ReadTx, legId: LegId): Promise<RecordingRow[]> {
+  return tx.all("SELECT * FROM recordings WHERE leg_id = ? ORDER BY id", [legId]);
+}
+
+/** Newest first, those older than `before`. */
+export function byWorkspace(
+  tx: ReadTx,
+  workspaceId: WorkspaceId,
+  page: { limit: number; before: RecordingId | null },
+): Promise<RecordingRow[]> {
+  // "~" sorts after every id.
+  return tx.all("SELECT * FROM recordings WHERE workspace_id = ? AND id < ? ORDER BY id DESC LIMIT ?", [
+    workspaceId,
+    page.before ?? "~",
+    page.limit,
+  ]);
+}
+
+export interface SpooledRow extends RecordingRow {
+  legAnsweredAtUs: number | null;
+  legEndedAtUs: number | null;
+}
+
+/** Of whichever workspace: for the spool alone. */
+export function spooledById(tx: ReadTx, id: RecordingId): Promise<SpooledRow | undefined> {
+  return tx.get(
+    `SELECT r.*, l.answered_at_us AS leg_answered_at_us, l.ended_at_us AS leg_ended_at_us
+     FROM recordings r JOIN legs l ON l.id = r.leg_id WHERE r.id = ?`,
+    [id],
+  );
+}
+
+/**
+ * What a box's spool has to take up, oldest first: closed files, and those whose leg ended before `legEndedBeforeUs`
+ * though nobody said that they were closed.
+ */
+export async function finishedOfBox(
+  tx: ReadTx,
+  box: string,
+  legEndedBeforeUs: number,
+  limit: number,
+): Promise<RecordingId[]> {
+  const rows = await tx.all<{ id: RecordingId }>(
+    `SELECT r.id FROM recordings r JOIN legs l ON l.id = r.leg_id
+     WHERE r.box = ? AND ${unfinished} AND (r.status = 'uploading' OR l.ended_at_us < ?) ORDER BY r.id LIMIT ?`,
+    [box, legEndedBeforeUs, limit],
+  );
+  return rows.map((row) => row.id);
+}
+
+/** Ready recordings that their workspace's retention has run out for, oldest first. */
+export async function pastRetention(tx: ReadTx, nowMs: number, limit: number): Promise<RecordingId[]> {
+  const rows = await tx.all<{ id: RecordingId }>(
+    `SELECT r.id FROM recordings r JOIN workspaces w ON w.id = r.workspace_id
+     WHERE r.status = 'ready' AND r.created_at_ms <= ? AND r.created_at_ms + w.recording_retention_days * ${dayMs} <= ?
+     ORDER BY r.created_at_ms LIMIT ?`,
+    [nowMs - dayMs, nowMs, limit],
+  );
+  return rows.map((row) => row.id);
+}
+
+/** Deleted recordings whose object may still be in the storage. */
+export function toRemove(tx: ReadTx, limit: number): Promise<RecordingRow[]> {
+  return tx.all(
+    `SELECT * FROM recordings WHERE deleted_at_ms IS NOT NULL AND object_removed_at_ms IS NULL
+     ORDER BY deleted_at_ms LIMIT ?`,
+    [limit],
+  );
+}
+
+/** Bytes that a workspace has in the storage. */
+export async function usedBytes(tx: ReadTx, workspaceId: WorkspaceId): Promise<number> {
+  const row = await tx.get<{ bytes: number }>(
+    `SELECT CAST(COALESCE(SUM(size_bytes), 0) AS BIGINT) AS bytes FROM recordings
+     WHERE workspace_id = ? AND status = 'ready'`,
+    [workspaceId],
+  );
+  return row?.bytes ?? 0;
+}
+
+const marks = (values: readonly unknown[]) => values.map(() => "?").join(", ");
