@@ -35,6 +35,8 @@ export interface SipCall {
   readonly media: MediaSession | null;
   /** CANCEL before the final answer, BYE after it; `reason` is a Reason header (RFC 3326) such as `SIP;cause=200;text="Call completed elsewhere"`. */
   end(options?: { reason?: string; status?: number; q850?: number }): void;
+  /** Holds the far end (`sendonly`, `inactive`) or takes it back (`sendrecv`) by a re-INVITE, once answered. */
+  changeDirection(direction: "sendrecv" | "sendonly" | "recvonly" | "inactive"): void;
   on<K extends keyof SipCallEvents>(event: K, listener: (...args: SipCallEvents[K]) => void): this;
 }
 
@@ -66,6 +68,9 @@ export interface SipCallEvents {
    * cancelled; 408 when nobody answered the INVITE); `by` tells which side sent BYE, CANCEL or the refusal.
    */
   ended: [info: { by: "us" | "them"; status: number | null; q850: number | null }];
-  /** A re-INVITE changed the direction of media (hold and back); the call has answered it already. */
+  /**
+   * A re-INVITE of the far end changed the direction of media, as the far end put it (`sendonly`: it holds us); the
+   * call has answered it already.
+   */
   direction: [direction: "sendrecv" | "sendonly" | "recvonly" | "inactive"];
 }
