@@ -5,7 +5,9 @@ CREATE TABLE ledger_accounts (
   kind TEXT NOT NULL,
   workspace_id TEXT REFERENCES workspaces (id),
   -- Sum of the account's entries, kept with each posting. A wallet with money in it is positive.
-  balance_minor BIGINT NOT NULL DEFAULT 0
+  balance_minor BIGINT NOT NULL DEFAULT 0,
+  -- How many entries the account has; the next one's sequence is one more.
+  last_sequence BIGINT NOT NULL DEFAULT 0
 );
 CREATE UNIQUE INDEX ledger_accounts_house ON ledger_accounts (kind) WHERE workspace_id IS NULL;
 CREATE UNIQUE INDEX ledger_accounts_wallet ON ledger_accounts (workspace_id, kind) WHERE workspace_id IS NOT NULL;
@@ -13,23 +15,29 @@ CREATE UNIQUE INDEX ledger_accounts_wallet ON ledger_accounts (workspace_id, kin
 CREATE TABLE ledger_transactions (
   id TEXT PRIMARY KEY,
   -- What makes a second posting impossible: `leg_… settled`, `credit …`.
-  reference TEXT NOT NULL UNIQUE,
+  reference TEXT NOT NULL,
   kind TEXT NOT NULL,
   description TEXT NOT NULL,
   workspace_id TEXT REFERENCES workspaces (id),
-  created_at_ms BIGINT NOT NULL
+  -- A correction names what it corrects; nothing else does.
+  corrects_id TEXT REFERENCES ledger_transactions (id),
+  created_at_ms BIGINT NOT NULL,
+  CHECK ((kind = 'correction') = (corrects_id IS NOT NULL))
 );
+CREATE UNIQUE INDEX ledger_transactions_reference ON ledger_transactions (reference);
 
 CREATE TABLE ledger_entries (
   transaction_id TEXT NOT NULL REFERENCES ledger_transactions (id),
   account_id TEXT NOT NULL REFERENCES ledger_accounts (id),
+  -- 1, 2, … within the account, without a gap: the order in which balance_after_minor was reached.
+  sequence BIGINT NOT NULL,
   amount_minor BIGINT NOT NULL,
   balance_after_minor BIGINT NOT NULL,
   PRIMARY KEY (transaction_id, account_id)
 );
-CREATE INDEX ledger_entries_by_account ON ledger_entries (account_id, transaction_id);
+CREATE UNIQUE INDEX ledger_entries_by_account ON ledger_entries (account_id, sequence);
 
--- The deck: longest prefix wins, then the latest date of effect that has come.
+-- The deck: longest prefix wins, then a workspace's own rate, then the latest date of effect that has come.
 CREATE TABLE rates (
   id TEXT PRIMARY KEY,
   -- Null: everybody's.
@@ -40,10 +48,11 @@ CREATE TABLE rates (
   prefix TEXT NOT NULL,
   country TEXT,
   description TEXT NOT NULL,
-  micro_kes_per_minute BIGINT NOT NULL,
+  micro_kes_per_minute BIGINT NOT NULL CHECK (micro_kes_per_minute >= 0),
   effective_at_ms BIGINT NOT NULL
 );
-CREATE INDEX rates_lookup ON rates (leg_kind, direction, prefix, effective_at_ms);
+CREATE UNIQUE INDEX rates_everybodys ON rates (leg_kind, direction, prefix, effective_at_ms) WHERE workspace_id IS NULL;
+CREATE UNIQUE INDEX rates_of_workspace ON rates (workspace_id, leg_kind, direction, prefix, effective_at_ms) WHERE workspace_id IS NOT NULL;
 
 -- Prices that are not per minute, and taxes, with their dates of effect.
 CREATE TABLE prices (

@@ -1,0 +1,166 @@
+import type { AccountId, TransactionId, WorkspaceId } from "../ids.ts";
+import type { ReadTx, Tx } from "./store.ts";
+
+/** The house's own accounts, one of each. */
+export type HouseAccount =
+  | "revenue_calls"
+  | "revenue_rental"
+  | "revenue_storage"
+  | "vat"
+  | "mpesa_clearing"
+  | "suspense"
+  | "promotions"
+  | "adjustments";
+
+export type AccountRef = { kind: "wallet"; workspaceId: WorkspaceId } | { kind: HouseAccount };
+
+export type TransactionKind =
+  "call" | "number_rental" | "storage" | "top_up" | "credit" | "promotion" | "suspense" | "correction";
+
+export interface TransactionRow {
+  id: TransactionId;
+  reference: string;
+  kind: TransactionKind;
+  description: string;
+  workspaceId: WorkspaceId | null;
+  correctsId: TransactionId | null;
+  createdAtMs: number;
+}
+
+/** False: the reference is taken, nothing was stored. */
+export async function insertTransaction(tx: Tx, row: TransactionRow): Promise<boolean> {
+  const { changes } = await tx.run(
+    `INSERT INTO ledger_transactions (id, reference, kind, description, workspace_id, corrects_id, created_at_ms)
+     VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (reference) DO NOTHING`,
+    [row.id, row.reference, row.kind, row.description, row.workspaceId, row.correctsId, row.createdAtMs],
+  );
+  return changes === 1;
+}
+
+export async function transactionByReference(
+  tx: ReadTx,
+  reference: string,
+): Promise<TransactionRow | undefined> {
+  return tx.get("SELECT * FROM ledger_transactions WHERE reference = ?", [reference]);
+}
+
+export async function transactionById(tx: ReadTx, id: TransactionId): Promise<TransactionRow | undefined> {
+  return tx.get("SELECT * FROM ledger_transactions WHERE id = ?", [id]);
+}
+
+export interface MovedAccount {
+  id: AccountId;
+  balanceMinor: number;
+  lastSequence: number;
+}
+
+/** Adds to an account's balance. Undefined: there is no such account yet. */
+export async function moveBalance(
+  tx: Tx,
+  account: AccountRef,
+  amountMinor: number,
+): Promise<MovedAccount | undefined> {
+  const [where, workspaceId] =
+    account.kind === "wallet" ? ["workspace_id = ?", [account.workspaceId]] : ["workspace_id IS NULL", []];
+  return tx.get(
+    `UPDATE ledger_accounts SET balance_minor = balance_minor + ?, last_sequence = last_sequence + 1
+     WHERE kind = ? AND ${where} RETURNING id, balance_minor, last_sequence`,
+    [amountMinor, account.kind, ...workspaceId],
+  );
+}
+
+/** Makes an empty account; does nothing where somebody else just did. */
+export async function insertAccount(tx: Tx, id: AccountId, account: AccountRef): Promise<void> {
+  await tx.run(
+    "INSERT INTO ledger_accounts (id, kind, workspace_id) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+    [id, account.kind, account.kind === "wallet" ? account.workspaceId : null],
+  );
+}
+
+export async function insertEntry(
+  tx: Tx,
+  transactionId: TransactionId,
+  account: MovedAccount,
+  amountMinor: number,
+): Promise<void> {
+  await tx.run(
+    `INSERT INTO ledger_entries (transaction_id, account_id, sequence, amount_minor, balance_after_minor)
+     VALUES (?, ?, ?, ?, ?)`,
+    [transactionId, account.id, account.lastSequence, amountMinor, account.balanceMinor],
+  );
+}
+
+export interface EntryRow {
+  accountKind: AccountRef["kind"];
+  accountWorkspaceId: WorkspaceId | null;
+  amountMinor: number;
+}
+
+export async function entriesOf(tx: ReadTx, transactionId: TransactionId): Promise<EntryRow[]> {
+  return tx.all(
+    `SELECT a.kind AS account_kind, a.workspace_id AS account_workspace_id, e.amount_minor
+     FROM ledger_entries e JOIN ledger_accounts a ON a.id = e.account_id
+     WHERE e.transaction_id = ? ORDER BY a.kind, a.workspace_id`,
+    [transactionId],
+  );
+}
+
+/** 0 for a workspace whose wallet was never touched. */
+export async function walletBalanceMinor(tx: ReadTx, workspaceId: WorkspaceId): Promise<number> {
+  const row = await tx.get<{ balanceMinor: number }>(
+    "SELECT balance_minor FROM ledger_accounts WHERE workspace_id = ? AND kind = 'wallet'",
+    [workspaceId],
+  );
+  return row?.balanceMinor ?? 0;
+}
+
+export interface WalletSettings {
+  workspaceId: WorkspaceId;
+  currency: string;
+  lowBalanceThresholdMinor: number | null;
+  onZeroBalance: "continue" | "hangup";
+  mpesaAccountRef: string;
+}
+
+export async function walletSettings(
+  tx: ReadTx,
+  workspaceId: WorkspaceId,
+): Promise<WalletSettings | undefined> {
+  return tx.get(
+    `SELECT id AS workspace_id, currency, low_balance_threshold_minor, on_zero_balance, mpesa_account_ref
+     FROM workspaces WHERE id = ?`,
+    [workspaceId],
+  );
+}
+
+/** A posting as it moved one wallet. */
+export interface WalletTransaction {
+  id: TransactionId;
+  kind: TransactionKind;
+  amountMinor: number;
+  balanceAfterMinor: number;
+  reference: string;
+  description: string;
+  createdAtMs: number;
+}
+
+/** Newest first; only what is older than `after`, where given. */
+export async function walletTransactions(
+  tx: ReadTx,
+  workspaceId: WorkspaceId,
+  page: { limit: number; after: TransactionId | null },
+): Promise<WalletTransaction[]> {
+  const older =
+    page.after === null
+      ? ""
+      : `AND e.sequence < (SELECT c.sequence FROM ledger_entries c WHERE c.transaction_id = ? AND c.account_id = a.id)`;
+  return tx.all(
+    `SELECT t.id, t.kind, e.amount_minor, e.balance_after_minor, t.reference, t.description, t.created_at_ms
+     FROM ledger_accounts a
+     JOIN ledger_entries e ON e.account_id = a.id
+     JOIN ledger_transactions t ON t.id = e.transaction_id
+     WHERE a.workspace_id = ? AND a.kind = 'wallet' ${older}
+     ORDER BY e.sequence DESC LIMIT ?`,
+    [workspaceId, ...(page.after === null ? [] : [page.after]), page.limit],
+  );
+}

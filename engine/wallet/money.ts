@@ -1,0 +1,19 @@
+import { strict as assert } from "node:assert";
+
+/**
+ * `numerator / denominator` for integers, numerator at least 0: rounded half up, once. Throws where doubles would lose
+ * a unit.
+ */
+export function divideHalfUp(numerator: number, denominator: number): number {
+  assert(Number.isSafeInteger(numerator) && numerator >= 0, `cannot round ${numerator}`);
+  assert(Number.isSafeInteger(denominator) && denominator > 0, `cannot divide by ${denominator}`);
+  const remainder = numerator % denominator;
+  const whole = (numerator - remainder) / denominator;
+  return remainder >= denominator - remainder ? whole + 1 : whole;
+}
+
+/** Splits an amount that includes VAT. The parts' sum is the amount; the tax is rounded half up. */
+export function splitVat(grossMinor: number, vatBasisPoints: number): { netMinor: number; vatMinor: number } {
+  const vatMinor = divideHalfUp(grossMinor * vatBasisPoints, 10_000 + vatBasisPoints);
+  return { netMinor: grossMinor - vatMinor, vatMinor };
+}

@@ -1,0 +1,94 @@
+import { strict as assert } from "node:assert";
+import { SautikitError } from "../errors.ts";
+import type { TransactionId, WorkspaceId } from "../ids.ts";
+import { accruedMinor } from "../metering/accrual.ts";
+import { activeCalls, liveAnsweredLegs } from "../store/cdrs.ts";
+import {
+  type WalletSettings,
+  type WalletTransaction,
+  walletBalanceMinor,
+  walletSettings,
+  walletTransactions,
+} from "../store/ledger.ts";
+import type { ReadTx, Tx } from "../store/store.ts";
+import type { Ledger, Posted } from "./ledger.ts";
+
+export interface Available {
+  balanceMinor: number;
+  /** What the live legs would cost if they ended now. */
+  accruedMinor: number;
+  /** Balance less accrued. A billable call needs more than 0. */
+  availableMinor: number;
+  activeCalls: number;
+}
+
+/** The money of a workspace, in KES cents, at `nowUs`: the ledger's balance less what its live legs have run up. */
+export async function available(tx: ReadTx, workspaceId: WorkspaceId, nowUs: number): Promise<Available> {
+  const balanceMinor = await walletBalanceMinor(tx, workspaceId);
+  const accrued = accruedMinor(await liveAnsweredLegs(tx, workspaceId), nowUs);
+  return {
+    balanceMinor,
+    accruedMinor: accrued,
+    availableMinor: balanceMinor - accrued,
+    activeCalls: await activeCalls(tx, workspaceId),
+  };
+}
+
+/** What GET /v1/wallet shows, but for the Paybill, which is the operator's configuration. */
+export async function walletView(
+  tx: ReadTx,
+  workspaceId: WorkspaceId,
+  nowUs: number,
+): Promise<WalletSettings & Available> {
+  const settings = await walletSettings(tx, workspaceId);
+  if (!settings) throw new SautikitError("not_found", `There is no workspace ${workspaceId}.`);
+  return { ...settings, ...(await available(tx, workspaceId, nowUs)) };
+}
+
+/** Newest first. `nextAfter` is the next page's `after`, and stays right while rows are added; null: no more. */
+export async function transactions(
+  tx: ReadTx,
+  workspaceId: WorkspaceId,
+  page: { limit: number; after: TransactionId | null },
+): Promise<{ transactions: WalletTransaction[]; nextAfter: TransactionId | null }> {
+  const rows = await walletTransactions(tx, workspaceId, { limit: page.limit + 1, after: page.after });
+  const shown = rows.slice(0, page.limit);
+  return { transactions: shown, nextAfter: rows.length > shown.length ? (shown.at(-1)?.id ?? null) : null };
+}
+
+export interface Credit {
+  workspaceId: WorkspaceId;
+  /** KES cents, more than 0. */
+  amountMinor: number;
+  /** The operator's own; a credit with the same one is given once. Stored as `credit <reference>`. */
+  reference: string;
+  description: string;
+  /** Where the money comes from: mended by hand, or given away. */
+  kind: "credit" | "promotion";
+  createdAtMs: number;
+}
+
+export interface Wallet {
+  /** Money that the operator puts into a wallet. Throws `not_found` for an unknown workspace. */
+  credit(tx: Tx, credit: Credit): Promise<Posted>;
+}
+
+export function createWallet({ ledger }: { ledger: Ledger }): Wallet {
+  return {
+    async credit(tx, { workspaceId, amountMinor, reference, ...credit }) {
+      assert(amountMinor > 0, "a credit is more than 0");
+      if (!(await walletSettings(tx, workspaceId)))
+        throw new SautikitError("not_found", `There is no workspace ${workspaceId}.`);
+      const source = credit.kind === "promotion" ? "promotions" : "adjustments";
+      return ledger.post(tx, {
+        ...credit,
+        reference: `credit ${reference}`,
+        workspaceId,
+        entries: [
+          { account: { kind: "wallet", workspaceId }, amountMinor },
+          { account: { kind: source }, amountMinor: -amountMinor },
+        ],
+      });
+    },
+  };
+}
