@@ -1,0 +1,239 @@
+import { createReadStream } from "node:fs";
+import type { Readable } from "node:stream";
+import {
+  CreateBucketCommand,
+  DeleteObjectCommand,
+  GetObjectCommand,
+  HeadBucketCommand,
+  HeadObjectCommand,
+  S3Client,
+  S3ServiceException,
+  type HeadObjectCommandOutput,
+} from "@aws-sdk/client-s3";
+import { Upload } from "@aws-sdk/lib-storage";
+import { getSignedUrl } from "@aws-sdk/s3-request-presigner";
+import type { Clock } from "../engine/clock.ts";
+import { SautikitError } from "../engine/errors.ts";
+import { fingerprint, partBytes, type Fingerprint } from "./fingerprint.ts";
+
+/** The object storage: any server that speaks S3. Every method throws `storage.unavailable`, and nothing else. */
+export interface Storage {
+  /** Makes the bucket if there is none. */
+  ensureBucket(): Promise<void>;
+  /**
+   * Puts the file there and returns once the storage was seen to hold exactly those bytes. Repeatable: what is there
+   * already is not sent again.
+   */
+  put(file: string, key: string, expected: Fingerprint): Promise<void>;
+  /** Null: there is no such object. */
+  head(key: string): Promise<{ sizeBytes: number } | null>;
+  /** A link for whoever holds it, to the storage's public address, which saves the object under that name. */
+  presignGet(key: string, options: { expiresInSeconds: number; fileName: string }): Promise<PresignedUrl>;
+  /** Also when there is no such object. */
+  delete(key: string): Promise<void>;
+  /** Whether the bucket can be reached with our key, now. */
+  healthy(): Promise<boolean>;
+  close(): void;
+}
+
+export interface PresignedUrl {
+  url: string;
+  expiresAtMs: number;
+}
+
+export interface StorageOptions {
+  /** Without it: AWS's own, by region. */
+  endpoint?: string;
+  /** Where customers reach the same server (S3_PUBLIC_URL); default: `endpoint`. */
+  publicEndpoint?: string;
+  region: string;
+  bucket: string;
+  accessKeyId: string;
+  secretAccessKey: string;
+  /** `https://host/bucket/key` instead of `https://bucket.host/key`. */
+  forcePathStyle: boolean;
+  clock: Clock;
+}
+
+export function createStorage(options: StorageOptions): Storage {
+  const client = new S3Client(clientConfig(options, options.endpoint));
+  const signer = new S3Client(clientConfig(options, options.publicEndpoint ?? options.endpoint));
+  return new S3Storage(client, signer, options.bucket, options.clock);
+}
+
+function clientConfig(options: StorageOptions, endpoint: string | undefined) {
+  return {
+    ...(endpoint === undefined ? {} : { endpoint }),
+    region: options.region,
+    forcePathStyle: options.forcePathStyle,
+    credentials: { accessKeyId: options.accessKeyId, secretAccessKey: options.secretAccessKey },
+    // Otherwise the SDK adds a CRC32 of its own to every request, which other stores than AWS's may take for data.
+    requestChecksumCalculation: "WHEN_REQUIRED" as const,
+    responseChecksumValidation: "WHEN_REQUIRED" as const,
+    // Who calls us repeats by a plan of its own; this one is for a connection that was closed while it lay idle.
+    maxAttempts: 2,
+    requestHandler: {
+      connectionTimeout: 5000,
+      // From the request to the head of the answer; a part of 8 MiB makes it at 1.2 Mbit/s.
+      requestTimeout: 60_000,
+      throwOnRequestTimeout: true,
+      // Nothing sent or received for so long.
+      socketTimeout: 30_000,
+      httpAgent: { maxSockets: 32, keepAlive: true },
+      httpsAgent: { maxSockets: 32, keepAlive: true },
+    },
+  };
+}
+
+class S3Storage implements Storage {
+  readonly #client: S3Client;
+  readonly #signer: S3Client;
+  readonly #bucket: string;
+  readonly #clock: Clock;
+
+  constructor(client: S3Client, signer: S3Client, bucket: string, clock: Clock) {
+    this.#client = client;
+    this.#signer = signer;
+    this.#bucket = bucket;
+    this.#clock = clock;
+  }
+
+  async ensureBucket(): Promise<void> {
+    await attempt("make the bucket", async () => {
+      if (await this.#found(() => this.#client.send(new HeadBucketCommand({ Bucket: this.#bucket })))) return;
+      try {
+        await this.#client.send(new CreateBucketCommand({ Bucket: this.#bucket }));
+      } catch (error) {
+        // Another box of ours was quicker.
+        if (!isNamed(error, "BucketAlreadyOwnedByYou")) throw error;
+      }
+    });
+  }
+
+  async put(file: string, key: string, expected: Fingerprint): Promise<void> {
+    await attempt(`upload ${key}`, async () => {
+      if (await this.#holds(key, expected)) return;
+      await this.#upload(file, key);
+      if (!(await this.#holds(key, expected))) throw new Error("The storage does not hold what was sent.");
+    });
+  }
+
+  async head(key: string): Promise<{ sizeBytes: number } | null> {
+    const head = await attempt(`look up ${key}`, () => this.#head(key));
+    return head && { sizeBytes: head.ContentLength ?? 0 };
+  }
+
+  async presignGet(
+    key: string,
+    { expiresInSeconds, fileName }: { expiresInSeconds: number; fileName: string },
+  ): Promise<PresignedUrl> {
+    const signingDate = new Date(this.#clock.nowMs());
+    const command = new GetObjectCommand({
+      Bucket: this.#bucket,
+      Key: key,
+      ResponseContentDisposition: `attachment; filename="${fileName}"`,
+      ResponseContentType: "audio/wav",
+    });
+    const url = await attempt(`sign a link to ${key}`, () =>
+      getSignedUrl(this.#signer, command, { expiresIn: expiresInSeconds, signingDate }),
+    );
+    // The signature counts from the whole second.
+    return { url, expiresAtMs: (Math.floor(signingDate.getTime() / 1000) + expiresInSeconds) * 1000 };
+  }
+
+  async delete(key: string): Promise<void> {
+    await attempt(`delete ${key}`, () =>
+      this.#found(() => this.#client.send(new DeleteObjectCommand({ Bucket: this.#bucket, Key: key }))),
+    );
+  }
+
+  async healthy(): Promise<boolean> {
+    try {
+      await this.#client.send(new HeadBucketCommand({ Bucket: this.#bucket }));
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  close(): void {
+    this.#client.destroy();
+    this.#signer.destroy();
+  }
+
+  async #upload(file: string, key: string): Promise<void> {
+    const Body = createReadStream(file);
+    try {
+      await new Upload({
+        client: this.#client,
+        partSize: partBytes,
+        // With 4 files at once, at most 64 MiB of parts are in memory.
+        queueSize: 2,
+        params: {
+          Bucket: this.#bucket,
+          Key: key,
+          Body,
+          ContentType: "audio/wav",
+          ChecksumAlgorithm: "SHA256",
+        },
+      }).done();
+    } finally {
+      Body.destroy();
+    }
+  }
+
+  /** Whether the object's bytes are those: by the checksum that the storage tells, else by reading it. */
+  async #holds(key: string, expected: Fingerprint): Promise<boolean> {
+    const head = await this.#head(key);
+    if (head?.ContentLength !== expected.sizeBytes) return false;
+    const told = head.ChecksumSHA256;
+    if (told === undefined) return (await this.#read(key))?.sha256 === expected.sha256;
+    return told === (told.includes("-") ? expected.sha256OfParts : base64(expected.sha256));
+  }
+
+  async #read(key: string): Promise<Fingerprint | null> {
+    const object = await this.#found(() =>
+      this.#client.send(new GetObjectCommand({ Bucket: this.#bucket, Key: key })),
+    );
+    return object?.Body ? fingerprint(object.Body as Readable) : null;
+  }
+
+  #head(key: string): Promise<HeadObjectCommandOutput | null> {
+    return this.#found(() =>
+      this.#client.send(new HeadObjectCommand({ Bucket: this.#bucket, Key: key, ChecksumMode: "ENABLED" })),
+    );
+  }
+
+  /** Null for a 404. */
+  async #found<T>(request: () => Promise<T>): Promise<T | null> {
+    try {
+      return await request();
+    } catch (error) {
+      if (error instanceof S3ServiceException && error.$metadata.httpStatusCode === 404) return null;
+      throw error;
+    }
+  }
+}
+
+async function attempt<T>(what: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (cause) {
+    throw new SautikitError("storage.unavailable", `Could not ${what}: ${reason(cause)}`, {
+      cause,
+      retryAfterSeconds: 5,
+    });
+  }
+}
+
+/** S3 names its refusals (AccessDenied, NoSuchBucket); a bare HTTP status has no text of its own. */
+function reason(cause: unknown): string {
+  if (!(cause instanceof Error)) return "unknown";
+  return cause.message === "" || cause.message === "UnknownError"
+    ? cause.name
+    : `${cause.name}: ${cause.message}`;
+}
+
+const isNamed = (error: unknown, name: string) => error instanceof S3ServiceException && error.name === name;
+
+const base64 = (hex: string) => Buffer.from(hex, "hex").toString("base64");

@@ -1,0 +1,228 @@
+import { join } from "node:path";
+import type { Clock } from "../engine/clock.ts";
+import { isId, type RecordingId } from "../engine/ids.ts";
+import type { Log } from "../engine/log.ts";
+import * as recordings from "../engine/store/recordings.ts";
+import type { RecordingRow, SpooledRow } from "../engine/store/recordings.ts";
+import type { Store, Tx } from "../engine/store/store.ts";
+import { exists, filesIn, remove, statOrNull } from "./files.ts";
+import { fingerprintFile, type Fingerprint } from "./fingerprint.ts";
+import { objectKey } from "./object-key.ts";
+import { RepeatedWork } from "./repeated-work.ts";
+import type { Storage } from "./storage.ts";
+import type { Unclaimed } from "./unclaimed.ts";
+import { repairWav, type WavFile } from "./wav-file.ts";
+
+/** Called in the transaction that gives the row its last state, once for each recording. */
+export interface RecordingEvents {
+  recordingReady: (tx: Tx, recording: RecordingRow) => Promise<void>;
+  recordingEmpty: (tx: Tx, recording: RecordingRow) => Promise<void>;
+  recordingMissing: (tx: Tx, recording: RecordingRow) => Promise<void>;
+}
+
+export interface UploadsOptions extends RecordingEvents {
+  directory: string;
+  box: string;
+  store: Store;
+  storage: Storage;
+  clock: Clock;
+  log: Log;
+  unclaimed: Unclaimed;
+  /** Told about each failure, for the box's health. */
+  failed: (error: unknown) => void;
+}
+
+/** Files at once. */
+const concurrency = 4;
+/** Rows asked for at a time; the rest comes with the next look. */
+const rowsMax = 500;
+/** By then the engine has said that a leg's recordings are closed, unless it missed that. */
+const legEndedGraceUs = 5_000_000;
+/** A file that a row speaks of has had this long to appear. */
+const missingAfterMs = 15_000;
+/** Rows are there before their file, so one without is no race; this is for clocks that differ. */
+const orphanAfterMs = 60_000;
+
+/**
+ * Brings closed recordings from the spool to the storage. What to do with a file is read from its row, every time
+ * anew; a file goes only after the commit that says where its audio is.
+ */
+export class Uploads {
+  readonly #options: UploadsOptions;
+  readonly #work: RepeatedWork;
+  /** Since when, monotonic ms, a finished row's file has been looked for in vain. */
+  readonly #absentSinceMs = new Map<RecordingId, number>();
+
+  constructor(options: UploadsOptions) {
+    this.#options = options;
+    this.#work = new RepeatedWork({
+      clock: options.clock,
+      concurrency,
+      retryMsMin: 1000,
+      retryMsMax: 30_000,
+      failed: (recording, error, failures) => {
+        options.log.error({ recording, failures, err: error }, "A recording could not be stored yet.");
+        options.failed(error);
+      },
+    });
+  }
+
+  /** How many recordings wait. */
+  get size(): number {
+    return this.#work.size;
+  }
+
+  /** Takes up what the rows say is finished: one cheap query, for every poll. */
+  async sweepRows(): Promise<void> {
+    const { store, box, clock } = this.#options;
+    const before = clock.nowUs() - legEndedGraceUs;
+    const ids = await store.read((tx) => recordings.finishedOfBox(tx, box, before, rowsMax));
+    for (const id of ids) this.#work.offer(id, () => this.#settle(id));
+  }
+
+  /** Looks at every file there is: leftovers of a crash, and files that no row speaks of. */
+  async sweepFiles(): Promise<void> {
+    for (const name of (await filesIn(this.#options.directory)) ?? []) {
+      const id = name.slice(0, -".wav".length);
+      if (name.endsWith(".wav") && isId("rec", id)) this.#work.offer(id, () => this.#settle(id));
+      else this.#work.offer(name, () => this.#setAside(join(this.#options.directory, name)));
+    }
+  }
+
+  stop(): Promise<void> {
+    return this.#work.stop();
+  }
+
+  async #settle(id: RecordingId): Promise<void> {
+    const row = await this.#options.store.read((tx) => recordings.spooledById(tx, id));
+    const path = join(this.#options.directory, `${id}.wav`);
+    if (!row) return this.#setAside(path);
+    switch (row.status) {
+      case "starting":
+      case "recording":
+      case "paused":
+      case "stopping":
+        return this.#isAbandoned(row) ? this.#finish(row, path) : undefined;
+      case "uploading":
+      case "missing":
+        return this.#finish(row, path);
+      case "ready":
+      case "empty":
+        return this.#removeCopy(row, path);
+      case "deleted":
+        return this.#removeDeleted(row, path);
+    }
+  }
+
+  /** Nobody said that the file is closed, but its leg is long gone. */
+  #isAbandoned(row: SpooledRow): boolean {
+    return row.legEndedAtUs !== null && row.legEndedAtUs < this.#options.clock.nowUs() - legEndedGraceUs;
+  }
+
+  async #finish(row: SpooledRow, path: string): Promise<void> {
+    const before = await statOrNull(path);
+    if (!before) return this.#absent(row);
+    this.#absentSinceMs.delete(row.id);
+    const wav = before.size === 0 ? emptyWav : await repairWav(path);
+    if (!wav) {
+      await this.#lose(row);
+      return this.#options.unclaimed.take(path, `recording ${row.id}: not a WAV file`);
+    }
+    if (wav.dataBytes === 0) return this.#finishEmpty(row, path);
+    const file = await fingerprintFile(path);
+    const key = objectKey(row);
+    await this.#options.storage.put(path, key, file);
+    // The header's repair changed the file's time, not its length.
+    if ((await statOrNull(path))?.size !== file.sizeBytes || file.sizeBytes !== before.size) {
+      throw new Error("The recording grew while it was uploaded; its writer is not done.");
+    }
+    if ((await this.#commitReady(row, wav, file, key)) === "gone") return this.#removeDeleted(row, path);
+    await remove(path);
+  }
+
+  /** One transaction: the row is ready, and the engine tells it. */
+  #commitReady(row: RecordingRow, wav: WavFile, file: Fingerprint, key: string): Promise<"ready" | "gone"> {
+    const { store, clock, recordingReady } = this.#options;
+    const stored = {
+      durationMs: wav.durationMs,
+      sizeBytes: file.sizeBytes,
+      sha256: file.sha256,
+      objectKey: key,
+      storedAtMs: clock.nowMs(),
+    };
+    return store.write(async (tx) => {
+      if (await recordings.markReady(tx, row.id, stored)) {
+        await recordingReady(tx, await fresh(tx, row));
+        return "ready";
+      }
+      return (await fresh(tx, row)).status === "deleted" ? "gone" : "ready";
+    });
+  }
+
+  async #finishEmpty(row: RecordingRow, path: string): Promise<void> {
+    await this.#commitEmpty(row);
+    await remove(path);
+  }
+
+  async #absent(row: SpooledRow): Promise<void> {
+    const { clock, directory } = this.#options;
+    if (row.status === "missing") return;
+    // A spool that is not mounted says nothing about its files.
+    if (!(await exists(directory))) throw new Error(`The spool's folder ${directory} is not there.`);
+    const since = this.#absentSinceMs.get(row.id);
+    if (since === undefined) this.#absentSinceMs.set(row.id, clock.monotonicMs());
+    if (since === undefined || clock.monotonicMs() - since < missingAfterMs) return;
+    // A leg that nobody answered, and of which nothing was ever heard, was never recorded at all.
+    if (row.startedAtUs === null && row.legAnsweredAtUs === null) await this.#commitEmpty(row);
+    else await this.#lose(row);
+    this.#absentSinceMs.delete(row.id);
+  }
+
+  #commitEmpty(row: RecordingRow): Promise<void> {
+    return this.#options.store.write(async (tx) => {
+      if (!(await recordings.markWithoutAudio(tx, row.id, "empty"))) return;
+      await this.#options.recordingEmpty(tx, await fresh(tx, row));
+    });
+  }
+
+  async #lose(row: RecordingRow): Promise<void> {
+    this.#options.log.error({ recording: row.id, leg: row.legId }, "A recording's file is missing.");
+    await this.#options.store.write(async (tx) => {
+      if (!(await recordings.markWithoutAudio(tx, row.id, "missing"))) return;
+      await this.#options.recordingMissing(tx, await fresh(tx, row));
+    });
+  }
+
+  /** A crash came between the commit and the removal; but a file that differs from what was stored is kept. */
+  async #removeCopy(row: RecordingRow, path: string): Promise<void> {
+    const file = await statOrNull(path);
+    if (!file) return;
+    const same =
+      row.status === "ready"
+        ? file.size === row.sizeBytes && (await fingerprintFile(path)).sha256 === row.sha256
+        : file.size === 0 || (await repairWav(path))?.dataBytes === 0;
+    if (same) await remove(path);
+    else
+      await this.#options.unclaimed.take(path, `recording ${row.id} is ${row.status}, this is another file`);
+  }
+
+  /** The customer deleted it before it was stored. */
+  async #removeDeleted(row: RecordingRow, path: string): Promise<void> {
+    await this.#options.storage.delete(objectKey(row));
+    await remove(path);
+  }
+
+  async #setAside(path: string): Promise<void> {
+    const file = await statOrNull(path);
+    if (!file || this.#options.clock.nowMs() - file.mtimeMs < orphanAfterMs) return;
+    await this.#options.unclaimed.take(path, "no recording of that name");
+  }
+}
+
+const emptyWav: WavFile = { closed: true, dataBytes: 0, durationMs: 0 };
+
+async function fresh(tx: Tx, row: RecordingRow): Promise<RecordingRow> {
+  const now = await recordings.byId(tx, row.workspaceId, row.id);
+  if (!now) throw new Error(`Recording ${row.id} has lost its row.`);
+  return now;
+}
