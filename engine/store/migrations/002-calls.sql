@@ -22,6 +22,8 @@ CREATE TABLE calls (
   wake_at_ms BIGINT,
   -- Someone asked for the end: nothing new is started.
   hangup_requested_at_ms BIGINT,
+  -- Of its events: all, and those that are told.
+  last_position BIGINT NOT NULL DEFAULT 0,
   last_sequence BIGINT NOT NULL DEFAULT 0,
   hangup_cause TEXT,
   failure_code TEXT,
@@ -32,6 +34,7 @@ CREATE TABLE calls (
   updated_at_ms BIGINT NOT NULL
 );
 CREATE INDEX calls_by_workspace ON calls (workspace_id, id);
+CREATE INDEX calls_by_age ON calls (workspace_id, created_at_ms);
 CREATE INDEX calls_by_client_request ON calls (workspace_id, client_request_id) WHERE client_request_id IS NOT NULL;
 -- Live rows only: concurrency is counted here, never in a counter.
 CREATE INDEX calls_live ON calls (workspace_id, status) WHERE ended_at_us IS NULL;
@@ -48,7 +51,9 @@ CREATE TABLE legs (
   from_e164 TEXT NOT NULL,
   to_e164 TEXT NOT NULL,
   status TEXT NOT NULL,
-  box TEXT,
+  -- The box that is to dial it, and when it was told to (null: it has not been).
+  box TEXT NOT NULL,
+  dialled_at_ms BIGINT,
   -- Fixed when the leg is dialled.
   rate_micro_kes_per_minute BIGINT NOT NULL,
   created_at_ms BIGINT NOT NULL,
@@ -57,12 +62,14 @@ CREATE TABLE legs (
   answered_at_us BIGINT,
   ended_at_us BIGINT,
   bridged_to TEXT,
+  -- When the switch's own list last showed it, or it was last heard of.
+  seen_at_us BIGINT,
   hangup_cause TEXT,
   q850 BIGINT,
   sip_status BIGINT,
   -- JSON {mos, jitter_ms, packet_loss_percent}.
   quality TEXT,
-  -- How the end is known: event, end_record, job, last_proven, controller.
+  -- How the end is known: event, end_record, last_proven, controller.
   ended_by TEXT,
   billed_seconds BIGINT,
   cost_minor BIGINT,
@@ -76,13 +83,15 @@ CREATE TABLE call_events (
   id TEXT PRIMARY KEY,
   call_id TEXT NOT NULL REFERENCES calls (id),
   workspace_id TEXT NOT NULL,
-  sequence BIGINT NOT NULL,
+  position BIGINT NOT NULL,
+  -- data.sequence of the kinds that are told, 1 and on without gaps; null for the others.
+  sequence BIGINT,
   kind TEXT NOT NULL,
   -- JSON object.
   payload TEXT NOT NULL,
   occurred_at_ms BIGINT NOT NULL,
   created_at_ms BIGINT NOT NULL,
-  UNIQUE (call_id, sequence)
+  UNIQUE (call_id, position)
 );
 
 -- What the controller has yet to do at the switch, in order within a call.

@@ -1,0 +1,128 @@
+import { z } from "zod";
+import type { JsonObject } from "../json.ts";
+import type { LegId } from "../ids.ts";
+import type { Command } from "../calls/command.ts";
+import { done, stay, type Effect, type Scene, type Verb } from "./verb.ts";
+
+/** The switch ends an unanswered leg by itself; so much later we stop believing that it will say so. */
+const ringSlackMs = 30_000;
+/** How long the waiting leg outlives a controller that does not come back to direct it. */
+const idleSecondsMax = 30;
+
+interface Dialing extends JsonObject {
+  number: string;
+  timeout: number;
+  leg: string | null;
+  answered: boolean;
+}
+
+const e164 = z.string().regex(/^\+[1-9][0-9]{7,14}$/, "must be E.164: + and 8 to 15 digits");
+
+/**
+ * `dial`: rings a second party and joins it to the caller, who hears ringback meanwhile. The switch does the joining
+ * itself (`intercept`), so that it happens even if the controller is gone by then.
+ */
+export const dial: Verb<DialSpec, Dialing> = {
+  name: "dial",
+  schema: z.strictObject({
+    number: e164,
+    callerId: e164.optional(),
+    timeout: z.int().min(5).max(120).optional(),
+    record: z.union([z.boolean(), z.enum(["from-answer", "from-ringing"])]).optional(),
+    maxDuration: z.int().min(10).max(14_400).optional(),
+  }),
+  begin(spec, scene) {
+    const timeout = spec.timeout ?? 30;
+    const state: Dialing = { number: spec.number, timeout, leg: null, answered: false };
+    const request: Effect = {
+      kind: "dial",
+      request: {
+        waiting: scene.leg,
+        to: spec.number,
+        ...(spec.callerId === undefined ? {} : { callerId: spec.callerId }),
+        ringTimeoutSeconds: timeout,
+        ...(spec.maxDuration === undefined ? {} : { maxDurationSeconds: spec.maxDuration }),
+        record: spec.record === true ? "from-answer" : spec.record === false ? null : (spec.record ?? null),
+      },
+    };
+    return stay(
+      state,
+      [...whileWaiting(scene, timeout), request],
+      scene.nowMs + timeout * 1000 + ringSlackMs,
+    );
+  },
+  on(state, fact, scene) {
+    switch (fact.kind) {
+      case "dialing":
+        return stay({ ...state, leg: fact.leg }, [], scene.nowMs + state.timeout * 1000 + ringSlackMs);
+      case "dialRefused":
+        return done([
+          {
+            kind: "event",
+            event: "dial.refused",
+            payload: { to: state.number, code: fact.code, message: fact.message },
+          },
+          outcome(state, "failed", 0, null),
+        ]);
+      case "legAnswered":
+        // From here the switch itself holds the time: no wake.
+        return fact.leg === state.leg ? stay({ ...state, answered: true }, []) : null;
+      case "legEnded":
+        return fact.leg === state.leg
+          ? done([outcome(state, fact.status, fact.billedSeconds, fact.leg), ...noLongerWaiting(scene)])
+          : null;
+      case "wake":
+        return state.leg === null || state.answered
+          ? null
+          : stay(state, [
+              { kind: "command", command: { kind: "hangUp", leg: state.leg as LegId, cause: "NO_ANSWER" } },
+            ]);
+      default:
+        return null;
+    }
+  },
+};
+
+export interface DialSpec {
+  number: string;
+  callerId?: string | undefined;
+  timeout?: number | undefined;
+  record?: boolean | "from-answer" | "from-ringing" | undefined;
+  maxDuration?: number | undefined;
+}
+
+/**
+ * Before the callee rings: what becomes of the caller after the bridge (it stays for the next action, or ends with the
+ * callee), a kill in case nobody directs it any more, and ringback. A park clears park_after_bridge, so each dial sets it.
+ */
+function whileWaiting(scene: Scene, timeout: number): Command[] {
+  const leg = scene.leg;
+  const afterBridge = scene.more
+    ? `sched_api +${idleSecondsMax} idle-${leg} uuid_kill ${leg} ALLOTTED_TIMEOUT`
+    : "";
+  return [
+    { kind: "setVariable", leg, name: "park_after_bridge", value: String(scene.more) },
+    { kind: "setVariable", leg, name: "api_after_bridge", value: afterBridge },
+    {
+      kind: "armKill",
+      leg,
+      group: `idle-${leg}`,
+      inSeconds: timeout + idleSecondsMax,
+      cause: "ALLOTTED_TIMEOUT",
+    },
+    { kind: "playRingback", leg },
+  ];
+}
+
+function noLongerWaiting(scene: Scene): Effect[] {
+  return [
+    { kind: "command", command: { kind: "stopPlayback", leg: scene.leg } },
+    { kind: "command", command: { kind: "disarmKill", leg: scene.leg, group: `idle-${scene.leg}` } },
+  ];
+}
+
+const outcome = (state: Dialing, status: string, seconds: number, leg: LegId | null): Effect => ({
+  kind: "event",
+  event: "call.dial_completed",
+  payload: { to: state.number, dial_status: status, dial_duration_seconds: seconds, leg_id: leg },
+});

@@ -1,0 +1,54 @@
+import { z } from "zod";
+import type { JsonObject } from "../json.ts";
+import { dial } from "./dial.ts";
+import { hangup } from "./hangup.ts";
+import { play } from "./play.ts";
+import type { Verb } from "./verb.ts";
+import { wait } from "./wait.ts";
+
+/** Every verb there is. Adding one is its file and this line. */
+export const verbs = { play, dial, wait, hangup };
+export type VerbName = keyof typeof verbs;
+
+/** One item: an object with exactly one verb. Checked by hand, since a union of schemas cannot say which verb was meant. */
+const itemSchema = z.unknown().superRefine((item, context) => {
+  const names = typeof item === "object" && item !== null && !Array.isArray(item) ? Object.keys(item) : [];
+  const [name] = names;
+  if (name === undefined || names.length > 1) {
+    context.addIssue({ code: "custom", message: "must be an object with exactly one verb" });
+    return;
+  }
+  if (!isVerb(name)) {
+    const known = Object.keys(verbs).join(", ");
+    context.addIssue({
+      code: "unrecognized_keys",
+      keys: [name],
+      message: `unknown verb; known are ${known}`,
+    });
+    return;
+  }
+  const checked = verbs[name].schema.safeParse((item as Record<string, unknown>)[name]);
+  for (const issue of checked.error?.issues ?? []) {
+    context.addIssue({ ...issue, path: [name, ...issue.path] } as Parameters<typeof context.addIssue>[0]);
+  }
+});
+
+/** A voice document, validated whole before any of it runs: 1 to 50 items of one verb each. */
+export const documentSchema = z.array(itemSchema).min(1).max(50) as unknown as z.ZodType<Document>;
+
+/** The same for the OpenAPI document, which can name the alternatives. */
+export const documentItemSchemas = Object.values(verbs).map((verb) =>
+  z.strictObject({ [verb.name]: verb.schema }),
+);
+
+const isVerb = (name: string): name is VerbName => Object.hasOwn(verbs, name);
+
+export type Document = { [verb in VerbName]?: unknown }[];
+
+/** The verb and the specification of one item of a validated document. */
+export function itemOf(item: Document[number]): { verb: Verb<unknown, JsonObject>; spec: unknown } {
+  for (const name of Object.keys(verbs) as VerbName[]) {
+    if (name in item) return { verb: verbs[name] as unknown as Verb<unknown, JsonObject>, spec: item[name] };
+  }
+  throw new Error("A stored document has an item without a known verb.");
+}

@@ -1,0 +1,66 @@
+import type { z } from "zod";
+import type { LegId } from "../ids.ts";
+import type { JsonObject } from "../json.ts";
+import type { Command, DialRequest } from "../calls/command.ts";
+import type { LegStatus } from "../store/calls.ts";
+
+/**
+ * A voice action. Pure: given where it is and what happened, it says where it is then and what is to be done. Its state
+ * is stored with the call after each step, so a controller that was killed goes on from there.
+ */
+export interface Verb<Spec, State extends JsonObject> {
+  name: string;
+  /** Of what stands behind the verb in the document; strict, so that a misspelt option never passes. */
+  schema: z.ZodType<Spec>;
+  begin(spec: Spec, scene: Scene): Step<State>;
+  /** Null: the fact is not this step's business. */
+  on(state: State, fact: StepFact, scene: Scene): Step<State> | null;
+}
+
+/** What a step may know of the call it runs on. */
+export interface Scene {
+  /** The leg that the document speaks to. */
+  leg: LegId;
+  nowMs: number;
+  /** Unique to this step of this call; ties what comes back to it. */
+  token: string;
+  /** Whether another action follows; if not, the call ends after this one. */
+  more: boolean;
+}
+
+export interface Step<State> {
+  /** Null: the action is over and the next one runs. */
+  state: State | null;
+  effects: Effect[];
+  /** When this step wants to be woken if nothing else happens, ms; every wait ends. */
+  wakeAtMs?: number;
+}
+
+export type Effect =
+  | { kind: "command"; command: Command }
+  /** Rated, checked for funds, originated towards the waiting leg; refused: a `dialRefused` fact follows at once. */
+  | { kind: "dial"; request: DialRequest }
+  /** An event on the call; kinds `call.*` are also told by webhook. */
+  | { kind: "event"; event: string; payload: JsonObject }
+  | { kind: "hangUp" };
+
+export type StepFact =
+  | { kind: "wake" }
+  | { kind: "mediaReady"; token: string; file: string; durationMs: number }
+  | { kind: "mediaFailed"; token: string; reason: string }
+  | { kind: "playbackEnded"; token: string; outcome: "played" | "notFound" | "failed" }
+  | { kind: "dialing"; leg: LegId }
+  | { kind: "dialRefused"; code: string; message: string }
+  | { kind: "legAnswered"; leg: LegId }
+  | { kind: "legEnded"; leg: LegId; status: LegStatus; billedSeconds: number; failureCode: string | null };
+
+/** A step that goes on, or is over. */
+export const stay = <State extends JsonObject>(
+  state: State,
+  effects: Effect[],
+  wakeAtMs?: number,
+): Step<State> => (wakeAtMs === undefined ? { state, effects } : { state, effects, wakeAtMs });
+export const done = (effects: Effect[] = []): { state: null; effects: Effect[] } => ({
+  state: null,
+  effects,
+});

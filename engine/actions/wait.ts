@@ -1,0 +1,16 @@
+import { z } from "zod";
+import { done, stay, type Verb } from "./verb.ts";
+
+/** `wait`: nothing happens for so many seconds; the caller hears silence. */
+export const wait: Verb<{ seconds: number }, { untilMs: number }> = {
+  name: "wait",
+  schema: z.strictObject({ seconds: z.number().min(1).max(600) }),
+  begin(spec, scene) {
+    const untilMs = scene.nowMs + Math.round(spec.seconds * 1000);
+    return stay({ untilMs }, [], untilMs);
+  },
+  on(state, fact, scene) {
+    if (fact.kind !== "wake") return null;
+    return scene.nowMs >= state.untilMs ? done() : stay(state, [], state.untilMs);
+  },
+};

@@ -1,0 +1,173 @@
+import type { Clock } from "../clock.ts";
+import type { CallId, Ids, LegId } from "../ids.ts";
+import type { JsonObject } from "../json.ts";
+import {
+  callById,
+  insertCallEvent,
+  insertIntent,
+  legsOfCall,
+  parseObject,
+  updateCall,
+  updateLeg,
+  type CallRow,
+  type LegRow,
+} from "../store/calls.ts";
+import type { Tx } from "../store/store.ts";
+import type { Settlement } from "../metering/settlement.ts";
+import type { Outbox } from "../webhooks/outbox.ts";
+import { isAtMostOnce, type Command } from "./command.ts";
+
+/** What a change of a call needs beside its transaction. */
+export interface ChangeParts {
+  clock: Clock;
+  ids: Ids;
+  outbox: Outbox;
+  settlement: Settlement;
+  /** Called after the commit: the call has intents to carry out, or wants to be woken at another time. */
+  changed: (callId: CallId) => void;
+}
+
+/**
+ * One transaction's work on one call: rows as they are now, patches gathered, events told, commands to follow. Saving
+ * writes each touched row once; nothing of it reaches the switch before the commit.
+ */
+export class CallChange {
+  readonly tx: Tx;
+  readonly call: CallRow;
+  readonly legs: LegRow[];
+  readonly parts: ChangeParts;
+  readonly #callPatch: Partial<CallRow> = {};
+  readonly #legPatches = new Map<LegId, Partial<LegRow>>();
+  #commands: Command[] = [];
+
+  constructor(parts: ChangeParts, tx: Tx, call: CallRow, legs: LegRow[]) {
+    this.parts = parts;
+    this.tx = tx;
+    this.call = call;
+    this.legs = legs;
+  }
+
+  static async load(parts: ChangeParts, tx: Tx, callId: CallId): Promise<CallChange | null> {
+    const call = await callById(tx, callId);
+    return call ? new CallChange(parts, tx, call, await legsOfCall(tx, callId)) : null;
+  }
+
+  get nowMs(): number {
+    return this.parts.clock.nowMs();
+  }
+
+  /** The leg that the call began with, and that its document speaks to. */
+  get firstLeg(): LegRow {
+    const [first] = this.legs;
+    if (!first) throw new Error(`Call ${this.call.id} has no leg.`);
+    return first;
+  }
+
+  leg(id: LegId): LegRow | undefined {
+    return this.legs.find((leg) => leg.id === id);
+  }
+
+  setCall(patch: Partial<CallRow>): void {
+    Object.assign(this.call, patch);
+    Object.assign(this.#callPatch, patch);
+  }
+
+  setLeg(leg: LegRow, patch: Partial<LegRow>): void {
+    Object.assign(leg, patch);
+    this.#legPatches.set(leg.id, { ...this.#legPatches.get(leg.id), ...patch });
+  }
+
+  /** To be carried out at the switch, in this order, once the change is stored. */
+  intend(...commands: Command[]): void {
+    this.#commands.push(...commands);
+  }
+
+  /** Keeps an event on the call; kinds `call.*` are told by webhook, in `data.sequence` without gaps. */
+  async emit(kind: string, payload: JsonObject, occurredAtMs = this.nowMs): Promise<void> {
+    const told = kind.startsWith("call.");
+    const position = this.call.lastPosition + 1;
+    const sequence = told ? this.call.lastSequence + 1 : null;
+    this.setCall({ lastPosition: position, ...(sequence === null ? {} : { lastSequence: sequence }) });
+    const eventId = this.parts.ids.next("evt");
+    const data: JsonObject = told ? { ...callData(this.call), sequence, ...payload } : payload;
+    await insertCallEvent(this.tx, {
+      id: eventId,
+      callId: this.call.id,
+      workspaceId: this.call.workspaceId,
+      position,
+      sequence,
+      kind,
+      payload: JSON.stringify(data),
+      occurredAtMs,
+      createdAtMs: this.nowMs,
+    });
+    if (!told) return;
+    const { workspaceId, id: callId } = this.call;
+    const event = { eventId, workspaceId, kind, callId, occurredAtMs, data };
+    const targets = this.#targets();
+    if (targets.length === 0) await this.parts.outbox.tell(this.tx, event);
+    for (const target of targets) await this.parts.outbox.tell(this.tx, event, target);
+  }
+
+  async save(): Promise<void> {
+    if (Object.keys(this.#callPatch).length > 0 || this.#legPatches.size > 0) {
+      this.setCall({ updatedAtMs: this.nowMs });
+      await updateCall(this.tx, this.call.id, this.#callPatch);
+    }
+    for (const [id, patch] of this.#legPatches) await updateLeg(this.tx, id, patch);
+    for (const commands of inRows(this.#commands)) {
+      await insertIntent(this.tx, {
+        id: this.parts.ids.next("int"),
+        callId: this.call.id,
+        commands: JSON.stringify(commands),
+        atMostOnce: commands.some(isAtMostOnce) ? 1 : 0,
+        sentAtMs: null,
+        createdAtMs: this.nowMs,
+      });
+    }
+    if (this.#commands.length > 0 || "wakeAtMs" in this.#callPatch) {
+      const { id } = this.call;
+      this.tx.afterCommit(() => this.parts.changed(id));
+    }
+    this.#commands = [];
+  }
+
+  /** Both URLs hear every kind until the voice actions' questions come; the same URL hears it once. */
+  #targets() {
+    const { numberId, eventsUrl, voiceCallbackUrl } = this.call;
+    if (numberId === null) return [];
+    const urls = new Set([eventsUrl, voiceCallbackUrl].filter((url) => url !== null));
+    return [...urls].map((url) => ({ url, numberId }));
+  }
+}
+
+/**
+ * A row ends with its at-most-once command: a crash between a row's `sent` mark and its end then leaves undone only
+ * what was there for the sake of that command.
+ */
+function inRows(commands: readonly Command[]): Command[][] {
+  const rows: Command[][] = [];
+  let row: Command[] = [];
+  for (const command of commands) {
+    row.push(command);
+    if (!isAtMostOnce(command)) continue;
+    rows.push(row);
+    row = [];
+  }
+  if (row.length > 0) rows.push(row);
+  return rows;
+}
+
+/** What every `call.*` kind carries in `data`. */
+function callData(call: CallRow): JsonObject {
+  return {
+    call_id: call.id,
+    direction: call.direction,
+    from: call.fromE164,
+    to: call.toE164,
+    number_id: call.numberId,
+    status: call.status,
+    ...(call.clientRequestId === null ? {} : { client_request_id: call.clientRequestId }),
+    ...(call.metadata === null ? {} : { metadata: parseObject(call.metadata) }),
+  };
+}

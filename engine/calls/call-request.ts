@@ -1,0 +1,43 @@
+import type { Document } from "../actions/document.ts";
+import type { NumberId, WorkspaceId } from "../ids.ts";
+
+/** A `POST /v1/calls` whose shape was checked at the edge; what it may do is decided by Calls. */
+export interface CallRequest {
+  fromE164: string;
+  toE164: string;
+  callerId?: string;
+  voiceCallbackUrl?: string;
+  eventsUrl?: string;
+  actions?: Document;
+  record: RecordFrom | null;
+  ringTimeoutSeconds: number;
+  maxDurationSeconds: number;
+  clientRequestId?: string;
+  metadata?: Record<string, string | number | boolean | null>;
+}
+
+export type RecordFrom = "from-answer" | "from-ringing";
+
+/** What of the request outlives it: `calls.options`. */
+export interface CallOptions {
+  callerId: string;
+  record: RecordFrom | null;
+  ringTimeoutSeconds: number;
+  maxDurationSeconds: number;
+}
+
+/** Whoever the API key belongs to, as far as calls care. */
+export interface CallingWorkspace {
+  id: WorkspaceId;
+  frozen: boolean;
+  allowedCountries: readonly string[];
+  concurrentCalls: number;
+  callsPerSecond: number;
+}
+
+/** The calling number, found by its E.164 among the workspace's active ones. */
+export interface CallingNumber {
+  id: NumberId;
+  voiceCallbackUrl: string | null;
+  eventsUrl: string | null;
+}

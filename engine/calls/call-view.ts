@@ -1,0 +1,87 @@
+import { rfc3339Ms, rfc3339Seconds } from "../clock.ts";
+import type { JsonObject } from "../json.ts";
+import { accruedMinor } from "../metering/accrual.ts";
+import { billedSeconds } from "../metering/price.ts";
+import { parseObject, type CallEventRow, type CallRow, type LegRow } from "../store/calls.ts";
+
+/** A leg as the API and `call.completed` show it; while it talks, seconds and cost are those of `nowUs`. */
+export function legView(leg: LegRow, nowUs: number, recordingIds: readonly string[] = []): JsonObject {
+  return {
+    id: leg.id,
+    kind: leg.kind,
+    direction: leg.direction,
+    from: leg.fromE164,
+    to: leg.toE164,
+    status: leg.status,
+    started_at: timeUs(leg.startedAtUs),
+    answered_at: timeUs(leg.answeredAtUs),
+    ended_at: timeUs(leg.endedAtUs),
+    billed_seconds: leg.billedSeconds ?? billedSeconds(leg.answeredAtUs, leg.endedAtUs ?? nowUs),
+    rate_per_minute_minor: ratePerMinuteMinor(leg),
+    cost_minor: leg.costMinor ?? accruedMinor([leg], leg.endedAtUs ?? nowUs),
+    hangup_cause: leg.hangupCause,
+    sip_status: leg.sipStatus,
+    quality: leg.quality === null ? null : parseObject(leg.quality),
+    recording_ids: [...recordingIds],
+  };
+}
+
+/** Seconds from the first leg's answer to its end, rounded up; live while it talks. */
+export function callSeconds(call: CallRow, nowUs: number): number {
+  return billedSeconds(call.answeredAtUs, call.endedAtUs ?? nowUs);
+}
+
+export interface CallParts {
+  call: CallRow;
+  legs: readonly LegRow[];
+  events: readonly CallEventRow[];
+  /** Recording ids by leg id, oldest first. */
+  recordings: ReadonlyMap<string, readonly string[]>;
+}
+
+/** The call as `GET /v1/calls/{id}` shows it. Without `events` (lists) that field is left empty. */
+export function callView({ call, legs, events, recordings }: CallParts, nowUs: number): JsonObject {
+  const views = legs.map((leg) => legView(leg, nowUs, recordings.get(leg.id)));
+  const [first] = legs;
+  return {
+    id: call.id,
+    workspace_id: call.workspaceId,
+    session_id: call.id,
+    direction: call.direction,
+    from: call.fromE164,
+    to: call.toE164,
+    local_e164: call.direction === "outbound" ? call.fromE164 : call.toE164,
+    remote_e164: call.direction === "outbound" ? call.toE164 : call.fromE164,
+    country: call.country,
+    status: call.status,
+    created_at: rfc3339Seconds(call.createdAtMs),
+    started_at: timeUs(call.startedAtUs),
+    answered_at: timeUs(call.answeredAtUs),
+    ended_at: timeUs(call.endedAtUs),
+    duration_seconds: callSeconds(call, nowUs),
+    hangup_cause: call.hangupCause,
+    failure_code: call.failureCode,
+    cost_minor: sum(views.map((view) => view["cost_minor"] as number)),
+    cost_currency: "KES",
+    rate_per_minute_minor: first ? ratePerMinuteMinor(first) : null,
+    client_request_id: call.clientRequestId,
+    metadata: call.metadata === null ? null : parseObject(call.metadata),
+    legs: views,
+    events: events.map(eventView),
+    updated_at: rfc3339Ms(call.updatedAtMs),
+  };
+}
+
+export const eventView = (event: CallEventRow): JsonObject => ({
+  id: event.id,
+  call_id: event.callId,
+  kind: event.kind,
+  payload: parseObject(event.payload),
+  occurred_at: rfc3339Ms(event.occurredAtMs),
+  created_at: rfc3339Ms(event.createdAtMs),
+});
+
+/** Rates are micro-KES per minute; a cent is 10 000 of them. Fractions of a cent stay visible. */
+const ratePerMinuteMinor = (leg: LegRow) => leg.rateMicroKesPerMinute / 10_000;
+const timeUs = (us: number | null) => (us === null ? null : rfc3339Ms(Math.floor(us / 1000)));
+const sum = (numbers: readonly number[]) => numbers.reduce((total, number) => total + number, 0);

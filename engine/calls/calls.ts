@@ -1,0 +1,247 @@
+import { SautikitError } from "../errors.ts";
+import type { CallId, LegId, WorkspaceId } from "../ids.ts";
+import {
+  callOfWorkspace,
+  countCallsSince,
+  countLiveCalls,
+  insertCall,
+  insertLeg,
+  withdrawUnsentIntents,
+  type CallRow,
+} from "../store/calls.ts";
+import * as recordings from "../store/recordings.ts";
+import type { RecordingRow } from "../store/recordings.ts";
+import type { ReadTx, Tx } from "../store/store.ts";
+import { CallChange, type ChangeParts } from "./call-change.ts";
+import type { CallingNumber, CallingWorkspace, CallOptions, CallRequest } from "./call-request.ts";
+import type { Command } from "./command.ts";
+import { allowedDestination, newLeg, newRecording, originateOf, requireFunds } from "./dialing.ts";
+import { endLeg } from "./leg-end.ts";
+
+export interface CallsParts extends ChangeParts {
+  /** The box that dials. */
+  box: string;
+  /** Gateway of the switch's configuration through which the trunk is reached. */
+  gateway: string;
+}
+
+/** What customers do with calls. Each method is one step of the caller's transaction; the controller does the rest. */
+export class Calls {
+  readonly #parts: CallsParts;
+
+  constructor(parts: CallsParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Stores a call that the controller then dials. Throws `workspace.frozen`, `calls.destination_not_allowed`,
+   * `calls.concurrency_limit`, `calls.rate_limit`, `wallet.insufficient_funds`; then nothing is stored.
+   */
+  async originate(
+    tx: Tx,
+    workspace: CallingWorkspace,
+    number: CallingNumber,
+    request: CallRequest,
+  ): Promise<CallRow> {
+    const { clock, ids } = this.#parts;
+    const nowMs = clock.nowMs();
+    if (workspace.frozen) throw new SautikitError("workspace.frozen");
+    const destination = await allowedDestination(tx, workspace, request.toE164, nowMs, "to");
+    await requireFunds(tx, workspace.id, destination.rateMicroKesPerMinute, clock.nowUs());
+    await this.#requireCapacity(tx, workspace, nowMs);
+
+    const options: CallOptions = {
+      callerId: request.callerId ?? request.fromE164,
+      record: request.record,
+      ringTimeoutSeconds: request.ringTimeoutSeconds,
+      maxDurationSeconds: request.maxDurationSeconds,
+    };
+    const call: CallRow = {
+      id: ids.next("call"),
+      workspaceId: workspace.id,
+      numberId: number.id,
+      direction: "outbound",
+      fromE164: request.fromE164,
+      toE164: destination.e164,
+      country: destination.country,
+      status: "initiated",
+      voiceCallbackUrl: request.voiceCallbackUrl ?? number.voiceCallbackUrl,
+      eventsUrl: request.eventsUrl ?? number.eventsUrl,
+      clientRequestId: request.clientRequestId ?? null,
+      metadata: request.metadata ? JSON.stringify(request.metadata) : null,
+      options: JSON.stringify(options),
+      document: request.actions
+        ? JSON.stringify({ actions: request.actions, position: -1, step: 0, state: null })
+        : null,
+      wakeAtMs: null,
+      hangupRequestedAtMs: null,
+      lastPosition: 0,
+      lastSequence: 0,
+      hangupCause: null,
+      failureCode: null,
+      createdAtMs: nowMs,
+      startedAtUs: null,
+      answeredAtUs: null,
+      endedAtUs: null,
+      updatedAtMs: nowMs,
+    };
+    const leg = newLeg({
+      id: ids.next("leg"),
+      callId: call.id,
+      workspaceId: workspace.id,
+      position: 0,
+      box: this.#parts.box,
+      fromE164: options.callerId,
+      toE164: destination.e164,
+      rateMicroKesPerMinute: destination.rateMicroKesPerMinute,
+      createdAtMs: nowMs,
+    });
+    await insertCall(tx, call);
+    await insertLeg(tx, leg);
+    const change = new CallChange(this.#parts, tx, call, [leg]);
+    const recording = request.record
+      ? { recording: await newRecording(change, leg), from: request.record }
+      : null;
+    change.intend({
+      kind: "originate",
+      originate: originateOf({
+        id: leg.id,
+        callId: call.id,
+        gateway: this.#parts.gateway,
+        to: destination.e164,
+        callerId: options.callerId,
+        ringTimeoutSeconds: options.ringTimeoutSeconds,
+        maxDurationSeconds: options.maxDurationSeconds,
+        record: recording,
+      }),
+    });
+    await change.save();
+    return call;
+  }
+
+  /** Ends a call, whatever it is doing; an ended one stays as it is. Throws `calls.not_found`. */
+  async hangUp(tx: Tx, workspaceId: WorkspaceId, callId: CallId): Promise<void> {
+    const change = await this.#change(tx, workspaceId, callId);
+    if (change.call.endedAtUs !== null || change.call.hangupRequestedAtMs !== null) return;
+    change.setCall({ hangupRequestedAtMs: change.nowMs, document: null, wakeAtMs: null });
+    const withdrawn = await withdrawUnsentIntents(tx, callId);
+    const neverDialled = new Set(
+      withdrawn.flatMap((intent) => legsDialledBy(JSON.parse(intent.commands) as Command[])),
+    );
+    for (const leg of change.legs.filter((row) => row.endedAtUs === null)) {
+      if (neverDialled.has(leg.id)) await endLeg(change, leg, notDialled(change), "controller");
+      else
+        change.intend({
+          kind: "hangUp",
+          leg: leg.id,
+          cause: leg.answeredAtUs === null ? "ORIGINATOR_CANCEL" : "NORMAL_CLEARING",
+        });
+    }
+    await change.save();
+  }
+
+  /**
+   * Starts, pauses, resumes or ends the recording of one leg (default: the first). The rows as they are then.
+   * Throws `calls.not_found`, `calls.not_live`, `calls.recording_state`, `validation.invalid` (leg_id).
+   */
+  async setRecording(
+    tx: Tx,
+    workspaceId: WorkspaceId,
+    callId: CallId,
+    want: { state: "on" | "off" | "paused"; legId?: LegId },
+  ): Promise<RecordingRow[]> {
+    const change = await this.#change(tx, workspaceId, callId);
+    if (change.call.endedAtUs !== null) throw new SautikitError("calls.not_live");
+    const leg = want.legId === undefined ? change.firstLeg : change.leg(want.legId);
+    if (!leg) {
+      const message = "is not a leg of this call";
+      throw new SautikitError("validation.invalid", `leg_id ${message}.`, {
+        fields: [{ field: "leg_id", code: "unknown", message }],
+      });
+    }
+    if (leg.status !== "answered")
+      throw new SautikitError("calls.not_live", "The leg is not answered, or has ended.");
+    const rows = await recordings.byLeg(tx, leg.id);
+    const running = rows.find((row) => ["starting", "recording", "paused"].includes(row.status));
+    if (running) await this.#changeRecording(change, leg.id, running, want.state);
+    else if (want.state === "on") {
+      const recording = await newRecording(change, leg);
+      change.intend({ kind: "startRecording", leg: leg.id, recording });
+    } else if (want.state === "paused") {
+      throw new SautikitError(
+        "calls.recording_state",
+        'There is no recording to pause; start one with "on".',
+      );
+    }
+    await change.save();
+    return await recordings.byLeg(tx, leg.id);
+  }
+
+  async #changeRecording(
+    change: CallChange,
+    leg: LegId,
+    running: RecordingRow,
+    want: "on" | "off" | "paused",
+  ): Promise<void> {
+    const { tx } = change;
+    const recording = running.id;
+    if (want === "off") {
+      await recordings.markStatus(tx, recording, ["starting", "recording", "paused"], "stopping");
+      change.intend({ kind: "stopRecording", leg, recording });
+      await change.emit("recording.stopping", { recording_id: recording, leg_id: leg });
+    } else if (want === "paused" && running.status !== "paused") {
+      await recordings.markStatus(tx, recording, ["starting", "recording"], "paused");
+      change.intend({ kind: "maskRecording", leg, recording, masked: true });
+      await change.emit("recording.paused", { recording_id: recording, leg_id: leg });
+    } else if (want === "on" && running.status === "paused") {
+      await recordings.markStatus(tx, recording, ["paused"], "recording");
+      change.intend({ kind: "maskRecording", leg, recording, masked: false });
+      await change.emit("recording.resumed", { recording_id: recording, leg_id: leg });
+    }
+  }
+
+  async #change(tx: Tx, workspaceId: WorkspaceId, callId: CallId): Promise<CallChange> {
+    const owned = await callOfWorkspace(tx, workspaceId, callId);
+    const change = owned ? await CallChange.load(this.#parts, tx, callId) : null;
+    if (!change) throw new SautikitError("calls.not_found");
+    return change;
+  }
+
+  /** Counted from live rows, in the transaction that adds one, so that two at once cannot both take the last place. */
+  async #requireCapacity(tx: ReadTx, workspace: CallingWorkspace, nowMs: number): Promise<void> {
+    if ((await countLiveCalls(tx, workspace.id)) >= workspace.concurrentCalls) {
+      throw new SautikitError(
+        "calls.concurrency_limit",
+        `This workspace may have ${workspace.concurrentCalls} calls at once.`,
+        {
+          retryAfterSeconds: 5,
+        },
+      );
+    }
+    if ((await countCallsSince(tx, workspace.id, nowMs - 1000)) >= workspace.callsPerSecond) {
+      throw new SautikitError(
+        "calls.rate_limit",
+        `This workspace may place ${workspace.callsPerSecond} calls a second.`,
+        {
+          retryAfterSeconds: 1,
+        },
+      );
+    }
+  }
+}
+
+const legsDialledBy = (commands: readonly Command[]): string[] =>
+  commands.flatMap((command) =>
+    command.kind === "originate" ? command.originate.branches.map((branch) => branch.leg) : [],
+  );
+
+const notDialled = (change: CallChange) => ({
+  createdAtUs: change.call.createdAtMs * 1000,
+  ringingAtUs: null,
+  answeredAtUs: null,
+  endedAtUs: change.parts.clock.nowUs(),
+  cause: "ORIGINATOR_CANCEL" as const,
+  q850: 0,
+  sipStatus: null,
+  quality: null,
+});

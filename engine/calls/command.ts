@@ -1,0 +1,37 @@
+import type { LegId, RecordingId } from "../ids.ts";
+import type { HangupCause, KillGroup, Originate } from "../switch/switch.ts";
+
+/**
+ * What the controller has decided and not yet done, as data: stored with the decision, carried out after the commit.
+ * All but originate and play are repeatable: redone after a crash, to the same effect.
+ */
+export type Command =
+  | { kind: "originate"; originate: Originate }
+  | { kind: "play"; leg: LegId; file: string; token: string; loops: number }
+  | { kind: "fetchMedia"; url: string; token: string }
+  | { kind: "hangUp"; leg: LegId; cause: HangupCause }
+  | { kind: "stopPlayback"; leg: LegId }
+  | { kind: "playRingback"; leg: LegId }
+  | { kind: "setVariable"; leg: LegId; name: string; value: string }
+  | { kind: "startRecording" | "stopRecording"; leg: LegId; recording: RecordingId }
+  | { kind: "maskRecording"; leg: LegId; recording: RecordingId; masked: boolean }
+  | { kind: "armKill"; leg: LegId; group: KillGroup; inSeconds: number; cause: HangupCause }
+  | { kind: "disarmKill"; leg: LegId; group: KillGroup };
+
+/** Never sent twice: somebody's phone would ring twice, somebody would hear a prompt twice. */
+export const isAtMostOnce = (command: Command): boolean =>
+  command.kind === "originate" || command.kind === "play";
+
+/** A second leg that a document wants, to be joined to the leg that waits for it. */
+export interface DialRequest {
+  /** The leg that waits and hears ringback. */
+  waiting: LegId;
+  to: string;
+  /** Owned by the workspace, or refused; default: the call's own. */
+  callerId?: string;
+  ringTimeoutSeconds: number;
+  maxDurationSeconds?: number;
+  record: "from-answer" | "from-ringing" | null;
+  /** Done before the originate, and only if there is one. */
+  prepare: Command[];
+}

@@ -1,0 +1,216 @@
+import type { Clock, Timer } from "../clock.ts";
+import type { CallId } from "../ids.ts";
+import type { Log } from "../log.ts";
+import { callById, callsWithIntents, callsToWake, legById, saveBoxAlive } from "../store/calls.ts";
+import type { Store, Tx } from "../store/store.ts";
+import { parseEndRecord } from "../switch/end-record.ts";
+import type { BoxEvent, Switch, SwitchEvent } from "../switch/switch.ts";
+import { CallChange, type ChangeParts } from "./call-change.ts";
+import { DocumentRun } from "./document-run.ts";
+import { IntentRunner, type MediaLibrary } from "./intent-runner.ts";
+import { takeLegNews, type LegNews } from "./leg-progress.ts";
+import { Reconciler } from "./reconciler.ts";
+import { dialSecondLeg } from "./second-leg.ts";
+import type { StepFact } from "../actions/verb.ts";
+
+export interface ControllerParts extends Omit<ChangeParts, "changed"> {
+  store: Store;
+  log: Log;
+  media: MediaLibrary;
+  gateway: string;
+}
+
+/** A box with its event feed, as the controller is given it. */
+export interface Box extends Switch {
+  onEvent(listener: (event: SwitchEvent) => void): void;
+  onBoxEvent(listener: (event: BoxEvent) => void): void;
+  start(): void;
+  stop(): Promise<void>;
+}
+
+/** How often the switch's own list is compared with ours while nothing seems wrong. */
+const reconcileEveryMs = 30_000;
+/** Besides the signals in the process: what another process stored, or a signal lost in a crash. */
+const sweepEveryMs = 1_000;
+
+/** Drives calls: takes the switch's news in, carries intents out, wakes waiting steps, reconciles. Holds nothing of its own. */
+export class Controller {
+  readonly #parts: ControllerParts;
+  readonly #changeParts: ChangeParts;
+  readonly #boxes: readonly Box[];
+  readonly #document: DocumentRun;
+  readonly #intents: IntentRunner;
+  readonly #reconcilers = new Map<string, Reconciler>();
+  readonly #wakeTimers = new Map<CallId, Timer>();
+  #sweep: Timer | undefined;
+  #stopped = false;
+
+  constructor(parts: ControllerParts, boxes: readonly Box[]) {
+    this.#parts = parts;
+    this.#boxes = boxes;
+    this.#changeParts = { ...parts, changed: (callId) => this.changed(callId) };
+    this.#document = new DocumentRun((change, request) => dialSecondLeg(change, request, parts.gateway));
+    this.#intents = new IntentRunner({
+      ...parts,
+      boxOf: (name) => boxes.find((box) => box.box === name),
+      news: (news) => this.#takeNews(news),
+      fact: (callId, fact) => this.#feed(callId, fact),
+    });
+    for (const box of boxes) {
+      this.#reconcilers.set(box.box, new Reconciler({ ...parts, box, news: (news) => this.#takeNews(news) }));
+    }
+  }
+
+  start(): void {
+    for (const box of this.#boxes) {
+      box.onEvent((event) => void this.#onEvent(event));
+      box.onBoxEvent((event) => void this.#onBoxEvent(box, event));
+      box.start();
+    }
+    this.#scheduleSweep(0);
+  }
+
+  /** Drops the connections; calls in the switch go on, and the next controller takes them up. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#sweep?.cancel();
+    for (const timer of this.#wakeTimers.values()) timer.cancel();
+    for (const reconciler of this.#reconcilers.values()) reconciler.stop();
+    await Promise.all(this.#boxes.map((box) => box.stop()));
+    await this.#intents.idle();
+  }
+
+  /** A stored change of the call wants something done: an intent, or to be woken at another time. */
+  changed(callId: CallId): void {
+    if (this.#stopped) return;
+    this.#intents.run(callId);
+    void this.#arm(callId);
+  }
+
+  /**
+   * Takes in one end-of-leg record of a box's spool; once it answers `settled` the record may go. Throws when the
+   * database cannot be written: then the record stays where it is.
+   */
+  async takeEndRecord(text: string): Promise<"settled" | "foreign" | "unreadable"> {
+    const parsed = parseEndRecord(text);
+    if (!parsed.ok) return parsed.problem === "torn" ? "unreadable" : "foreign";
+    const { record } = parsed;
+    return this.#parts.store.write(async (tx) => {
+      const leg = await legById(tx, record.leg);
+      if (!leg) return "foreign" as const;
+      const news: LegNews = {
+        ...record,
+        kind: "hungUp",
+        box: leg.box,
+        atUs: record.endedAtUs,
+        endedBy: "end_record",
+      };
+      await this.#change(tx, leg.callId, (change) => takeLegNews(change, news, this.#document));
+      return "settled" as const;
+    });
+  }
+
+  async #onEvent(event: SwitchEvent): Promise<void> {
+    await this.#takeNews(event.kind === "hungUp" ? { ...event, endedBy: "event" } : event);
+  }
+
+  async #takeNews(news: LegNews): Promise<void> {
+    try {
+      await this.#parts.store.write(async (tx) => {
+        const leg = await legById(tx, news.leg);
+        if (leg) await this.#change(tx, leg.callId, (change) => takeLegNews(change, news, this.#document));
+      });
+    } catch (error) {
+      // Not lost: an end comes again by its record, all else by the next reconciliation.
+      this.#parts.log.error(
+        { err: error, leg: news.leg, news: news.kind },
+        "news of a leg could not be stored",
+      );
+    }
+  }
+
+  async #feed(callId: CallId, fact: StepFact): Promise<void> {
+    try {
+      await this.#parts.store.write((tx) =>
+        this.#change(tx, callId, (change) => this.#document.feed(change, fact)),
+      );
+    } catch (error) {
+      this.#parts.log.error({ err: error, callId, fact: fact.kind }, "a step's fact could not be stored");
+    }
+  }
+
+  async #change(tx: Tx, callId: CallId, work: (change: CallChange) => Promise<void>): Promise<void> {
+    const change = await CallChange.load(this.#changeParts, tx, callId);
+    if (!change) return;
+    await work(change);
+    await change.save();
+  }
+
+  async #onBoxEvent(box: Box, event: BoxEvent): Promise<void> {
+    const { store, log } = this.#parts;
+    const reconciler = this.#reconcilers.get(box.box);
+    switch (event.kind) {
+      case "alive":
+        await store
+          .write((tx) => saveBoxAlive(tx, box.box, event.atUs))
+          .catch((error: unknown) => {
+            log.warn({ err: error, box: box.box }, "the heartbeat could not be stored");
+          });
+        return;
+      case "connected":
+        log.info({ box: box.box, version: event.version }, "switch connected");
+        await reconciler?.connected(event);
+        this.#runAll();
+        return;
+      case "disconnected":
+        log.warn({ box: box.box, reason: event.reason }, "switch disconnected");
+        return;
+    }
+  }
+
+  /** Once a second, whatever the signals said: calls with something to do, and steps whose time has come. */
+  #scheduleSweep(delayMs: number): void {
+    this.#sweep = this.#parts.clock.after(delayMs, () => {
+      void this.#sweepOnce().finally(() => {
+        if (!this.#stopped) this.#scheduleSweep(sweepEveryMs);
+      });
+    });
+  }
+
+  async #sweepOnce(): Promise<void> {
+    try {
+      const nowMs = this.#parts.clock.nowMs();
+      const waiting = await this.#parts.store.read((tx) => callsToWake(tx, nowMs));
+      for (const { id } of waiting) await this.#feedWake(id);
+      await this.#runAll();
+      for (const reconciler of this.#reconcilers.values()) await reconciler.every(reconcileEveryMs);
+    } catch (error) {
+      this.#parts.log.error({ err: error }, "the controller's sweep failed");
+    }
+  }
+
+  async #runAll(): Promise<void> {
+    const calls = await this.#parts.store.read(callsWithIntents);
+    for (const { callId } of calls) this.#intents.run(callId);
+  }
+
+  /** A timer for the step's own time; the sweep stands in where the timer died with its process. */
+  async #arm(callId: CallId): Promise<void> {
+    const call = await this.#parts.store.read((tx) => callById(tx, callId)).catch(() => undefined);
+    this.#wakeTimers.get(callId)?.cancel();
+    this.#wakeTimers.delete(callId);
+    if (this.#stopped || call?.wakeAtMs == null) return;
+    const delayMs = call.wakeAtMs - this.#parts.clock.nowMs();
+    this.#wakeTimers.set(
+      callId,
+      this.#parts.clock.after(delayMs, () => void this.#feedWake(callId)),
+    );
+  }
+
+  async #feedWake(callId: CallId): Promise<void> {
+    this.#wakeTimers.delete(callId);
+    const call = await this.#parts.store.read((tx) => callById(tx, callId)).catch(() => undefined);
+    if (call?.wakeAtMs == null || call.wakeAtMs > this.#parts.clock.nowMs()) return;
+    await this.#feed(callId, { kind: "wake" });
+  }
+}

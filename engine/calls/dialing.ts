@@ -1,0 +1,169 @@
+import { parseE164, destinationClass } from "../e164.ts";
+import { SautikitError } from "../errors.ts";
+import type { CallId, LegId, RecordingId, WorkspaceId } from "../ids.ts";
+import { rateFor } from "../metering/rates.ts";
+import type { LegRow } from "../store/calls.ts";
+import * as recordings from "../store/recordings.ts";
+import type { ReadTx } from "../store/store.ts";
+import type { Originate } from "../switch/switch.ts";
+import { available } from "../wallet/wallet.ts";
+import type { CallChange } from "./call-change.ts";
+import type { RecordFrom } from "./call-request.ts";
+
+export interface Destination {
+  e164: string;
+  country: string | null;
+  rateMicroKesPerMinute: number;
+}
+
+/**
+ * Where a leg may go, and what a minute of it costs. `field` is what the customer called the number.
+ * Throws `validation.invalid` (not a number at all) or `calls.destination_not_allowed`.
+ */
+export async function allowedDestination(
+  tx: ReadTx,
+  workspace: { id: WorkspaceId; allowedCountries: readonly string[] },
+  to: string,
+  atMs: number,
+  field: string,
+): Promise<Destination> {
+  const refuse = (reason: string) =>
+    new SautikitError("calls.destination_not_allowed", reason, {
+      fields: [{ field, code: "destination", message: reason }],
+    });
+  switch (destinationClass(to)) {
+    case "emergency":
+      throw refuse(`${to} is an emergency number; Sautikit does not place emergency calls.`);
+    case "shortCode":
+      throw refuse(`${to} is a short code.`);
+    case "premium":
+      throw refuse(`${to} is a premium or satellite number.`);
+    case "invalid": {
+      const message = "must be E.164: + and 8 to 15 digits";
+      throw new SautikitError("validation.invalid", `${field} ${message}.`, {
+        fields: [{ field, code: "e164", message }],
+      });
+    }
+    case "e164":
+  }
+  const parsed = parseE164(to);
+  const country = parsed.ok ? parsed.country : null;
+  if (country !== null && !workspace.allowedCountries.includes(country)) {
+    throw refuse(
+      `Calls to ${country} are not allowed; an owner can add it to allowed_countries of the workspace.`,
+    );
+  }
+  const rate = await rateFor(tx, {
+    workspaceId: workspace.id,
+    legKind: "pstn",
+    direction: "outbound",
+    remoteE164: to,
+    atMs,
+  });
+  if (!rate) throw refuse(`There is no rate for ${to}.`);
+  return { e164: to, country: country ?? rate.country, rateMicroKesPerMinute: rate.microKesPerMinute };
+}
+
+/** Throws `wallet.insufficient_funds` unless the wallet has more than what live calls have run up. Free legs need none. */
+export async function requireFunds(
+  tx: ReadTx,
+  workspaceId: WorkspaceId,
+  rateMicroKesPerMinute: number,
+  nowUs: number,
+): Promise<void> {
+  if (rateMicroKesPerMinute === 0) return;
+  const { availableMinor } = await available(tx, workspaceId, nowUs);
+  if (availableMinor <= 0) throw new SautikitError("wallet.insufficient_funds");
+}
+
+export function newLeg(
+  leg: Pick<
+    LegRow,
+    | "id"
+    | "callId"
+    | "workspaceId"
+    | "position"
+    | "box"
+    | "fromE164"
+    | "toE164"
+    | "rateMicroKesPerMinute"
+    | "createdAtMs"
+  >,
+): LegRow {
+  return {
+    ...leg,
+    kind: "pstn",
+    direction: "outbound",
+    status: "initiated",
+    dialledAtMs: null,
+    startedAtUs: null,
+    ringingAtUs: null,
+    answeredAtUs: null,
+    endedAtUs: null,
+    bridgedTo: null,
+    seenAtUs: null,
+    hangupCause: null,
+    q850: null,
+    sipStatus: null,
+    quality: null,
+    endedBy: null,
+    billedSeconds: null,
+    costMinor: null,
+  };
+}
+
+/** Chosen before the switch hears of it, so that no file of the switch's is unknown to us. */
+export async function newRecording(change: CallChange, leg: LegRow): Promise<RecordingId> {
+  const id = change.parts.ids.next("rec");
+  const { callId, workspaceId, box } = leg;
+  await recordings.insert(change.tx, {
+    id,
+    callId,
+    legId: leg.id,
+    workspaceId,
+    box,
+    status: "starting",
+    createdAtMs: change.nowMs,
+  });
+  return id;
+}
+
+/** The originate of one leg: it parks once answered, or joins the leg that waits for it. */
+export function originateOf(leg: {
+  id: LegId;
+  callId: CallId;
+  gateway: string;
+  to: string;
+  callerId: string;
+  ringTimeoutSeconds: number;
+  maxDurationSeconds: number;
+  waiting?: LegId;
+  record: { recording: RecordingId; from: RecordFrom } | null;
+}): Originate {
+  return {
+    then: leg.waiting === undefined ? { kind: "park" } : { kind: "intercept", leg: leg.waiting },
+    // A lone leg that joins a waiting one lets the carrier's announcement through; a parked one counts from its answer.
+    ignoreEarlyMedia: leg.waiting === undefined,
+    branches: [
+      {
+        leg: leg.id,
+        call: leg.callId,
+        gateway: leg.gateway,
+        to: leg.to,
+        callerId: leg.callerId,
+        ringTimeoutSeconds: leg.ringTimeoutSeconds,
+        maxSeconds: leg.maxDurationSeconds,
+        cutGroup: `cut-${leg.id}-0`,
+        ...(leg.record
+          ? {
+              record: {
+                recording: leg.record.recording,
+                from: leg.record.from === "from-answer" ? "answer" : "media",
+              },
+            }
+          : {}),
+        ...(leg.waiting === undefined ? {} : { disarmOnAnswer: `idle-${leg.waiting}` as const }),
+      },
+    ],
+  };
+}

@@ -1,0 +1,318 @@
+import type { StepFact } from "../actions/verb.ts";
+import type { Clock } from "../clock.ts";
+import { isError, SautikitError } from "../errors.ts";
+import type { CallId, IntentId, LegId } from "../ids.ts";
+import type { Log } from "../log.ts";
+import {
+  deleteIntent,
+  intentsOfCall,
+  legById,
+  markDialled,
+  markIntentSent,
+  type IntentRow,
+} from "../store/calls.ts";
+import type { Store } from "../store/store.ts";
+import type { MediaFile, Originate, Switch } from "../switch/switch.ts";
+import { isAtMostOnce, type Command } from "./command.ts";
+import type { LegNews } from "./leg-progress.ts";
+import type { FailureCode } from "./leg-state.ts";
+
+export interface MediaLibrary {
+  /** Fetches and converts a customer's audio; a file that the switch can play. Throws with a short reason in `code`. */
+  prepare(url: string): Promise<{ file: string; durationMs: number }>;
+}
+
+interface Parts {
+  store: Store;
+  clock: Clock;
+  log: Log;
+  media: MediaLibrary;
+  boxOf: (name: string) => Switch | undefined;
+  news: (news: LegNews) => Promise<void>;
+  fact: (callId: CallId, fact: StepFact) => Promise<void>;
+}
+
+/** An intent that no box could take for so long fails: nobody wants a call that rings when they have given up. */
+const unsentMsMax = 10_000;
+/** A box that comes back is used within this. */
+const retryMsMin = 100;
+const retryMsMax = 5_000;
+/** After the switch said that an originate failed, its event or record with the true stamps may still be on its way. */
+const failureGraceMs = 2_000;
+/** A kill can overtake the originate of its own leg on another connection. */
+const hangUpTries = 8;
+
+/** Carries out what was decided: each call's intents in order, one after another, different calls side by side. */
+export class IntentRunner {
+  readonly #parts: Parts;
+  readonly #running = new Map<CallId, Promise<void>>();
+  readonly #again = new Set<CallId>();
+  /** Begun and not waited for: media being fetched. */
+  readonly #inFlight = new Set<IntentId>();
+  readonly #retries = new Map<CallId, number>();
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  run(callId: CallId): void {
+    if (this.#running.has(callId)) {
+      this.#again.add(callId);
+      return;
+    }
+    const work = this.#runAll(callId)
+      .catch((error: unknown) =>
+        this.#parts.log.error({ err: error, callId }, "an intent could not be carried out"),
+      )
+      .finally(() => {
+        this.#running.delete(callId);
+        if (this.#again.delete(callId)) this.run(callId);
+      });
+    this.#running.set(callId, work);
+  }
+
+  async idle(): Promise<void> {
+    await Promise.all(this.#running.values());
+  }
+
+  async #runAll(callId: CallId): Promise<void> {
+    const intents = await this.#parts.store.read((tx) => intentsOfCall(tx, callId));
+    for (const intent of intents) {
+      if (this.#inFlight.has(intent.id)) continue;
+      if (await this.#runOne(intent)) continue;
+      // The box is away: the sweep, its return, or this timer tries again, in the same order.
+      const delayMs = Math.min(this.#retries.get(callId) ?? retryMsMin, retryMsMax);
+      this.#retries.set(callId, delayMs * 2);
+      this.#parts.clock.after(delayMs, () => this.run(callId));
+      return;
+    }
+    this.#retries.delete(callId);
+  }
+
+  /** False: not now. */
+  async #runOne(intent: IntentRow): Promise<boolean> {
+    const commands = JSON.parse(intent.commands) as Command[];
+    if (intent.atMostOnce === 1) return this.#runOnce(intent, commands);
+    const [fetch] = commands.filter((command) => command.kind === "fetchMedia");
+    if (fetch) this.#fetchMedia(intent, fetch);
+    for (const command of commands.filter((candidate) => candidate.kind !== "fetchMedia")) {
+      try {
+        await this.#repeatable(command);
+      } catch (error) {
+        if (isError(error, "switch.unavailable") || isError(error, "switch.unknown_outcome")) return false;
+        this.#parts.log.error(
+          { err: error, callId: intent.callId, command: command.kind },
+          "a command failed",
+        );
+      }
+    }
+    if (!fetch) await this.#parts.store.write((tx) => deleteIntent(tx, intent.id));
+    return true;
+  }
+
+  /** Marked `sent` in a commit of its own before it is; one that was already marked belongs to a controller that died. */
+  async #runOnce(intent: IntentRow, commands: readonly Command[]): Promise<boolean> {
+    const { store, clock } = this.#parts;
+    const legs = commands.filter(isAtMostOnce).flatMap(legsOf);
+    if (intent.sentAtMs === null) {
+      const box = await this.#boxOf(legs[0]);
+      if (!box?.connected) {
+        if (clock.nowMs() - intent.createdAtMs < unsentMsMax) return false;
+        await store.write((tx) => deleteIntent(tx, intent.id));
+        for (const leg of dialledBy(commands)) await this.#neverDialled(leg, "not_sent");
+        return true;
+      }
+      const claimed = await store.write(async (tx) => {
+        const mine = await markIntentSent(tx, intent.id, clock.nowMs());
+        if (mine) await markDialled(tx, dialledBy(commands), clock.nowMs());
+        return mine;
+      });
+      if (claimed) await this.#send(commands);
+    }
+    await store.write((tx) => deleteIntent(tx, intent.id));
+    return true;
+  }
+
+  async #send(commands: readonly Command[]): Promise<void> {
+    for (const command of commands) {
+      try {
+        if (command.kind === "originate") await this.#originate(command.originate);
+        else if (command.kind === "play") {
+          const { leg, token, loops } = command;
+          const box = await this.#boxOf(leg);
+          await box?.play(leg, command.file as MediaFile, { token, loops });
+        } else await this.#repeatable(command);
+      } catch (error) {
+        this.#parts.log.warn({ err: error, command: command.kind }, "a command failed");
+        // What the rest was to follow did not happen; what was dialled by it surely was not.
+        if (!isError(error, "switch.unknown_outcome")) {
+          for (const leg of dialledBy(commands)) await this.#neverDialled(leg, "not_sent");
+        }
+        return;
+      }
+    }
+  }
+
+  async #originate(originate: Originate): Promise<void> {
+    const [first] = originate.branches;
+    const box = await this.#boxOf(first.leg);
+    if (!box) throw new SautikitError("switch.unavailable", `No box is configured for ${first.leg}.`);
+    // The job ends when the leg is answered or failed; meanwhile the call's other intents go on.
+    void box.originate(originate).then(
+      (outcome) => (outcome.ok ? undefined : this.#originateFailed(originate, outcome.cause, outcome.reply)),
+      async (error: unknown) => {
+        // Unknown outcome: the leg is adopted or closed by reconciliation.
+        if (isError(error, "switch.unknown_outcome")) return;
+        this.#parts.log.warn({ err: error, leg: first.leg }, "originate was not sent");
+        for (const branch of originate.branches) await this.#neverDialled(branch.leg, "not_sent");
+      },
+    );
+  }
+
+  async #originateFailed(originate: Originate, cause: LegCause, reply: string): Promise<void> {
+    await this.#parts.clock.sleep(failureGraceMs);
+    for (const { leg } of originate.branches) {
+      const row = await this.#parts.store.read((tx) => legById(tx, leg));
+      if (!row || row.endedAtUs !== null) continue;
+      const facts = await this.#parts
+        .boxOf(row.box)
+        ?.channelFacts(leg)
+        .catch(() => undefined);
+      if (facts !== null) continue;
+      this.#parts.log.warn({ leg, reply }, "originate failed without an end of its leg");
+      await this.#parts.news(
+        unansweredEnd(
+          row.box,
+          leg,
+          row.startedAtUs ?? row.createdAtMs * 1000,
+          this.#parts.clock.nowUs(),
+          cause,
+        ),
+      );
+    }
+  }
+
+  async #neverDialled(leg: LegId, failureCode: FailureCode): Promise<void> {
+    const row = await this.#parts.store.read((tx) => legById(tx, leg));
+    if (!row) return;
+    const nowUs = this.#parts.clock.nowUs();
+    await this.#parts.news({
+      ...unansweredEnd(row.box, leg, row.createdAtMs * 1000, nowUs, "NORMAL_TEMPORARY_FAILURE"),
+      failureCode,
+    });
+  }
+
+  async #repeatable(
+    command: Exclude<Command, { kind: "originate" | "play" | "fetchMedia" }> | Command,
+  ): Promise<void> {
+    if (command.kind === "originate" || command.kind === "play" || command.kind === "fetchMedia") return;
+    const leg = await this.#parts.store.read((tx) => legById(tx, command.leg));
+    // Nothing is left to be done to a leg that has ended.
+    if (!leg || leg.endedAtUs !== null) return;
+    const box = this.#parts.boxOf(leg.box);
+    if (!box?.connected) throw new SautikitError("switch.unavailable");
+    switch (command.kind) {
+      case "hangUp":
+        await this.#hangUp(box, command.leg, command.cause);
+        return;
+      case "stopPlayback":
+        await box.stopPlayback(command.leg);
+        return;
+      case "playRingback":
+        await box.playRingback(command.leg);
+        return;
+      case "setVariable":
+        await box.setVariable(command.leg, command.name, command.value);
+        return;
+      case "startRecording":
+        await box.startRecording(command.leg, command.recording);
+        return;
+      case "stopRecording":
+        await box.stopRecording(command.leg, command.recording);
+        return;
+      case "maskRecording":
+        await box.maskRecording(command.leg, command.recording, command.masked);
+        return;
+      case "armKill":
+        await box.armKill(command.leg, command.group, command.inSeconds, command.cause);
+        return;
+      case "disarmKill":
+        await box.disarmKill(command.group);
+        return;
+    }
+  }
+
+  /** A kill that finds no channel may have overtaken the originate; it tries until the leg has ended. */
+  async #hangUp(box: Switch, leg: LegId, cause: LegCause): Promise<void> {
+    let delayMs = retryMsMin;
+    for (let tries = 0; tries < hangUpTries; tries++) {
+      if (await box.hangUp(leg, cause)) return;
+      await this.#parts.clock.sleep(delayMs);
+      delayMs = Math.min(delayMs * 2, 1000);
+      const row = await this.#parts.store.read((tx) => legById(tx, leg));
+      if (!row || row.endedAtUs !== null) return;
+    }
+  }
+
+  #fetchMedia(intent: IntentRow, command: Extract<Command, { kind: "fetchMedia" }>): void {
+    const { media, store, log } = this.#parts;
+    this.#inFlight.add(intent.id);
+    void media
+      .prepare(command.url)
+      .then(
+        ({ file, durationMs }): StepFact => ({ kind: "mediaReady", token: command.token, file, durationMs }),
+        (error: unknown): StepFact => ({
+          kind: "mediaFailed",
+          token: command.token,
+          reason: reasonOf(error),
+        }),
+      )
+      .then((fact) => this.#parts.fact(intent.callId, fact))
+      .then(() => store.write((tx) => deleteIntent(tx, intent.id)))
+      .catch((error: unknown) =>
+        log.error({ err: error, callId: intent.callId }, "media could not be handed on"),
+      )
+      .finally(() => this.#inFlight.delete(intent.id));
+  }
+
+  async #boxOf(leg: LegId | undefined): Promise<Switch | undefined> {
+    const row = leg === undefined ? undefined : await this.#parts.store.read((tx) => legById(tx, leg));
+    return row && this.#parts.boxOf(row.box);
+  }
+}
+
+type LegCause = Parameters<Switch["hangUp"]>[1];
+
+const dialledBy = (commands: readonly Command[]): LegId[] =>
+  commands.flatMap((command) => (command.kind === "originate" ? legsOf(command) : []));
+
+function legsOf(command: Command): LegId[] {
+  if (command.kind === "originate") return command.originate.branches.map((branch) => branch.leg);
+  return command.kind === "fetchMedia" ? [] : [command.leg];
+}
+
+function unansweredEnd(
+  box: string,
+  leg: LegId,
+  createdAtUs: number,
+  endedAtUs: number,
+  cause: LegCause,
+): Extract<LegNews, { kind: "hungUp" }> {
+  const none = { ringingAtUs: null, answeredAtUs: null, q850: 0, sipStatus: null, quality: null };
+  return {
+    kind: "hungUp",
+    box,
+    leg,
+    atUs: endedAtUs,
+    createdAtUs,
+    endedAtUs,
+    cause,
+    endedBy: "controller",
+    ...none,
+  };
+}
+
+const reasonOf = (error: unknown): string =>
+  typeof error === "object" && error !== null && "code" in error && typeof error.code === "string"
+    ? error.code
+    : "failed";

@@ -1,0 +1,146 @@
+import type { JsonObject } from "../json.ts";
+import type { LegRow } from "../store/calls.ts";
+import * as recordings from "../store/recordings.ts";
+import type { HungUp } from "../switch/switch.ts";
+import type { CallChange } from "./call-change.ts";
+import { callSeconds, legView } from "./call-view.ts";
+import { endFact, failureCodeOf, transition, type FailureCode } from "./leg-state.ts";
+
+/** How the end of a leg is known. The first to tell counts; the ledger takes one settlement a leg in any case. */
+export type EndedBy =
+  /** The switch's hang-up event. */
+  | "event"
+  /** The switch's end-of-leg record, where the event was missed. */
+  | "end_record"
+  /** The switch itself died: the last second in which it was proven alive. */
+  | "last_proven"
+  /** Never dialled, or never known to the switch. */
+  | "controller";
+
+/**
+ * A leg's end: its state, its charge and CDR, its recordings closed, and, with the last leg, the call's own end. Late or
+ * repeated ends change nothing. Answers whether this was the end.
+ */
+export async function endLeg(
+  change: CallChange,
+  leg: LegRow,
+  facts: HungUp,
+  endedBy: EndedBy,
+  failureCode?: FailureCode,
+): Promise<boolean> {
+  if (leg.endedAtUs !== null) return false;
+  // An answer that was seen stays, whatever the facts of the end have lost.
+  const answeredAtUs = facts.answeredAtUs ?? leg.answeredAtUs;
+  const status = transition(leg.status, endFact(facts.cause, answeredAtUs));
+  if (status === "same") return false;
+  const startedAtUs = facts.createdAtUs;
+  const ringingAtUs = facts.ringingAtUs ?? leg.ringingAtUs;
+  const settled = await change.parts.settlement.settleLeg(
+    change.tx,
+    {
+      legId: leg.id,
+      callId: leg.callId,
+      workspaceId: leg.workspaceId,
+      direction: leg.direction,
+      fromE164: leg.fromE164,
+      toE164: leg.toE164,
+      startedAtUs,
+      ringingAtUs,
+      answeredAtUs,
+      endedAtUs: facts.endedAtUs,
+      rateMicroKesPerMinute: leg.rateMicroKesPerMinute,
+      hangupCause: facts.cause,
+      sipStatus: facts.sipStatus,
+      endedBy,
+    },
+    change.nowMs,
+  );
+  change.setLeg(leg, {
+    status,
+    startedAtUs: leg.startedAtUs ?? startedAtUs,
+    ringingAtUs,
+    answeredAtUs,
+    endedAtUs: facts.endedAtUs,
+    hangupCause: facts.cause.toLowerCase(),
+    q850: facts.q850,
+    sipStatus: facts.sipStatus,
+    quality: facts.quality
+      ? JSON.stringify({
+          mos: facts.quality.mos,
+          jitter_ms: facts.quality.jitterMs,
+          packet_loss_percent: facts.quality.packetLossPercent,
+        })
+      : null,
+    endedBy,
+    billedSeconds: settled.billedSeconds,
+    costMinor: settled.costMinor,
+  });
+  await recordings.finishForLeg(change.tx, leg.id, facts.endedAtUs);
+  await change.emit(
+    "leg.ended",
+    {
+      leg_id: leg.id,
+      status,
+      hangup_cause: facts.cause.toLowerCase(),
+      billed_seconds: settled.billedSeconds,
+      cost_minor: settled.costMinor,
+      known_by: endedBy,
+    },
+    Math.floor(facts.endedAtUs / 1000),
+  );
+  if (leg.id === change.firstLeg.id)
+    await firstLegEnded(change, leg, failureCode ?? failureCodeOf(facts.cause));
+  return true;
+}
+
+/** The call's fate is its first leg's; what it dialled has nobody to talk to any more. */
+async function firstLegEnded(change: CallChange, leg: LegRow, failureCode: FailureCode): Promise<void> {
+  change.setCall({
+    status: leg.status,
+    answeredAtUs: leg.answeredAtUs,
+    startedAtUs: change.call.startedAtUs ?? leg.startedAtUs,
+    hangupCause: leg.hangupCause,
+    failureCode: leg.answeredAtUs === null ? failureCode : null,
+    document: null,
+    wakeAtMs: null,
+  });
+  for (const other of change.legs) {
+    if (other.endedAtUs === null) {
+      change.intend({
+        kind: "hangUp",
+        leg: other.id,
+        cause: other.answeredAtUs === null ? "ORIGINATOR_CANCEL" : "NORMAL_CLEARING",
+      });
+    }
+  }
+}
+
+/** Ends the call once its last leg has ended: then every charge is known, and `call.completed` can tell it. */
+export async function endCallIfOver(change: CallChange): Promise<void> {
+  const { call, legs, firstLeg } = change;
+  if (call.endedAtUs !== null || legs.some((leg) => leg.endedAtUs === null)) return;
+  change.setCall({ endedAtUs: firstLeg.endedAtUs });
+  const occurredAtMs = Math.floor(Math.max(...legs.map((leg) => leg.endedAtUs ?? 0)) / 1000);
+  const endedAt = new Date(Math.floor((firstLeg.endedAtUs ?? 0) / 1000)).toISOString();
+  if (call.answeredAtUs === null) {
+    const payload = {
+      failure_reason: call.status,
+      failure_code: call.failureCode,
+      hangup_cause: call.hangupCause,
+      ended_at: endedAt,
+    };
+    await change.emit("call.failed", payload, occurredAtMs);
+    return;
+  }
+  const views = legs.map((leg) => legView(leg, 0));
+  const payload: JsonObject = {
+    duration_seconds: callSeconds(call, 0),
+    answered_at: new Date(Math.floor(call.answeredAtUs / 1000)).toISOString(),
+    ended_at: endedAt,
+    hangup_cause: call.hangupCause,
+    cost_minor: legs.reduce((total, leg) => total + (leg.costMinor ?? 0), 0),
+    currency: "KES",
+    legs: views,
+  };
+  await change.emit("call.completed", payload, occurredAtMs);
+}

@@ -1,0 +1,133 @@
+import type { LegRow } from "../store/calls.ts";
+import * as recordings from "../store/recordings.ts";
+import type { SwitchEvent } from "../switch/switch.ts";
+import type { CallChange } from "./call-change.ts";
+import type { DocumentRun } from "./document-run.ts";
+import { endCallIfOver, endLeg, type EndedBy } from "./leg-end.ts";
+import { failureCodeOf, transition, type FailureCode } from "./leg-state.ts";
+
+/** What the switch, its records or the reconciliation say of one leg. */
+export type LegNews =
+  | Exclude<SwitchEvent, { kind: "hungUp" }>
+  | (Extract<SwitchEvent, { kind: "hungUp" }> & { endedBy: EndedBy; failureCode?: FailureCode });
+
+/** Takes in one piece of news of one leg: its state, the call's, what the running step makes of it, and what is told. */
+export async function takeLegNews(change: CallChange, news: LegNews, document: DocumentRun): Promise<void> {
+  const leg = change.leg(news.leg);
+  if (!leg) return;
+  const isFirst = leg.id === change.firstLeg.id;
+  const atMs = Math.floor(news.atUs / 1000);
+  switch (news.kind) {
+    case "created":
+      await started(change, leg, isFirst, news.atUs);
+      return;
+    case "ringing":
+    case "earlyMedia":
+      await started(change, leg, isFirst, news.atUs);
+      if (!advance(change, leg, news.kind)) return;
+      change.setLeg(leg, { ringingAtUs: leg.ringingAtUs ?? news.atUs });
+      if (isFirst) change.setCall({ status: leg.status });
+      await change.emit("leg.ringing", { leg_id: leg.id, early_media: news.kind === "earlyMedia" }, atMs);
+      return;
+    case "answered":
+      await started(change, leg, isFirst, news.atUs);
+      if (!advance(change, leg, "answered")) return;
+      change.setLeg(leg, { answeredAtUs: news.atUs, seenAtUs: news.atUs });
+      await change.emit("leg.answered", { leg_id: leg.id }, atMs);
+      if (isFirst) await callAnswered(change, news.atUs, document);
+      else await document.feed(change, { kind: "legAnswered", leg: leg.id });
+      return;
+    case "hungUp":
+      await started(change, leg, isFirst, news.createdAtUs);
+      if (isFirst && news.answeredAtUs !== null && leg.answeredAtUs === null) {
+        // The answer was never told to us, but it is a fact of the call.
+        change.setLeg(leg, { answeredAtUs: news.answeredAtUs });
+        change.setCall({ status: "answered", answeredAtUs: news.answeredAtUs });
+        await change.emit(
+          "call.answered",
+          { answered_at: iso(news.answeredAtUs) },
+          Math.floor(news.answeredAtUs / 1000),
+        );
+      }
+      if (!(await endLeg(change, leg, news, news.endedBy, news.failureCode))) return;
+      if (!isFirst) {
+        await document.feed(change, {
+          kind: "legEnded",
+          leg: leg.id,
+          status: leg.status,
+          billedSeconds: leg.billedSeconds ?? 0,
+          failureCode: leg.answeredAtUs === null ? (news.failureCode ?? failureCodeOf(news.cause)) : null,
+        });
+      }
+      await endCallIfOver(change);
+      return;
+    case "bridged":
+      await bridged(change, leg, news.otherLeg, atMs);
+      return;
+    case "unbridged":
+      if (leg.bridgedTo === null || leg.endedAtUs !== null) return;
+      change.setLeg(leg, { bridgedTo: null });
+      await change.emit("leg.unbridged", { leg_id: leg.id }, atMs);
+      return;
+    case "recordingStarted":
+      if (await recordings.markStarted(change.tx, news.recording, news.atUs)) {
+        await change.emit("recording.started", { recording_id: news.recording, leg_id: leg.id }, atMs);
+      }
+      return;
+    case "recordingStopped":
+      if (
+        await recordings.markStatus(
+          change.tx,
+          news.recording,
+          recordings.liveStatuses,
+          "uploading",
+          news.atUs,
+        )
+      ) {
+        await change.emit("recording.stopped", { recording_id: news.recording, leg_id: leg.id }, atMs);
+      }
+      return;
+    case "playbackEnded":
+      await document.feed(change, { kind: "playbackEnded", token: news.token, outcome: news.outcome });
+      return;
+    case "parked":
+    case "digit":
+      return;
+  }
+}
+
+/** The switch took the originate: the first sign of life of a leg, whichever event brings it. */
+async function started(change: CallChange, leg: LegRow, isFirst: boolean, atUs: number): Promise<void> {
+  if (leg.startedAtUs !== null) return;
+  change.setLeg(leg, { startedAtUs: atUs });
+  // A hang-up that came before the channel was there found nothing to end.
+  if (change.call.hangupRequestedAtMs !== null) {
+    change.intend({ kind: "hangUp", leg: leg.id, cause: "ORIGINATOR_CANCEL" });
+  }
+  if (!isFirst || change.call.startedAtUs !== null) return;
+  change.setCall({ startedAtUs: atUs });
+  await change.emit("call.started", {}, Math.floor(atUs / 1000));
+}
+
+function advance(change: CallChange, leg: LegRow, fact: "ringing" | "earlyMedia" | "answered"): boolean {
+  const status = transition(leg.status, fact);
+  if (status === "same") return false;
+  change.setLeg(leg, { status });
+  return true;
+}
+
+async function callAnswered(change: CallChange, atUs: number, document: DocumentRun): Promise<void> {
+  change.setCall({ status: "answered", answeredAtUs: atUs });
+  await change.emit("call.answered", { answered_at: iso(atUs) }, Math.floor(atUs / 1000));
+  if (change.call.hangupRequestedAtMs === null) await document.begin(change);
+}
+
+async function bridged(change: CallChange, leg: LegRow, otherId: string, atMs: number): Promise<void> {
+  const other = change.legs.find((row) => row.id === otherId);
+  if (!other || leg.bridgedTo === other.id || leg.endedAtUs !== null || other.endedAtUs !== null) return;
+  change.setLeg(leg, { bridgedTo: other.id });
+  change.setLeg(other, { bridgedTo: leg.id });
+  await change.emit("leg.bridged", { leg_id: leg.id, other_leg_id: other.id }, atMs);
+}
+
+const iso = (us: number) => new Date(Math.floor(us / 1000)).toISOString();

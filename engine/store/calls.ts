@@ -1,0 +1,235 @@
+import type { CallId, EventId, IntentId, LegId, NumberId, WorkspaceId } from "../ids.ts";
+import type { JsonObject } from "../json.ts";
+import type { ReadTx, SqlValue, Tx } from "./store.ts";
+
+export type LegStatus =
+  "initiated" | "ringing" | "answered" | "completed" | "no_answer" | "busy" | "canceled" | "failed";
+
+export interface CallRow {
+  id: CallId;
+  workspaceId: WorkspaceId;
+  numberId: NumberId | null;
+  direction: "outbound" | "inbound";
+  fromE164: string;
+  toE164: string;
+  country: string | null;
+  status: LegStatus;
+  voiceCallbackUrl: string | null;
+  eventsUrl: string | null;
+  clientRequestId: string | null;
+  /** JSON text, as the three below; parsed by who needs it. */
+  metadata: string | null;
+  options: string;
+  document: string | null;
+  wakeAtMs: number | null;
+  hangupRequestedAtMs: number | null;
+  lastPosition: number;
+  lastSequence: number;
+  hangupCause: string | null;
+  failureCode: string | null;
+  createdAtMs: number;
+  startedAtUs: number | null;
+  answeredAtUs: number | null;
+  endedAtUs: number | null;
+  updatedAtMs: number;
+}
+
+export interface LegRow {
+  id: LegId;
+  callId: CallId;
+  workspaceId: WorkspaceId;
+  position: number;
+  kind: "pstn" | "sip" | "browser";
+  direction: "outbound" | "inbound";
+  fromE164: string;
+  toE164: string;
+  status: LegStatus;
+  box: string;
+  dialledAtMs: number | null;
+  rateMicroKesPerMinute: number;
+  createdAtMs: number;
+  startedAtUs: number | null;
+  ringingAtUs: number | null;
+  answeredAtUs: number | null;
+  endedAtUs: number | null;
+  bridgedTo: LegId | null;
+  seenAtUs: number | null;
+  hangupCause: string | null;
+  q850: number | null;
+  sipStatus: number | null;
+  quality: string | null;
+  endedBy: string | null;
+  billedSeconds: number | null;
+  costMinor: number | null;
+}
+
+export interface CallEventRow {
+  id: EventId;
+  callId: CallId;
+  position: number;
+  sequence: number | null;
+  kind: string;
+  payload: string;
+  occurredAtMs: number;
+  createdAtMs: number;
+}
+
+export interface IntentRow {
+  id: IntentId;
+  callId: CallId;
+  commands: string;
+  atMostOnce: 0 | 1;
+  sentAtMs: number | null;
+  createdAtMs: number;
+}
+
+/** `fromE164` is from_e164, `endedAtUs` is ended_at_us. */
+const column = (field: string) => field.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+
+async function insert(tx: Tx, table: string, row: Readonly<Record<string, SqlValue>>): Promise<void> {
+  const fields = Object.keys(row);
+  await tx.run(
+    `INSERT INTO ${table} (${fields.map(column).join(", ")}) VALUES (${fields.map(() => "?").join(", ")})`,
+    Object.values(row),
+  );
+}
+
+async function update(
+  tx: Tx,
+  table: string,
+  id: string,
+  patch: Readonly<Record<string, SqlValue>>,
+): Promise<void> {
+  const fields = Object.keys(patch);
+  if (fields.length === 0) return;
+  await tx.run(
+    `UPDATE ${table} SET ${fields.map((field) => `${column(field)} = ?`).join(", ")} WHERE id = ?`,
+    [...Object.values(patch), id],
+  );
+}
+
+export const insertCall = (tx: Tx, row: CallRow) => insert(tx, "calls", { ...row });
+export const insertLeg = (tx: Tx, row: LegRow) => insert(tx, "legs", { ...row });
+export const insertIntent = (tx: Tx, row: IntentRow) => insert(tx, "intents", { ...row });
+export const updateCall = (tx: Tx, id: CallId, patch: Partial<CallRow>) => update(tx, "calls", id, patch);
+export const updateLeg = (tx: Tx, id: LegId, patch: Partial<LegRow>) => update(tx, "legs", id, patch);
+
+export const callById = (tx: ReadTx, id: CallId) => tx.get<CallRow>("SELECT * FROM calls WHERE id = ?", [id]);
+
+/** The call only if it is that workspace's. */
+export const callOfWorkspace = (tx: ReadTx, workspaceId: WorkspaceId, id: CallId) =>
+  tx.get<CallRow>("SELECT * FROM calls WHERE id = ? AND workspace_id = ?", [id, workspaceId]);
+
+/** Oldest first: the call's own leg, then those that it dialled. */
+export const legsOfCall = (tx: ReadTx, callId: CallId) =>
+  tx.all<LegRow>("SELECT * FROM legs WHERE call_id = ? ORDER BY position", [callId]);
+
+export const markDialled = (tx: Tx, legs: readonly LegId[], nowMs: number) =>
+  Promise.all(legs.map((id) => tx.run("UPDATE legs SET dialled_at_ms = ? WHERE id = ?", [nowMs, id])));
+
+/** Proof that they lived at that moment, for the day when their end is never told. */
+export const markSeen = (tx: Tx, box: string, legs: readonly LegId[], atUs: number) =>
+  legs.length === 0
+    ? Promise.resolve()
+    : tx.run(
+        `UPDATE legs SET seen_at_us = ? WHERE box = ? AND ended_at_us IS NULL AND id IN (${legs.map(() => "?").join(", ")})`,
+        [atUs, box, ...legs],
+      );
+
+/** The same for all of a box's live legs, never backwards: the box itself was alive then. */
+export const raiseSeen = (tx: Tx, box: string, atUs: number) =>
+  tx.run(
+    "UPDATE legs SET seen_at_us = ? WHERE box = ? AND ended_at_us IS NULL AND (seen_at_us IS NULL OR seen_at_us < ?) AND dialled_at_ms * 1000 < ?",
+    [atUs, box, atUs, atUs],
+  );
+
+export const legById = (tx: ReadTx, id: LegId) => tx.get<LegRow>("SELECT * FROM legs WHERE id = ?", [id]);
+
+/** Legs that the box was told to dial and whose end is not stored. */
+export const liveLegsOfBox = (tx: ReadTx, box: string) =>
+  tx.all<LegRow>(
+    "SELECT * FROM legs WHERE box = ? AND ended_at_us IS NULL AND dialled_at_ms IS NOT NULL ORDER BY id",
+    [box],
+  );
+
+export async function countLiveCalls(tx: ReadTx, workspaceId: WorkspaceId): Promise<number> {
+  const row = await tx.get<{ live: number }>(
+    "SELECT COUNT(*) AS live FROM calls WHERE workspace_id = ? AND ended_at_us IS NULL",
+    [workspaceId],
+  );
+  return row?.live ?? 0;
+}
+
+/** Outbound calls placed after `sinceMs`. */
+export async function countCallsSince(
+  tx: ReadTx,
+  workspaceId: WorkspaceId,
+  sinceMs: number,
+): Promise<number> {
+  const row = await tx.get<{ placed: number }>(
+    "SELECT COUNT(*) AS placed FROM calls WHERE workspace_id = ? AND created_at_ms > ? AND direction = 'outbound'",
+    [workspaceId, sinceMs],
+  );
+  return row?.placed ?? 0;
+}
+
+export const insertCallEvent = (tx: Tx, row: CallEventRow & { workspaceId: WorkspaceId }) =>
+  insert(tx, "call_events", { ...row });
+
+export const eventsOfCall = (tx: ReadTx, callId: CallId) =>
+  tx.all<CallEventRow>(
+    "SELECT id, call_id, position, sequence, kind, payload, occurred_at_ms, created_at_ms FROM call_events WHERE call_id = ? ORDER BY position",
+    [callId],
+  );
+
+export const intentsOfCall = (tx: ReadTx, callId: CallId) =>
+  tx.all<IntentRow>("SELECT * FROM intents WHERE call_id = ? ORDER BY id", [callId]);
+
+export const callsWithIntents = (tx: ReadTx) =>
+  tx.all<{ callId: CallId }>("SELECT DISTINCT call_id FROM intents ORDER BY call_id");
+
+/** False: it was marked, or withdrawn, before; then it must not be sent. */
+export async function markIntentSent(tx: Tx, id: IntentId, nowMs: number): Promise<boolean> {
+  const { changes } = await tx.run("UPDATE intents SET sent_at_ms = ? WHERE id = ? AND sent_at_ms IS NULL", [
+    nowMs,
+    id,
+  ]);
+  return changes === 1;
+}
+
+export const deleteIntent = (tx: Tx, id: IntentId) => tx.run("DELETE FROM intents WHERE id = ?", [id]);
+
+/** Takes back what was not sent yet; the rows taken back. */
+export const withdrawUnsentIntents = (tx: Tx, callId: CallId) =>
+  tx.all<IntentRow>(
+    "DELETE FROM intents WHERE call_id = ? AND at_most_once = 1 AND sent_at_ms IS NULL RETURNING *",
+    [callId],
+  );
+
+export const callsToWake = (tx: ReadTx, beforeMs: number) =>
+  tx.all<{ id: CallId; wakeAtMs: number }>(
+    "SELECT id, wake_at_ms FROM calls WHERE wake_at_ms IS NOT NULL AND wake_at_ms <= ? ORDER BY wake_at_ms LIMIT 1000",
+    [beforeMs],
+  );
+
+export interface BoxRow {
+  name: string;
+  coreUuid: string | null;
+  version: string | null;
+  aliveAtUs: number | null;
+}
+
+export const boxByName = (tx: ReadTx, name: string) =>
+  tx.get<BoxRow>("SELECT * FROM boxes WHERE name = ?", [name]);
+
+export const saveBox = (tx: Tx, row: BoxRow) =>
+  tx.run(
+    `INSERT INTO boxes (name, core_uuid, version, alive_at_us) VALUES (?, ?, ?, ?)
+     ON CONFLICT (name) DO UPDATE SET core_uuid = excluded.core_uuid, version = excluded.version, alive_at_us = excluded.alive_at_us`,
+    [row.name, row.coreUuid, row.version, row.aliveAtUs],
+  );
+
+export const saveBoxAlive = (tx: Tx, name: string, aliveAtUs: number) =>
+  tx.run("UPDATE boxes SET alive_at_us = ? WHERE name = ?", [aliveAtUs, name]);
+
+export const parseObject = (text: string): JsonObject => JSON.parse(text) as JsonObject;
