@@ -66,8 +66,11 @@ export const execute = (channel: string, app: SwitchApplication, arg: string, to
   ],
 });
 
-/** `application:argument` as `execute_on_answer` and the like want it. */
+/** An application as `execute_on_answer` and the like want it. */
 export const application = (app: SwitchApplication, arg: string): string => `${app} ${arg}`;
+
+/** The same, run as soon as the channel comes to it and not in the middle of its change of state. */
+export const queuedApplication = (app: SwitchApplication, arg: string): string => `${app}::${arg}`;
 
 /** How the switch says in its many ways that it has no such channel. */
 const noSuchChannel = /^-ERR (No such channel|Cannot locate session|Invalid uuid|invalid session id)/i;

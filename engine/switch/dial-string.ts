@@ -1,5 +1,5 @@
 import { isId, type LegId, type RecordingId } from "../ids.ts";
-import { application } from "./commands.ts";
+import { application, queuedApplication } from "./commands.ts";
 import type { Branch, HangupCause, KillGroup, Originate } from "./switch.ts";
 
 /**
@@ -63,8 +63,13 @@ function branchVariables(
     list.push(["api_on_answer_disarm", `sched_del ${branch.disarmOnAnswer}`]);
   }
   if (branch.record !== undefined) {
-    const on = branch.record.from === "answer" ? "execute_on_answer" : "execute_on_media";
-    list.push([on, application("record_session", recordingFile(branch.record.recording))]);
+    const file = recordingFile(branch.record.recording);
+    list.push(["execute_on_answer", application("record_session", file)]);
+    if (branch.record.from === "media") {
+      // Before the answer, media is announced a moment before it is there, and a recording started right then fails:
+      // queued, it starts 20 ms later. The one at the answer then finds it running and does nothing.
+      list.push(["execute_on_media", queuedApplication("record_session", file)]);
+    }
   }
   return list;
 }
@@ -118,7 +123,7 @@ const e164 = /^\+[1-9][0-9]{6,14}$/;
 function variables(list: readonly (readonly [name: string, value: string])[]): string {
   return list
     .map(([name, value]) => {
-      assert(/^[A-Za-z0-9_]+$/.test(name) && /^[A-Za-z0-9_ +./-]+$/.test(value), `the variable ${name}`);
+      assert(/^[A-Za-z0-9_]+$/.test(name) && /^[A-Za-z0-9_ +./:-]+$/.test(value), `the variable ${name}`);
       return value.includes(" ") ? `${name}='${value}'` : `${name}=${value}`;
     })
     .join(",");

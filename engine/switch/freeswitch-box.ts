@@ -426,7 +426,8 @@ function channelFacts(leg: LegId, fields: Fields): ChannelFacts {
   const ringing = [fields("Caller-Channel-Progress-Time"), fields("Caller-Channel-Progress-Media-Time")]
     .map(microseconds)
     .filter((us) => us !== undefined);
-  const other = fields("variable_signal_bond");
+  // Of all the names for the peer, the one that is taken away again when the bridge ends.
+  const other = fields("variable_bridge_to");
   return {
     leg: legOf(fields) ?? leg,
     createdAtUs: microseconds(fields("Caller-Channel-Created-Time")) ?? 0,

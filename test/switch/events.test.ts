@@ -1,0 +1,223 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import fc from "fast-check";
+import { eventFields, FrameReader, type Fields } from "../../engine/switch/codec.ts";
+import { parseEndRecord } from "../../engine/switch/end-record.ts";
+import { decodeEvent, hungUp, recordingOf } from "../../engine/switch/events.ts";
+import type { SwitchEvent } from "../../engine/switch/switch.ts";
+import { ids } from "./peers.ts";
+
+const fixture = (name: string) => readFileSync(new URL(`fixtures/${name}`, import.meta.url));
+
+/** What a real switch sent for four legs: one waiting, one that intercepted it from early media, one busy, one unanswered. */
+function realEvents(): SwitchEvent[] {
+  const events: SwitchEvent[] = [];
+  new FrameReader("switch").push(fixture("two-legs.esl.raw"), (frame) => {
+    const fields = eventFields(frame);
+    const decoded = fields === undefined ? undefined : decodeEvent("nairobi-1", fields);
+    if (decoded?.kind === "event") events.push(decoded.event);
+  });
+  return events;
+}
+
+const records = ["waiting", "answered", "busy", "unanswered"].map((name) => {
+  const result = parseEndRecord(fixture(`${name}.cdr`).toString());
+  assert.ok(result.ok, name);
+  return result.record;
+});
+const [waiting, answered, busy, unanswered] = records;
+
+describe("The events of a real switch", () => {
+  const events = realEvents();
+  const of = (leg: string | undefined) => events.filter((event) => event.leg === leg).map(({ kind }) => kind);
+
+  it("tell the life of each leg", () => {
+    assert.deepEqual(of(waiting?.leg), [
+      "created",
+      "ringing",
+      "answered",
+      "parked",
+      "playbackEnded",
+      "hungUp",
+    ]);
+    assert.deepEqual(of(answered?.leg), [
+      ...["created", "earlyMedia", "recordingStarted", "bridged", "answered"],
+      ...["unbridged", "recordingStopped", "hungUp"],
+    ]);
+    assert.deepEqual(of(busy?.leg), ["created", "hungUp"]);
+    assert.deepEqual(of(unanswered?.leg), ["created", "ringing", "hungUp"]);
+  });
+
+  it("carry the moment itself, in µs, and not that of the message about it", () => {
+    const at = (kind: string) =>
+      events.find((event) => event.leg === answered?.leg && event.kind === kind)?.atUs;
+    assert.equal(at("created"), answered?.createdAtUs);
+    assert.equal(at("earlyMedia"), answered?.ringingAtUs);
+    assert.equal(at("answered"), answered?.answeredAtUs);
+    assert.equal(at("hungUp"), answered?.endedAtUs);
+  });
+
+  it("say who was bridged to whom, what was recorded and what was played", () => {
+    const find = <K extends SwitchEvent["kind"]>(kind: K) =>
+      events.find((event): event is Extract<SwitchEvent, { kind: K }> => event.kind === kind);
+    assert.equal(find("bridged")?.otherLeg, waiting?.leg);
+    assert.equal(find("recordingStopped")?.recording, find("recordingStarted")?.recording);
+    assert.ok((find("recordingStopped")?.lengthMs ?? 0) > 3000);
+    assert.equal(find("playbackEnded")?.token, "greeting");
+    assert.equal(find("playbackEnded")?.outcome, "notFound");
+  });
+
+  it("state the same end as the end-of-leg record, for every leg", () => {
+    for (const { leg, call, ...facts } of records) {
+      const event = events.find((event) => event.kind === "hungUp" && event.leg === leg);
+      assert.deepEqual(event, { kind: "hungUp", box: "nairobi-1", leg, atUs: facts.endedAtUs, ...facts });
+      assert.match(call ?? "", /^call_/);
+    }
+  });
+});
+
+describe("How a leg ended", () => {
+  it("is told for busy, no answer and answered", () => {
+    const facts = records.map(({ cause, q850, sipStatus, answeredAtUs }) => [
+      cause,
+      q850,
+      sipStatus,
+      answeredAtUs !== null,
+    ]);
+    assert.deepEqual(facts, [
+      ["NORMAL_CLEARING", 16, null, true],
+      ["NORMAL_CLEARING", 16, 200, true],
+      ["USER_BUSY", 17, 486, false],
+      ["NO_ANSWER", 19, 487, false],
+    ]);
+  });
+
+  const variables: Record<string, string> = {
+    start_uepoch: "1795557682237277",
+    progress_uepoch: "1795557682400000",
+    progress_media_uepoch: "0",
+    answer_uepoch: "1795557683237277",
+    end_uepoch: "1795557687477240",
+    hangup_cause: "NORMAL_CLEARING",
+    hangup_cause_q850: "16",
+    rtp_audio_in_media_packet_count: "200",
+    rtp_audio_in_mos: "4.31",
+    rtp_audio_in_jitter_max_variance: "9.00",
+    rtp_audio_in_jitter_loss_rate: "0.02",
+  };
+  const end = (more: Record<string, string | undefined> = {}) => {
+    const all: Record<string, string | undefined> = { ...variables, ...more };
+    return hungUp((name) => all[name]);
+  };
+
+  it("has the quality of what we heard", () => {
+    assert.deepEqual(end()?.quality, { mos: 4.31, jitterMs: 3, packetLossPercent: 2 });
+    assert.equal(end({ rtp_audio_in_media_packet_count: "0" })?.quality, null);
+    assert.equal(end({ rtp_audio_in_mos: "nan" })?.quality, null);
+  });
+
+  it("does not take a failed B-leg's status for that of the answered leg beside it", () => {
+    assert.equal(end({ sip_invite_failure_status: "486" })?.sipStatus, null);
+    assert.equal(end({ sip_invite_failure_status: "486", answer_uepoch: "0" })?.sipStatus, 486);
+  });
+
+  it("counts what is 0 as not having happened", () => {
+    assert.equal(end({ answer_uepoch: "0" })?.answeredAtUs, null);
+    assert.equal(end({ progress_uepoch: "0" })?.ringingAtUs, null);
+  });
+
+  it("is not told without its stamps or its cause", () => {
+    assert.equal(end({ end_uepoch: "0" }), undefined);
+    assert.equal(end({ start_uepoch: "-1" }), undefined);
+    assert.equal(end({ hangup_cause: "'; drop" }), undefined);
+  });
+});
+
+describe("An end-of-leg record", () => {
+  const text = fixture("answered.cdr").toString();
+
+  it("is torn until its last brace is written, wherever it was cut", () => {
+    const whole = text.trimEnd().length;
+    fc.assert(
+      fc.property(fc.nat(whole - 1), (length) => {
+        const result = parseEndRecord(text.slice(0, length));
+        assert.ok(!result.ok && result.problem === "torn");
+      }),
+      { numRuns: 50 },
+    );
+    assert.ok(parseEndRecord(text.slice(0, whole)).ok);
+  });
+
+  for (const other of [
+    "{}",
+    "[]",
+    "1",
+    "null",
+    '{"variables":[]}',
+    '{"variables":{"uuid":"11111111-0000-4000-8000-000000000001"}}',
+  ]) {
+    it(`is foreign when it is ${other}`, () => {
+      const result = parseEndRecord(other);
+      assert.ok(!result.ok && result.problem === "foreign");
+    });
+  }
+
+  it("of an inbound leg is known by its presence_data", () => {
+    const inbound = text.replaceAll(
+      `"uuid":"${answered?.leg}"`,
+      '"uuid":"11111111-0000-4000-8000-000000000001"',
+    );
+    const result = parseEndRecord(inbound);
+    assert.ok(result.ok && result.record.leg === answered?.leg);
+  });
+});
+
+describe("A single event", () => {
+  const leg = ids.next("leg");
+  const base: Record<string, string> = { "Unique-ID": leg, "Event-Date-Timestamp": "1795557683457259" };
+  const decode = (more: Record<string, string>) => {
+    const all: Record<string, string> = { ...base, ...more };
+    const fields: Fields = (name) => all[name];
+    return decodeEvent("nairobi-1", fields);
+  };
+
+  it("of somebody else's channel is foreign", () => {
+    assert.equal(decode({ "Event-Name": "CHANNEL_ANSWER", "Unique-ID": "11111111-0000" }).kind, "foreign");
+  });
+
+  it("of an inbound channel belongs to the leg in its presence_data", () => {
+    const decoded = decode({
+      "Event-Name": "CHANNEL_PARK",
+      "Unique-ID": "11111111-0000",
+      variable_presence_data: leg,
+    });
+    assert.ok(decoded.kind === "event" && decoded.event.leg === leg);
+  });
+
+  it("of a digit has its length in ms, counted by the switch in samples", () => {
+    const decoded = decode({ "Event-Name": "DTMF", "DTMF-Digit": "#", "DTMF-Duration": "960" });
+    assert.deepEqual(decoded, {
+      kind: "event",
+      event: { kind: "digit", box: "nairobi-1", leg, atUs: 1795557683457259, digit: "#", durationMs: 120 },
+    });
+    assert.equal(decode({ "Event-Name": "DTMF", "DTMF-Digit": "x" }).kind, "ignored");
+  });
+
+  it("that we do not know, or of a recording or playback that is not ours, is ignored", () => {
+    assert.equal(decode({ "Event-Name": "CODEC" }).kind, "ignored");
+    assert.equal(decode({ "Event-Name": "RECORD_STOP", "Record-File-Path": "/x/test1.wav" }).kind, "ignored");
+    const complete = { "Event-Name": "CHANNEL_EXECUTE_COMPLETE", "Application-Response": "FILE PLAYED" };
+    assert.equal(
+      decode({ ...complete, Application: "playback", "Application-UUID": "d9e32cec" }).kind,
+      "ignored",
+    );
+    assert.equal(decode({ ...complete, Application: "park", "Application-UUID": "play:x" }).kind, "ignored");
+  });
+
+  it("names its recording by the file", () => {
+    const recording = ids.next("rec");
+    assert.equal(recordingOf(`/var/spool/${recording}.wav`), recording);
+    assert.equal(recordingOf(`/var/spool/${recording}.mp3`), undefined);
+    assert.equal(recordingOf(`${recording}/x.wav`), undefined);
+  });
+});

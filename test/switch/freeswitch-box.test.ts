@@ -1,0 +1,407 @@
+import assert from "node:assert/strict";
+import { isError } from "../../engine/errors.ts";
+import { FreeSwitchBox, type FreeSwitchBoxOptions } from "../../engine/switch/freeswitch-box.ts";
+import type { BoxEvent, Branch, MediaFile, Originate, SwitchEvent } from "../../engine/switch/switch.ts";
+import { FakeSwitch, ids, ManualClock, password, silentLog, until, type Answer } from "./peers.ts";
+
+describe("A FreeSWITCH box", () => {
+  let fake: FakeSwitch;
+  let clock: ManualClock;
+  let box: FreeSwitchBox;
+  let events: SwitchEvent[];
+  let boxEvents: BoxEvent[];
+  const leg = ids.next("leg");
+
+  beforeEach(async () => {
+    fake = await FakeSwitch.start();
+    clock = new ManualClock();
+    make();
+  });
+  afterEach(async () => {
+    await box.stop();
+    await fake.stop();
+  });
+
+  function make(more: Partial<FreeSwitchBoxOptions> = {}): void {
+    box = new FreeSwitchBox({
+      box: "nairobi-1",
+      host: "127.0.0.1",
+      port: fake.port,
+      password,
+      recordingsFolder: "/var/spool/sautikit",
+      clock,
+      ids,
+      log: silentLog,
+      ...more,
+    });
+    events = [];
+    boxEvents = [];
+    box.onEvent((event) => events.push(event));
+    box.onBoxEvent((event) => boxEvents.push(event));
+  }
+
+  const told = (kind: BoxEvent["kind"]) => boxEvents.filter((event) => event.kind === kind).length;
+
+  async function start(answer?: Answer): Promise<void> {
+    if (answer !== undefined) fake.answer = answer;
+    box.start();
+    // All four connections, so that commands do not fall back on the one for events.
+    await until(() => box.connected && told("alive") === 1);
+    await until(() => fake.peers.filter(({ lines }) => lines.length > 0).length === 4);
+    await until(() => fake.peers.every(({ frames }) => frames.length > 0));
+  }
+
+  const branch = (more: Partial<Branch> = {}): Branch => ({
+    leg,
+    call: ids.next("call"),
+    gateway: "trunk-1",
+    to: "+254722000001",
+    callerId: "+254711000001",
+    ringTimeoutSeconds: 30,
+    maxSeconds: 600,
+    cutGroup: `cut-${leg}-0`,
+    ...more,
+  });
+  const request = (...branches: [Branch, ...Branch[]]): Originate => ({
+    then: { kind: "park" },
+    ignoreEarlyMedia: true,
+    branches,
+  });
+  const jobDone = (job: string | undefined, body: string) =>
+    fake.eventPeer.event({ "Event-Name": "BACKGROUND_JOB", "Job-UUID": job ?? "", _body: body });
+
+  it("tells which switch it reached, then that it is alive each second", async () => {
+    await start();
+    assert.deepEqual(boxEvents[0], {
+      kind: "connected",
+      box: "nairobi-1",
+      coreUuid: "core-1",
+      version: "FreeSWITCH Version 1.11.4-release~64bit",
+    });
+    clock.advance(1000);
+    await until(() => told("alive") === 2);
+    assert.deepEqual(boxEvents.at(-1), { kind: "alive", box: "nairobi-1", atUs: clock.nowUs() });
+  });
+
+  it("subscribes to the events it needs and never to ALL", async () => {
+    await start();
+    const subscription = fake.eventPeer.lines.find((line) => line.startsWith("event "));
+    assert.match(subscription ?? "", /^event json BACKGROUND_JOB CHANNEL_CREATE /);
+    assert.doesNotMatch(subscription ?? "", /ALL/);
+  });
+
+  it("turns events of our legs into facts, and counts the others", async () => {
+    await start();
+    const stamp = { "Event-Date-Timestamp": "1795557683457259" };
+    fake.eventPeer.event({ "Event-Name": "CHANNEL_PARK", "Unique-ID": "11111111-0000", ...stamp });
+    fake.eventPeer.raw("text/event-json", Buffer.from("{torn"));
+    fake.eventPeer.event({ "Event-Name": "CODEC", "Unique-ID": leg, ...stamp });
+    fake.eventPeer.event({ "Event-Name": "CHANNEL_PARK", "Unique-ID": leg, ...stamp });
+    await until(() => events.length === 1);
+    assert.deepEqual(events, [{ kind: "parked", box: "nairobi-1", leg, atUs: 1795557683457259 }]);
+    assert.deepEqual(box.counts, { delivered: 1, foreign: 1, ignored: 1, unreadable: 1 });
+  });
+
+  it("outlives a listener's bug", async () => {
+    box.onEvent(() => {
+      throw new Error("a bug");
+    });
+    await start();
+    for (let i = 0; i < 2; i++) fake.eventPeer.event({ "Event-Name": "CHANNEL_PARK", "Unique-ID": leg });
+    await until(() => events.length === 2);
+    assert.equal(box.connected, true);
+  });
+
+  describe("dialling", () => {
+    for (const [reply, outcome] of [
+      [`+OK ${leg}\n`, { ok: true, leg }],
+      ["-ERR USER_BUSY\n", { ok: false, cause: "USER_BUSY", reply: "-ERR USER_BUSY" }],
+      ["-ERR NO_ANSWER\n", { ok: false, cause: "NO_ANSWER", reply: "-ERR NO_ANSWER" }],
+    ] as const) {
+      it(`ends with ${JSON.stringify(outcome)} on ${JSON.stringify(reply)}`, async () => {
+        await start((frame, peer) => {
+          peer.reply(`+OK Job-UUID: ${frame.headers.get("job-uuid")}`);
+          jobDone(frame.headers.get("job-uuid"), reply);
+        });
+        assert.deepEqual(await box.originate(request(branch())), outcome);
+      });
+    }
+
+    it("takes a result that overtakes the reply to its command", async () => {
+      await start((frame) => jobDone(frame.headers.get("job-uuid"), `+OK ${leg}`));
+      assert.deepEqual(await box.originate(request(branch())), { ok: true, leg });
+    });
+
+    it("gives each of two jobs its own result, in whichever order they come", async () => {
+      const jobs: (string | undefined)[] = [];
+      await start((frame, peer) => {
+        jobs.push(frame.headers.get("job-uuid"));
+        peer.reply("+OK");
+      });
+      const other = ids.next("leg");
+      const first = box.originate(request(branch()));
+      await until(() => jobs.length === 1);
+      const second = box.originate(request(branch({ leg: other, cutGroup: `cut-${other}-0` })));
+      await until(() => jobs.length === 2);
+      jobDone("somebody-else", "+OK");
+      jobDone(jobs[1], `+OK ${other}`);
+      jobDone(jobs[0], "-ERR USER_BUSY");
+      assert.deepEqual(await second, { ok: true, leg: other });
+      assert.equal((await first).ok, false);
+    });
+
+    it("waits for the ring time-out and a margin, then does not know, and never dials again", async () => {
+      await start((_, peer) => peer.reply("+OK"));
+      const dialled = box.originate(request(branch()));
+      await until(() => fake.commands.length === 1);
+      const over = assert.rejects(dialled, (error) => isError(error, "switch.unknown_outcome"));
+      for (let second = 0; second < 40; second++) {
+        const before = told("alive");
+        clock.advance(1000);
+        if (second < 39) await until(() => told("alive") > before);
+      }
+      await over;
+      assert.equal(fake.commands.length, 1);
+    });
+
+    it("does not know when the connection breaks under it, and never dials again", async () => {
+      await start((_, peer) => peer.reply("+OK"));
+      const dialled = box.originate(request(branch()));
+      await until(() => fake.commands.length === 1);
+      fake.drop();
+      await assert.rejects(dialled, (error) => isError(error, "switch.unknown_outcome"));
+      clock.advance(10_000);
+      await until(() => told("connected") === 2);
+      assert.equal(fake.commands.length, 1);
+    });
+
+    it("ends a channel that came under another id than the one asked for", async () => {
+      const other = "7f1b2c3d-0000-4000-8000-000000000009";
+      await start((frame, peer) => {
+        if (frame.firstLine.startsWith("api ")) return peer.result("+OK\n");
+        peer.reply("+OK");
+        jobDone(frame.headers.get("job-uuid"), `+OK ${other}`);
+      });
+      const outcome = await box.originate(request(branch()));
+      assert.ok(!outcome.ok && outcome.cause === "DESTINATION_OUT_OF_ORDER");
+      assert.equal(fake.commands.at(-1)?.firstLine, `api uuid_kill ${other}`);
+    });
+
+    it("is refused when the switch is not there, and when it does not know how", async () => {
+      await assert.rejects(box.originate(request(branch())), (error) => isError(error, "switch.unavailable"));
+      await start((_, peer) => peer.reply("-ERR permission denied"));
+      await assert.rejects(box.originate(request(branch())), /permission denied/);
+    });
+  });
+
+  describe("commands", () => {
+    const recording = ids.next("rec");
+    const tone = "/var/lib/sautikit/media/ab.wav" as MediaFile;
+
+    for (const [what, run, line] of [
+      ["hangs up", () => box.hangUp(leg, "USER_BUSY"), `api uuid_kill ${leg} USER_BUSY`],
+      [
+        "sets a variable",
+        () => box.setVariable(leg, "park_after_bridge", "true"),
+        `api uuid_setvar ${leg} park_after_bridge true`,
+      ],
+      ["stops what plays", () => box.stopPlayback(leg), `api uuid_break ${leg} all`],
+      [
+        "plays ringback",
+        () => box.playRingback(leg),
+        `api uuid_broadcast ${leg} tone_stream://%(1000,4000,425);loops=-1 aleg`,
+      ],
+      [
+        "records",
+        () => box.startRecording(leg, recording),
+        `api uuid_record ${leg} start /var/spool/sautikit/${recording}.wav`,
+      ],
+      [
+        "stops a recording",
+        () => box.stopRecording(leg, recording),
+        `api uuid_record ${leg} stop /var/spool/sautikit/${recording}.wav`,
+      ],
+      [
+        "masks a recording",
+        () => box.maskRecording(leg, recording, true),
+        `api uuid_record ${leg} mask /var/spool/sautikit/${recording}.wav`,
+      ],
+      [
+        "unmasks a recording",
+        () => box.maskRecording(leg, recording, false),
+        `api uuid_record ${leg} unmask /var/spool/sautikit/${recording}.wav`,
+      ],
+    ] as const) {
+      it(`${what}, and says so when there is no such channel`, async () => {
+        let reply = "+OK Success\n";
+        await start((_, peer) => peer.result(reply));
+        assert.equal(await run(), true);
+        assert.equal(fake.commands[0]?.firstLine, line);
+        reply = "-ERR No such channel!\n";
+        assert.equal(await run(), false);
+        reply = "-ERR system Command not found!\n";
+        await assert.rejects(run(), (error) => isError(error, "switch.unavailable"));
+      });
+    }
+
+    it("plays with a token, behind what the leg is playing", async () => {
+      await start((_, peer) => peer.reply("+OK"));
+      assert.equal(await box.play(leg, tone, { token: "say-1", loops: 3 }), true);
+      const [frame] = fake.commands;
+      assert.equal(frame!.firstLine, `sendmsg ${leg}`);
+      assert.deepEqual(
+        [...frame!.headers],
+        [
+          ["call-command", "execute"],
+          ["execute-app-name", "playback"],
+          ["execute-app-arg", `file_string://${tone}!${tone}!${tone}`],
+          ["event-lock", "true"],
+          ["event-uuid", "play:say-1"],
+        ],
+      );
+    });
+
+    it("arms a kill that is never early, and disarms it", async () => {
+      await start((_, peer) => peer.result("+OK Added: 22\n"));
+      await box.armKill(leg, `idle-${leg}`, 30, "ALLOTTED_TIMEOUT");
+      await box.disarmKill(`idle-${leg}`);
+      assert.deepEqual(
+        fake.commands.map(({ firstLine }) => firstLine),
+        [`api sched_api +31 idle-${leg} uuid_kill ${leg} ALLOTTED_TIMEOUT`, `api sched_del idle-${leg}`],
+      );
+    });
+
+    it("sends nothing that is not ours", async () => {
+      await start((_, peer) => peer.result("+OK"));
+      const bad = "leg_1 ; x" as typeof leg;
+      await assert.rejects(box.hangUp(bad, "NORMAL_CLEARING"), RangeError);
+      await assert.rejects(box.hangUp(leg, "NORMAL CLEARING"), RangeError);
+      await assert.rejects(box.setVariable(leg, "a b", "x"), RangeError);
+      for (const value of ["a\nb", "a\r", "\0", "${x}", "it's", 'say "hi"', "a\\", " a"]) {
+        await assert.rejects(box.setVariable(leg, "a", value), RangeError);
+      }
+      await assert.rejects(box.play(leg, "/a b.wav" as MediaFile, { token: "x", loops: 1 }), RangeError);
+      await assert.rejects(box.play(leg, tone, { token: "a\nb", loops: 1 }), RangeError);
+      await assert.rejects(box.play(leg, tone, { token: "a", loops: 0 }), RangeError);
+      assert.equal(fake.commands.length, 0);
+    });
+
+    it("lists our channels, and leaves out the others", async () => {
+      const row = { created_epoch: "1795563454", callstate: "ACTIVE" };
+      const inbound = ids.next("leg");
+      await start((_, peer) =>
+        peer.result(
+          JSON.stringify({
+            row_count: 3,
+            rows: [
+              { ...row, uuid: leg },
+              { ...row, uuid: "11111111-0000", presence_data: "" },
+              { ...row, uuid: "22222222-0000", presence_data: inbound, callstate: "EARLY" },
+            ],
+          }),
+        ),
+      );
+      assert.deepEqual(await box.listChannels(), [
+        { leg, createdAtS: 1795563454, state: "active" },
+        { leg: inbound, createdAtS: 1795563454, state: "early" },
+      ]);
+      fake.answer = (_, peer) => peer.result('{"row_count":0}\n');
+      assert.deepEqual(await box.listChannels(), []);
+      fake.answer = (_, peer) => peer.result("-ERR Database error");
+      await assert.rejects(box.listChannels(), (error) => isError(error, "switch.unavailable"));
+    });
+
+    it("reads a channel's facts", async () => {
+      const other = ids.next("leg");
+      const dump = {
+        "Unique-ID": leg,
+        "Caller-Channel-Created-Time": "1795557682237277",
+        "Caller-Channel-Progress-Time": "0",
+        "Caller-Channel-Progress-Media-Time": "1795557682300000",
+        "Caller-Channel-Answered-Time": "1795557683237277",
+        variable_bridge_to: other,
+      };
+      await start((_, peer) => peer.result(JSON.stringify(dump)));
+      assert.deepEqual(await box.channelFacts(leg), {
+        leg,
+        createdAtUs: 1795557682237277,
+        ringingAtUs: 1795557682300000,
+        answeredAtUs: 1795557683237277,
+        bridgedTo: other,
+      });
+      fake.answer = (_, peer) => peer.result("-ERR No such channel!\n");
+      assert.equal(await box.channelFacts(leg), null);
+    });
+
+    it("goes round a connection that is waiting for a slow command", async () => {
+      await start();
+      const slow = box.startRecording(leg, recording);
+      slow.catch(() => undefined);
+      await until(() => fake.commands.length === 1);
+      fake.answer = (_, peer) => peer.result("+OK");
+      assert.equal(await box.hangUp(leg, "NORMAL_CLEARING"), true);
+    });
+  });
+
+  describe("reconnecting", () => {
+    it("says that it lost the switch, and finds a restarted one", async () => {
+      await start();
+      fake.coreUuid = "core-2";
+      fake.drop();
+      await until(() => told("disconnected") === 1);
+      assert.equal(box.connected, false);
+      clock.advance(1000);
+      await until(() => told("connected") === 2);
+      const [first, second] = boxEvents.filter((event) => event.kind === "connected");
+      assert.deepEqual([first?.coreUuid, second?.coreUuid], ["core-1", "core-2"]);
+    });
+
+    it("notices within 3 s a switch that no longer answers, though its socket stays open", async () => {
+      await start();
+      const { eventPeer } = fake;
+      eventPeer.socket.pause();
+      clock.advance(1000);
+      assert.equal(told("disconnected"), 0);
+      clock.advance(3000);
+      await until(() => told("disconnected") === 1);
+      assert.match(JSON.stringify(boxEvents.at(-1)), /no heartbeat/);
+      clock.advance(1000);
+      await until(() => told("connected") === 2);
+      assert.notEqual(fake.eventPeer, eventPeer);
+    });
+
+    it("tries for ever, ever more slowly up to 5 s, and not all at once", async () => {
+      await fake.stop();
+      make({ commandConnections: 0 });
+      box.start();
+      for (let attempt = 1; attempt <= 12; attempt++) {
+        await until(() => clock.sleeps.length === attempt);
+        clock.advance(5000);
+      }
+      const bounds = clock.sleeps.map((_, i) => Math.min(100 * 2 ** (i + 1), 5000));
+      for (const [i, bound] of bounds.entries()) {
+        const slept = clock.sleeps[i] ?? 0;
+        assert.ok(slept >= bound / 2 && slept <= bound, `${slept} of ${bound}`);
+      }
+      assert.ok(new Set(clock.sleeps.slice(6)).size > 1);
+      assert.equal(told("disconnected"), 0);
+    });
+
+    it("stops at once, twice, and while it is connecting", async () => {
+      fake.greeting = "";
+      box.start();
+      await until(() => fake.peers.length === 4);
+      await Promise.all([box.stop(), box.stop()]);
+      await box.stop();
+      assert.equal(box.connected, false);
+      await assert.rejects(box.version(), (error) => isError(error, "switch.unavailable"));
+    });
+  });
+
+  it("is not made with a password that protects nothing, or a folder that would not stay one word", () => {
+    assert.throws(() => make({ password: "ClueCon" }), RangeError);
+    assert.throws(() => make({ password: "" }), RangeError);
+    assert.throws(() => make({ recordingsFolder: "rec" }), RangeError);
+    assert.throws(() => make({ recordingsFolder: "/var/my rec" }), RangeError);
+  });
+});
