@@ -1,0 +1,169 @@
+import type { ReadTx } from "./store.ts";
+
+/** One row that breaks an invariant. */
+export interface Breach {
+  /** The id of what is wrong. */
+  subject: string;
+  found: number | null;
+  expected: number | null;
+}
+
+export interface Invariant {
+  /** What always holds, as a sentence. */
+  name: string;
+  /** Selects what breaks it, as Breach: nothing, where all is well. */
+  breaches: string;
+}
+
+/** So many breaches of an invariant are shown; one is enough to fail. */
+export const breachesShownMax = 5;
+
+export async function breachesOf(tx: ReadTx, invariant: Invariant): Promise<Breach[]> {
+  return tx.all(`${invariant.breaches} LIMIT ${breachesShownMax + 1}`);
+}
+
+// The price once more, by the database's integer division and not by engine/metering/price.ts, which it checks.
+const secondsOf = (row: string) =>
+  `CASE WHEN ${row}.ended_at_us > ${row}.answered_at_us
+        THEN (${row}.ended_at_us - ${row}.answered_at_us + 999999) / 1000000 ELSE 0 END`;
+const costOf = (row: string) =>
+  `((${secondsOf(row)}) * ${row}.rate_micro_kes_per_minute * 2 + 600000) / 1200000`;
+
+/** What a settlement put into the house's account of that kind. */
+const putInto = (kind: string) =>
+  `(SELECT COALESCE(CAST(SUM(e.amount_minor) AS BIGINT), 0) FROM ledger_entries e
+    JOIN ledger_accounts a ON a.id = e.account_id
+    WHERE e.transaction_id = t.id AND a.kind = '${kind}' AND a.workspace_id IS NULL)`;
+const takenFromWallet = `(SELECT COALESCE(CAST(-SUM(e.amount_minor) AS BIGINT), 0) FROM ledger_entries e
+    JOIN ledger_accounts a ON a.id = e.account_id
+    WHERE e.transaction_id = t.id AND a.kind = 'wallet' AND a.workspace_id = c.workspace_id)`;
+const vatBasisPoints = `(SELECT p.amount FROM prices p
+    WHERE p.name = 'vat_basis_points' AND p.effective_at_ms <= c.ended_at_us / 1000
+    ORDER BY p.effective_at_ms DESC LIMIT 1)`;
+
+const settlements = "cdrs c JOIN ledger_transactions t ON t.reference = c.leg_id || ' settled'";
+
+/** Cheapest and deepest first: what later ones say means little where an earlier one is broken. */
+export const invariants: readonly Invariant[] = [
+  {
+    name: "the sum of all entries is zero",
+    breaches: `SELECT 'all entries' AS subject, CAST(SUM(amount_minor) AS BIGINT) AS found, 0 AS expected
+      FROM ledger_entries HAVING SUM(amount_minor) <> 0`,
+  },
+  {
+    name: "the entries of each transaction are two or more, and their sum is zero",
+    breaches: `SELECT t.id AS subject, CAST(SUM(e.amount_minor) AS BIGINT) AS found, 0 AS expected
+      FROM ledger_transactions t LEFT JOIN ledger_entries e ON e.transaction_id = t.id
+      GROUP BY t.id HAVING COALESCE(SUM(e.amount_minor), 0) <> 0 OR COUNT(e.account_id) < 2`,
+  },
+  {
+    name: "no two transactions have the same reference",
+    breaches: `SELECT reference AS subject, CAST(COUNT(*) AS BIGINT) AS found, 1 AS expected
+      FROM ledger_transactions GROUP BY reference HAVING COUNT(*) > 1`,
+  },
+  {
+    name: "the balance of each account is the sum of its entries",
+    breaches: `SELECT a.id AS subject, a.balance_minor AS found,
+        COALESCE(CAST(SUM(e.amount_minor) AS BIGINT), 0) AS expected
+      FROM ledger_accounts a LEFT JOIN ledger_entries e ON e.account_id = a.id
+      GROUP BY a.id, a.balance_minor HAVING a.balance_minor <> COALESCE(SUM(e.amount_minor), 0)`,
+  },
+  {
+    name: "the balance after each entry is the one before and the amount, and no entry of an account is missing",
+    breaches: `SELECT transaction_id AS subject, balance_after_minor AS found,
+        before_minor + amount_minor AS expected
+      FROM (SELECT transaction_id, sequence, amount_minor, balance_after_minor,
+          COALESCE(LAG(balance_after_minor) OVER (PARTITION BY account_id ORDER BY sequence), 0) AS before_minor,
+          ROW_NUMBER() OVER (PARTITION BY account_id ORDER BY sequence) AS place
+        FROM ledger_entries) AS chained
+      WHERE balance_after_minor <> before_minor + amount_minor OR sequence <> place`,
+  },
+  {
+    name: "each account knows how many entries it has",
+    breaches: `SELECT a.id AS subject, a.last_sequence AS found, CAST(COUNT(e.account_id) AS BIGINT) AS expected
+      FROM ledger_accounts a LEFT JOIN ledger_entries e ON e.account_id = a.id
+      GROUP BY a.id, a.last_sequence HAVING a.last_sequence <> COUNT(e.account_id)`,
+  },
+  {
+    name: "each leg that ended has its CDR",
+    breaches: `SELECT l.id AS subject, 0 AS found, 1 AS expected FROM legs l
+      WHERE l.ended_at_us IS NOT NULL AND NOT EXISTS (SELECT 1 FROM cdrs c WHERE c.leg_id = l.id)`,
+  },
+  {
+    name: "each CDR has its leg's stamps and rate, and the leg its CDR's seconds and cost",
+    breaches: `SELECT c.leg_id AS subject, l.ended_at_us AS found, c.ended_at_us AS expected
+      FROM cdrs c LEFT JOIN legs l ON l.id = c.leg_id
+      WHERE l.id IS NULL OR c.call_id <> l.call_id OR c.workspace_id <> l.workspace_id
+        OR c.answered_at_us IS DISTINCT FROM l.answered_at_us
+        OR c.ended_at_us IS DISTINCT FROM l.ended_at_us
+        OR c.rate_micro_kes_per_minute <> l.rate_micro_kes_per_minute
+        OR c.billed_seconds IS DISTINCT FROM l.billed_seconds
+        OR c.cost_minor IS DISTINCT FROM l.cost_minor`,
+  },
+  {
+    name: "no CDR has a negative time or cost",
+    breaches: `SELECT leg_id AS subject, billed_seconds AS found, 0 AS expected FROM cdrs
+      WHERE billed_seconds < 0 OR ring_us < 0 OR talk_us < 0 OR cost_minor < 0`,
+  },
+  {
+    name: "the billed seconds of each CDR are those from answer to end, rounded up",
+    breaches: `SELECT c.leg_id AS subject, c.billed_seconds AS found, ${secondsOf("c")} AS expected
+      FROM cdrs c WHERE c.billed_seconds <> ${secondsOf("c")}`,
+  },
+  {
+    name: "the cost of each CDR is its billed seconds at its rate, rounded half up",
+    breaches: `SELECT c.leg_id AS subject, c.cost_minor AS found, ${costOf("c")} AS expected
+      FROM cdrs c WHERE c.cost_minor <> ${costOf("c")}`,
+  },
+  {
+    name: "each answered leg that ended and cost something was settled",
+    breaches: `SELECT l.id AS subject, 0 AS found, 1 AS expected FROM legs l
+      WHERE l.ended_at_us IS NOT NULL AND l.answered_at_us IS NOT NULL AND ${costOf("l")} > 0
+        AND NOT EXISTS (SELECT 1 FROM ledger_transactions t
+          WHERE t.reference = l.id || ' settled' AND t.kind = 'call')`,
+  },
+  {
+    name: "each settlement took what its CDR says from the workspace's wallet",
+    breaches: `SELECT t.id AS subject, ${takenFromWallet} AS found, ${costOf("c")} AS expected
+      FROM ${settlements} WHERE ${takenFromWallet} <> ${costOf("c")}`,
+  },
+  {
+    name: "each settlement split off the VAT of its day, rounded half up, and the rest is revenue from calls",
+    breaches: `SELECT id AS subject, vat_minor AS found,
+        (2 * cost_minor * basis_points + 10000 + basis_points) / (2 * (10000 + basis_points)) AS expected
+      FROM (SELECT t.id, c.cost_minor, ${putInto("vat")} AS vat_minor,
+          ${putInto("revenue_calls")} AS revenue_minor, ${vatBasisPoints} AS basis_points
+        FROM ${settlements}) AS split
+      WHERE basis_points IS NULL OR revenue_minor <> cost_minor - vat_minor
+        OR vat_minor <> (2 * cost_minor * basis_points + 10000 + basis_points) / (2 * (10000 + basis_points))`,
+  },
+  {
+    name: "no settlement is without a CDR that cost something",
+    breaches: `SELECT t.id AS subject, 0 AS found, 1 AS expected FROM ledger_transactions t
+      WHERE t.kind = 'call' AND NOT EXISTS (SELECT 1 FROM cdrs c
+        WHERE c.leg_id = REPLACE(t.reference, ' settled', '') AND t.reference = c.leg_id || ' settled'
+          AND c.cost_minor > 0)`,
+  },
+  {
+    name: "only what was used already, or a correction, takes a wallet below zero",
+    breaches: `SELECT t.id AS subject, e.balance_after_minor AS found, 0 AS expected
+      FROM ledger_entries e
+      JOIN ledger_accounts a ON a.id = e.account_id
+      JOIN ledger_transactions t ON t.id = e.transaction_id
+      WHERE a.kind = 'wallet' AND e.amount_minor < 0 AND e.balance_after_minor < 0
+        AND t.kind NOT IN ('call', 'storage', 'correction')`,
+  },
+];
+
+export interface Overdrawn {
+  wallets: number;
+  lowestMinor: number | null;
+}
+
+export async function overdrawnWallets(tx: ReadTx): Promise<Overdrawn> {
+  const row = await tx.get<Overdrawn>(
+    `SELECT CAST(COUNT(*) AS BIGINT) AS wallets, MIN(balance_minor) AS lowest_minor
+     FROM ledger_accounts WHERE kind = 'wallet' AND balance_minor < 0`,
+  );
+  return row ?? { wallets: 0, lowestMinor: null };
+}

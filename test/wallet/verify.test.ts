@@ -1,0 +1,224 @@
+import { strict as assert } from "node:assert";
+import Database from "better-sqlite3";
+import { invariants } from "../../engine/store/ledger-invariants.ts";
+import { verifyLedger } from "../../engine/wallet/verify.ts";
+import {
+  type Books,
+  giveKes,
+  leg,
+  ledger,
+  nowMs,
+  openBooks,
+  seconds,
+  settle,
+  startedAtUs,
+  workspace,
+} from "./books.ts";
+
+const settled = "(SELECT id FROM ledger_transactions WHERE kind = 'call' ORDER BY id LIMIT 1)";
+const settledLeg = "(SELECT leg_id FROM cdrs WHERE cost_minor = 235 ORDER BY leg_id LIMIT 1)";
+const walletOfFirst = `(SELECT e.account_id FROM ledger_entries e JOIN ledger_accounts a ON a.id = e.account_id
+  WHERE e.transaction_id = ${settled} AND a.kind = 'wallet')`;
+const accountOf = (kind: string) => `(SELECT id FROM ledger_accounts WHERE kind = '${kind}')`;
+
+/** What an accident or a hand in the database may have done, and the invariant that must notice. */
+const corruptions: { done: string; sql: string; breaks: string }[] = [
+  {
+    done: "a cent was added to one entry",
+    sql: `UPDATE ledger_entries SET amount_minor = amount_minor + 1 WHERE transaction_id = ${settled}
+      AND account_id = ${accountOf("vat")}`,
+    breaks: "the sum of all entries is zero",
+  },
+  {
+    done: "a cent went from one transaction to another",
+    sql: `UPDATE ledger_entries SET amount_minor = amount_minor + 1 WHERE transaction_id = ${settled}
+        AND account_id = ${accountOf("vat")};
+      UPDATE ledger_entries SET amount_minor = amount_minor - 1 WHERE account_id = ${accountOf("adjustments")}
+        AND sequence = 1`,
+    breaks: "the entries of each transaction are two or more, and their sum is zero",
+  },
+  {
+    done: "a transaction lost all its entries",
+    sql: `DELETE FROM ledger_entries WHERE transaction_id = ${settled}`,
+    breaks: "the entries of each transaction are two or more, and their sum is zero",
+  },
+  {
+    done: "the index went, and a settlement was posted twice",
+    sql: `DROP INDEX ledger_transactions_reference;
+      INSERT INTO ledger_transactions SELECT 'txn_twice', reference, kind, description, workspace_id, corrects_id,
+        created_at_ms FROM ledger_transactions WHERE id = ${settled}`,
+    breaks: "no two transactions have the same reference",
+  },
+  {
+    done: "a balance was set by hand",
+    sql: `UPDATE ledger_accounts SET balance_minor = balance_minor + 100000 WHERE id = ${walletOfFirst}`,
+    breaks: "the balance of each account is the sum of its entries",
+  },
+  {
+    done: "a statement was prettied",
+    sql: `UPDATE ledger_entries SET balance_after_minor = 0 WHERE transaction_id = ${settled}
+      AND account_id = ${walletOfFirst}`,
+    breaks:
+      "the balance after each entry is the one before and the amount, and no entry of an account is missing",
+  },
+  {
+    done: "a whole transaction was removed, balances and all",
+    sql: `UPDATE ledger_accounts SET balance_minor = balance_minor - (SELECT amount_minor FROM ledger_entries
+        WHERE account_id = ledger_accounts.id AND transaction_id = ${settled})
+        WHERE id IN (SELECT account_id FROM ledger_entries WHERE transaction_id = ${settled});
+      DELETE FROM ledger_entries WHERE transaction_id = ${settled};
+      DELETE FROM ledger_transactions WHERE id = ${settled}`,
+    breaks:
+      "the balance after each entry is the one before and the amount, and no entry of an account is missing",
+  },
+  {
+    done: "an account forgot an entry",
+    sql: `UPDATE ledger_accounts SET last_sequence = last_sequence - 1 WHERE id = ${walletOfFirst}`,
+    breaks: "each account knows how many entries it has",
+  },
+  {
+    done: "a CDR was deleted",
+    sql: `DELETE FROM cdrs WHERE leg_id = ${settledLeg}`,
+    breaks: "each leg that ended has its CDR",
+  },
+  {
+    done: "a leg's end was moved after its settlement",
+    sql: `UPDATE legs SET ended_at_us = ended_at_us + 1000000 WHERE id = ${settledLeg}`,
+    breaks: "each CDR has its leg's stamps and rate, and the leg its CDR's seconds and cost",
+  },
+  {
+    done: "a leg shows its customer another cost",
+    sql: `UPDATE legs SET cost_minor = 0 WHERE id = ${settledLeg}`,
+    breaks: "each CDR has its leg's stamps and rate, and the leg its CDR's seconds and cost",
+  },
+  {
+    done: "a CDR has a negative time",
+    sql: `UPDATE cdrs SET billed_seconds = -1 WHERE leg_id = ${settledLeg}`,
+    breaks: "no CDR has a negative time or cost",
+  },
+  {
+    done: "a second was rounded down",
+    sql: `UPDATE cdrs SET billed_seconds = 46 WHERE leg_id = ${settledLeg}`,
+    breaks: "the billed seconds of each CDR are those from answer to end, rounded up",
+  },
+  {
+    done: "a product was rounded down",
+    sql: `UPDATE cdrs SET cost_minor = 234 WHERE leg_id = ${settledLeg}`,
+    breaks: "the cost of each CDR is its billed seconds at its rate, rounded half up",
+  },
+  {
+    done: "a rate was changed on a finished call",
+    sql: `UPDATE cdrs SET rate_micro_kes_per_minute = 4000000 WHERE leg_id = ${settledLeg};
+      UPDATE legs SET rate_micro_kes_per_minute = 4000000 WHERE id = ${settledLeg}`,
+    breaks: "the cost of each CDR is its billed seconds at its rate, rounded half up",
+  },
+  {
+    done: "a settlement lost its reference",
+    sql: `UPDATE ledger_transactions SET reference = 'gone' WHERE reference = ${settledLeg} || ' settled'`,
+    breaks: "each answered leg that ended and cost something was settled",
+  },
+  {
+    done: "a call was charged to somebody else's wallet",
+    sql: `UPDATE ledger_entries SET account_id = (SELECT id FROM ledger_accounts WHERE kind = 'wallet'
+      AND id <> ${walletOfFirst}), sequence = 99 WHERE transaction_id = ${settled} AND account_id = ${walletOfFirst}`,
+    breaks: "each settlement took what its CDR says from the workspace's wallet",
+  },
+  {
+    done: "tax was booked as revenue",
+    sql: `UPDATE ledger_entries SET amount_minor = amount_minor - 1 WHERE transaction_id = ${settled}
+        AND account_id = ${accountOf("vat")};
+      UPDATE ledger_entries SET amount_minor = amount_minor + 1 WHERE transaction_id = ${settled}
+        AND account_id = ${accountOf("revenue_calls")}`,
+    breaks:
+      "each settlement split off the VAT of its day, rounded half up, and the rest is revenue from calls",
+  },
+  {
+    done: "the tax table was emptied",
+    sql: "DELETE FROM prices WHERE name = 'vat_basis_points'",
+    breaks:
+      "each settlement split off the VAT of its day, rounded half up, and the rest is revenue from calls",
+  },
+  {
+    done: "a settlement names a leg that is not there",
+    sql: `UPDATE ledger_transactions SET reference = 'leg_none settled' WHERE id = ${settled}`,
+    breaks: "no settlement is without a CDR that cost something",
+  },
+  {
+    done: "a number's rent overdrew a wallet",
+    sql: `UPDATE ledger_transactions SET kind = 'number_rental' WHERE id IN (SELECT transaction_id FROM ledger_entries
+      WHERE balance_after_minor < 0 AND account_id IN (SELECT id FROM ledger_accounts WHERE kind = 'wallet'))`,
+    breaks: "only what was used already, or a correction, takes a wallet below zero",
+  },
+];
+
+describe("wallet: ledger verify", () => {
+  let good: Books;
+
+  before(async () => {
+    good = await openBooks();
+    await good.store.write(async (tx) => {
+      const wanjiru = await workspace(tx);
+      const otieno = await workspace(tx, "Otieno's garage");
+      await giveKes(tx, wanjiru, 100);
+      const gift = await giveKes(tx, wanjiru, 7);
+      await ledger.correct(tx, { corrects: gift.transactionId, description: "Achieng", createdAtMs: nowMs });
+      await settle(tx, await leg(tx, { workspaceId: wanjiru }));
+      await settle(tx, await leg(tx, { workspaceId: wanjiru, rateMicroKesPerMinute: 0 }));
+      await settle(tx, await leg(tx, { workspaceId: wanjiru, answeredAtUs: null }));
+      await leg(tx, { workspaceId: wanjiru, endedAtUs: null });
+      await settle(tx, await leg(tx, { workspaceId: otieno, endedAtUs: startedAtUs + seconds(7) }));
+    });
+  });
+  after(() => good.close());
+
+  it("finds nothing in a ledger that only the product has written", async () => {
+    const findings = await good.store.read(verifyLedger);
+    assert.deepEqual(
+      findings.filter((finding) => !finding.ok),
+      [],
+    );
+    assert.equal(findings.length, invariants.length + 1);
+  });
+
+  it("finds nothing in an empty one", async () => {
+    const empty = await openBooks();
+    const findings = await empty.store.read(verifyLedger);
+    await empty.close();
+    assert.ok(findings.every((finding) => finding.ok));
+  });
+
+  for (const { done, sql, breaks } of corruptions)
+    it(`notices that ${done}`, async () => {
+      const books = await copyOf(good);
+      plant(books, sql);
+      const findings = await books.store.read(verifyLedger);
+      await books.close();
+
+      const broken = findings.find((finding) => finding.name === breaks);
+      assert.equal(broken?.ok, false);
+      assert.match(broken.detail, /, not /);
+    });
+
+  it("has a planted corruption for each invariant", () => {
+    assert.deepEqual(
+      new Set(corruptions.map((corruption) => corruption.breaks)),
+      new Set(invariants.map((invariant) => invariant.name)),
+    );
+  });
+});
+
+async function copyOf(books: Books): Promise<Books> {
+  const copy = new Database(books.file, { readonly: true });
+  const file = `${books.file}.copy`;
+  await copy.backup(file);
+  copy.close();
+  return openBooks(file);
+}
+
+/** Past the product, and past the constraints that would stop most of these. */
+function plant(books: Books, sql: string): void {
+  const hand = new Database(books.file);
+  hand.pragma("foreign_keys = OFF");
+  hand.exec(sql);
+  hand.close();
+}
