@@ -9,7 +9,6 @@ export const switchApis = [
   "sched_del",
   "show",
   "uuid_break",
-  "uuid_broadcast",
   "uuid_dump",
   "uuid_kill",
   "uuid_record",
@@ -18,7 +17,7 @@ export const switchApis = [
 ] as const;
 export type SwitchApi = (typeof switchApis)[number];
 
-/** Every application that Sautikit has the switch run on a channel; `uuid_broadcast` runs `playback` by itself. */
+/** Every application that Sautikit has the switch run on a channel. */
 export const switchApplications = ["intercept", "park", "playback", "record_session"] as const;
 export type SwitchApplication = (typeof switchApplications)[number];
 

@@ -187,7 +187,8 @@ export class FreeSwitchBox implements Switch {
   }
 
   async playRingback(leg: LegId): Promise<boolean> {
-    return this.#run(api("uuid_broadcast", legWord(leg), ringback, "aleg"));
+    // Not uuid_broadcast: that waits 100 ms first, and a stopPlayback in that time is lost on an endless tone.
+    return this.#run(execute(legWord(leg), "playback", ringback, "ringback"));
   }
 
   async startRecording(leg: LegId, recording: RecordingId): Promise<boolean> {

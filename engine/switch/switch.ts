@@ -2,8 +2,10 @@ import type { CallId, LegId, RecordingId } from "../ids.ts";
 
 /**
  * One FreeSWITCH box as the engine sees it: typed commands in, typed events out. Nothing of ESL gets past this
- * folder. Every method ends: with the switch's answer, or with a SwitchError (`switch.unavailable` when the command
- * surely was not run, `switch.unknown_outcome` when it may have been: timed out, or the connection died under it).
+ * folder. Every method ends: with the switch's answer, or with a SautikitError (`switch.unavailable` when the
+ * command surely was not run, which includes a refusal by the switch, told in its own words; `switch.unknown_outcome`
+ * when it may have been: timed out, or the connection died under it). An argument that may not be sent is a bug and
+ * rejects with RangeError.
  */
 export interface Switch {
   /** Stable name of the box, from configuration; kept on each leg. */
@@ -13,22 +15,28 @@ export interface Switch {
 
   /**
    * Dials one or more branches (bgapi). Resolves when the switch answered the job: with the uuid of the branch
-   * that won, or the cause for which all failed. Sent once; never repeated by the switch layer.
+   * that won, or the cause for which all failed. Sent once; never repeated by the switch layer. `ok` with
+   * `intercept` means that the branch went to join the waiting leg; if that is gone by then, the branch is answered
+   * and hung up within 20 ms.
    */
   originate(request: Originate): Promise<OriginateOutcome>;
   /** `uuid_kill`. False: no such channel (it had ended already). */
   hangUp(leg: LegId, cause: HangupCause): Promise<boolean>;
   /** `uuid_setvar`, one value at a time; refuses CR, LF, NUL. False: no such channel. */
   setVariable(leg: LegId, name: string, value: string): Promise<boolean>;
-  /** Plays a file of ours, loop times, token on the executeComplete event (`sendmsg` execute, event-lock). */
+  /**
+   * Plays a file of ours, loop times, behind what the leg is playing. Ends in `playbackEnded` with the token; one still
+   * queued when the leg is told to stop or hangs up may end without.
+   */
   play(leg: LegId, file: MediaFile, options: { token: string; loops: number }): Promise<boolean>;
-  /** `uuid_break all`: whatever plays on the leg stops within 20 ms. */
+  /** `uuid_break all`: whatever plays on the leg stops within 20 ms, and what is queued behind it never plays. */
   stopPlayback(leg: LegId): Promise<boolean>;
   /** Plays 425 Hz ringback to a waiting, answered leg until it is bridged or stopped. */
   playRingback(leg: LegId): Promise<boolean>;
   startRecording(leg: LegId, recording: RecordingId): Promise<boolean>;
+  /** False also if that recording is not running on the leg. */
   stopRecording(leg: LegId, recording: RecordingId): Promise<boolean>;
-  /** Writes silence into the running recording until unmasked. */
+  /** Writes silence into the running recording until unmasked. False also if it is not running on the leg. */
   maskRecording(leg: LegId, recording: RecordingId, masked: boolean): Promise<boolean>;
   /** Schedules a kill in a group of its own; `inSeconds` is whole and never early (RFC-less: real-switch.md §1-2). */
   armKill(leg: LegId, group: KillGroup, inSeconds: number, cause: HangupCause): Promise<void>;
@@ -114,7 +122,7 @@ export type SwitchEvent =
   | (At & { kind: "created" | "ringing" | "earlyMedia" | "answered" | "parked" | "unbridged" })
   | (At & { kind: "bridged"; otherLeg: LegId })
   | (At & HungUp & { kind: "hungUp" })
-  /** The switch finished an application that we started with a token. */
+  /** The switch finished what we played with a token; `played` also where it was stopped or the leg hung up. */
   | (At & { kind: "playbackEnded"; token: string; outcome: "played" | "notFound" | "failed" })
   | (At & { kind: "recordingStarted"; recording: RecordingId })
   | (At & { kind: "recordingStopped"; recording: RecordingId; lengthMs: number })

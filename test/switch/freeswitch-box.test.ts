@@ -207,11 +207,6 @@ describe("A FreeSWITCH box", () => {
       ],
       ["stops what plays", () => box.stopPlayback(leg), `api uuid_break ${leg} all`],
       [
-        "plays ringback",
-        () => box.playRingback(leg),
-        `api uuid_broadcast ${leg} tone_stream://%(1000,4000,425);loops=-1 aleg`,
-      ],
-      [
         "records",
         () => box.startRecording(leg, recording),
         `api uuid_record ${leg} start /var/spool/sautikit/${recording}.wav`,
@@ -259,6 +254,14 @@ describe("A FreeSWITCH box", () => {
           ["event-uuid", "play:say-1"],
         ],
       );
+    });
+
+    it("plays ringback at once, so that a stop right after it is not lost", async () => {
+      await start((_, peer) => peer.reply("+OK"));
+      assert.equal(await box.playRingback(leg), true);
+      const [frame] = fake.commands;
+      assert.equal(frame?.firstLine, `sendmsg ${leg}`);
+      assert.equal(frame.headers.get("execute-app-arg"), "tone_stream://%(1000,4000,425);loops=-1");
     });
 
     it("arms a kill that is never early, and disarms it", async () => {
