@@ -130,8 +130,10 @@ class UdpSipAgent implements SipAgent {
 
   #send(message: SipRequest | SipResponse, to: Address, onError?: () => void): void {
     if (this.#socketClosed) return;
+    // A far end may have named any port as its Contact.
+    if (to.port < 1 || to.port > 65535) return queueMicrotask(() => onError?.());
     const bytes = writeMessage(message);
-    this.#log(`sent to ${to.host}:${to.port}\n${bytes.toString("latin1")}`);
+    this.#log(`sent to ${to.host}:${to.port}\n${bytes.toString()}`);
     this.#socket.send(bytes, to.port, to.host, (error) => {
       if (error) onError?.();
     });
@@ -146,7 +148,7 @@ class UdpSipAgent implements SipAgent {
   #onDatagram(bytes: Buffer, from: Address): void {
     const message = parseMessage(bytes);
     if (!message) return;
-    this.#log(`received from ${from.host}:${from.port}\n${bytes.toString("latin1")}`);
+    this.#log(`received from ${from.host}:${from.port}\n${bytes.toString()}`);
     if (isRequest(message)) noteSource(message, from);
     this.#transactions.receive(message, from);
   }

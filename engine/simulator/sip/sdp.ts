@@ -1,3 +1,4 @@
+import { isIPv4 } from "node:net";
 import { parse, write, type MediaDescription as Line } from "sdp-transform";
 import type { Address } from "./message.ts";
 
@@ -25,7 +26,7 @@ export function readSdp(content: string | undefined, ours: readonly Law[]): Remo
     const session = parse(content ?? "");
     const audio = session.media.find((line) => usable(line));
     const host = audio?.connection?.ip ?? session.connection?.ip;
-    if (!audio || host === undefined) return null;
+    if (!audio || host === undefined || !isIPv4(host)) return null;
     // A lone payload type comes as a number, whatever the declaration says.
     const offered = `${(audio.payloads as string | number | undefined) ?? ""}`.split(" ");
     const laws = offered.flatMap((payload) => ours.filter((law) => payload === String(payloadTypes[law])));

@@ -13,7 +13,8 @@ import {
   within,
 } from "./agents.ts";
 
-describe("a call between two SIP agents", () => {
+describe("a call between two SIP agents", function () {
+  this.timeout(10_000);
   afterEach(closeAgents);
 
   it("rings, is answered, and carries each side's tone to the other", async () => {
