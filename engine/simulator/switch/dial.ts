@@ -1,0 +1,73 @@
+import type { Core } from "./core.ts";
+import { readVariables, separate } from "./separate.ts";
+
+/** What an originate's arguments say. */
+export interface Dial {
+  variables: ReadonlyMap<string, string>;
+  branches: { variables: ReadonlyMap<string, string>; destination: string }[];
+  application: { name: string; argument: string } | null;
+  timeoutSeconds: number | null;
+}
+
+/** FreeSWITCH's own default, in seconds. */
+export const originateTimeoutDefault = 60;
+
+/** Null: fewer words than two (usage). `"broken"`: a bracket without its end. */
+export function readDial(argument: string): Dial | "broken" | null {
+  const words = separate(argument, " ");
+  const [target, then, , , , , timeout] = words;
+  if (target === undefined || then === undefined) return null;
+  const head = readVariables(target, "{}");
+  if (head === null) return "broken";
+  const branches = [];
+  for (const text of branchTexts(head.rest)) {
+    const branch = readVariables(text, "[]");
+    if (branch === null) return "broken";
+    branches.push({ variables: branch.variables, destination: branch.rest });
+  }
+  const application = /^&([^(]+)(?:\((.*)\))?$/.exec(then);
+  return {
+    variables: head.variables,
+    branches,
+    application: application === null ? null : { name: application[1] ?? "", argument: application[2] ?? "" },
+    timeoutSeconds: timeout === undefined ? null : Number.parseInt(timeout, 10),
+  };
+}
+
+/** Branches are separated by commas that stand outside of square brackets. */
+function branchTexts(text: string): string[] {
+  const branches: string[] = [];
+  let depth = 0;
+  let from = 0;
+  for (let index = 0; index < text.length; index += 1) {
+    const char = text[index];
+    if (char === "\\") index += 1;
+    else if (char === "[") depth += 1;
+    else if (char === "]") depth -= 1;
+    else if (char === "," && depth === 0) {
+      branches.push(text.slice(from, index));
+      from = index + 1;
+    }
+  }
+  return [...branches, text.slice(from)];
+}
+
+/** Where a branch goes, or the cause for which it goes nowhere. */
+export function route(
+  core: Core,
+  destination: string,
+): { user: string; host: string; port: number; name: string; gateway: string | null } | { cause: string } {
+  const [endpoint, profile = "", ...rest] = destination.split("/");
+  if (endpoint === "user") return { cause: "SUBSCRIBER_ABSENT" };
+  if (endpoint !== "sofia") return { cause: "CHAN_NOT_IMPLEMENTED" };
+  if (profile === "gateway") {
+    const [gateway = "", user = ""] = rest;
+    const to = Object.hasOwn(core.gateways, gateway) ? core.gateways[gateway] : undefined;
+    if (to === undefined) return { cause: "INVALID_GATEWAY" };
+    return { user, ...to, name: `sofia/external/${user}`, gateway };
+  }
+  const address = /^([^@]+)@([^:]+)(?::(\d+))?$/.exec(rest.join("/"));
+  if (address === null) return { cause: "DESTINATION_OUT_OF_ORDER" };
+  const [, user = "", host = "", port = "5060"] = address;
+  return { user, host, port: Number(port), name: `sofia/${profile}/${user}@${host}`, gateway: null };
+}

@@ -1,0 +1,52 @@
+import type { IncomingSipCall } from "../sip/call.ts";
+import { ApplicationRunner } from "./application-runner.ts";
+import { startPark } from "./parking.ts";
+import { create, follow } from "./channel-life.ts";
+import { Channel } from "./channel.ts";
+import { newUuid, type Core } from "./core.ts";
+import { tickUs } from "./event-bus.ts";
+import { MediaPort } from "./media-port.ts";
+
+/** Every INVITE is parked unanswered, and ends by itself unless somebody adopts it (`sched_del <uuid>`) in time. */
+const adoptionSeconds = 10;
+
+export function acceptInbound(core: Core, call: IncomingSipCall): void {
+  const uuid = newUuid(core.ids);
+  const name = `sofia/external/${call.fromUser}@${call.fromHost}`;
+  const channel = new Channel({
+    uuid,
+    direction: "inbound",
+    name,
+    destination: call.toUser,
+    callerName: call.fromUser,
+    callerNumber: call.fromUser,
+    networkAddress: call.fromHost,
+    context: "inbound",
+    createdUs: tickUs(core.clock),
+    media: new MediaPort(),
+    applications: (owner) => new ApplicationRunner(core, owner),
+  });
+  for (const [variable, value] of [
+    ["direction", "inbound"],
+    ["uuid", uuid],
+    ["call_uuid", uuid],
+    ["channel_name", name],
+    ["sip_from_user", call.fromUser],
+    ["sip_from_host", call.fromHost],
+    ["sip_to_user", call.toUser],
+    ["sip_req_user", call.toUser],
+    ["endpoint_disposition", "RECEIVED"],
+  ] as const) {
+    channel.variables.set(variable, value);
+  }
+  for (const [header, value] of Object.entries(call.headers)) {
+    if (/^x-/i.test(header)) channel.variables.set(`sip_h_${header}`, value);
+  }
+  channel.incoming = call;
+  create(core, channel);
+  follow(core, channel, call);
+  channel.callState = "RINGING";
+  channel.state = "CS_EXECUTE";
+  channel.applications.runNow("sched_hangup", `+${adoptionSeconds} NORMAL_TEMPORARY_FAILURE`);
+  startPark(core, channel);
+}

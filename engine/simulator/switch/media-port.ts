@@ -1,0 +1,82 @@
+import type { FrameSource, MediaSession } from "../media/session.ts";
+
+/** One 20 ms slot of a leg: what its party said, and what it was made to hear. Null: nothing came, nothing went. */
+export type SlotListener = (said: Int16Array | null, heard: Int16Array | null) => void;
+
+/** 100 ms; more than that waiting means the two ends' clocks drift, and the oldest is let go. */
+const waitingFramesMax = 5;
+
+/** A leg's audio inside the switch: from a player, or from the leg it is bridged to; and taps for recordings. */
+export class MediaPort {
+  #session: MediaSession | null = null;
+  #player: FrameSource | null = null;
+  #from: MediaPort | null = null;
+  readonly #listeners = new Set<MediaPort>();
+  readonly #taps = new Set<SlotListener>();
+  readonly #said: Int16Array[] = [];
+  readonly #toHear: Int16Array[] = [];
+
+  get attached(): boolean {
+    return this.#session !== null;
+  }
+
+  get stats(): MediaSession["stats"] | null {
+    return this.#session?.stats ?? null;
+  }
+
+  attach(session: MediaSession, onDigit: (digit: string, durationMs: number) => void): void {
+    if (this.#session === session) return;
+    this.#session = session;
+    session.onFrame((pcm) => {
+      if (this.#taps.size > 0) keep(this.#said, pcm);
+      for (const port of this.#listeners) keep(port.#toHear, pcm);
+    });
+    session.onDigit(onDigit);
+    session.setSource(() => this.#slot());
+  }
+
+  /** What plays is heard instead of the other party. Null: nothing plays. */
+  play(player: FrameSource | null): void {
+    this.#player = player;
+  }
+
+  /** Hears that port from now on; null: nobody. */
+  hear(from: MediaPort | null): void {
+    if (this.#from !== null) this.#from.#listeners.delete(this);
+    this.#from = from;
+    this.#toHear.length = 0;
+    if (from !== null) from.#listeners.add(this);
+  }
+
+  tap(listener: SlotListener): () => void {
+    if (this.#taps.size === 0) this.#said.length = 0;
+    this.#taps.add(listener);
+    return () => this.#taps.delete(listener);
+  }
+
+  sendDigits(digits: string): void {
+    this.#session?.sendDigits(digits);
+  }
+
+  /** The stream itself belongs to the SIP call, which closes it. */
+  detach(): void {
+    this.hear(null);
+    this.#player = null;
+    this.#session?.setSource(null);
+  }
+
+  #slot(): Int16Array | null {
+    const waiting = this.#toHear.shift() ?? null;
+    const heard = this.#player === null ? waiting : this.#player();
+    if (this.#taps.size > 0) {
+      const said = this.#said.shift() ?? null;
+      for (const tap of this.#taps) tap(said, heard);
+    }
+    return heard;
+  }
+}
+
+function keep(queue: Int16Array[], pcm: Int16Array): void {
+  queue.push(pcm);
+  if (queue.length > waitingFramesMax) queue.shift();
+}

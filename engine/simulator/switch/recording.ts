@@ -1,0 +1,103 @@
+import { frameMs, frameSamples } from "../media/g711.ts";
+import { publishChannel } from "./channel-events.ts";
+import type { Channel, RunningRecording } from "./channel.ts";
+import type { Core } from "./core.ts";
+import { createRecordingFile, type RecordingFile } from "./recording-file.ts";
+
+/** The pull of 20 ms slots may lag this much before the file is filled up to the wall clock. */
+const lagFramesMax = 10;
+const silentFrame = new Int16Array(frameSamples);
+
+/** One `uuid_record` or `record_session`: the file has the length of the wall clock, silent where nothing came. */
+export class Recording implements RunningRecording {
+  readonly path: string;
+  readonly #core: Core;
+  readonly #channel: Channel;
+  readonly #file: RecordingFile;
+  readonly #layout: (said: Int16Array, heard: Int16Array) => Int16Array[];
+  readonly #preBufferFrames: number;
+  readonly #startedMs: number;
+  readonly #untap: () => void;
+  #masked = false;
+  /** Frames of the wall clock so far; those still in the pre-buffer are not in the file. */
+  #frames = 0;
+  #held: Int16Array[][] = [];
+
+  /** Null: the leg has no media yet, or the path cannot be written. */
+  static start(core: Core, channel: Channel, path: string): RunningRecording | null {
+    if (!channel.media.attached) return null;
+    if (channel.recordings.has(path)) return channel.recordings.get(path) ?? null;
+    const stereo = channel.isTrue("RECORD_STEREO") || channel.isTrue("RECORD_STEREO_SWAP");
+    const file = createRecordingFile(path, stereo ? 2 : 1);
+    if (file === null) return null;
+    const recording = new Recording(core, channel, path, file, stereo);
+    channel.recordings.set(path, recording);
+    publishChannel(core, "RECORD_START", channel, [["Record-File-Path", path]]);
+    return recording;
+  }
+
+  private constructor(core: Core, channel: Channel, path: string, file: RecordingFile, stereo: boolean) {
+    this.path = path;
+    this.#core = core;
+    this.#channel = channel;
+    this.#file = file;
+    const swap = channel.isTrue("RECORD_STEREO_SWAP");
+    this.#layout = stereo
+      ? (said, heard) => (swap ? [heard, said] : [said, heard])
+      : (said, heard) => [mix(said, heard)];
+    // The real switch keeps 25 frames back unless told otherwise, and never writes the last it kept.
+    const wanted = Number.parseInt(channel.variables.get("RECORD_PRE_BUFFER_FRAMES") ?? "25", 10);
+    this.#preBufferFrames = wanted > 1 ? wanted : 0;
+    this.#startedMs = core.clock.monotonicMs();
+    this.#untap = channel.media.tap((said, heard) => {
+      this.#fillUp(lagFramesMax);
+      this.#frame(said ?? silentFrame, heard ?? silentFrame);
+    });
+  }
+
+  mask(masked: boolean): void {
+    this.#masked = masked;
+  }
+
+  stop(completion: "success-maxtime" | "success-silence"): void {
+    if (!this.#channel.recordings.delete(this.path)) return;
+    this.#untap();
+    this.#fillUp(lagFramesMax);
+    const first = this.#held[0];
+    if (this.#frames > 0 && this.#frames <= this.#preBufferFrames && first !== undefined)
+      this.#file.write(first);
+    const samples = this.#file.close();
+    const ms = Math.floor(samples / 8);
+    for (const [name, value] of [
+      ["record_file_size", 44 + samples * this.#file.channels * 2],
+      ["record_samples", samples],
+      ["record_seconds", Math.floor(ms / 1000)],
+      ["record_ms", ms],
+      ["record_completion_cause", completion],
+    ] as const) {
+      this.#channel.variables.set(name, String(value));
+    }
+    publishChannel(this.#core, "RECORD_STOP", this.#channel, [
+      ["Record-File-Path", this.path],
+      ["Record-Completion-Cause", completion],
+    ]);
+  }
+
+  #fillUp(behindMax: number): void {
+    const due = Math.floor((this.#core.clock.monotonicMs() - this.#startedMs) / frameMs);
+    if (due - this.#frames <= behindMax) return;
+    while (this.#frames < due) this.#frame(silentFrame, silentFrame);
+  }
+
+  #frame(said: Int16Array, heard: Int16Array): void {
+    this.#frames += 1;
+    this.#held.push(this.#masked ? this.#layout(silentFrame, silentFrame) : this.#layout(said, heard));
+    while (this.#held.length > this.#preBufferFrames) {
+      const frame = this.#held.shift();
+      if (frame !== undefined) this.#file.write(frame);
+    }
+  }
+}
+
+const mix = (said: Int16Array, heard: Int16Array): Int16Array =>
+  said.map((sample, index) => Math.max(-32768, Math.min(32767, sample + (heard[index] ?? 0))));

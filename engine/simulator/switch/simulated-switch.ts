@@ -1,0 +1,102 @@
+import { createServer, type Socket } from "node:net";
+import { once } from "node:events";
+import { systemClock, type Clock } from "../../clock.ts";
+import { systemIds, type Ids } from "../../ids.ts";
+import { createSipAgent } from "../sip/agent.ts";
+import { apisOf, runApi } from "./apis.ts";
+import { ChannelListing } from "./channel-listing.ts";
+import { hangUp } from "./hang-up.ts";
+import { newUuid, tickMs, type Core, type Gateway } from "./core.ts";
+import { EslListener } from "./esl-listener.ts";
+import { EventBus } from "./event-bus.ts";
+import { acceptInbound } from "./inbound.ts";
+import { Scheduler } from "./scheduler.ts";
+
+export interface SimulatedSwitchOptions {
+  eslHost: string;
+  /** 0: a free one. */
+  eslPort: number;
+  eslPassword: string;
+  sipHost: string;
+  /** 0: a free one. */
+  sipPort: number;
+  /** Names as in `sofia/gateway/<name>/…`. */
+  gateways: Readonly<Record<string, Gateway>>;
+  /** Where end-of-leg records go, one file a leg. */
+  cdrDir: string;
+  clock?: Clock;
+  ids?: Ids;
+}
+
+export interface SimulatedSwitch {
+  eslPort: number;
+  sipPort: number;
+  /** As SIGTERM: BYE to all, every leg's record written, then the sockets close. */
+  close(): Promise<void>;
+}
+
+/** FreeSWITCH as the controller knows it, in this process: ESL, SIP, RTP, recordings and end-of-leg records. */
+export async function startSimulatedSwitch(options: SimulatedSwitchOptions): Promise<SimulatedSwitch> {
+  // security.md 5.3: the password that everybody knows is no password.
+  if (options.eslPassword === "" || options.eslPassword === "ClueCon") {
+    throw new Error("The simulated switch needs an ESL password of its own: neither empty nor ClueCon.");
+  }
+  const clock = options.clock ?? systemClock;
+  const ids = options.ids ?? systemIds(clock);
+  const sip = await createSipAgent({
+    host: options.sipHost,
+    port: options.sipPort,
+    clock,
+    ids,
+    sendsWhileHeld: true,
+  });
+  const events = new EventBus({ clock, coreUuid: newUuid(ids), hostname: "simulator" });
+  const core: Core = {
+    clock,
+    ids,
+    events,
+    scheduler: new Scheduler({ clock, events }),
+    sip,
+    gateways: options.gateways,
+    cdrDir: options.cdrDir,
+    startedAtMs: clock.nowMs(),
+    channels: new Map(),
+    api: (line) => runApi(core, apis, line),
+  };
+  const apis = apisOf(new ChannelListing(core));
+  sip.onInvite((call) => acceptInbound(core, call));
+
+  const sockets = new Set<Socket>();
+  const server = createServer({ noDelay: true }, (socket) => {
+    sockets.add(socket);
+    socket.on("close", () => sockets.delete(socket));
+    new EslListener({ core, socket, password: options.eslPassword });
+  });
+  server.listen(options.eslPort, options.eslHost);
+  try {
+    await once(server, "listening");
+  } catch (error) {
+    await sip.close();
+    throw error;
+  }
+  const address = server.address();
+
+  let closed: Promise<void> | null = null;
+  return {
+    eslPort: typeof address === "object" && address !== null ? address.port : options.eslPort,
+    sipPort: sip.port,
+    close: () => (closed ??= stop()),
+  };
+
+  async function stop(): Promise<void> {
+    core.scheduler.close();
+    for (const channel of [...core.channels.values()]) hangUp(core, channel, "SYSTEM_SHUTDOWN");
+    while (core.channels.size > 0) await clock.sleep(tickMs);
+    events.publish("SHUTDOWN", [["Event-Info", "System Shutting Down"]]);
+    await sip.close();
+    server.close();
+    for (const socket of sockets) socket.end();
+    await clock.sleep(tickMs);
+    for (const socket of sockets) socket.destroy();
+  }
+}
