@@ -333,6 +333,8 @@ export class FreeSwitchBox implements Switch {
     try {
       await connection.send(api("global_getvar", "core_uuid"), heartbeatTimeoutMs);
     } catch {
+      // The other connections lead to the same silence: a command sent there would only find out by its time-out.
+      for (const line of this.#commandLines) line.connection?.close("no heartbeat");
       return connection.close(`no heartbeat for ${heartbeatTimeoutMs} ms`);
     }
     this.#tell({ kind: "alive", box: this.box, atUs: this.#options.clock.nowUs() });

@@ -362,7 +362,7 @@ describe("A FreeSWITCH box", () => {
     it("notices within 3 s a switch that no longer answers, though its socket stays open", async () => {
       await start();
       const { eventPeer } = fake;
-      eventPeer.socket.pause();
+      for (const { socket } of fake.peers) socket.pause();
       clock.advance(1000);
       assert.equal(told("disconnected"), 0);
       clock.advance(3000);
@@ -371,6 +371,8 @@ describe("A FreeSWITCH box", () => {
       clock.advance(1000);
       await until(() => told("connected") === 2);
       assert.notEqual(fake.eventPeer, eventPeer);
+      fake.answer = (_, peer) => peer.result("+OK");
+      assert.equal(await box.hangUp(leg, "NORMAL_CLEARING"), true, "no command goes to a dead connection");
     });
 
     it("tries for ever, ever more slowly up to 5 s, and not all at once", async () => {
