@@ -39,8 +39,8 @@ export interface SipAgentOptions {
   log?: (line: string) => void;
 }
 
-/** How long close() waits for the far ends to answer BYE and CANCEL. */
-const closeMsMax = 800;
+/** How long close() waits for the far ends to answer BYE and CANCEL: one repetition (T1), and well within its second. */
+const closeMsMax = 600;
 
 export async function createSipAgent(options: SipAgentOptions): Promise<SipAgent> {
   const socket = createSocket("udp4");
