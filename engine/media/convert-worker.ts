@@ -1,0 +1,41 @@
+import { closeSync, fsyncSync, openSync, writeSync } from "node:fs";
+import { parentPort, workerData } from "node:worker_threads";
+import { convert, wavHeader, wavHeaderBytes } from "./convert.ts";
+import { MediaError, type MediaFault } from "./media-error.ts";
+
+/** What the thread is given, and the one message it sends. */
+export interface ConvertOrder {
+  source: Uint8Array;
+  /** Where the finished WAV goes; on disk before the reply. */
+  file: string;
+  secondsMax: number;
+}
+export type ConvertReply = { ok: true } | { ok: false; code: MediaFault; message: string };
+
+async function run({ source, file, secondsMax }: ConvertOrder): Promise<void> {
+  const fd = openSync(file, "wx");
+  try {
+    let dataBytes = 0;
+    for await (const samples of convert(source, secondsMax)) {
+      // Typed arrays are little-endian wherever Node runs, as WAV is.
+      const bytes = new Uint8Array(samples.buffer, samples.byteOffset, samples.byteLength);
+      writeSync(fd, bytes, 0, bytes.length, wavHeaderBytes + dataBytes);
+      dataBytes += bytes.length;
+    }
+    writeSync(fd, wavHeader(dataBytes), 0, wavHeaderBytes, 0);
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function replyOf(error: unknown): ConvertReply {
+  if (error instanceof MediaError) return { ok: false, code: error.code, message: error.message };
+  return { ok: false, code: "failed", message: String(error) };
+}
+
+const reply: ConvertReply = await run(workerData as ConvertOrder).then(
+  () => ({ ok: true }),
+  (error: unknown) => replyOf(error),
+);
+parentPort?.postMessage(reply);

@@ -1,0 +1,176 @@
+import { webcrypto } from "node:crypto";
+import type { Clock } from "../clock.ts";
+import { EgressError } from "../egress/egress-error.ts";
+import type { Egress, EgressResponse } from "../egress/egress.ts";
+import type { Log } from "../log.ts";
+import { Converter } from "./converter.ts";
+import { MediaError } from "./media-error.ts";
+import { MediaFiles, type PlayableFile } from "./media-files.ts";
+
+export interface MediaLibraryParts {
+  egress: Egress;
+  clock: Clock;
+  log: Log;
+  /** Files that may go at any time; the switch reads them, so it must see this path. */
+  directory: string;
+  bytesMax?: number;
+}
+
+const sourceBytesMax = 10 * 1024 * 1024;
+const fetchTimeoutMs = 10_000;
+const audioSecondsMax = 3600;
+const bytesMaxDefault = 1024 ** 3;
+/** How long a file is played without asking again, where its server does not say; and the most that it may say. */
+const freshSecondsDefault = 60;
+const freshSecondsMax = 3600;
+/** URLs whose validators are remembered; forgetting one costs a download. */
+const urlsMax = 10_000;
+
+export const createMediaLibrary = (parts: MediaLibraryParts): MediaLibrary => new MediaLibrary(parts);
+
+/** What a URL last gave. */
+interface Known {
+  sha256: string;
+  etag: string | undefined;
+  lastModified: string | undefined;
+  /** Monotonic. */
+  freshUntilMs: number;
+}
+
+/** Customers' audio as files that the switch can play: it never fetches a customer's URL itself. */
+export class MediaLibrary {
+  readonly #parts: MediaLibraryParts;
+  readonly #files: MediaFiles;
+  readonly #converter: Converter;
+  /** The longest unused first. */
+  readonly #known = new Map<string, Known>();
+  readonly #preparing = new Map<string, Promise<PlayableFile>>();
+  readonly #closing = new AbortController();
+
+  constructor(parts: MediaLibraryParts) {
+    const { clock, directory, bytesMax = bytesMaxDefault } = parts;
+    this.#parts = parts;
+    this.#files = new MediaFiles({ directory, bytesMax, clock });
+    this.#converter = new Converter({ clock, secondsMax: audioSecondsMax });
+  }
+
+  /**
+   * Fetches a WAV or MP3 (by content, ≤ 10 MiB, ≤ 1 h) and gives it as a WAV of 8 kHz, mono, 16 bits. Asked for the
+   * same URL at once, it fetches once. Throws MediaError.
+   */
+  prepare(url: string): Promise<PlayableFile> {
+    let preparing = this.#preparing.get(url);
+    if (!preparing) {
+      preparing = this.#prepare(url).finally(() => this.#preparing.delete(url));
+      this.#preparing.set(url, preparing);
+    }
+    return preparing;
+  }
+
+  /** Gives up what is being fetched and converted. */
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await this.#converter.close();
+    await Promise.allSettled(this.#preparing.values());
+  }
+
+  async #prepare(url: string): Promise<PlayableFile> {
+    try {
+      return await this.#refreshed(url);
+    } catch (cause) {
+      if (cause instanceof MediaError) throw cause;
+      this.#parts.log.error({ err: cause }, "media could not be kept");
+      throw new MediaError("failed", "The audio could not be kept.", { cause });
+    }
+  }
+
+  async #refreshed(url: string): Promise<PlayableFile> {
+    const known = this.#known.get(url);
+    const kept = known ? await this.#files.use(known.sha256) : null;
+    if (kept && known && this.#parts.clock.monotonicMs() < known.freshUntilMs) return kept;
+
+    const answer = await this.#fetch(url, kept ? known : undefined).catch((error: unknown) => {
+      // What played a minute ago is better than dead air; what may not be asked for is not.
+      if (kept && error instanceof OriginDown) return null;
+      throw error;
+    });
+    if (!answer) {
+      this.#parts.log.warn({}, "media played from the cache, since its server fails");
+      return kept ?? this.#lost();
+    }
+    if (answer.status === 304 && kept && known) {
+      this.#remember(url, known.sha256, answer, known);
+      return kept;
+    }
+    // In the thread pool: 10 MiB take longer than an event loop should wait.
+    const digest = await webcrypto.subtle.digest("SHA-256", answer.body);
+    const sha256 = Buffer.from(digest).toString("hex");
+    const file = (await this.#files.use(sha256)) ?? (await this.#convert(sha256, answer.body));
+    this.#remember(url, sha256, answer);
+    return file;
+  }
+
+  #lost(): never {
+    throw new MediaError("failed", "The cached audio is gone.");
+  }
+
+  #convert(sha256: string, source: Uint8Array): Promise<PlayableFile> {
+    return this.#files.add(sha256, (temporary) => this.#converter.convert(source, temporary));
+  }
+
+  async #fetch(url: string, known: Known | undefined): Promise<EgressResponse> {
+    const headers: Record<string, string> = {
+      Accept: "audio/wav, audio/mpeg, audio/*;q=0.9, */*;q=0.1",
+      "User-Agent": "Sautikit-Media/1",
+      ...(known?.etag !== undefined && { "If-None-Match": known.etag }),
+      ...(known?.lastModified !== undefined && { "If-Modified-Since": known.lastModified }),
+    };
+    let answer: EgressResponse;
+    try {
+      answer = await this.#parts.egress.request({
+        method: "GET",
+        url,
+        headers,
+        timeoutMs: fetchTimeoutMs,
+        maxBytes: sourceBytesMax,
+        signal: this.#closing.signal,
+      });
+    } catch (cause) {
+      if (!(cause instanceof EgressError)) throw cause;
+      const message = `The audio could not be fetched (${cause.fault}): ${cause.message}`;
+      const Fault = cause.fault === "blocked" ? MediaError : OriginDown;
+      throw new Fault("fetch_failed", message, { cause });
+    }
+    if (answer.status >= 500)
+      throw new OriginDown("fetch_failed", `The audio's server answered ${answer.status}.`);
+    if (answer.status !== 200 && !(answer.status === 304 && known)) {
+      throw new MediaError("fetch_failed", `The audio's server answered ${answer.status}.`);
+    }
+    if (answer.truncated)
+      throw new MediaError("too_large", `The audio is larger than ${sourceBytesMax} bytes.`);
+    return answer;
+  }
+
+  #remember(url: string, sha256: string, { headers }: EgressResponse, before?: Known): void {
+    this.#known.delete(url);
+    this.#known.set(url, {
+      sha256,
+      etag: headers.etag ?? before?.etag,
+      lastModified: headers["last-modified"] ?? before?.lastModified,
+      freshUntilMs: this.#parts.clock.monotonicMs() + freshSeconds(headers["cache-control"]) * 1000,
+    });
+    const [oldest] = this.#known.keys();
+    if (this.#known.size > urlsMax && oldest !== undefined) this.#known.delete(oldest);
+  }
+}
+
+/** Its server fails, for now: 5xx, or no answer. */
+class OriginDown extends MediaError {}
+
+/** RFC 9111 §5.2.2, as far as it matters here. */
+function freshSeconds(cacheControl: string | undefined): number {
+  if (cacheControl === undefined) return freshSecondsDefault;
+  if (/\bno-(store|cache)\b/i.test(cacheControl)) return 0;
+  const maxAge = /\bmax-age="?(\d{1,9})/i.exec(cacheControl)?.[1];
+  return maxAge === undefined ? freshSecondsDefault : Math.min(Number(maxAge), freshSecondsMax);
+}

@@ -1,0 +1,239 @@
+import assert from "node:assert/strict";
+import { mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
+import type { ServerResponse } from "node:http";
+import { tmpdir } from "node:os";
+import { basename, isAbsolute, join } from "node:path";
+import { monitorEventLoopDelay } from "node:perf_hooks";
+import { systemClock } from "../../engine/clock.ts";
+import { createEgress } from "../../engine/egress/egress.ts";
+import { MediaError, type MediaFault } from "../../engine/media/media-error.ts";
+import { createMediaLibrary, type MediaLibrary } from "../../engine/media/media-library.ts";
+import { ManualClock } from "../webhooks/manual-clock.ts";
+import { until } from "../webhooks/until.ts";
+import { hanging, Receiver } from "../webhooks/receiver.ts";
+import { quiet } from "../webhooks/world.ts";
+import { amplitude, played, wav } from "./wav.ts";
+
+describe("media: the library", () => {
+  let folder: string;
+  let receiver: Receiver;
+  const libraries: MediaLibrary[] = [];
+  const clock = () => new ManualClock();
+  const open = (options: { clock?: ManualClock; bytesMax?: number; allowPrivate?: boolean } = {}) => {
+    const time = options.clock ?? systemClock;
+    const egress = createEgress({ clock: time, allowPrivate: options.allowPrivate ?? true });
+    const bound = options.bytesMax === undefined ? {} : { bytesMax: options.bytesMax };
+    const library = createMediaLibrary({ egress, clock: time, log: quiet, directory: folder, ...bound });
+    libraries.push(library);
+    return library;
+  };
+  const serve = (bytes: Uint8Array, headers: Record<string, string> = {}) => {
+    receiver.behaviour = (_got, response: ServerResponse) => void response.writeHead(200, headers).end(bytes);
+  };
+  const refused = (code: MediaFault) => (error: unknown) =>
+    error instanceof MediaError && error.code === code;
+
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), "sautikit-media-"));
+    receiver = await Receiver.listen();
+  });
+  afterEach(async () => {
+    for (const library of libraries.splice(0)) await library.close();
+    await receiver.close();
+    await rm(folder, { recursive: true });
+  });
+
+  it("gives a customer's WAV as a file of its own name, by content and not by what the server calls it", async () => {
+    serve(wav({ sampleRate: 44_100, channels: 2 }), { "Content-Type": "text/html" });
+
+    const { file, durationMs } = await open().prepare(receiver.url("/karibu.php?x=../../etc/passwd"));
+
+    assert(isAbsolute(file));
+    assert.match(basename(file), /^[0-9a-f]{64}\.wav$/);
+    assert.equal(durationMs, 1000);
+    assert(Math.abs(amplitude(played(await readFile(file)), 440) - 0.5) < 0.02);
+    assert.deepEqual(await readdir(folder), [basename(file)]);
+  });
+
+  it("gives an MP3", async () => {
+    serve(await readFile(join(import.meta.dirname, "fixtures", "tone-440.mp3")));
+    const { file, durationMs } = await open().prepare(receiver.url());
+    assert.equal(durationMs, 1000);
+    assert(Math.abs(amplitude(played(await readFile(file)).slice(800, 7200), 440) - 0.475) < 0.01);
+  });
+
+  it("fetches once for all who ask at once, and plays from the cache while it is fresh", async () => {
+    const time = clock();
+    const library = open({ clock: time });
+    serve(wav({ seconds: 0.1 }), { "Cache-Control": "public, max-age=120" });
+
+    const files = await Promise.all(Array.from({ length: 10 }, () => library.prepare(receiver.url())));
+    time.advanceTo(time.nowMs() + 119_000);
+    files.push(await library.prepare(receiver.url()));
+
+    assert.equal(new Set(files.map(({ file }) => file)).size, 1);
+    assert.equal(receiver.received.length, 1);
+  });
+
+  it("asks again once it is stale, by ETag, and takes what is new", async () => {
+    const time = clock();
+    const library = open({ clock: time });
+    let [etag, bytes] = ['"habari"', wav({ seconds: 0.1 })];
+    receiver.behaviour = (got, response) => {
+      if (got.headers["if-none-match"] === etag) response.writeHead(304).end();
+      else response.writeHead(200, { ETag: etag }).end(bytes);
+    };
+    const first = await library.prepare(receiver.url());
+
+    time.advanceTo(time.nowMs() + 61_000);
+    const second = await library.prepare(receiver.url());
+    [etag, bytes] = ['"kwaheri"', wav({ seconds: 0.2 })];
+    time.advanceTo(time.nowMs() + 61_000);
+    const third = await library.prepare(receiver.url());
+
+    assert.deepEqual(first, second);
+    assert.equal(third.durationMs, 200);
+    assert.equal(receiver.received.length, 3);
+  });
+
+  it("plays what it has while the server fails, and refuses what the server took away", async () => {
+    const time = clock();
+    const library = open({ clock: time });
+    serve(wav({ seconds: 0.1 }), { "Cache-Control": "no-cache" });
+    const first = await library.prepare(receiver.url());
+
+    receiver.behaviour = (_got, response) => void response.writeHead(503).end();
+    assert.deepEqual(await library.prepare(receiver.url()), first);
+    receiver.behaviour = (_got, response) => void response.writeHead(404).end();
+    await assert.rejects(library.prepare(receiver.url()), refused("fetch_failed"));
+  });
+
+  it("converts the same content once, whatever URL it has, and finds it after a restart", async () => {
+    serve(wav({ seconds: 0.1 }));
+    const first = await open().prepare(receiver.url("/a"));
+    const before = await stat(first.file);
+
+    const second = await open().prepare(receiver.url("/b"));
+
+    assert.deepEqual(second, first);
+    assert.equal((await stat(second.file)).mtimeMs, before.mtimeMs, "not written again");
+    assert.deepEqual(await readdir(folder), [basename(first.file)]);
+  });
+
+  it("makes a file again that somebody deleted", async () => {
+    const library = open();
+    serve(wav({ seconds: 0.1 }), { "Cache-Control": "max-age=600", ETag: '"a"' });
+    const { file } = await library.prepare(receiver.url());
+    await rm(file);
+    assert.deepEqual(await library.prepare(receiver.url()), { file, durationMs: 100 });
+    assert.equal(receiver.received[1]!.headers["if-none-match"], undefined);
+  });
+
+  it("keeps within its bound by dropping what was longest unused, never what was just handed out", async () => {
+    const time = clock();
+    // Each is 44 + 1,600 bytes: three fit.
+    const library = open({ clock: time, bytesMax: 5000 });
+    const prepare = async (hz: number) => {
+      serve(wav({ seconds: 0.1, hz }));
+      const { file } = await library.prepare(receiver.url(`/${hz}`));
+      return basename(file);
+    };
+    const names = [];
+    for (const hz of [300, 400, 500]) {
+      names.push(await prepare(hz));
+      time.advanceTo(time.nowMs() + 30_000);
+    }
+    await prepare(300);
+
+    const fourth = await prepare(600);
+
+    assert.deepEqual(new Set(await readdir(folder)), new Set([names[0], names[2], fourth]));
+    await prepare(700);
+    assert.equal((await readdir(folder)).length, 4, "all were handed out within the minute");
+  });
+
+  for (const [what, behaviour, code] of [
+    ["a web page", (_got, response) => void response.end("<html>"), "not_audio"],
+    ["404", (_got, response) => void response.writeHead(404).end(), "fetch_failed"],
+    [
+      "a redirect",
+      (_got, response) => void response.writeHead(302, { Location: "/b.wav" }).end(),
+      "fetch_failed",
+    ],
+    [
+      "half of it",
+      (_got, response) =>
+        void response.writeHead(200, { "Content-Length": "9999" }).write("RIFF", () => response.destroy()),
+      "fetch_failed",
+    ],
+    ["eleven megabytes", (_got, response) => void response.end(Buffer.alloc(11 * 1024 * 1024)), "too_large"],
+  ] satisfies [string, Receiver["behaviour"], MediaFault][]) {
+    it(`refuses ${what} as ${code}, and leaves nothing behind`, async () => {
+      receiver.behaviour = behaviour;
+      await assert.rejects(open().prepare(receiver.url()), refused(code));
+      assert.deepEqual(
+        (await readdir(folder)).filter((name) => name.endsWith(".tmp")),
+        [],
+      );
+    });
+  }
+
+  it("waits ten seconds for a server that hangs, and not for ever", async () => {
+    const time = clock();
+    receiver.behaviour = hanging;
+    const preparing = open({ clock: time }).prepare(receiver.url());
+    await receiver.told(1);
+    time.advanceTo(time.nowMs() + 10_000);
+    await assert.rejects(preparing, refused("fetch_failed"));
+  });
+
+  it("fetches nothing from inside, where that is not allowed", async () => {
+    await assert.rejects(open({ allowPrivate: false }).prepare(receiver.url()), refused("fetch_failed"));
+    assert.equal(receiver.received.length, 0);
+  });
+
+  it("does not hold the event loop up while it converts ten megabytes", async () => {
+    // 8-bit at 96 kHz: the most samples that ten megabytes can be, a minute and three quarters of them.
+    const source = wav({ bits: 8, sampleRate: 96_000, seconds: 1 });
+    const data = Buffer.concat(Array<Buffer>(104).fill(source.subarray(44)));
+    serve(Buffer.concat([source.subarray(0, 40), Buffer.alloc(4), data]));
+    const library = open();
+    const delay = monitorEventLoopDelay({ resolution: 5 });
+    delay.enable();
+
+    const { durationMs } = await library.prepare(receiver.url());
+
+    delay.disable();
+    assert.equal(durationMs, 104_000);
+    // Alone it is some 10 ms; on the loop, the conversion would take 500. A busy machine has pauses of its own.
+    assert(delay.max / 1e6 < 150, `held up for ${delay.max / 1e6} ms`);
+  }).timeout(20_000);
+
+  it("gives up what it is fetching when it closes", async () => {
+    receiver.behaviour = hanging;
+    const library = open();
+    const refusal = assert.rejects(library.prepare(receiver.url()), refused("fetch_failed"));
+    await receiver.told(1);
+    await library.close();
+    await refusal;
+    await until(() => receiver.open === 0, "no sockets");
+  });
+
+  it("ends what it is converting when it closes", async () => {
+    const source = wav({ bits: 8, sampleRate: 96_000, seconds: 1 });
+    const data = Buffer.concat(Array<Buffer>(104).fill(source.subarray(44)));
+    serve(Buffer.concat([source.subarray(0, 40), Buffer.alloc(4), data]));
+    const library = open();
+    const preparing = library.prepare(receiver.url());
+    const outcome = preparing.then(
+      () => "done",
+      (error: unknown) => (error as MediaError).code,
+    );
+    await until(async () => (await readdir(folder)).some((name) => name.endsWith(".tmp")), "a file begun");
+
+    await library.close();
+
+    assert.equal(await outcome, "failed");
+    assert.deepEqual(await readdir(folder), []);
+  });
+});
