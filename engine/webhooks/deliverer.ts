@@ -59,6 +59,7 @@ export class Deliverer {
   readonly #again = new Set<Lane>();
   readonly #running = new Set<Promise<void>>();
   readonly #stopping = new AbortController();
+  #started = false;
   #timer: { atMs: number; timer: Timer } | null = null;
 
   constructor(parts: DelivererParts) {
@@ -67,11 +68,13 @@ export class Deliverer {
 
   /** Takes up what the store holds, and all that comes. */
   start(): void {
+    this.#started = true;
     this.#run(() => this.#sweep());
   }
 
-  /** Something new is due there: to be called after its commit. */
+  /** Something new is due there: to be called after its commit. Nothing, before the start, which looks for itself. */
   wake(destination: Destination): void {
+    if (!this.#started) return;
     this.#run(() => this.#fill(this.#lane(destination)));
   }
 
