@@ -2,11 +2,12 @@ import type { Clock, Timer } from "../clock.ts";
 import { SautikitError } from "../errors.ts";
 import { isId, type Ids, type LegId, type RecordingId } from "../ids.ts";
 import type { Log } from "../log.ts";
-import { jsonFields, objectFields, type Command, type Fields } from "./codec.ts";
+import { channelFacts, channelListings } from "./channels.ts";
+import { jsonFields, type Command, type Fields } from "./codec.ts";
 import { accepted, api, backgroundApi, execute, refused, subscribe } from "./commands.ts";
 import { checkPassword, Connection } from "./connection.ts";
 import { assertCause, assertKillGroup, backstopSeconds, dialString, scheduleKill } from "./dial-string.ts";
-import { decodeEvent, isCause, legOf, microseconds, playTokenPrefix } from "./events.ts";
+import { decodeEvent, isCause, playTokenPrefix } from "./events.ts";
 import { Line } from "./line.ts";
 import type {
   BoxEvent,
@@ -215,14 +216,9 @@ export class FreeSwitchBox implements Switch {
 
   async listChannels(): Promise<ChannelListing[]> {
     const reply = await this.#send(api("show", "channels", "as", "json"));
-    let listing: unknown;
-    try {
-      listing = JSON.parse(reply);
-    } catch {
-      throw refused("show channels", reply);
-    }
-    const rows = typeof listing === "object" && listing !== null && "rows" in listing ? listing.rows : [];
-    return Array.isArray(rows) ? rows.flatMap((row: unknown) => channelListing(row)) : [];
+    const channels = channelListings(reply);
+    if (channels === undefined) throw refused("show channels", reply);
+    return channels;
   }
 
   async channelFacts(leg: LegId): Promise<ChannelFacts | null> {
@@ -397,45 +393,4 @@ export class FreeSwitchBox implements Switch {
 function legWord(leg: LegId): string {
   if (!isId("leg", leg)) throw new RangeError("not a leg");
   return leg;
-}
-
-const states: Record<string, ChannelListing["state"]> = {
-  DIALING: "ringing",
-  RINGING: "ringing",
-  RING_WAIT: "ringing",
-  EARLY: "early",
-  ACTIVE: "active",
-  UNHELD: "active",
-  HELD: "held",
-  HANGUP: "hangup",
-  DOWN: "down",
-};
-
-/** A row of `show channels`, if it is a leg of ours. */
-function channelListing(row: unknown): ChannelListing[] {
-  const column = objectFields(row);
-  const leg = [column?.("uuid"), column?.("presence_data")].find((id) => isId("leg", id));
-  if (column === undefined || leg === undefined) return [];
-  return [
-    {
-      leg,
-      createdAtS: Number(column("created_epoch") ?? 0),
-      state: states[column("callstate") ?? ""] ?? "down",
-    },
-  ];
-}
-
-function channelFacts(leg: LegId, fields: Fields): ChannelFacts {
-  const ringing = [fields("Caller-Channel-Progress-Time"), fields("Caller-Channel-Progress-Media-Time")]
-    .map(microseconds)
-    .filter((us) => us !== undefined);
-  // Of all the names for the peer, the one that is taken away again when the bridge ends.
-  const other = fields("variable_bridge_to");
-  return {
-    leg: legOf(fields) ?? leg,
-    createdAtUs: microseconds(fields("Caller-Channel-Created-Time")) ?? 0,
-    ringingAtUs: ringing.length > 0 ? Math.min(...ringing) : null,
-    answeredAtUs: microseconds(fields("Caller-Channel-Answered-Time")) ?? null,
-    bridgedTo: isId("leg", other) ? other : null,
-  };
 }
