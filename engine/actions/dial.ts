@@ -43,13 +43,10 @@ export const dial: Verb<DialSpec, Dialing> = {
         ringTimeoutSeconds: timeout,
         ...(spec.maxDuration === undefined ? {} : { maxDurationSeconds: spec.maxDuration }),
         record: spec.record === true ? "from-answer" : spec.record === false ? null : (spec.record ?? null),
+        prepare: whileWaiting(scene, timeout),
       },
     };
-    return stay(
-      state,
-      [...whileWaiting(scene, timeout), request],
-      scene.nowMs + timeout * 1000 + ringSlackMs,
-    );
+    return stay(state, [request], scene.nowMs + timeout * 1000 + ringSlackMs);
   },
   on(state, fact, scene) {
     switch (fact.kind) {

@@ -1,4 +1,4 @@
-import type { Clock, Timer } from "../clock.ts";
+import type { Timer } from "../clock.ts";
 import type { CallId } from "../ids.ts";
 import type { Log } from "../log.ts";
 import { callById, callsWithIntents, callsToWake, legById, saveBoxAlive } from "../store/calls.ts";
@@ -77,7 +77,7 @@ export class Controller {
     for (const timer of this.#wakeTimers.values()) timer.cancel();
     for (const reconciler of this.#reconcilers.values()) reconciler.stop();
     await Promise.all(this.#boxes.map((box) => box.stop()));
-    await this.#intents.idle();
+    await this.#intents.stop();
   }
 
   /** A stored change of the call wants something done: an intent, or to be woken at another time. */
@@ -163,7 +163,7 @@ export class Controller {
         this.#runAll();
         return;
       case "disconnected":
-        log.warn({ box: box.box, reason: event.reason }, "switch disconnected");
+        if (!this.#stopped) log.warn({ box: box.box, reason: event.reason }, "switch disconnected");
         return;
     }
   }

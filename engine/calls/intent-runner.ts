@@ -50,20 +50,24 @@ export class IntentRunner {
   /** Begun and not waited for: media being fetched. */
   readonly #inFlight = new Set<IntentId>();
   readonly #retries = new Map<CallId, number>();
+  readonly #jobs = new Set<Promise<void>>();
+  readonly #stopping = new AbortController();
 
   constructor(parts: Parts) {
     this.#parts = parts;
   }
 
   run(callId: CallId): void {
+    if (this.#stopping.signal.aborted) return;
     if (this.#running.has(callId)) {
       this.#again.add(callId);
       return;
     }
     const work = this.#runAll(callId)
-      .catch((error: unknown) =>
-        this.#parts.log.error({ err: error, callId }, "an intent could not be carried out"),
-      )
+      .catch((error: unknown) => {
+        if (!this.#stopping.signal.aborted)
+          this.#parts.log.error({ err: error, callId }, "an intent could not be carried out");
+      })
       .finally(() => {
         this.#running.delete(callId);
         if (this.#again.delete(callId)) this.run(callId);
@@ -71,8 +75,22 @@ export class IntentRunner {
     this.#running.set(callId, work);
   }
 
-  async idle(): Promise<void> {
+  /** Starts nothing more, and waits for what is under way. */
+  async stop(): Promise<void> {
+    this.#stopping.abort();
     await Promise.all(this.#running.values());
+    await Promise.all(this.#jobs);
+  }
+
+  /** Work that nobody waits for but the end of the process. */
+  #track(job: Promise<void>): void {
+    const tracked = job
+      .catch((error: unknown) => {
+        if (!this.#stopping.signal.aborted)
+          this.#parts.log.error({ err: error }, "an originate's outcome could not be stored");
+      })
+      .finally(() => this.#jobs.delete(tracked));
+    this.#jobs.add(tracked);
   }
 
   async #runAll(callId: CallId): Promise<void> {
@@ -158,7 +176,7 @@ export class IntentRunner {
     const box = await this.#boxOf(first.leg);
     if (!box) throw new SautikitError("switch.unavailable", `No box is configured for ${first.leg}.`);
     // The job ends when the leg is answered or failed; meanwhile the call's other intents go on.
-    void box.originate(originate).then(
+    const job = box.originate(originate).then(
       (outcome) => (outcome.ok ? undefined : this.#originateFailed(originate, outcome.cause, outcome.reply)),
       async (error: unknown) => {
         // Unknown outcome: the leg is adopted or closed by reconciliation.
@@ -167,10 +185,11 @@ export class IntentRunner {
         for (const branch of originate.branches) await this.#neverDialled(branch.leg, "not_sent");
       },
     );
+    this.#track(job);
   }
 
   async #originateFailed(originate: Originate, cause: LegCause, reply: string): Promise<void> {
-    await this.#parts.clock.sleep(failureGraceMs);
+    await this.#parts.clock.sleep(failureGraceMs, this.#stopping.signal);
     for (const { leg } of originate.branches) {
       const row = await this.#parts.store.read((tx) => legById(tx, leg));
       if (!row || row.endedAtUs !== null) continue;
@@ -247,7 +266,7 @@ export class IntentRunner {
     let delayMs = retryMsMin;
     for (let tries = 0; tries < hangUpTries; tries++) {
       if (await box.hangUp(leg, cause)) return;
-      await this.#parts.clock.sleep(delayMs);
+      await this.#parts.clock.sleep(delayMs, this.#stopping.signal);
       delayMs = Math.min(delayMs * 2, 1000);
       const row = await this.#parts.store.read((tx) => legById(tx, leg));
       if (!row || row.endedAtUs !== null) return;

@@ -1,7 +1,8 @@
 import type { StepFact } from "../actions/verb.ts";
-import { SautikitError } from "../errors.ts";
 import { parseObject, insertLeg } from "../store/calls.ts";
-import { activeNumber, workspaceById } from "../store/workspaces.ts";
+import { workspaceById } from "../store/workspaces.ts";
+import { callingNumber } from "../workspaces/numbers.ts";
+import { callingWorkspace } from "../workspaces/workspaces.ts";
 import type { CallChange } from "./call-change.ts";
 import type { CallOptions } from "./call-request.ts";
 import type { DialRequest } from "./command.ts";
@@ -18,10 +19,14 @@ export async function dialSecondLeg(
   if (!workspace) throw new Error(`Call ${call.id} has no workspace.`);
   const options = parseObject(call.options) as unknown as CallOptions;
   const callerId = request.callerId ?? options.callerId;
-  if (request.callerId !== undefined && !(await activeNumber(tx, call.workspaceId, request.callerId))) {
-    throw new SautikitError("calls.caller_id_not_owned");
-  }
-  const destination = await allowedDestination(tx, workspace, request.to, change.nowMs, "number");
+  if (request.callerId !== undefined) await callingNumber(tx, call.workspaceId, request.callerId, "callerId");
+  const destination = await allowedDestination(
+    tx,
+    callingWorkspace(workspace),
+    request.to,
+    change.nowMs,
+    "number",
+  );
   await requireFunds(tx, call.workspaceId, destination.rateMicroKesPerMinute, parts.clock.nowUs());
   const leg = newLeg({
     id: parts.ids.next("leg"),

@@ -128,13 +128,11 @@ export const markDialled = (tx: Tx, legs: readonly LegId[], nowMs: number) =>
   Promise.all(legs.map((id) => tx.run("UPDATE legs SET dialled_at_ms = ? WHERE id = ?", [nowMs, id])));
 
 /** Proof that they lived at that moment, for the day when their end is never told. */
-export const markSeen = (tx: Tx, box: string, legs: readonly LegId[], atUs: number) =>
-  legs.length === 0
-    ? Promise.resolve()
-    : tx.run(
-        `UPDATE legs SET seen_at_us = ? WHERE box = ? AND ended_at_us IS NULL AND id IN (${legs.map(() => "?").join(", ")})`,
-        [atUs, box, ...legs],
-      );
+export async function markSeen(tx: Tx, box: string, legs: readonly LegId[], atUs: number): Promise<void> {
+  for (const id of legs) {
+    await tx.run("UPDATE legs SET seen_at_us = ? WHERE id = ? AND box = ? AND ended_at_us IS NULL", [atUs, id, box]);
+  }
+}
 
 /** The same for all of a box's live legs, never backwards: the box itself was alive then. */
 export const raiseSeen = (tx: Tx, box: string, atUs: number) =>

@@ -1,0 +1,235 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { pino } from "pino";
+import { Registry, collectDefaultMetrics } from "prom-client";
+import { createApi } from "../api/app.ts";
+import { listen } from "../api/server.ts";
+import type { ChangeParts } from "../engine/calls/call-change.ts";
+import { Calls } from "../engine/calls/calls.ts";
+import { Controller } from "../engine/calls/controller.ts";
+import { RecordingNews } from "../engine/calls/recording-news.ts";
+import { systemClock } from "../engine/clock.ts";
+import { createEgress } from "../engine/egress/egress.ts";
+import { SautikitError } from "../engine/errors.ts";
+import { systemIds } from "../engine/ids.ts";
+import { MediaLibrary } from "../engine/media/media-library.ts";
+import { seedShippedDeck } from "../engine/metering/rates.ts";
+import { createSettlement } from "../engine/metering/settlement.ts";
+import { aesSecrets } from "../engine/secrets.ts";
+import type { Destination } from "../engine/store/deliveries.ts";
+import { openSqlite } from "../engine/store/sqlite.ts";
+import { FreeSwitchBox } from "../engine/switch/freeswitch-box.ts";
+import { createLedger } from "../engine/wallet/ledger.ts";
+import { Deliverer } from "../engine/webhooks/deliverer.ts";
+import { WebhookEndpoints } from "../engine/webhooks/endpoints.ts";
+import { createOutbox } from "../engine/webhooks/outbox.ts";
+import { startEmbeddedS3 } from "../recordings/embedded-s3/server.ts";
+import { createRecordings } from "../recordings/recordings.ts";
+import { createSpool } from "../recordings/spool.ts";
+import { createStorage } from "../recordings/storage.ts";
+import type { Config } from "./config.ts";
+import { makeDemoWorkspace } from "./demo-workspace.ts";
+import { startEmbeddedSwitch } from "./embedded.ts";
+import { keptOnce, secretsKey } from "./secrets-key.ts";
+
+export const roles = ["api", "controller", "spool"] as const;
+export type Role = (typeof roles)[number];
+
+export interface App {
+  /** Where the API listens; null without the api role. */
+  baseUrl: string | null;
+  /** The simulated carrier's account of its calls; null with a real switch. */
+  carrierStatusUrl: string | null;
+  /** Stops taking calls, lets requests end, and closes everything; calls in a real switch go on. Twice is fine. */
+  stop(): Promise<void>;
+}
+
+const embeddedBox = "embedded";
+
+/** Builds every object and hands each what it needs: leaves first, and closed in reverse. */
+export async function compose(
+  config: Config,
+  wanted: ReadonlySet<Role>,
+  options: { demoWorkspace: boolean } = { demoWorkspace: config.freeswitch === null },
+): Promise<App> {
+  const closers: (() => Promise<void> | void)[] = [];
+  let stopping: Promise<void> | undefined;
+  const stop = () => (stopping ??= closeAll(closers));
+  try {
+    return await build(config, wanted, options, closers, stop);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function build(
+  config: Config,
+  wanted: ReadonlySet<Role>,
+  { demoWorkspace }: { demoWorkspace: boolean },
+  closers: (() => Promise<void> | void)[],
+  stop: () => Promise<void>,
+): Promise<App> {
+  const clock = systemClock;
+  const ids = systemIds(clock);
+  const log = pino(
+    { level: config.logLevel, redact: ["*.authorization", "*.password", "*.secret"] },
+    pino.destination(2),
+  );
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
+  const secrets = aesSecrets(await secretsKey(config.secretsKey, config.dataDir, ids), ids);
+
+  const store = await openSqlite(config.databaseFile);
+  closers.push(() => store.close());
+  await store.write((tx) => seedShippedDeck(tx, ids, clock.nowMs()));
+
+  const egress = createEgress({ clock, allowPrivate: config.allowPrivateUrls });
+  const deliverer = new Deliverer({ store, egress, secrets, clock, ids, log });
+  const wake = (destination: Destination) => deliverer.wake(destination);
+  const outbox = createOutbox({ clock, ids, wake });
+  const settlement = createSettlement({ ledger: createLedger({ ids }) });
+  const media = new MediaLibrary({ directory: join(config.spoolDir, "media"), egress, clock, log });
+
+  const s3 = await objectStorage(config);
+  closers.push(s3.close);
+  const storage = createStorage({ ...s3.options, clock });
+  closers.push(() => storage.close());
+
+  const boxName = config.freeswitch?.box ?? embeddedBox;
+  const embedded = config.freeswitch === null && wanted.has("controller") ? await embeddedSwitch() : null;
+  if (embedded) closers.push(() => embedded.stop());
+  const box = new FreeSwitchBox({
+    box: boxName,
+    ...(config.freeswitch ?? { host: "127.0.0.1", port: 1, password: "none", ...embedded?.access }),
+    recordingsFolder: join(config.spoolDir, "recordings"),
+    clock,
+    ids,
+    log,
+  });
+
+  const parts: Omit<ChangeParts, "changed"> = { clock, ids, outbox, settlement };
+  const controller = new Controller({ ...parts, store, log, media, gateway: config.gateway }, [box]);
+  const changeParts: ChangeParts = { ...parts, changed: (callId) => controller.changed(callId) };
+  const calls = new Calls({ ...changeParts, box: boxName, gateway: config.gateway });
+  const recordings = createRecordings({ store, storage, clock, log });
+
+  let baseUrl: string | null = null;
+  const publicUrl = () => config.publicUrl ?? baseUrl ?? `http://${config.host}:${config.port}`;
+  const news = new RecordingNews(changeParts, publicUrl);
+  const spool = createSpool({
+    directory: config.spoolDir,
+    box: boxName,
+    store,
+    storage,
+    clock,
+    log,
+    takeEndRecord: (text) => controller.takeEndRecord(text),
+    recordingReady: (tx, row) => news.ready(tx, row),
+    recordingEmpty: (tx, row) => news.empty(tx, row),
+    recordingMissing: (tx, row) => news.missing(tx, row),
+  });
+
+  if (wanted.has("spool")) {
+    // Before the controller looks for what is gone: the records of what ended meanwhile are the truth about it.
+    await spool.start();
+    closers.push(() => spool.stop());
+    await storage
+      .ensureBucket()
+      .catch((error: unknown) => log.warn({ err: error }, "the bucket cannot be reached yet"));
+  }
+  if (wanted.has("controller")) {
+    controller.start();
+    closers.push(() => controller.stop());
+    deliverer.start();
+    closers.push(() => deliverer.stop());
+    recordings.start();
+    closers.push(() => recordings.stop());
+  }
+  let draining = false;
+  if (wanted.has("api")) {
+    const app = createApi({
+      store,
+      clock,
+      ids,
+      log,
+      registry,
+      calls,
+      recordings,
+      webhooks: new WebhookEndpoints({ clock, ids, secrets, wake }),
+      deliverer,
+      checkUrl: (url, field) => egress.checkUrl(url, field),
+      paybill: config.paybill,
+      readiness: {
+        database: () =>
+          store.write((tx) => tx.run("UPDATE migrations SET name = name WHERE 1 = 0")).then(() => undefined),
+        switch: () =>
+          box.connected ? Promise.resolve() : Promise.reject(new SautikitError("switch.unavailable")),
+        storage: async () => {
+          if (!(await storage.healthy())) throw new SautikitError("storage.unavailable");
+        },
+      },
+      isDraining: () => draining,
+      trustedProxies: 0,
+    });
+    const server = await listen(app, { host: config.host, port: config.port, clock });
+    baseUrl = server.url;
+    closers.push(() => server.close());
+    if (demoWorkspace) {
+      await makeDemoWorkspace({ store, ids, secrets, clock, dataDir: config.dataDir, baseUrl: publicUrl() });
+    }
+  }
+  return {
+    baseUrl,
+    carrierStatusUrl: embedded?.carrierStatusUrl ?? null,
+    stop() {
+      draining = true;
+      return stop();
+    },
+  };
+
+  async function embeddedSwitch() {
+    const password = ids.bytes(24).toString("base64url");
+    const started = await startEmbeddedSwitch({
+      eslPassword: password,
+      gateway: config.gateway,
+      cdrDir: join(config.spoolDir, "cdr"),
+      log,
+    });
+    return { ...started, access: { ...started.esl, password } };
+  }
+
+  async function objectStorage({ s3: { port, endpoint, publicUrl: publicEndpoint, ...options } }: Config) {
+    if (endpoint !== null) {
+      const withPublic = publicEndpoint === null ? {} : { publicEndpoint };
+      return {
+        options: { ...options, endpoint, ...withPublic, forcePathStyle: true },
+        close: () => undefined,
+      };
+    }
+    const credentials = {
+      accessKeyId: options.accessKeyId || "sautikit-embedded",
+      secretAccessKey:
+        options.secretAccessKey ||
+        (await keptOnce(config.dataDir, "s3.key", () => ids.bytes(32).toString("base64url"))),
+    };
+    const directory = join(config.dataDir, "objects");
+    const server = await startEmbeddedS3({
+      host: "127.0.0.1",
+      port,
+      directory,
+      region: options.region,
+      credentials,
+      clock,
+    });
+    return {
+      options: { ...options, ...credentials, endpoint: server.endpoint, forcePathStyle: true },
+      close: () => server.close(),
+    };
+  }
+}
+
+async function closeAll(closers: readonly (() => Promise<void> | void)[]): Promise<void> {
+  for (const close of [...closers].reverse()) await close();
+}

@@ -1,0 +1,190 @@
+import { isAbsolute, join, resolve } from "node:path";
+import { z } from "zod";
+
+/**
+ * Every setting there is, in one table: read from the environment once, checked, and handed on as a plain object.
+ * `npx sautikit config` prints it.
+ */
+const settings = {
+  HOST: setting(z.string(), "127.0.0.1", "Address that the API listens on."),
+  PORT: setting(port(), "8080", "Port that the API listens on; 0: a free one."),
+  PUBLIC_URL: setting(z.string(), "", "Where customers reach the API. Empty: http://HOST:PORT."),
+  DATA_DIR: setting(
+    z.string().min(1),
+    "./data",
+    "Folder for the database, the spool, embedded recordings and demo.json.",
+  ),
+  DATABASE_URL: setting(
+    z.string().regex(/^(sqlite:.+)?$/, "must be sqlite:<file>"),
+    "",
+    "sqlite:<file>. Empty: DATA_DIR/sautikit.db.",
+  ),
+  SECRETS_KEY: setting(
+    z.string().regex(/^([0-9a-f]{64})?$/, "must be 64 hex digits"),
+    "",
+    "32 bytes in hex that seal signing secrets. Empty: made once and kept in DATA_DIR/secrets.key.",
+    "secret",
+  ),
+  FREESWITCH_URLS: setting(
+    z
+      .string()
+      .regex(/^(freeswitch:\/\/[^@\s]+@[^\s]+)?$/, "must be freeswitch://:<esl password>@<host>:<port>"),
+    "",
+    "The box: freeswitch://:<ESL password>@<host>:<port>. Empty: the simulated switch is started.",
+    "secret",
+  ),
+  SPOOL_DIR: setting(
+    z.string(),
+    "",
+    "Folder on the box where the switch writes recordings/ and cdr/, and reads media/. Empty: DATA_DIR/spool.",
+  ),
+  TRUNK_GATEWAY: setting(
+    z.string().regex(/^[a-z0-9-]+$/, "must be letters, digits and dashes"),
+    "carrier",
+    "Gateway of the switch's configuration that reaches the trunk.",
+  ),
+  S3_ENDPOINT: setting(
+    z.string(),
+    "",
+    "S3-compatible server. Empty: the embedded one, with files in DATA_DIR/objects.",
+  ),
+  S3_PUBLIC_URL: setting(
+    z.string(),
+    "",
+    "Where customers reach that server; presigned links name it. Empty: S3_ENDPOINT.",
+  ),
+  S3_PORT: setting(port(), "0", "Port of the embedded S3 server; 0: a free one."),
+  S3_REGION: setting(z.string().min(1), "af-nairobi-1", "Region that requests are signed for."),
+  S3_BUCKET: setting(
+    z.string().min(3),
+    "sautikit-recordings",
+    "Bucket for recordings; made if it is missing.",
+  ),
+  S3_ACCESS_KEY_ID: setting(z.string(), "", "Access key. Empty with the embedded server: one is made."),
+  S3_SECRET_ACCESS_KEY: setting(z.string(), "", "Its secret.", "secret"),
+  ALLOW_PRIVATE_URLS: setting(
+    z.enum(["", "yes", "no"]),
+    "",
+    "Whether webhook and media URLs may lead to private addresses. Empty: yes on the embedded switch, else no.",
+  ),
+  MPESA_PAYBILL: setting(z.string(), "000000", "Paybill number that GET /v1/wallet shows."),
+  LOG_LEVEL: setting(
+    z.enum(["debug", "info", "warn", "error", "silent"]),
+    "info",
+    "How much is logged, to standard error.",
+  ),
+} as const;
+
+export type SettingName = keyof typeof settings;
+
+export interface Config {
+  host: string;
+  port: number;
+  /** Without a slash at the end; null: where it listens. */
+  publicUrl: string | null;
+  dataDir: string;
+  databaseFile: string;
+  secretsKey: string;
+  freeswitch: { box: string; host: string; port: number; password: string } | null;
+  spoolDir: string;
+  gateway: string;
+  s3: {
+    endpoint: string | null;
+    publicUrl: string | null;
+    port: number;
+    region: string;
+    bucket: string;
+    accessKeyId: string;
+    secretAccessKey: string;
+  };
+  allowPrivateUrls: boolean;
+  paybill: string;
+  logLevel: "debug" | "info" | "warn" | "error" | "silent";
+}
+
+/** Throws an Error that names each bad variable. */
+export function readConfig(env: Readonly<Record<string, string | undefined>>): Config {
+  const bad: string[] = [];
+  const value = (name: SettingName): string => {
+    const text = env[name] ?? settings[name].fallback;
+    const checked = settings[name].schema.safeParse(text);
+    if (!checked.success)
+      bad.push(`${name}: ${checked.error.issues.map((issue) => issue.message).join("; ")}`);
+    return text;
+  };
+  const dataDir = resolve(value("DATA_DIR"));
+  const freeswitch = freeswitchOf(value("FREESWITCH_URLS"), bad);
+  const spoolDir = value("SPOOL_DIR") || join(dataDir, "spool");
+  if (!isAbsolute(spoolDir)) bad.push("SPOOL_DIR: must be an absolute path, the same on the box and here");
+  const allowPrivate = value("ALLOW_PRIVATE_URLS");
+  const config: Config = {
+    host: value("HOST"),
+    port: Number(value("PORT")),
+    publicUrl: value("PUBLIC_URL").replace(/\/+$/, "") || null,
+    dataDir,
+    databaseFile: value("DATABASE_URL").replace(/^sqlite:/, "") || join(dataDir, "sautikit.db"),
+    secretsKey: value("SECRETS_KEY"),
+    freeswitch,
+    spoolDir,
+    gateway: value("TRUNK_GATEWAY"),
+    s3: {
+      endpoint: value("S3_ENDPOINT") || null,
+      publicUrl: value("S3_PUBLIC_URL") || null,
+      port: Number(value("S3_PORT")),
+      region: value("S3_REGION"),
+      bucket: value("S3_BUCKET"),
+      accessKeyId: value("S3_ACCESS_KEY_ID"),
+      secretAccessKey: value("S3_SECRET_ACCESS_KEY"),
+    },
+    allowPrivateUrls: allowPrivate === "yes" || (allowPrivate === "" && freeswitch === null),
+    paybill: value("MPESA_PAYBILL"),
+    logLevel: value("LOG_LEVEL") as Config["logLevel"],
+  };
+  if (config.s3.endpoint && (config.s3.accessKeyId === "" || config.s3.secretAccessKey === "")) {
+    bad.push("S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY: needed with S3_ENDPOINT");
+  }
+  if (bad.length > 0) throw new Error(`The configuration is wrong:\n  ${bad.join("\n  ")}`);
+  return config;
+}
+
+/** Each variable with what it is for, its default, and its value now (secrets masked). */
+export function describeConfig(env: Readonly<Record<string, string | undefined>>): string {
+  return Object.entries(settings)
+    .map(([name, { fallback, purpose, secret }]) => {
+      const set = env[name];
+      const shown = set === undefined ? `${fallback || "(empty)"}  (default)` : secret ? "***" : set;
+      return `${name}=${shown}\n    ${purpose}`;
+    })
+    .join("\n");
+}
+
+function freeswitchOf(url: string, bad: string[]): Config["freeswitch"] {
+  if (url === "") return null;
+  const parsed = URL.parse(url);
+  const password = decodeURIComponent(parsed?.password ?? "");
+  if (!parsed || password === "" || password === "ClueCon") {
+    bad.push(
+      "FREESWITCH_URLS: needs a password of its own, neither empty nor the one that FreeSWITCH ships with",
+    );
+    return null;
+  }
+  const boxPort = Number(parsed.port || "8021");
+  return { box: `${parsed.hostname}:${boxPort}`, host: parsed.hostname, port: boxPort, password };
+}
+
+interface Setting {
+  schema: z.ZodType<string>;
+  fallback: string;
+  purpose: string;
+  secret: boolean;
+}
+
+function setting(schema: z.ZodType<string>, fallback: string, purpose: string, secret?: "secret"): Setting {
+  return { schema, fallback, purpose, secret: secret === "secret" };
+}
+
+function port() {
+  return z
+    .string()
+    .refine((text) => /^\d{1,5}$/.test(text) && Number(text) < 65_536, "must be a port, 0 to 65535");
+}

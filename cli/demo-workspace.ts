@@ -1,0 +1,90 @@
+import { readFile, rename, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Clock } from "../engine/clock.ts";
+import type { Ids } from "../engine/ids.ts";
+import type { Secrets } from "../engine/secrets.ts";
+import type { Store } from "../engine/store/store.ts";
+import { createLedger } from "../engine/wallet/ledger.ts";
+import { createWallet } from "../engine/wallet/wallet.ts";
+import { createKey } from "../engine/workspaces/api-keys.ts";
+import { addNumber } from "../engine/workspaces/numbers.ts";
+import { createWorkspace } from "../engine/workspaces/workspaces.ts";
+
+export interface Demo {
+  base_url: string;
+  api_key: string;
+  workspace_id: string;
+  number: string;
+  voice_signing_secret: string;
+}
+
+/** The number of the product page's samples. */
+const demoNumber = "+254200000001";
+const demoCreditMinor = 100_000;
+
+/**
+ * On the first start of the embedded default: a workspace with KES 1,000, a number and a key, in DATA_DIR/demo.json,
+ * which its owner alone can read. Later starts only bring the address up to date.
+ */
+export async function makeDemoWorkspace(parts: {
+  store: Store;
+  ids: Ids;
+  secrets: Secrets;
+  clock: Clock;
+  dataDir: string;
+  baseUrl: string;
+}): Promise<Demo> {
+  const file = join(parts.dataDir, "demo.json");
+  const before = await readDemo(file);
+  const demo = before ? { ...before, base_url: parts.baseUrl } : await create(parts);
+  await writeFile(`${file}.new`, `${JSON.stringify(demo, null, 2)}\n`, { mode: 0o600 });
+  await rename(`${file}.new`, file);
+  return demo;
+}
+
+export async function readDemo(file: string): Promise<Demo | null> {
+  try {
+    return JSON.parse(await readFile(file, "utf8")) as Demo;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
+    throw error;
+  }
+}
+
+function create({
+  store,
+  ids,
+  secrets,
+  clock,
+  baseUrl,
+}: Parameters<typeof makeDemoWorkspace>[0]): Promise<Demo> {
+  const nowMs = clock.nowMs();
+  return store.write(async (tx) => {
+    const workspace = await createWorkspace(tx, ids, { name: "Demo", createdAtMs: nowMs });
+    const key = await createKey(tx, ids, { workspaceId: workspace.id, name: "demo", createdAtMs: nowMs });
+    const number = await addNumber(
+      tx,
+      { ids, secrets },
+      { workspaceId: workspace.id, e164: demoNumber, country: "ke", provisionedAtMs: nowMs },
+    );
+    if (!number)
+      throw new Error(
+        `${demoNumber} is taken, yet DATA_DIR/demo.json is gone. Remove DATA_DIR to begin anew.`,
+      );
+    await createWallet({ ledger: createLedger({ ids }) }).credit(tx, {
+      workspaceId: workspace.id,
+      amountMinor: demoCreditMinor,
+      reference: `demo ${workspace.id}`,
+      description: "Demo credit",
+      kind: "promotion",
+      createdAtMs: nowMs,
+    });
+    return {
+      base_url: baseUrl,
+      api_key: key.key,
+      workspace_id: workspace.id,
+      number: demoNumber,
+      voice_signing_secret: number.voiceSigningSecret,
+    };
+  });
+}

@@ -1,0 +1,89 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+import type { Log } from "../engine/log.ts";
+
+export interface EmbeddedSwitch {
+  esl: { host: string; port: number };
+  /** The carrier's own account of its calls, over HTTP. */
+  carrierStatusUrl: string;
+  stop(): Promise<void>;
+}
+
+const readyMsMax = 15_000;
+const stopMsMax = 5_000;
+
+/** Starts the simulated carrier and switch as processes of their own; they end with this one, however it ends. */
+export async function startEmbeddedSwitch(options: {
+  eslPassword: string;
+  gateway: string;
+  cdrDir: string;
+  log: Log;
+}): Promise<EmbeddedSwitch> {
+  const carrier = await startChild(["simulator", "carrier", "--exit-with-parent"], {}, options.log);
+  const sip = String(carrier.ready["sip"]);
+  const args = [
+    "simulator",
+    "switch",
+    "--exit-with-parent",
+    "--gateway",
+    `${options.gateway}=${sip}`,
+    "--cdr-dir",
+    options.cdrDir,
+  ];
+  const simulated = await startChild(args, { ESL_PASSWORD: options.eslPassword }, options.log);
+  const [host = "127.0.0.1", port = "0"] = String(simulated.ready["esl"]).split(":");
+  return {
+    esl: { host, port: Number(port) },
+    carrierStatusUrl: String(carrier.ready["status"]),
+    async stop() {
+      // The switch first: it says goodbye to the carrier.
+      await simulated.stop();
+      await carrier.stop();
+    },
+  };
+}
+
+interface Child {
+  ready: Record<string, unknown>;
+  stop(): Promise<void>;
+}
+
+async function startChild(args: readonly string[], env: Record<string, string>, log: Log): Promise<Child> {
+  const child = spawn(process.execPath, [sautikit, ...args], {
+    stdio: ["pipe", "pipe", "inherit"],
+    env: { ...process.env, ...env },
+  });
+  child.on("exit", (code, signal) => log.debug({ args, code, signal }, "embedded process ended"));
+  const ready = JSON.parse(await firstLine(child, args.slice(0, 2).join(" "))) as Record<string, unknown>;
+  return { ready, stop: () => stopChild(child) };
+}
+
+const sautikit = new URL("sautikit.ts", import.meta.url).pathname;
+
+async function firstLine(child: ChildProcess, name: string): Promise<string> {
+  if (!child.stdout) throw new Error("no stdout");
+  const lines = createInterface({ input: child.stdout });
+  const signal = AbortSignal.timeout(readyMsMax);
+  try {
+    const [line] = (await Promise.race([
+      once(lines, "line", { signal }),
+      once(child, "exit", { signal }).then(([code]) => {
+        throw new Error(`${name} ended before it was ready (exit code ${String(code)})`);
+      }),
+    ])) as [string];
+    return line;
+  } finally {
+    lines.close();
+    child.stdout.resume();
+  }
+}
+
+async function stopChild(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = once(child, "exit");
+  child.kill("SIGTERM");
+  const timer = AbortSignal.timeout(stopMsMax);
+  timer.addEventListener("abort", () => child.kill("SIGKILL"));
+  await ended;
+}

@@ -1,0 +1,145 @@
+import { mkdir } from "node:fs/promises";
+import { parseArgs } from "node:util";
+import { systemClock, type Clock } from "../engine/clock.ts";
+import { parseE164 } from "../engine/e164.ts";
+import { isId, systemIds, type Ids, type WorkspaceId } from "../engine/ids.ts";
+import { aesSecrets } from "../engine/secrets.ts";
+import { openSqlite } from "../engine/store/sqlite.ts";
+import type { Store } from "../engine/store/store.ts";
+import { createLedger } from "../engine/wallet/ledger.ts";
+import { verifyLedger } from "../engine/wallet/verify.ts";
+import { createWallet } from "../engine/wallet/wallet.ts";
+import { createKey } from "../engine/workspaces/api-keys.ts";
+import { addNumber } from "../engine/workspaces/numbers.ts";
+import { scopes, type Scope } from "../engine/workspaces/scopes.ts";
+import { createWorkspace } from "../engine/workspaces/workspaces.ts";
+import { readConfig, type Config } from "./config.ts";
+import { secretsKey } from "./secrets-key.ts";
+
+interface Desk {
+  config: Config;
+  store: Store;
+  clock: Clock;
+  ids: Ids;
+}
+
+/** The operator's commands: each opens the database, does one thing, prints one JSON line, and closes it. */
+export async function operator(subject: string, args: readonly string[]): Promise<void> {
+  const [action = "", ...rest] = subject === "credit" ? ["", ...args] : args;
+  const command = commands[`${subject} ${action}`.trim()];
+  if (!command) throw new Error(`"${subject} ${action}" is not a command; see npx sautikit help.`);
+  const config = readConfig(process.env);
+  await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
+  const store = await openSqlite(config.databaseFile);
+  try {
+    await command({ config, store, clock: systemClock, ids: systemIds(systemClock) }, rest);
+  } finally {
+    await store.close();
+  }
+}
+
+const commands: Record<string, (desk: Desk, args: string[]) => Promise<void>> = {
+  "workspace create": workspaceCreate,
+  "key create": keyCreate,
+  "number add": numberAdd,
+  credit,
+  "ledger verify": ledgerVerify,
+};
+
+async function workspaceCreate({ store, ids, clock }: Desk, args: string[]): Promise<void> {
+  const [name] = args;
+  if (name === undefined || name.trim() === "") throw new Error("workspace create NAME");
+  const made = await store.write((tx) => createWorkspace(tx, ids, { name, createdAtMs: clock.nowMs() }));
+  print({ workspace_id: made.id, name, mpesa_account_ref: made.mpesaAccountRef });
+}
+
+async function keyCreate({ store, ids, clock }: Desk, args: string[]): Promise<void> {
+  const { values, positionals } = parseArgs({
+    args,
+    allowPositionals: true,
+    options: { name: { type: "string", default: "operator" }, scopes: { type: "string" } },
+  });
+  const workspaceId = workspaceIdOf(positionals[0]);
+  const wanted = values.scopes?.split(",").map(scopeNamed);
+  const made = await store.write((tx) =>
+    createKey(tx, ids, {
+      workspaceId,
+      name: values.name,
+      ...(wanted ? { scopes: wanted } : {}),
+      createdAtMs: clock.nowMs(),
+    }),
+  );
+  print({ key_id: made.id, api_key: made.key });
+}
+
+async function numberAdd({ store, ids, clock, config }: Desk, args: string[]): Promise<void> {
+  const workspaceId = workspaceIdOf(args[0]);
+  const parsed = parseE164(args[1] ?? "");
+  if (!parsed.ok) throw new Error(`number add WORKSPACE E164: "${args[1] ?? ""}" is not E.164.`);
+  const secrets = aesSecrets(await secretsKey(config.secretsKey, config.dataDir, ids), ids);
+  const number = {
+    workspaceId,
+    e164: parsed.e164,
+    country: (parsed.country ?? "KE").toLowerCase(),
+    provisionedAtMs: clock.nowMs(),
+  };
+  const added = await store.write((tx) => addNumber(tx, { ids, secrets }, number));
+  if (!added) throw new Error(`${parsed.e164} belongs to somebody already.`);
+  print({ number_id: added.id, number: parsed.e164, voice_signing_secret: added.voiceSigningSecret });
+}
+
+/** Amounts are typed in shillings, with at most two decimals, and never pass through a float. */
+async function credit({ store, ids, clock }: Desk, args: string[]): Promise<void> {
+  const { values, positionals } = parseArgs({
+    args,
+    allowPositionals: true,
+    options: {
+      reference: { type: "string" },
+      description: { type: "string", default: "Credit by the operator" },
+    },
+  });
+  const workspaceId = workspaceIdOf(positionals[0]);
+  const [, shillings, cents = ""] = /^(\d{1,10})(?:\.(\d{1,2}))?$/.exec(positionals[1] ?? "") ?? [];
+  const amountMinor = Number(shillings) * 100 + Number(cents.padEnd(2, "0"));
+  if (shillings === undefined || amountMinor === 0)
+    throw new Error("credit WORKSPACE KES: the amount is like 500 or 49.50.");
+  const posted = await store.write((tx) =>
+    createWallet({ ledger: createLedger({ ids }) }).credit(tx, {
+      workspaceId,
+      amountMinor,
+      reference: values.reference ?? ids.next("txn"),
+      description: values.description,
+      kind: "credit",
+      createdAtMs: clock.nowMs(),
+    }),
+  );
+  print({
+    workspace_id: workspaceId,
+    amount_minor: amountMinor,
+    posted: posted.posted,
+    transaction_id: posted.transactionId,
+  });
+}
+
+/** Lists every invariant; exits non-zero when one is broken. */
+async function ledgerVerify({ store }: Desk): Promise<void> {
+  const findings = await store.read(verifyLedger);
+  for (const { ok, name, detail } of findings)
+    process.stdout.write(`${ok ? "ok    " : "BROKEN"} ${name}: ${detail}\n`);
+  const broken = findings.filter((finding) => !finding.ok).length;
+  process.stdout.write(`${findings.length} invariants checked, ${broken} broken\n`);
+  if (broken > 0) process.exitCode = 1;
+}
+
+function workspaceIdOf(text: string | undefined): WorkspaceId {
+  if (!isId("ws", text)) throw new Error(`"${text ?? ""}" is not a workspace id (ws_…).`);
+  return text;
+}
+
+function scopeNamed(name: string): Scope {
+  const scope = scopes.find((known) => known === name);
+  if (!scope) throw new Error(`There is no scope "${name}"; known are ${scopes.join(", ")}.`);
+  return scope;
+}
+
+const print = (line: Record<string, unknown>) => process.stdout.write(`${JSON.stringify(line)}\n`);

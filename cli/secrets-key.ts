@@ -1,0 +1,23 @@
+import { chmod, mkdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Ids } from "../engine/ids.ts";
+
+/** The key that seals secrets: configured, or made once and kept in the data folder, readable by its owner alone. */
+export async function secretsKey(configured: string, dataDir: string, ids: Ids): Promise<Buffer> {
+  if (configured !== "") return Buffer.from(configured, "hex");
+  return Buffer.from(await keptOnce(dataDir, "secrets.key", () => ids.bytes(32).toString("hex")), "hex");
+}
+
+/** Text that is made at the first start and stays the same afterwards. */
+export async function keptOnce(dataDir: string, name: string, make: () => string): Promise<string> {
+  await mkdir(dataDir, { recursive: true, mode: 0o700 });
+  const file = join(dataDir, name);
+  try {
+    // "wx": two processes that start at once cannot both make one.
+    await writeFile(file, make(), { mode: 0o600, flag: "wx" });
+    await chmod(file, 0o600);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+  }
+  return (await readFile(file, "utf8")).trim();
+}

@@ -1,0 +1,45 @@
+import { parseArgs } from "node:util";
+import { compose, roles, type Role } from "./compose.ts";
+import { readConfig } from "./config.ts";
+
+/** `sautikit start`: runs the roles asked for until SIGTERM or SIGINT, then drains. */
+export async function start(args: readonly string[]): Promise<void> {
+  const { values } = parseArgs({
+    args: [...args],
+    options: { role: { type: "string", default: roles.join(",") } },
+  });
+  const wanted = new Set(values.role.split(",").map(roleNamed));
+  const config = readConfig(process.env);
+  const app = await compose(config, wanted);
+  const stop = () => {
+    app.stop().then(
+      () => process.exit(0),
+      (error: unknown) => {
+        process.stderr.write(`sautikit: could not stop cleanly: ${String(error)}\n`);
+        process.exit(1);
+      },
+    );
+  };
+  process.once("SIGTERM", stop);
+  process.once("SIGINT", stop);
+  const ready = {
+    ready: true,
+    roles: [...wanted],
+    base_url: app.baseUrl,
+    carrier_status: app.carrierStatusUrl,
+  };
+  process.stdout.write(`${JSON.stringify(ready)}\n`);
+  if (app.baseUrl !== null) {
+    process.stderr.write(
+      `Sautikit is ready at ${app.baseUrl}; the demo key is in ${config.dataDir}/demo.json\n`,
+    );
+  }
+  // The store, the switch's sockets or the server keep the process alive; a role with none of them must too.
+  setInterval(() => undefined, 2 ** 30);
+}
+
+function roleNamed(name: string): Role {
+  const role = roles.find((known) => known === name.trim());
+  if (!role) throw new Error(`--role takes a list of ${roles.join(", ")}; "${name}" is none of them.`);
+  return role;
+}

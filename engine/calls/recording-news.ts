@@ -1,0 +1,47 @@
+import type { RecordingRow } from "../store/recordings.ts";
+import type { Tx } from "../store/store.ts";
+import { CallChange, type ChangeParts } from "./call-change.ts";
+
+/** What the spool has to say of a recording, told as events of its call in the spool's own transaction. */
+export class RecordingNews {
+  readonly #parts: ChangeParts;
+  readonly #publicUrl: () => string;
+
+  /** `publicUrl`: where customers reach the API, without a slash at the end. */
+  constructor(parts: ChangeParts, publicUrl: () => string) {
+    this.#parts = parts;
+    this.#publicUrl = publicUrl;
+  }
+
+  /** Stored and verified. The link is the API's own, which asks for a key: no presigned link travels in a webhook. */
+  async ready(tx: Tx, row: RecordingRow): Promise<void> {
+    await this.#emit(tx, row, "call.recording.ready", {
+      duration_seconds: (row.durationMs ?? 0) / 1000,
+      size_bytes: row.sizeBytes,
+      sha256: row.sha256,
+      download_url: `${this.#publicUrl()}/v1/calls/${row.callId}/recording?recording_id=${row.id}`,
+    });
+  }
+
+  /** The file held no audio. */
+  empty(tx: Tx, row: RecordingRow): Promise<void> {
+    return this.#emit(tx, row, "recording.empty", {});
+  }
+
+  /** The switch left no file. */
+  missing(tx: Tx, row: RecordingRow): Promise<void> {
+    return this.#emit(tx, row, "recording.missing", {});
+  }
+
+  async #emit(
+    tx: Tx,
+    row: RecordingRow,
+    kind: string,
+    payload: Record<string, string | number | null>,
+  ): Promise<void> {
+    const change = await CallChange.load(this.#parts, tx, row.callId);
+    if (!change) return;
+    await change.emit(kind, { recording_id: row.id, leg_id: row.legId, ...payload });
+    await change.save();
+  }
+}
