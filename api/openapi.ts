@@ -1,0 +1,129 @@
+import { createDocument, type ZodOpenApiObject, type ZodOpenApiOperationObject } from "zod-openapi";
+import { errorCatalogue, type ErrorCode } from "../engine/errors.ts";
+import type { Route } from "./route.ts";
+import { voiceAction } from "./schemas/call.ts";
+import { errorSchema } from "./schemas/errors.ts";
+
+/** The OpenAPI 3.1 document, made from the routes that the router is made from. */
+export function openApiDocument(routes: readonly Route[]) {
+  const paths: NonNullable<ZodOpenApiObject["paths"]> = {};
+  for (const route of routes) (paths[route.path] ??= {})[route.method] = operationOf(route);
+  return createDocument({
+    openapi: "3.1.0",
+    info: {
+      title: "Sautikit",
+      version: "1",
+      summary: "Programmable voice, billed by the second in KES.",
+      description:
+        "Times are RFC 3339 UTC, numbers E.164, money integers of KES cents in fields ending `_minor`. " +
+        "Fields that an endpoint does not know are refused. Every answer has an `X-Request-Id`.",
+    },
+    security: [{ apiKey: [] }],
+    paths,
+    components: {
+      schemas: { VoiceAction: voiceAction, Error: errorSchema },
+      securitySchemes: {
+        apiKey: { type: "http", scheme: "bearer", description: "`Authorization: Bearer tskey_live_…`" },
+      },
+      headers: {
+        RequestId: { description: "Tell it to support.", required: true, schema: { type: "string" } },
+        RateLimit: { description: "What is left of the limit (IETF draft 8).", schema: { type: "string" } },
+        RateLimitPolicy: { description: "The limit (IETF draft 8).", schema: { type: "string" } },
+        RetryAfter: { description: "Seconds.", schema: { type: "integer" } },
+        IdempotentReplay: {
+          description: "This is a kept answer.",
+          schema: { type: "string", const: "true" },
+        },
+      },
+    },
+    "x-error-catalogue": errorCatalogue,
+  });
+}
+
+function operationOf(route: Route): ZodOpenApiOperationObject {
+  const { operationId, tag, summary, description, scope, params, query, body } = route;
+  const parameters = {
+    ...(Object.keys(params.shape).length > 0 ? { path: params } : {}),
+    ...(Object.keys(query.shape).length > 0 ? { query } : {}),
+  };
+  return {
+    operationId,
+    tags: [tag],
+    summary,
+    ...(scope === null ? { description: description ?? summary, security: [] } : {}),
+    ...(scope === null
+      ? {}
+      : { description: [description, `Scope: \`${scope}\`.`].filter(Boolean).join("\n\n") }),
+    ...(Object.keys(parameters).length > 0 ? { requestParams: parameters } : {}),
+    ...(route.method === "post" ? { parameters: [idempotencyKeyParameter] } : {}),
+    ...(body ? { requestBody: { required: true, content: { "application/json": { schema: body } } } } : {}),
+    responses: { ...successes(route), ...refusals(route) },
+  };
+}
+
+const idempotencyKeyParameter = {
+  in: "header" as const,
+  name: "Idempotency-Key",
+  required: false,
+  description: "1 to 255 printable ASCII characters; the answer is kept for 24 h and given again.",
+  schema: { type: "string" as const, minLength: 1, maxLength: 255 },
+};
+
+const ref = (name: string) => ({ $ref: `#/components/headers/${name}` });
+const header = (description: string) => ({ description, schema: { type: "string" as const } });
+const everyHeader = {
+  "X-Request-Id": ref("RequestId"),
+  RateLimit: ref("RateLimit"),
+  "RateLimit-Policy": ref("RateLimitPolicy"),
+};
+
+function successes(route: Route) {
+  const replayed = route.method === "post" ? { "Idempotent-Replay": ref("IdempotentReplay") } : {};
+  return Object.fromEntries(
+    Object.entries(route.responses).map(([status, { description, schema, headers }]) => {
+      const own = Object.fromEntries(
+        Object.entries(headers ?? {}).map(([name, meaning]) => [name, header(meaning)]),
+      );
+      const content = schema ? { content: { "application/json": { schema } } } : {};
+      return [status, { description, headers: { ...everyHeader, ...replayed, ...own }, ...content }];
+    }),
+  );
+}
+
+/** A response for each status, with the codes that it may carry. */
+function refusals(route: Route) {
+  const byStatus = Map.groupBy(codesOf(route), (code) => errorCatalogue[code].status);
+  return Object.fromEntries(
+    [...byStatus]
+      .sort(([a], [b]) => a - b)
+      .map(([status, codes]) => [
+        status,
+        {
+          description: codes.map((code) => `\`${code}\`: ${errorCatalogue[code].meaning}`).join("\n\n"),
+          headers: {
+            ...everyHeader,
+            ...(status === 429 || status === 503 ? { "Retry-After": ref("RetryAfter") } : {}),
+          },
+          content: { "application/json": { schema: errorSchema } },
+          "x-error-codes": codes,
+        },
+      ]),
+  );
+}
+
+function codesOf({ run, method, errors }: Route): ErrorCode[] {
+  const codes = new Set<ErrorCode>(errors);
+  for (const code of ["rate_limited", "internal", "database.unavailable"] as const) codes.add(code);
+  if (run.kind === "public") return [...codes];
+  for (const code of ["auth.missing", "auth.invalid", "auth.scope"] as const) codes.add(code);
+  for (const code of ["validation.invalid", "validation.unknown_field"] as const) codes.add(code);
+  if (run.kind === "answer") return [...codes];
+  codes.add("validation.malformed_json");
+  codes.add("validation.body_too_large");
+  codes.add("validation.unsupported_media_type");
+  if (method !== "post") return [...codes];
+  codes.add("idempotency.invalid_key");
+  codes.add("idempotency.conflict");
+  codes.add("idempotency.in_progress");
+  return [...codes];
+}

@@ -1,0 +1,75 @@
+import type { Request, RequestHandler, Response } from "express";
+import { z } from "zod";
+import type { Scope } from "../engine/workspaces/scopes.ts";
+import { requireCaller } from "./authentication.ts";
+import { idempotencyKey, type Change, type Idempotency } from "./idempotency.ts";
+import { bodyBytes, bodySha256, jsonBody } from "./json-body.ts";
+import type { ApiParts } from "./parts.ts";
+import type { Reply, Route } from "./route.ts";
+import { validated } from "./validation.ts";
+
+/** What a request to this route goes through, once it was counted: may it, what does it say, do it, answer. */
+export function operation(route: Route, parts: ApiParts, idempotency: Idempotency): RequestHandler[] {
+  const { run, scope } = route;
+  if (run.kind === "public" || scope === null) {
+    if (run.kind !== "public" || scope !== null)
+      throw new Error(`${route.path}: public and scope exclude each other`);
+    return [async (_request, response) => send(response, await run.answer(parts))];
+  }
+  if (run.kind === "answer") {
+    return [
+      async (request, response) => {
+        const caller = requireCaller(response, scope);
+        send(response, await run.answer({ parts, caller, ...input(route, request, {}) }));
+      },
+    ];
+  }
+  return [
+    requires(scope),
+    bodyBytes,
+    async (request, response) => {
+      const caller = requireCaller(response, scope);
+      const begin = async (): Promise<Change> => {
+        const body = jsonBody(request.body, request.headers["content-type"]);
+        const asked = { parts, caller, ...input(route, request, body) };
+        await run.prepare(asked);
+        return (tx) => run.change(tx, asked);
+      };
+      const key = route.method === "post" ? idempotencyKey(request.get("Idempotency-Key")) : undefined;
+      if (key === undefined) {
+        const change = await begin();
+        return send(response, await parts.store.write(change));
+      }
+      const { method, path } = request;
+      const named = { workspaceId: caller.workspace.id, method, path, idempotencyKey: key };
+      send(response, await idempotency.once(named, bodySha256(request.body), begin));
+    },
+  ];
+}
+
+/** Before the body is read: who may not is not listened to. */
+const requires =
+  (scope: Scope): RequestHandler =>
+  (_request, response, next) => {
+    requireCaller(response, scope);
+    next();
+  };
+
+function input(route: Route, request: Request, body: unknown) {
+  return {
+    params: validated(route.params, request.params),
+    query: validated(route.query, { ...request.query }),
+    body: validated(route.body ?? noBody, body),
+  };
+}
+
+const noBody = z.strictObject({});
+
+function send(response: Response, { status, headers, body, secrets }: Reply): void {
+  response.status(status);
+  if (!response.hasHeader("Cache-Control")) response.setHeader("Cache-Control", "no-store");
+  for (const [name, value] of Object.entries(headers ?? {})) response.setHeader(name, value);
+  if (body === undefined) response.end();
+  else if (typeof body === "string") response.type("application/json").send(body);
+  else response.json({ ...body, ...secrets });
+}

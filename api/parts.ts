@@ -1,0 +1,34 @@
+import type { Registry } from "prom-client";
+import type { Calls } from "../engine/calls/calls.ts";
+import type { Clock } from "../engine/clock.ts";
+import type { Ids } from "../engine/ids.ts";
+import type { Log } from "../engine/log.ts";
+import type { Store } from "../engine/store/store.ts";
+import type { Deliverer } from "../engine/webhooks/deliverer.ts";
+import type { WebhookEndpoints } from "../engine/webhooks/endpoints.ts";
+import type { Recordings } from "../recordings/recordings.ts";
+
+/** What the API is given to work with, by the composition root. */
+export interface ApiParts {
+  store: Store;
+  clock: Clock;
+  ids: Ids;
+  log: Log;
+  /** What /metrics shows; the API adds its own to it. */
+  registry: Registry;
+  calls: Pick<Calls, "originate" | "hangUp" | "setRecording">;
+  recordings: Pick<Recordings, "forCall" | "listForCall" | "list" | "get" | "delete">;
+  webhooks: WebhookEndpoints;
+  /** Told of deliveries that are to be made at once. */
+  deliverer: Pick<Deliverer, "wake">;
+  /** Throws `webhooks.url_not_allowed` at `field`. Asks DNS. */
+  checkUrl: (url: string, field: string) => Promise<void>;
+  /** The M-Pesa Paybill that wallets are filled through; null where there is none. */
+  paybill: string | null;
+  /** What /readyz asks, by name; one that throws is not ready. */
+  readiness: Readonly<Record<string, () => Promise<void>>>;
+  /** True once the process is to end: no new calls. */
+  isDraining: () => boolean;
+  /** How many proxies stand before us, whose X-Forwarded-For counts. */
+  trustedProxies: number;
+}

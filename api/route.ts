@@ -1,0 +1,115 @@
+import { z } from "zod";
+import type { ErrorCode } from "../engine/errors.ts";
+import type { JsonObject } from "../engine/json.ts";
+import type { Tx } from "../engine/store/store.ts";
+import type { Caller } from "../engine/workspaces/api-keys.ts";
+import type { Scope } from "../engine/workspaces/scopes.ts";
+import type { ApiParts } from "./parts.ts";
+
+/** One operation: the router and the OpenAPI document are both made from this. */
+export interface Route extends RouteFacts {
+  params: z.ZodObject;
+  query: z.ZodObject;
+  body: z.ZodObject | null;
+  run:
+    | { kind: "answer"; answer: (request: ApiRequest<Loose, Loose, unknown>) => Promise<Reply> }
+    | {
+        kind: "change";
+        prepare: (request: ApiRequest<Loose, Loose, unknown>) => Promise<void>;
+        change: (tx: Tx, request: ApiRequest<Loose, Loose, unknown>) => Promise<Reply>;
+      }
+    | { kind: "public"; answer: (parts: ApiParts) => Promise<Reply> };
+}
+
+interface RouteFacts {
+  method: "get" | "post" | "patch" | "delete";
+  /** As OpenAPI writes it: `/v1/calls/{id}`. */
+  path: string;
+  /** For generated clients: `createCall`. */
+  operationId: string;
+  tag: "Calls" | "Recordings" | "Wallet" | "Webhooks" | "Workspace" | "Public";
+  summary: string;
+  description?: string;
+  /** Null: no key is asked for. */
+  scope: Scope | null;
+  /** By status, the good ones. */
+  responses: Record<number, ResponseFacts>;
+  /** Beside those that every route of its kind has. */
+  errors: readonly ErrorCode[];
+}
+
+export interface ResponseFacts {
+  description: string;
+  /** Null: no body. */
+  schema: z.ZodType | null;
+  headers?: Record<string, string>;
+}
+
+export interface ApiRequest<Params, Query, Body> {
+  parts: ApiParts;
+  caller: Caller;
+  params: Params;
+  query: Query;
+  body: Body;
+}
+
+export interface Reply {
+  status: number;
+  headers?: Readonly<Record<string, string>>;
+  /** JSON, or text that is JSON already. Undefined: no body. */
+  body?: JsonObject | string;
+  /** Fields of the body that are shown once: they are in the first answer and not in a replay. */
+  secrets?: JsonObject;
+}
+
+type Loose = Record<string, unknown>;
+type Shape = z.ZodObject;
+interface Inputs<P extends Shape, Q extends Shape, B extends Shape> extends RouteFacts {
+  params?: P;
+  query?: Q;
+  body?: B;
+}
+type RequestOf<P extends Shape, Q extends Shape, B extends Shape> = ApiRequest<
+  z.output<P>,
+  z.output<Q>,
+  z.output<B>
+>;
+const nothing = z.strictObject({});
+type Nothing = typeof nothing;
+
+/** A route that looks and does not touch. */
+export function answers<P extends Shape = Nothing, Q extends Shape = Nothing>(
+  facts: Inputs<P, Q, Nothing> & { answer: (request: RequestOf<P, Q, Nothing>) => Promise<Reply> },
+): Route {
+  const { answer, ...rest } = facts;
+  return complete(rest, { kind: "answer", answer: answer as never });
+}
+
+/** A route whose effect and kept response are one transaction; `change` awaits nothing but its `tx`. */
+export function changes<P extends Shape = Nothing, Q extends Shape = Nothing, B extends Shape = Nothing>(
+  facts: Inputs<P, Q, B> & {
+    /** What must be asked of others (DNS) before the transaction. */
+    prepare?: (request: RequestOf<P, Q, B>) => Promise<void>;
+    change: (tx: Tx, request: RequestOf<P, Q, B>) => Promise<Reply>;
+  },
+): Route {
+  const { prepare, change, ...rest } = facts;
+  return complete(rest, {
+    kind: "change",
+    prepare: (prepare ?? (() => Promise.resolve())) as never,
+    change: change as never,
+  });
+}
+
+/** A route for everybody. */
+export function isPublic(facts: RouteFacts & { answer: (parts: ApiParts) => Promise<Reply> }): Route {
+  const { answer, ...rest } = facts;
+  return complete(rest, { kind: "public", answer });
+}
+
+function complete<P extends Shape, Q extends Shape, B extends Shape>(
+  { params, query, body, ...facts }: Inputs<P, Q, B>,
+  run: Route["run"],
+): Route {
+  return { ...facts, params: params ?? nothing, query: query ?? nothing, body: body ?? null, run };
+}

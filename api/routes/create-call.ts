@@ -1,0 +1,101 @@
+import type { z } from "zod";
+import type { CallRequest } from "../../engine/calls/call-request.ts";
+import { rfc3339Seconds } from "../../engine/clock.ts";
+import { SautikitError } from "../../engine/errors.ts";
+import type { JsonObject } from "../../engine/json.ts";
+import { parseObject, type CallRow } from "../../engine/store/calls.ts";
+import type { Tx } from "../../engine/store/store.ts";
+import { callingNumber } from "../../engine/workspaces/numbers.ts";
+import { callingWorkspace } from "../../engine/workspaces/workspaces.ts";
+import { changes, type ApiRequest, type Reply } from "../route.ts";
+import { createCallBody, newCallSchema } from "../schemas/call.ts";
+
+type Body = z.output<typeof createCallBody>;
+type Asked = ApiRequest<object, object, Body>;
+
+const at = (path: string, operationId: string, summary: string) =>
+  changes({
+    method: "post",
+    path,
+    operationId,
+    tag: "Calls",
+    summary,
+    description:
+      "Answers before the callee does. What happens to the call is told to `events_url` or `voice_callback_url`.",
+    scope: "calls.write",
+    body: createCallBody,
+    responses: { 201: { description: "The call is on its way.", schema: newCallSchema } },
+    errors: [
+      "calls.caller_id_not_owned",
+      "calls.destination_not_allowed",
+      "calls.concurrency_limit",
+      "calls.rate_limit",
+      "wallet.insufficient_funds",
+      "webhooks.url_not_allowed",
+      "workspace.frozen",
+      "shutting_down",
+    ],
+    async prepare({ parts, body }) {
+      if (parts.isDraining()) throw new SautikitError("shutting_down", undefined, { retryAfterSeconds: 1 });
+      for (const field of ["voice_callback_url", "events_url"] as const) {
+        if (body[field] !== undefined) await parts.checkUrl(body[field], field);
+      }
+    },
+    change: placeCall,
+  });
+
+export const createCall = at("/v1/calls", "createCall", "Place a call");
+export const originateCall = at(
+  "/v1/calls/originate",
+  "originateCall",
+  "Place a call (the same as POST /v1/calls)",
+);
+
+async function placeCall(tx: Tx, { parts, caller, body }: Asked): Promise<Reply> {
+  const { workspace } = caller;
+  const number = await callingNumber(tx, workspace.id, body.from, "from");
+  if (body.caller_id !== undefined) await callingNumber(tx, workspace.id, body.caller_id, "caller_id");
+  try {
+    const call = await parts.calls.originate(tx, callingWorkspace(workspace), number, requestOf(body));
+    return { status: 201, body: newCallView(call) };
+  } catch (error) {
+    throw Array.isArray(body.to) ? asFirstOfArray(error) : error;
+  }
+}
+
+function requestOf(body: Body): CallRequest {
+  const [to = ""] = Array.isArray(body.to) ? body.to : [body.to];
+  return {
+    fromE164: body.from,
+    toE164: to,
+    record: body.record === true ? "from-answer" : body.record === false ? null : body.record,
+    ringTimeoutSeconds: body.ring_timeout_seconds,
+    maxDurationSeconds: body.max_duration_seconds,
+    ...(body.caller_id === undefined ? {} : { callerId: body.caller_id }),
+    ...(body.voice_callback_url === undefined ? {} : { voiceCallbackUrl: body.voice_callback_url }),
+    ...(body.events_url === undefined ? {} : { eventsUrl: body.events_url }),
+    ...(body.actions === undefined ? {} : { actions: body.actions }),
+    ...(body.client_request_id === undefined ? {} : { clientRequestId: body.client_request_id }),
+    ...(body.metadata === undefined ? {} : { metadata: body.metadata }),
+  };
+}
+
+const newCallView = (call: CallRow): JsonObject => ({
+  id: call.id,
+  call_id: call.id,
+  session_id: call.id,
+  status: call.status,
+  from: call.fromE164,
+  to: call.toE164,
+  direction: call.direction,
+  created_at: rfc3339Seconds(call.createdAtMs),
+  ...(call.clientRequestId === null ? {} : { client_request_id: call.clientRequestId }),
+  ...(call.metadata === null ? {} : { metadata: parseObject(call.metadata) }),
+});
+
+/** A customer who wrote an array is told of `to[0]`. */
+function asFirstOfArray(error: unknown): unknown {
+  if (!(error instanceof SautikitError) || !error.fields.some(({ field }) => field === "to")) return error;
+  const fields = error.fields.map((field) => (field.field === "to" ? { ...field, field: "to[0]" } : field));
+  return new SautikitError(error.code, error.message, { fields, cause: error });
+}

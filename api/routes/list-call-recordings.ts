@@ -1,0 +1,23 @@
+import { requireCall } from "../call-pages.ts";
+import { listSchema } from "../cursor.ts";
+import { answers } from "../route.ts";
+import { recordingSchema, recordingView } from "../schemas/recording.ts";
+import { pathId } from "../schemas/text.ts";
+
+export const listCallRecordings = answers({
+  method: "get",
+  path: "/v1/calls/{id}/recordings",
+  operationId: "listCallRecordings",
+  tag: "Recordings",
+  summary: "Every recording of a call, the first leg's earliest first",
+  scope: "recordings.read",
+  params: pathId("call", "call"),
+  responses: { 200: { description: "All of them, on one page.", schema: listSchema(recordingSchema) } },
+  errors: ["calls.not_found"],
+  async answer({ parts, caller, params }) {
+    const call = await parts.store.read((tx) => requireCall(tx, caller.workspace.id, params.id));
+    const found = await parts.recordings.listForCall(caller.workspace.id, call.id);
+    const data = found.map(({ recording, link }) => recordingView(recording, link));
+    return { status: 200, body: { data, next_cursor: null } };
+  },
+});

@@ -1,0 +1,32 @@
+import { SautikitError } from "../../engine/errors.ts";
+import { updateWorkspace, workspaceById } from "../../engine/store/workspaces.ts";
+import { changes } from "../route.ts";
+import { patchWorkspaceBody, workspaceSchema, workspaceView } from "../schemas/workspace.ts";
+
+export const patchWorkspace = changes({
+  method: "patch",
+  path: "/v1/workspace",
+  operationId: "patchWorkspace",
+  tag: "Workspace",
+  summary: "Change where calls may go, or how long recordings are kept",
+  scope: "recordings.delete",
+  body: patchWorkspaceBody,
+  responses: { 200: { description: "The workspace as it is now.", schema: workspaceSchema } },
+  errors: [],
+  async change(tx, { caller, body }) {
+    // A leaked key that places calls must not be able to open more countries to itself.
+    if (body.allowed_countries && !caller.scopes.includes("keys.manage")) {
+      throw new SautikitError(
+        "auth.scope",
+        "To change allowed_countries takes a key with the scope keys.manage.",
+      );
+    }
+    const { id } = caller.workspace;
+    const countries = body.allowed_countries && JSON.stringify([...new Set(body.allowed_countries)]);
+    await updateWorkspace(tx, id, {
+      allowedCountries: countries,
+      recordingRetentionDays: body.recording_retention_days,
+    });
+    return { status: 200, body: workspaceView((await workspaceById(tx, id)) ?? caller.workspace) };
+  },
+});

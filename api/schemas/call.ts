@@ -1,0 +1,185 @@
+import { z } from "zod";
+import { documentItemSchemas, documentSchema } from "../../engine/actions/document.ts";
+import { failureCodes } from "../../engine/calls/leg-state.ts";
+import { callbackUrl, lineOfText, ownE164 } from "./text.ts";
+
+export const callStatuses = [
+  "initiated",
+  "ringing",
+  "answered",
+  "completed",
+  "no_answer",
+  "busy",
+  "canceled",
+  "failed",
+] as const;
+
+export const callStatus = z.enum(callStatuses).meta({ id: "CallStatus" });
+export const direction = z.enum(["outbound", "inbound"]);
+
+const metadataBytesMax = 4096;
+const metadataKeysMax = 20;
+
+export const metadata = z
+  .record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()]))
+  .refine((object) => Object.keys(object).length <= metadataKeysMax, {
+    error: `must have at most ${metadataKeysMax} keys`,
+    params: { code: "length" },
+  })
+  .refine((object) => Buffer.byteLength(JSON.stringify(object)) <= metadataBytesMax, {
+    error: "must be at most 4 KiB of JSON",
+    params: { code: "length" },
+  })
+  .meta({ description: "A flat object of at most 20 keys and 4 KiB, echoed in answers and events." });
+
+/** Items of a voice document, for the OpenAPI document; requests are checked by `documentSchema`, whose errors say more. */
+export const voiceAction = z.union(documentItemSchemas).meta({ id: "VoiceAction", description: "One verb." });
+
+export const voiceDocument = documentSchema.meta({
+  description: "A voice document: the actions to run, in order.",
+  override: { type: "array", minItems: 1, maxItems: 50, items: { $ref: "#/components/schemas/VoiceAction" } },
+});
+
+/** What a destination may be is the engine's to say; here it is only kept short. */
+const destination = lineOfText(64);
+
+export const createCallBody = z.strictObject({
+  from: ownE164,
+  to: z
+    .union([
+      destination,
+      z
+        .array(destination)
+        .min(1)
+        .refine((list) => list.length <= 1, {
+          error: "rings one number for now; several at once come later",
+          params: { code: "not_yet" },
+        }),
+    ])
+    .meta({
+      description: "E.164, alone or in an array of one. Ringing several at once comes later.",
+      examples: ["+254712345678"],
+      override: {
+        anyOf: [{ type: "string" }, { type: "array", minItems: 1, maxItems: 1, items: { type: "string" } }],
+      },
+    }),
+  caller_id: ownE164
+    .optional()
+    .meta({ description: "Another number of the workspace, to be shown instead of `from`." }),
+  voice_callback_url: callbackUrl.optional(),
+  events_url: callbackUrl.optional(),
+  actions: voiceDocument.optional(),
+  record: z
+    .union([z.boolean(), z.enum(["from-answer", "from-ringing"])])
+    .default(false)
+    .meta({ description: '`true` is "from-answer".' }),
+  ring_timeout_seconds: z.int().min(5).max(120).default(60),
+  max_duration_seconds: z
+    .int()
+    .min(10)
+    .max(14_400)
+    .default(14_400)
+    .meta({ description: "Counted from the answer." }),
+  client_request_id: lineOfText(5000).optional().meta({
+    description:
+      "A label of yours, echoed in answers and events. For doing things once there is Idempotency-Key.",
+  }),
+  metadata: metadata.optional(),
+});
+
+const time = z.string().meta({ format: "date-time" });
+const timeOrNull = time.nullable();
+
+export const newCallSchema = z
+  .strictObject({
+    id: z.string(),
+    call_id: z.string().meta({ description: "The same as `id`." }),
+    session_id: z.string().meta({ description: "The same as `id`." }),
+    status: callStatus,
+    from: z.string(),
+    to: z.string(),
+    direction,
+    created_at: time,
+    client_request_id: z.string().optional(),
+    metadata: metadata.optional(),
+  })
+  .meta({ id: "NewCall" });
+
+export const callEventSchema = z
+  .strictObject({
+    id: z.string(),
+    call_id: z.string(),
+    kind: z.string().meta({ examples: ["call.answered"] }),
+    payload: z.record(z.string(), z.unknown()),
+    occurred_at: time,
+    created_at: time,
+  })
+  .meta({ id: "CallEvent" });
+
+export const legSchema = z
+  .strictObject({
+    id: z.string(),
+    kind: z.enum(["pstn", "sip", "browser"]),
+    direction,
+    from: z.string(),
+    to: z.string(),
+    status: callStatus,
+    started_at: timeOrNull,
+    answered_at: timeOrNull,
+    ended_at: timeOrNull,
+    billed_seconds: z.int().meta({ description: "From answer to end, rounded up; live while it talks." }),
+    rate_per_minute_minor: z.number(),
+    cost_minor: z.int().meta({ description: "KES cents; live while it talks." }),
+    hangup_cause: z
+      .string()
+      .nullable()
+      .meta({ description: "Q.850 name.", examples: ["normal_clearing"] }),
+    sip_status: z.int().nullable(),
+    quality: z
+      .strictObject({ mos: z.number(), jitter_ms: z.number(), packet_loss_percent: z.number() })
+      .nullable(),
+    recording_ids: z.array(z.string()),
+  })
+  .meta({ id: "Leg" });
+
+const failureCode = z.enum(Object.keys(failureCodes) as [string, ...string[]]).meta({
+  id: "FailureCode",
+  description: Object.entries(failureCodes)
+    .map(([code, meaning]) => `- \`${code}\`: ${meaning}`)
+    .join("\n"),
+});
+
+export const callSchema = z
+  .strictObject({
+    id: z.string(),
+    workspace_id: z.string(),
+    session_id: z.string(),
+    direction,
+    from: z.string(),
+    to: z.string(),
+    local_e164: z.string(),
+    remote_e164: z.string(),
+    country: z.string().nullable(),
+    status: callStatus,
+    created_at: time,
+    started_at: timeOrNull,
+    answered_at: timeOrNull,
+    ended_at: timeOrNull,
+    duration_seconds: z
+      .int()
+      .meta({ description: "From the first leg's answer to its end, rounded up; live." }),
+    hangup_cause: z
+      .string()
+      .nullable()
+      .meta({ description: "Q.850 name.", examples: ["normal_clearing"] }),
+    failure_code: failureCode.nullable(),
+    cost_minor: z.int().meta({ description: "KES cents, all legs; live while they talk." }),
+    cost_currency: z.literal("KES"),
+    rate_per_minute_minor: z.number().nullable(),
+    client_request_id: z.string().nullable(),
+    metadata: metadata.nullable(),
+    legs: z.array(legSchema),
+    events: z.array(callEventSchema).meta({ description: "Oldest first. Lists leave it empty." }),
+    updated_at: time,
+  })
+  .meta({ id: "Call" });

@@ -1,0 +1,37 @@
+import { z } from "zod";
+
+export const walletSchema = z
+  .strictObject({
+    workspace_id: z.string(),
+    currency: z.literal("KES"),
+    balance_minor: z.int().meta({ description: "KES cents, settled." }),
+    accrued_minor: z.int().meta({ description: "What the live calls have run up by now." }),
+    available_minor: z.int().meta({ description: "Balance less accrued." }),
+    active_calls: z.int(),
+    low_balance_threshold_minor: z.int().nullable(),
+    on_zero_balance: z.enum(["continue", "hangup"]),
+    mpesa_account_ref: z.string().meta({ description: "The Paybill's account number for this workspace." }),
+    paybill: z.string().nullable(),
+  })
+  .meta({ id: "Wallet" });
+
+export const transactionSchema = z
+  .strictObject({
+    id: z.string(),
+    kind: z.enum([
+      "call",
+      "number_rental",
+      "storage",
+      "top_up",
+      "credit",
+      "promotion",
+      "suspense",
+      "correction",
+    ]),
+    amount_minor: z.int().meta({ description: "KES cents; negative: taken from the wallet." }),
+    balance_after_minor: z.int(),
+    reference: z.string(),
+    description: z.string(),
+    created_at: z.string().meta({ format: "date-time" }),
+  })
+  .meta({ id: "WalletTransaction" });

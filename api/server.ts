@@ -1,0 +1,61 @@
+import type { Express } from "express";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import type { Clock } from "../engine/clock.ts";
+
+export interface HttpServer {
+  /** `http://127.0.0.1:8080`, with the port that was given. */
+  url: string;
+  port: number;
+  /** Takes nothing new, lets what runs answer, and cuts off what has not after `graceMs`. Twice is once. */
+  close(graceMs?: number): Promise<void>;
+}
+
+/** A slow client holds a connection for so long and no longer. */
+const headersMs = 10_000;
+const requestMs = 30_000;
+/** Longer than the minute that load balancers keep idle connections, so that it is they who close them. */
+const keepAliveMs = 65_000;
+const graceMsDefault = 10_000;
+
+/** Listens on `host` and `port`; port 0 is a free one. */
+export async function listen(
+  app: Express,
+  { host, port, clock }: { host: string; port: number; clock: Clock },
+): Promise<HttpServer> {
+  const server = createServer(
+    {
+      headersTimeout: headersMs,
+      requestTimeout: requestMs,
+      keepAliveTimeout: keepAliveMs,
+      maxHeaderSize: 16_384,
+    },
+    app,
+  );
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(port, host, () => {
+      server.off("error", reject);
+      resolve();
+    });
+  });
+  const address = server.address() as AddressInfo;
+  const shown = address.family === "IPv6" ? `[${address.address}]` : address.address;
+  let closing: Promise<void> | null = null;
+  return {
+    url: `http://${shown}:${address.port}`,
+    port: address.port,
+    close: (graceMs = graceMsDefault) => (closing ??= stop(server, clock, graceMs)),
+  };
+}
+
+function stop(server: Server, clock: Clock, graceMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    const cut = clock.after(graceMs, () => server.closeAllConnections());
+    server.close(() => {
+      cut.cancel();
+      resolve();
+    });
+    server.closeIdleConnections();
+  });
+}

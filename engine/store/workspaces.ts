@@ -1,0 +1,145 @@
+import type { KeyId, NumberId, WorkspaceId } from "../ids.ts";
+import type { ReadTx, Tx } from "./store.ts";
+
+export interface WorkspaceRow {
+  id: WorkspaceId;
+  name: string;
+  currency: "KES";
+  createdAtMs: number;
+  frozenAtMs: number | null;
+  requestsPerMinute: number;
+  callsPerSecond: number;
+  concurrentCalls: number;
+  /** JSON array of ISO 3166 alpha-2. */
+  allowedCountries: string;
+  recordingRetentionDays: number;
+  onZeroBalance: "continue" | "hangup";
+  lowBalanceThresholdMinor: number | null;
+  mpesaAccountRef: string;
+}
+
+export interface ApiKeyRow {
+  id: KeyId;
+  workspaceId: WorkspaceId;
+  name: string;
+  /** SHA-256 of the whole key, hex. */
+  keySha256: string;
+  lastFour: string;
+  /** JSON array. */
+  scopes: string;
+  createdAtMs: number;
+  expiresAtMs: number | null;
+  revokedAtMs: number | null;
+}
+
+export interface NumberRow {
+  id: NumberId;
+  workspaceId: WorkspaceId;
+  e164: string;
+  /** ISO 3166 alpha-2, lower case as on the product page. */
+  country: string;
+  status: "active" | "suspended";
+  voiceCallbackUrl: string | null;
+  voiceFallbackUrl: string | null;
+  eventsUrl: string | null;
+  /** Sealed, as the previous one is. */
+  voiceSigningSecret: string;
+  previousSigningSecret: string | null;
+  previousSigningSecretUntilMs: number | null;
+  provisionedAtMs: number;
+}
+
+export async function insertWorkspace(
+  tx: Tx,
+  row: Pick<WorkspaceRow, "id" | "name" | "mpesaAccountRef" | "createdAtMs">,
+): Promise<void> {
+  await tx.run("INSERT INTO workspaces (id, name, mpesa_account_ref, created_at_ms) VALUES (?, ?, ?, ?)", [
+    row.id,
+    row.name,
+    row.mpesaAccountRef,
+    row.createdAtMs,
+  ]);
+}
+
+export const workspaceById = (tx: ReadTx, id: WorkspaceId) =>
+  tx.get<WorkspaceRow>("SELECT * FROM workspaces WHERE id = ?", [id]);
+
+/** What its owner can change; a field that is undefined stays as it is. */
+export async function updateWorkspace(
+  tx: Tx,
+  id: WorkspaceId,
+  patch: { allowedCountries?: string | undefined; recordingRetentionDays?: number | undefined },
+): Promise<void> {
+  await tx.run(
+    `UPDATE workspaces SET allowed_countries = COALESCE(?, allowed_countries),
+       recording_retention_days = COALESCE(?, recording_retention_days) WHERE id = ?`,
+    [patch.allowedCountries ?? null, patch.recordingRetentionDays ?? null, id],
+  );
+}
+
+export async function insertApiKey(tx: Tx, row: Omit<ApiKeyRow, "revokedAtMs">): Promise<void> {
+  await tx.run(
+    `INSERT INTO api_keys (id, workspace_id, name, key_sha256, last_four, scopes, created_at_ms, expires_at_ms)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+    [
+      row.id,
+      row.workspaceId,
+      row.name,
+      row.keySha256,
+      row.lastFour,
+      row.scopes,
+      row.createdAtMs,
+      row.expiresAtMs,
+    ],
+  );
+}
+
+export const apiKeyByHash = (tx: ReadTx, keySha256: string) =>
+  tx.get<ApiKeyRow>("SELECT * FROM api_keys WHERE key_sha256 = ?", [keySha256]);
+
+/** False: there is no such key in the workspace, or it was revoked before. */
+export async function revokeApiKey(tx: Tx, workspaceId: WorkspaceId, id: KeyId, nowMs: number) {
+  const { changes } = await tx.run(
+    "UPDATE api_keys SET revoked_at_ms = ? WHERE id = ? AND workspace_id = ? AND revoked_at_ms IS NULL",
+    [nowMs, id, workspaceId],
+  );
+  return changes === 1;
+}
+
+/** False: somebody has the number. */
+export async function insertNumber(tx: Tx, row: NumberRow): Promise<boolean> {
+  const { changes } = await tx.run(
+    `INSERT INTO numbers (id, workspace_id, e164, country, status, voice_callback_url, voice_fallback_url, events_url,
+       voice_signing_secret, previous_signing_secret, previous_signing_secret_until_ms, provisioned_at_ms)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (e164) DO NOTHING`,
+    [
+      row.id,
+      row.workspaceId,
+      row.e164,
+      row.country,
+      row.status,
+      row.voiceCallbackUrl,
+      row.voiceFallbackUrl,
+      row.eventsUrl,
+      row.voiceSigningSecret,
+      row.previousSigningSecret,
+      row.previousSigningSecretUntilMs,
+      row.provisionedAtMs,
+    ],
+  );
+  return changes === 1;
+}
+
+/** The number only if it is that workspace's and may be called from. */
+export const activeNumberOf = (tx: ReadTx, workspaceId: WorkspaceId, e164: string) =>
+  tx.get<NumberRow>("SELECT * FROM numbers WHERE e164 = ? AND workspace_id = ? AND status = 'active'", [
+    e164,
+    workspaceId,
+  ]);
+
+/** Whosever it is: for the signing of its deliveries, and for calls that come in. */
+export const numberById = (tx: ReadTx, id: NumberId) =>
+  tx.get<NumberRow>("SELECT * FROM numbers WHERE id = ?", [id]);
+
+export const numberByE164 = (tx: ReadTx, e164: string) =>
+  tx.get<NumberRow>("SELECT * FROM numbers WHERE e164 = ?", [e164]);

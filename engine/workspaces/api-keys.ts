@@ -1,0 +1,54 @@
+import { createHash } from "node:crypto";
+import { SautikitError } from "../errors.ts";
+import type { Ids, KeyId, WorkspaceId } from "../ids.ts";
+import { apiKeyByHash, insertApiKey, workspaceById, type WorkspaceRow } from "../store/workspaces.ts";
+import type { ReadTx, Tx } from "../store/store.ts";
+import { defaultScopes, type Scope } from "./scopes.ts";
+
+export interface NewKey {
+  workspaceId: WorkspaceId;
+  name: string;
+  /** Default: all but keys.manage. */
+  scopes?: readonly Scope[];
+  expiresAtMs?: number;
+  createdAtMs: number;
+}
+
+/** Makes a key. Its text is in this answer and nowhere else: only a hash and the last four characters are kept. */
+export async function createKey(tx: Tx, ids: Ids, key: NewKey): Promise<{ id: KeyId; key: string }> {
+  const id = ids.next("key");
+  const text = `tskey_live_${ids.bytes(32).toString("base64url")}`;
+  await insertApiKey(tx, {
+    id,
+    workspaceId: key.workspaceId,
+    name: key.name,
+    keySha256: sha256(text),
+    lastFour: text.slice(-4),
+    scopes: JSON.stringify(key.scopes ?? defaultScopes),
+    createdAtMs: key.createdAtMs,
+    expiresAtMs: key.expiresAtMs ?? null,
+  });
+  return { id, key: text };
+}
+
+/** Who asks: the key's workspace, and what the key may do. */
+export interface Caller {
+  keyId: KeyId;
+  scopes: readonly Scope[];
+  workspace: WorkspaceRow;
+}
+
+const keyText = /^tskey_live_[A-Za-z0-9_-]{43}$/;
+
+/** Throws `auth.invalid` for a key that is unknown, revoked or past its expiry, without saying which. */
+export async function callerOfKey(tx: ReadTx, text: string, nowMs: number): Promise<Caller> {
+  const key = keyText.test(text) ? await apiKeyByHash(tx, sha256(text)) : undefined;
+  if (!key || key.revokedAtMs !== null || (key.expiresAtMs !== null && key.expiresAtMs <= nowMs)) {
+    throw new SautikitError("auth.invalid");
+  }
+  const workspace = await workspaceById(tx, key.workspaceId);
+  if (!workspace) throw new SautikitError("auth.invalid");
+  return { keyId: key.id, scopes: JSON.parse(key.scopes) as Scope[], workspace };
+}
+
+const sha256 = (text: string) => createHash("sha256").update(text).digest("hex");

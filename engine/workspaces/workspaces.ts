@@ -1,0 +1,44 @@
+import type { CallingWorkspace } from "../calls/call-request.ts";
+import type { Ids, WorkspaceId } from "../ids.ts";
+import type { Tx } from "../store/store.ts";
+import { insertWorkspace, type WorkspaceRow } from "../store/workspaces.ts";
+
+export interface NewWorkspace {
+  name: string;
+  createdAtMs: number;
+}
+
+/** Limits, countries and retention begin at their defaults. */
+export async function createWorkspace(
+  tx: Tx,
+  ids: Ids,
+  workspace: NewWorkspace,
+): Promise<{ id: WorkspaceId; mpesaAccountRef: string }> {
+  const id = ids.next("ws");
+  const mpesaAccountRef = newAccountRef(ids);
+  await insertWorkspace(tx, {
+    id,
+    name: workspace.name,
+    mpesaAccountRef,
+    createdAtMs: workspace.createdAtMs,
+  });
+  return { id, mpesaAccountRef };
+}
+
+/** What calls need to know of it. */
+export const callingWorkspace = (row: WorkspaceRow): CallingWorkspace => ({
+  id: row.id,
+  frozen: row.frozenAtMs !== null,
+  allowedCountries: allowedCountries(row),
+  concurrentCalls: row.concurrentCalls,
+  callsPerSecond: row.callsPerSecond,
+});
+
+export const allowedCountries = (row: WorkspaceRow): string[] => JSON.parse(row.allowedCountries) as string[];
+
+/** Crockford's base 32: nobody takes one of these for another while typing it into a phone. */
+const digits = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+
+/** Short enough for the Paybill's account field and for an STK push (12 characters). */
+const newAccountRef = (ids: Ids): string =>
+  `SK${Array.from(ids.bytes(8), (byte) => digits.charAt(byte % 32)).join("")}`;
