@@ -201,6 +201,7 @@ async function build(
   }
 
   async function objectStorage({ s3: { port, endpoint, publicUrl: publicEndpoint, ...options } }: Config) {
+    const publicSide = publicEndpoint === null ? {} : { publicEndpoint };
     if (endpoint !== null) {
       const withPublic = publicEndpoint === null ? {} : { publicEndpoint };
       return {
@@ -214,17 +215,17 @@ async function build(
         options.secretAccessKey ||
         (await keptOnce(config.dataDir, "s3.key", () => ids.bytes(32).toString("base64url"))),
     };
-    const directory = join(config.dataDir, "objects");
     const server = await startEmbeddedS3({
-      host: "127.0.0.1",
+      host: config.host,
       port,
-      directory,
+      directory: join(config.dataDir, "objects"),
       region: options.region,
       credentials,
       clock,
+      onFault: (error) => log.error({ err: error }, "the embedded object storage failed"),
     });
     return {
-      options: { ...options, ...credentials, endpoint: server.endpoint, forcePathStyle: true },
+      options: { ...options, ...credentials, endpoint: server.endpoint, ...publicSide, forcePathStyle: true },
       close: () => server.close(),
     };
   }

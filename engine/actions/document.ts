@@ -29,7 +29,7 @@ const itemSchema = z.unknown().superRefine((item, context) => {
   }
   const checked = verbs[name].schema.safeParse((item as Record<string, unknown>)[name]);
   for (const issue of checked.error?.issues ?? []) {
-    context.addIssue({ ...issue, path: [name, ...issue.path] } as Parameters<typeof context.addIssue>[0]);
+    context.addIssue({ ...issue, path: [name, ...issue.path] });
   }
 });
 
@@ -48,7 +48,7 @@ export type Document = { [verb in VerbName]?: unknown }[];
 /** The verb and the specification of one item of a validated document. */
 export function itemOf(item: Document[number]): { verb: Verb<unknown, JsonObject>; spec: unknown } {
   for (const name of Object.keys(verbs) as VerbName[]) {
-    if (name in item) return { verb: verbs[name] as unknown as Verb<unknown, JsonObject>, spec: item[name] };
+    if (name in item) return { verb: verbs[name], spec: item[name] };
   }
   throw new Error("A stored document has an item without a known verb.");
 }

@@ -4,7 +4,7 @@ import { done, type Verb } from "./verb.ts";
 /** `hangup`: ends the call. */
 export const hangup: Verb<Record<string, never>, Record<string, never>> = {
   name: "hangup",
-  schema: z.strictObject({}) as unknown as z.ZodType<Record<string, never>>,
+  schema: z.strictObject({}),
   begin: () => done([{ kind: "hangUp" }]),
   on: () => null,
 };

@@ -64,7 +64,14 @@ export class Controller {
   start(): void {
     for (const box of this.#boxes) {
       box.onEvent((event) => void this.#onEvent(event));
-      box.onBoxEvent((event) => void this.#onBoxEvent(box, event));
+      box.onBoxEvent((event) => {
+        this.#onBoxEvent(box, event).catch((error: unknown) => {
+          this.#parts.log.error(
+            { err: error, box: box.box, event: event.kind },
+            "a box's event was not dealt with",
+          );
+        });
+      });
       box.start();
     }
     this.#scheduleSweep(0);
@@ -160,7 +167,7 @@ export class Controller {
       case "connected":
         log.info({ box: box.box, version: event.version }, "switch connected");
         await reconciler?.connected(event);
-        this.#runAll();
+        await this.#runAll();
         return;
       case "disconnected":
         if (!this.#stopped) log.warn({ box: box.box, reason: event.reason }, "switch disconnected");

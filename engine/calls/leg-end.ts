@@ -88,13 +88,12 @@ export async function endLeg(
     },
     Math.floor(facts.endedAtUs / 1000),
   );
-  if (leg.id === change.firstLeg.id)
-    await firstLegEnded(change, leg, failureCode ?? failureCodeOf(facts.cause));
+  if (leg.id === change.firstLeg.id) firstLegEnded(change, leg, failureCode ?? failureCodeOf(facts.cause));
   return true;
 }
 
 /** The call's fate is its first leg's; what it dialled has nobody to talk to any more. */
-async function firstLegEnded(change: CallChange, leg: LegRow, failureCode: FailureCode): Promise<void> {
+function firstLegEnded(change: CallChange, leg: LegRow, failureCode: FailureCode): void {
   change.setCall({
     status: leg.status,
     answeredAtUs: leg.answeredAtUs,

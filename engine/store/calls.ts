@@ -130,7 +130,11 @@ export const markDialled = (tx: Tx, legs: readonly LegId[], nowMs: number) =>
 /** Proof that they lived at that moment, for the day when their end is never told. */
 export async function markSeen(tx: Tx, box: string, legs: readonly LegId[], atUs: number): Promise<void> {
   for (const id of legs) {
-    await tx.run("UPDATE legs SET seen_at_us = ? WHERE id = ? AND box = ? AND ended_at_us IS NULL", [atUs, id, box]);
+    await tx.run("UPDATE legs SET seen_at_us = ? WHERE id = ? AND box = ? AND ended_at_us IS NULL", [
+      atUs,
+      id,
+      box,
+    ]);
   }
 }
 

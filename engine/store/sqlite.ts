@@ -151,7 +151,7 @@ function attempt<T>(query: () => T): Promise<T> {
   try {
     return Promise.resolve(query());
   } catch (error) {
-    return Promise.reject(error as Error);
+    return Promise.reject(error);
   }
 }
 
@@ -165,7 +165,7 @@ const preparedByDb = new WeakMap<Database.Database, Map<string, Prepared>>();
 
 function prepared(db: Database.Database, sql: string): Prepared {
   let cache = preparedByDb.get(db);
-  if (!cache) preparedByDb.set(db, (cache = new Map()));
+  if (!cache) preparedByDb.set(db, (cache = new Map<string, Prepared>()));
   let entry = cache.get(sql);
   if (!entry) {
     const statement = db.prepare(sql);

@@ -12,6 +12,9 @@ import {
   type Frame,
 } from "./codec.ts";
 
+/** Why a connection ended, where it was we who ended it. */
+export const stoppedReason = "stopped";
+
 export interface ConnectionOptions {
   host: string;
   port: number;
@@ -55,7 +58,7 @@ export class Connection {
     const timer = options.clock.after(options.connectTimeoutMs, () => {
       connection.close(`not connected within ${options.connectTimeoutMs} ms`);
     });
-    const abort = () => connection.close("stopped");
+    const abort = () => connection.close(stoppedReason);
     if (options.signal?.aborted === true) abort();
     options.signal?.addEventListener("abort", abort);
     try {

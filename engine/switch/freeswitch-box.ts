@@ -5,7 +5,7 @@ import type { Log } from "../log.ts";
 import { channelFacts, channelListings } from "./channels.ts";
 import { jsonFields, type Command, type Fields } from "./codec.ts";
 import { accepted, api, backgroundApi, execute, refused, subscribe } from "./commands.ts";
-import { checkPassword, Connection } from "./connection.ts";
+import { checkPassword, Connection, stoppedReason } from "./connection.ts";
 import { assertCause, assertKillGroup, backstopSeconds, dialString, scheduleKill } from "./dial-string.ts";
 import { decodeEvent, isCause, playTokenPrefix } from "./events.ts";
 import { Line } from "./line.ts";
@@ -339,10 +339,10 @@ export class FreeSwitchBox implements Switch {
 
   #onDown(reason: string, wasUp: boolean): void {
     this.#heartbeat?.cancel();
-    this.#options.log.warn(
-      { box: this.box, reason },
-      wasUp ? "media server disconnected" : "cannot reach media server",
-    );
+    // Whoever stops us knows that.
+    const level = reason === stoppedReason ? "debug" : "warn";
+    const message = wasUp ? "media server disconnected" : "cannot reach media server";
+    this.#options.log[level]({ box: this.box, reason }, message);
     // The switch does not repeat what it said while nobody listened.
     const lost = new SautikitError("switch.unknown_outcome", `The media server was disconnected: ${reason}.`);
     for (const job of [...this.#jobs.values()]) job.settle(lost);

@@ -1,6 +1,6 @@
 import type { Clock } from "../clock.ts";
 import type { Ids } from "../ids.ts";
-import type { Connection } from "./connection.ts";
+import { stoppedReason, type Connection } from "./connection.ts";
 
 export interface LineOptions<Greeting> {
   /** One attempt, limited in time by itself. */
@@ -63,7 +63,7 @@ export class Line<Greeting = void> {
 
   async #useOne(signal: AbortSignal): Promise<{ reason: string; wasUp: boolean }> {
     let connection: Connection | undefined;
-    const close = () => connection?.close("stopped");
+    const close = () => connection?.close(stoppedReason);
     signal.addEventListener("abort", close);
     try {
       connection = await this.#options.open(signal);

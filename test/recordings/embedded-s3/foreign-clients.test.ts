@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
@@ -27,6 +28,9 @@ async function needs(context: Context, client: string, probe: string[]): Promise
     context.skip();
   }
 }
+
+/** Debian's own, which Debian's boto3 belongs to, before whichever else is on the path. */
+const python = existsSync("/usr/bin/python3") ? "/usr/bin/python3" : "python3";
 
 describe("clients nobody here wrote", function () {
   this.timeout(120_000);
@@ -171,7 +175,7 @@ describe("clients nobody here wrote", function () {
 
   describe("boto3", () => {
     before(function () {
-      return needs(this, "boto3", ["python3", "-c", "import boto3"]);
+      return needs(this, "boto3", [python, "-c", "import boto3"]);
     });
 
     it("does what the AWS SDK does, and is refused what it is refused", async () => {
@@ -185,7 +189,7 @@ describe("clients nobody here wrote", function () {
         AWS_CONFIG_FILE: join(folder, "none"),
         AWS_SHARED_CREDENTIALS_FILE: join(folder, "none"),
       };
-      const { stdout } = await run("python3", [script, store.endpoint, bucket, folder], { env });
+      const { stdout } = await run(python, [script, store.endpoint, bucket, folder], { env });
       assert.equal(stdout, "all as expected\n");
     });
   });
