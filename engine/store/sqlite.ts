@@ -147,12 +147,9 @@ function writerTx(db: Database.Database, signals: (() => void)[]): Tx {
   };
 }
 
-function attempt<T>(query: () => T): Promise<T> {
-  try {
-    return Promise.resolve(query());
-  } catch (error) {
-    return Promise.reject(error);
-  }
+/** The driver answers at once, or throws: either becomes a promise. */
+async function attempt<T>(query: () => T): Promise<T> {
+  return Promise.resolve(query());
 }
 
 interface Prepared {
