@@ -40,7 +40,7 @@ export function acceptInbound(core: Core, call: IncomingSipCall): void {
     channel.variables.set(variable, value);
   }
   for (const [header, value] of Object.entries(call.headers)) {
-    if (/^x-/i.test(header)) channel.variables.set(`sip_h_${header}`, value);
+    if (/^x-/i.test(header)) channel.variables.set(`sip_h_${capitalised(header)}`, value);
   }
   channel.incoming = call;
   create(core, channel);
@@ -50,3 +50,6 @@ export function acceptInbound(core: Core, call: IncomingSipCall): void {
   channel.applications.runNow("sched_hangup", `+${adoptionSeconds} NORMAL_TEMPORARY_FAILURE`);
   startPark(core, channel);
 }
+
+/** `x-sautikit-ticket` as it is usually written, and as FreeSWITCH then names the variable: `X-Sautikit-Ticket`. */
+const capitalised = (header: string): string => header.replace(/(^|-)[a-z]/g, (start) => start.toUpperCase());

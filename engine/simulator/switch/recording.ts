@@ -16,7 +16,8 @@ export class Recording implements RunningRecording {
   readonly #file: RecordingFile;
   readonly #layout: (said: Int16Array, heard: Int16Array) => Int16Array[];
   readonly #preBufferFrames: number;
-  readonly #startedMs: number;
+  /** Of the first frame; null before it. */
+  #startedMs: number | null = null;
   readonly #untap: () => void;
   #masked = false;
   /** Frames of the wall clock so far; those still in the pre-buffer are not in the file. */
@@ -48,8 +49,10 @@ export class Recording implements RunningRecording {
     // The real switch keeps 25 frames back unless told otherwise, and never writes the last it kept.
     const wanted = Number.parseInt(channel.variables.get("RECORD_PRE_BUFFER_FRAMES") ?? "25", 10);
     this.#preBufferFrames = wanted > 1 ? wanted : 0;
-    this.#startedMs = core.clock.monotonicMs();
     this.#untap = channel.media.tap((said, heard) => {
+      // A leg whose early media is ignored is not read by the switch: nothing is recorded until it is answered.
+      if (channel.state === "CS_CONSUME_MEDIA") return;
+      this.#startedMs ??= core.clock.monotonicMs();
       this.#fillUp(lagFramesMax);
       this.#frame(said ?? silentFrame, heard ?? silentFrame);
     });
@@ -84,6 +87,7 @@ export class Recording implements RunningRecording {
   }
 
   #fillUp(behindMax: number): void {
+    if (this.#startedMs === null) return;
     const due = Math.floor((this.#core.clock.monotonicMs() - this.#startedMs) / frameMs);
     if (due - this.#frames <= behindMax) return;
     while (this.#frames < due) this.#frame(silentFrame, silentFrame);
