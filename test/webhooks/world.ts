@@ -77,7 +77,7 @@ export async function world(options: { clock?: Clock; egress?: Partial<EgressOpt
       event: Partial<{
         workspaceId: WorkspaceId;
         kind: string;
-        callId: CallId;
+        callId: CallId | null;
         data: JsonObject;
         eventId: EventId;
       }>,
