@@ -1,0 +1,171 @@
+import assert from "node:assert/strict";
+import { createSocket, type Socket } from "node:dgram";
+import { once } from "node:events";
+import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { switchApis, switchApplications } from "../../engine/switch/commands.ts";
+import { freePort } from "../peers/free-ports.ts";
+import { startFreeSwitch, startRealSwitch } from "../peers/real-switch.ts";
+import { switchKind, switchMissing, type SwitchUnderTest } from "../peers/switch-under-test.ts";
+
+const configuration = readFileSync(new URL("../../freeswitch-conf/freeswitch.xml", import.meta.url), "utf8");
+const readme = readFileSync(new URL("../../freeswitch-conf/README.md", import.meta.url), "utf8");
+const matches = (pattern: RegExp) => [...configuration.matchAll(pattern)].map(([, found]) => found!);
+
+describe("freeswitch-conf", () => {
+  it("allows the interfaces that the engine's table and its own dialplan use, and no other", () => {
+    const dialplan = matches(/<action application="(\w+)"/g);
+    const applications = [...new Set([...switchApplications, ...dialplan])];
+    assert.deepEqual(
+      matches(/<allow name="([\w.]+)"/g).toSorted(),
+      [
+        ...switchApis.map((name) => `mod_commands.${name}.api`),
+        ...applications.map((name) => `mod_dptools.${name}.app`),
+      ].toSorted(),
+    );
+  });
+
+  it("documents each environment variable that it reads", () => {
+    for (const name of matches(/cmd="env-set" data="\w+=\$(\w+)"/g)) {
+      assert.match(readme, new RegExp(`\`${name}\``), name);
+    }
+  });
+
+  it("loads no module that opens another door", () => {
+    const modules = matches(/<load module="(\w+)"/g);
+    assert.deepEqual(
+      modules.filter((name) =>
+        /sms|verto|rtmp|xml_rpc|msrp|python|lua|v8|perl|curl|loopback|system/.test(name),
+      ),
+      [],
+    );
+  });
+});
+
+const real =
+  switchKind !== "freeswitch" ? "SAUTIKIT_SWITCH=freeswitch is not set" : (switchMissing ?? undefined);
+
+(real === undefined ? describe : describe.skip)(
+  `freeswitch-conf in a real FreeSWITCH${real === undefined ? "" : ` (skipped, ${real})`}`,
+  function () {
+    this.timeout(60_000);
+    let box: SwitchUnderTest;
+    before(async () => {
+      box = await startRealSwitch({ carrier: { host: "127.0.0.1", port: await freePort() } });
+    });
+    after(() => box.stop());
+
+    it("listens on the event socket and on SIP over UDP, on the addresses given, and nowhere else", () => {
+      assert.deepEqual(listeningSockets(box.child.pid).toSorted(), [
+        `tcp 127.0.0.1:${box.esl.port}`,
+        `udp 127.0.0.1:${box.sip.port}`,
+      ]);
+    });
+
+    for (const [method, answer] of [
+      ["INVITE", /^SIP\/2.0 403 /],
+      ["MESSAGE", /^SIP\/2.0 (401|403|407) /],
+      ["SUBSCRIBE", /^SIP\/2.0 (401|403|405|407) /],
+      ["REGISTER", /^SIP\/2.0 (401|403|405|501) /],
+      ["REFER", /^SIP\/2.0 (401|403|405|481|501|603) /],
+    ] as const) {
+      it(`refuses a stranger's ${method}`, async () => {
+        assert.match(await ask(box, "127.0.0.2", method), answer);
+      });
+    }
+
+    it("takes an INVITE from the carrier's address, and leaves it unanswered", async () => {
+      assert.match(await ask(box, "127.0.0.1", "INVITE"), /^SIP\/2.0 100 /);
+    });
+
+    for (const password of ["", "ClueCon", 'a"b', "a b"]) {
+      it(`does not start with the event socket's password ${JSON.stringify(password)}`, async () => {
+        const folder = mkdtempSync(join(tmpdir(), "freeswitch-refused-"));
+        const eslPort = await freePort();
+        const child = startFreeSwitch(folder, {
+          ESL_PORT: String(eslPort),
+          ESL_PASSWORD: password,
+          SIP_PORT: String(await freePort()),
+          CARRIER_HOST: "127.0.0.1",
+          SPOOL_DIR: folder,
+        });
+        const { code, signal } = await child.exited();
+        assert.equal(code ?? signal, "SIGABRT");
+        assert.match(child.output(), /^ESL_PASSWORD-is-empty-or-the-default/);
+        rmSync(folder, { recursive: true, force: true });
+      });
+    }
+  },
+);
+
+/** `tcp 127.0.0.1:8021`, … of one process, as Linux tells it. */
+function listeningSockets(pid: number): string[] {
+  const inodes = readdirSync(`/proc/${pid}/fd`).flatMap((fd) => {
+    // The folder was read a moment ago: some are closed by now.
+    const target = attempt(() => readlinkSync(`/proc/${pid}/fd/${fd}`));
+    return /^socket:\[(\d+)\]$/.exec(target ?? "")?.[1] ?? [];
+  });
+  return ["tcp", "tcp6", "udp", "udp6"].flatMap((protocol) =>
+    readFileSync(`/proc/net/${protocol}`, "utf8")
+      .split("\n")
+      .map((line) => line.trim().split(/\s+/))
+      .filter(([, , remote, state, , , , , , inode]) => {
+        const listens = protocol.startsWith("tcp") ? state === "0A" : /:0000$/.test(remote ?? "");
+        return listens && inodes.includes(inode ?? "");
+      })
+      .map(([, local]) => `${protocol} ${address(local!)}`),
+  );
+}
+
+/** `0100007F:1F55` is 127.0.0.1:8021. */
+function address(hex: string): string {
+  const [host = "", port = ""] = hex.split(":");
+  return `${[...Buffer.from(host, "hex").reverse()].join(".")}:${parseInt(port, 16)}`;
+}
+
+function attempt<T>(get: () => T): T | undefined {
+  try {
+    return get();
+  } catch {
+    return undefined;
+  }
+}
+
+/** The first answer to one request. */
+async function ask(box: SwitchUnderTest, from: string, method: string): Promise<string> {
+  const socket = createSocket("udp4");
+  socket.bind(0, from);
+  await once(socket, "listening");
+  const { host, port } = box.sip;
+  const own = `${from}:${socket.address().port}`;
+  const answered = once(socket, "message", { signal: AbortSignal.timeout(5000) }) as Promise<[Buffer]>;
+  send(socket, box, [
+    `${method} sip:+254711000001@${host}:${port} SIP/2.0`,
+    `Via: SIP/2.0/UDP ${own};branch=z9hG4bK-${method}-${from}`,
+    "Max-Forwards: 70",
+    `From: <sip:mallory@${own}>;tag=1`,
+    `To: <sip:+254711000001@${host}:${port}>`,
+    `Call-ID: ${method}-${own}`,
+    `CSeq: 1 ${method}`,
+    `Contact: <sip:mallory@${own}>`,
+    ...(method === "SUBSCRIBE" ? ["Event: presence"] : []),
+    ...(method === "REFER" ? ["Refer-To: <sip:+881600000000@127.0.0.1>"] : []),
+  ]);
+  const [answer] = await answered;
+  socket.close();
+  return answer.toString();
+}
+
+function send(socket: Socket, { sip }: SwitchUnderTest, head: string[]): void {
+  const invite = head[0]!.startsWith("INVITE");
+  const body = invite
+    ? "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 40000 RTP/AVP 0\r\n"
+    : "";
+  const lines = [
+    ...head,
+    ...(invite ? ["Content-Type: application/sdp"] : []),
+    `Content-Length: ${body.length}`,
+  ];
+  socket.send(`${lines.join("\r\n")}\r\n\r\n${body}`, sip.port, sip.host);
+}

@@ -1,0 +1,65 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { startSautikit, type Child } from "./child.ts";
+import { eventually } from "./waiting.ts";
+
+/** What the carrier says of one call that reached it. */
+export interface CarrierCallView {
+  sip_call_id: string;
+  number: string;
+  from: string;
+  invited_at: string;
+  answered_at: string | null;
+  ended_at: string | null;
+  ended_by: "carrier" | "caller" | null;
+  status: number | null;
+  q850: number | null;
+  digits: string;
+  heard: { hz: number | null; level_dbfs: number | null; seconds: number }[];
+  packets: { received: number; sent: number; lost: number; jitter_ms: number } | null;
+}
+
+export interface CarrierProcess {
+  readonly child: Child;
+  readonly host: string;
+  readonly port: number;
+  readonly statusUrl: string;
+  calls(): Promise<CarrierCallView[]>;
+  /** Waits for the call that shows this CLI, and for it to be as `when` says. */
+  callFrom(cli: string, when?: (call: CarrierCallView) => boolean): Promise<CarrierCallView>;
+  stop(): Promise<void>;
+}
+
+/** The simulated carrier as `sautikit simulator carrier`: magic-numbers.ts says how each number behaves. */
+export async function startCarrierProcess(port = 0): Promise<CarrierProcess> {
+  const folder = mkdtempSync(join(tmpdir(), "carrier-"));
+  const { child, ready } = await startSautikit(
+    ["simulator", "carrier", "--exit-with-parent", "--port", String(port)],
+    { folder },
+  );
+  const [host = "", sipPort = ""] = String(ready["sip"]).split(":");
+  const statusUrl = String(ready["status"]);
+  const calls = async () => {
+    const response = await fetch(`${statusUrl}/calls`);
+    return ((await response.json()) as { calls: CarrierCallView[] }).calls;
+  };
+  return {
+    child,
+    host,
+    port: Number(sipPort),
+    statusUrl,
+    calls,
+    callFrom: (cli, when = () => true) =>
+      eventually(`the carrier's account of the call from ${cli}`, async () => {
+        const found = (await calls()).filter(({ from }) => from === cli);
+        assert.ok(found.length < 2, `two INVITEs with the CLI ${cli}`);
+        return found[0] && when(found[0]) ? found[0] : undefined;
+      }),
+    async stop() {
+      await child.stop();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}

@@ -1,0 +1,95 @@
+import { once } from "node:events";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { startProcess, type Child } from "./child.ts";
+import { freePort } from "./free-ports.ts";
+import type { SwitchOptions, SwitchUnderTest } from "./switch-under-test.ts";
+import { eventually } from "./waiting.ts";
+
+const password = "wanjiru-calls-otieno";
+const configuration = new URL("../../freeswitch-conf", import.meta.url).pathname;
+const loopback = "127.0.0.1";
+/** Ports for RTP, from a free one on; two a leg. */
+const rtpPorts = 400;
+
+/** A real FreeSWITCH (`FREESWITCH_BIN`, and `FREESWITCH_MODS` where its modules lie elsewhere) with freeswitch-conf/. */
+export async function startRealSwitch(options: SwitchOptions): Promise<SwitchUnderTest> {
+  const folder = mkdtempSync(join(tmpdir(), "freeswitch-"));
+  const spoolDir = options.spoolDir ?? join(folder, "spool");
+  for (const name of ["recordings", "cdr", "media"]) mkdirSync(join(spoolDir, name), { recursive: true });
+  const eslPort = options.eslPort ?? (await freePort());
+  const sipPort = await freePort();
+  const rtpPort = Math.min(await freePort(), 65_000 - rtpPorts);
+  const child = startFreeSwitch(folder, {
+    ESL_PORT: String(eslPort),
+    ESL_PASSWORD: password,
+    SIP_PORT: String(sipPort),
+    RTP_PORT_FIRST: String(rtpPort),
+    RTP_PORT_LAST: String(rtpPort + rtpPorts),
+    CARRIER_HOST: options.carrier.host,
+    CARRIER_PORT: String(options.carrier.port),
+    SPOOL_DIR: spoolDir,
+    FREESWITCH_LOG_LEVEL: "info",
+  });
+  const stop = async () => {
+    await child.stop(15_000);
+    rmSync(folder, { recursive: true, force: true });
+  };
+  try {
+    await Promise.race([
+      eventually("FreeSWITCH's event socket", () => answersEsl(eslPort), { withinMs: 30_000 }),
+      child.exited().then(({ code, signal }) => {
+        throw new Error(`FreeSWITCH ended (${code ?? signal}):\n${logOf(folder)}`);
+      }),
+    ]);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return {
+    kind: "freeswitch",
+    child,
+    esl: { host: loopback, port: eslPort, password },
+    sip: { host: loopback, port: sipPort },
+    spoolDir,
+    stop,
+  };
+}
+
+/**
+ * Starts it in the foreground, at normal priority: as root it would else take real-time priority and starve the tests.
+ * All that it writes goes below `folder`.
+ */
+export function startFreeSwitch(folder: string, env: Record<string, string>): Child {
+  const binary = process.env["FREESWITCH_BIN"] ?? "freeswitch";
+  const modules = process.env["FREESWITCH_MODS"] ?? join(dirname(binary), "../lib/freeswitch/mod");
+  // Each that is not named it would take from where it is installed, and write there.
+  const folders = [
+    ...["log", "db", "run", "scripts", "storage", "cache"],
+    ...["recordings", "temp", "certs", "sounds", "grammar", "htdocs"],
+  ];
+  for (const name of folders) mkdirSync(join(folder, name), { recursive: true });
+  return startProcess(
+    binary,
+    [
+      ...["-nc", "-nf", "-np", "-nonat", "-nonatmap", "-conf", configuration, "-mod", modules],
+      ...folders.flatMap((name) => [`-${name}`, join(folder, name)]),
+    ],
+    { env, outputFile: join(folder, "stdout") },
+  );
+}
+
+const logOf = (folder: string): string => readFileSync(join(folder, "log", "freeswitch.log"), "utf8");
+
+/** True once it asks for the password, which it does when all of its modules are there. */
+async function answersEsl(port: number): Promise<true | undefined> {
+  const socket = connect({ host: loopback, port });
+  try {
+    const [greeting] = (await once(socket, "data", { signal: AbortSignal.timeout(1000) })) as [Buffer];
+    return greeting.includes("auth/request") ? true : undefined;
+  } finally {
+    socket.destroy();
+  }
+}

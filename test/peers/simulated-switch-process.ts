@@ -1,0 +1,38 @@
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { startSautikit } from "./child.ts";
+import type { SwitchOptions, SwitchUnderTest } from "./switch-under-test.ts";
+
+const password = "wanjiru-calls-otieno";
+
+/** The simulated switch as `sautikit simulator switch`. */
+export async function startSimulatedSwitchProcess(options: SwitchOptions): Promise<SwitchUnderTest> {
+  const folder = mkdtempSync(join(tmpdir(), "simulated-switch-"));
+  const spoolDir = options.spoolDir ?? join(folder, "spool");
+  for (const name of ["recordings", "cdr", "media"]) mkdirSync(join(spoolDir, name), { recursive: true });
+  const { child, ready } = await startSautikit(
+    [
+      ...["simulator", "switch", "--exit-with-parent", "--cdr-dir", join(spoolDir, "cdr")],
+      ...["--gateway", `carrier=${options.carrier.host}:${options.carrier.port}`],
+      ...["--esl-port", String(options.eslPort ?? 0)],
+    ],
+    { folder, env: { ESL_PASSWORD: password } },
+  );
+  return {
+    kind: "simulator",
+    child,
+    esl: { ...address(ready["esl"]), password },
+    sip: address(ready["sip"]),
+    spoolDir,
+    async stop() {
+      await child.stop();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+function address(text: unknown): { host: string; port: number } {
+  const [host = "", port = ""] = String(text).split(":");
+  return { host, port: Number(port) };
+}

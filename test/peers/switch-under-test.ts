@@ -1,0 +1,50 @@
+import type { Child } from "./child.ts";
+import { startRealSwitch } from "./real-switch.ts";
+import { startSimulatedSwitchProcess } from "./simulated-switch-process.ts";
+
+/** A switch in a process of its own: the simulated one, or a real FreeSWITCH with freeswitch-conf/. */
+export interface SwitchUnderTest {
+  readonly kind: SwitchKind;
+  readonly child: Child;
+  readonly esl: { readonly host: string; readonly port: number; readonly password: string };
+  readonly sip: { readonly host: string; readonly port: number };
+  /** Holds `recordings/`, `cdr/` and `media/`; the same for the switch and for us. */
+  readonly spoolDir: string;
+  /** SIGTERM, SIGKILL if it hangs; then its folders go, but for a spool that was given. Twice is fine. */
+  stop(): Promise<void>;
+}
+
+export interface SwitchOptions {
+  /** Where the gateway `carrier` leads. */
+  carrier: { host: string; port: number };
+  /** For a switch that comes back after its end. */
+  spoolDir?: string;
+  eslPort?: number;
+}
+
+export const switchKinds = ["simulator", "freeswitch"] as const;
+export type SwitchKind = (typeof switchKinds)[number];
+
+/** A suite runs over one of them: `SAUTIKIT_SWITCH=simulator` (default) or `freeswitch`. */
+export const switchKind: SwitchKind = kindOf(process.env["SAUTIKIT_SWITCH"] || "simulator");
+
+/** Why the switch asked for cannot be had here; undefined: it can. */
+export const switchMissing: string | undefined =
+  switchKind === "freeswitch" && !process.env["FREESWITCH_BIN"]
+    ? "FREESWITCH_BIN does not name a freeswitch"
+    : undefined;
+
+export const startSwitchUnderTest = (options: SwitchOptions): Promise<SwitchUnderTest> =>
+  switchKind === "freeswitch" ? startRealSwitch(options) : startSimulatedSwitchProcess(options);
+
+/** `describe` for a suite that holds for any switch; where the one asked for is not there, its name says why not. */
+export function describeOnSwitch(title: string, suite: (this: Mocha.Suite) => void): void {
+  if (switchMissing === undefined) describe(`${title} (${switchKind})`, suite);
+  else describe.skip(`${title} (${switchKind}: skipped, ${switchMissing})`, suite);
+}
+
+function kindOf(text: string): SwitchKind {
+  const kind = switchKinds.find((known) => known === text);
+  if (!kind) throw new Error(`SAUTIKIT_SWITCH is one of ${switchKinds.join(", ")}, not "${text}"`);
+  return kind;
+}
