@@ -29,8 +29,11 @@ export interface DelivererParts {
   pollMs?: number;
 }
 
-/** Requests in flight at once. A lane is a workspace's deliveries to one host; one that hangs gets a single request. */
-const limits = { overall: 256, workspace: 32, lane: 8 } as const;
+/**
+ * Requests in flight at once. A lane is a workspace's deliveries to one host: 32 carry ten calls a second, of five events
+ * each, to a server that takes half a second to answer. A lane that hangs gets a single request.
+ */
+const limits = { overall: 512, workspace: 64, lane: 32 } as const;
 
 /** So many due rows of a lane are looked at to find those that may go now. */
 const windowRows = 100;

@@ -1,10 +1,9 @@
-import type { Clock } from "../clock.ts";
+import { rfc3339Ms, type Clock } from "../clock.ts";
 import type { CallId, EventId, Ids, NumberId, WebhookId, WorkspaceId } from "../ids.ts";
 import type { JsonObject } from "../json.ts";
 import { insertDelivery, type Destination } from "../store/deliveries.ts";
 import type { Tx } from "../store/store.ts";
 import { enabledEndpoints } from "../store/webhook-endpoints.ts";
-import { envelopeOf } from "./envelope.ts";
 
 /** An event as it is told to customers: the envelope of API.md §5 is made from it. */
 export interface OutboxEvent {
@@ -26,6 +25,15 @@ export interface Outbox {
    */
   tell(tx: Tx, event: OutboxEvent, callTarget?: { url: string; numberId: NumberId }): Promise<void>;
 }
+
+/** The envelope of API.md §5, as an object: a question to a voice URL adds keys of its own at the top. */
+export const envelopeOf = (event: OutboxEvent): JsonObject => ({
+  kind: event.kind,
+  event_id: event.eventId,
+  workspace_id: event.workspaceId,
+  occurred_at: rfc3339Ms(event.occurredAtMs),
+  data: event.data,
+});
 
 export interface OutboxParts {
   clock: Clock;
