@@ -111,10 +111,12 @@ function refusals(route: Route) {
   );
 }
 
-function codesOf({ run, method, errors }: Route): ErrorCode[] {
+function codesOf({ run, method, params, errors }: Route): ErrorCode[] {
   const codes = new Set<ErrorCode>(errors);
   for (const code of ["rate_limited", "internal", "database.unavailable"] as const) codes.add(code);
   if (run.kind === "public") return [...codes];
+  // An id whose percent signs lead to no UTF-8.
+  if (Object.keys(params.shape).length > 0) codes.add("not_found");
   for (const code of ["auth.missing", "auth.invalid", "auth.scope"] as const) codes.add(code);
   for (const code of ["validation.invalid", "validation.unknown_field"] as const) codes.add(code);
   if (run.kind === "answer") return [...codes];

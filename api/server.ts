@@ -39,9 +39,15 @@ export async function listen(
       resolve();
     });
   });
+  let closing: Promise<void> | null = null;
+  server.on("request", (_request, response) => {
+    // A connection kept alive would hold a closing server until its client let go.
+    response.once("close", () => {
+      if (closing) setImmediate(() => server.closeIdleConnections());
+    });
+  });
   const address = server.address() as AddressInfo;
   const shown = address.family === "IPv6" ? `[${address.address}]` : address.address;
-  let closing: Promise<void> | null = null;
   return {
     url: `http://${shown}:${address.port}`,
     port: address.port,

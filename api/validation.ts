@@ -32,6 +32,7 @@ export function fieldPath(path: Path): string {
 function fieldErrors(issue: Issue, input: unknown, base: Path): FieldError[] {
   const path = [...base, ...issue.path];
   if (issue.code === "invalid_union") {
+    if (valueAt(input, path) === undefined) return [{ field: fieldPath(path), ...missing }];
     return bestOf(issue.errors).flatMap((inner) => fieldErrors(inner, input, path));
   }
   if (issue.code === "unrecognized_keys") {
@@ -40,6 +41,8 @@ function fieldErrors(issue: Issue, input: unknown, base: Path): FieldError[] {
   }
   return [{ field: fieldPath(path), ...problem(issue, valueAt(input, path)) }];
 }
+
+const missing = { code: "required", message: "is missing" };
 
 /** Of a union's alternatives the one that the value comes nearest to: it has the right type, at least. */
 function bestOf(alternatives: readonly (readonly Issue[])[]): readonly Issue[] {
@@ -58,7 +61,7 @@ function bestOf(alternatives: readonly (readonly Issue[])[]): readonly Issue[] {
 function problem(issue: Issue, value: unknown): Omit<FieldError, "field"> {
   switch (issue.code) {
     case "invalid_type":
-      if (value === undefined) return { code: "required", message: "is missing" };
+      if (value === undefined) return missing;
       return {
         code: "type",
         message: `must be ${/^[aeiou]/.test(issue.expected) ? "an" : "a"} ${issue.expected}`,

@@ -95,7 +95,7 @@ export function callTotals(
   span: { sinceMs: number; bucketMs: number; offsetMs: number },
 ): Promise<(CallTotals & { bucket: number })[]> {
   return tx.all(
-    `SELECT (c.created_at_ms + ?) / ? AS bucket,
+    `SELECT (c.created_at_ms + CAST(? AS BIGINT)) / CAST(? AS BIGINT) AS bucket,
        CAST(COUNT(*) AS BIGINT) AS total,
        CAST(SUM(CASE WHEN c.direction = 'inbound' THEN 1 ELSE 0 END) AS BIGINT) AS inbound,
        CAST(SUM(CASE WHEN c.direction = 'outbound' THEN 1 ELSE 0 END) AS BIGINT) AS outbound,

@@ -136,10 +136,3 @@ export const activeNumberOf = (tx: ReadTx, workspaceId: WorkspaceId, e164: strin
     e164,
     workspaceId,
   ]);
-
-/** Whosever it is: for the signing of its deliveries, and for calls that come in. */
-export const numberById = (tx: ReadTx, id: NumberId) =>
-  tx.get<NumberRow>("SELECT * FROM numbers WHERE id = ?", [id]);
-
-export const numberByE164 = (tx: ReadTx, e164: string) =>
-  tx.get<NumberRow>("SELECT * FROM numbers WHERE e164 = ?", [e164]);

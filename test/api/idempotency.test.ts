@@ -1,0 +1,238 @@
+import { strict as assert } from "node:assert";
+import { once } from "node:events";
+import { request } from "node:http";
+import { createApi } from "../../api/app.ts";
+import { keptForMs } from "../../api/idempotency.ts";
+import { listen } from "../../api/server.ts";
+import { nairobi, otienosPhone, world, type World } from "./world.ts";
+
+describe("Idempotency-Key", () => {
+  let api: World;
+  let wanjiru: Awaited<ReturnType<World["workspace"]>>;
+  before(async () => {
+    api = await world();
+    wanjiru = await api.workspace();
+    await api.store.write((tx) =>
+      tx.run("UPDATE workspaces SET calls_per_second = 1000, concurrent_calls = 1000"),
+    );
+  });
+  after(() => api.end());
+
+  const call = { from: nairobi, to: otienosPhone };
+  const place = (idempotencyKey: string, body: unknown = call, path = "/v1/calls") =>
+    api.ask("POST", path, { key: wanjiru.key, body, headers: { "idempotency-key": idempotencyKey } });
+  const placed = async () =>
+    (await api.store.read((tx) => tx.get<{ calls: number }>("SELECT COUNT(*) AS calls FROM calls")))!.calls;
+
+  it("a repeat gets the first answer again, and says so", async () => {
+    const before = await placed();
+
+    const first = await place("order-1");
+    const second = await place("order-1");
+
+    assert.equal(first.status, 201);
+    assert.equal(first.headers.get("idempotent-replay"), null);
+    assert.equal(second.status, 201);
+    assert.equal(second.headers.get("idempotent-replay"), "true");
+    assert.deepEqual(second.body, first.body);
+    assert.notEqual(second.headers.get("x-request-id"), first.headers.get("x-request-id"));
+    assert.equal(await placed(), before + 1);
+  });
+
+  it("the same key with another body is a conflict, even where that body is not valid", async () => {
+    await place("order-2");
+
+    for (const body of [{ ...call, record: true }, {}, "{"]) {
+      const { status, body: answer } = await place("order-2", body);
+      assert.deepEqual([status, answer.error.code], [409, "idempotency.conflict"]);
+    }
+  });
+
+  it("another path and another workspace have keys of their own", async () => {
+    const otieno = await api.workspace({ name: "Otieno", number: "+254200000002" });
+    const first = await place("order-3");
+
+    const elsewhere = await place("order-3", call, "/v1/calls/originate");
+    const theirs = await api.ask("POST", "/v1/calls", {
+      key: otieno.key,
+      body: { ...call, from: otieno.number },
+      headers: { "idempotency-key": "order-3" },
+    });
+
+    assert.equal(new Set([first.body.id, elsewhere.body.id, theirs.body.id]).size, 3);
+  });
+
+  it("a refusal is not kept: the same request may succeed later", async () => {
+    const njeri = await api.workspace({ name: "Njeri", number: "+254200000003", balanceMinor: 0 });
+    const ask = () =>
+      api.ask("POST", "/v1/calls", {
+        key: njeri.key,
+        body: { ...call, from: njeri.number },
+        headers: { "idempotency-key": "order-4" },
+      });
+
+    const refused = await ask();
+    await api.store.write((tx) =>
+      api.wallet.credit(tx, {
+        workspaceId: njeri.id,
+        amountMinor: 500,
+        reference: "M-Pesa",
+        description: "Top-up",
+        kind: "credit",
+        createdAtMs: api.clock.nowMs(),
+      }),
+    );
+    const placedNow = await ask();
+
+    assert.equal(refused.status, 402);
+    assert.equal(placedNow.status, 201);
+    assert.equal(placedNow.headers.get("idempotent-replay"), null);
+  });
+
+  it("the answer is kept for 24 h, then the key is as good as new", async () => {
+    const first = await place("order-5");
+    api.clock.offsetMs += keptForMs - 60_000;
+    const repeated = await place("order-5");
+    api.clock.offsetMs += 60_001;
+    const anew = await place("order-5");
+
+    assert.equal(repeated.body.id, first.body.id);
+    assert.notEqual(anew.body.id, first.body.id);
+    assert.equal(anew.headers.get("idempotent-replay"), null);
+    const old = await api.store.read((tx) =>
+      tx.get<{ rows: number }>("SELECT COUNT(*) AS rows FROM idempotent_responses WHERE created_at_ms <= ?", [
+        api.clock.nowMs() - keptForMs,
+      ]),
+    );
+    assert.equal(old!.rows, 0, "what is older was swept");
+  });
+
+  it("a key that is empty, too long or not printable is refused", async () => {
+    for (const bad of ["", "x".repeat(256), "caf\u00e9", "a\tb"]) {
+      const { status, body } = await place(bad);
+      assert.deepEqual([status, body.error.code], [400, "idempotency.invalid_key"], JSON.stringify(bad));
+    }
+    assert.equal((await place("x".repeat(255))).status, 201);
+  });
+
+  it("of many at once one is done; the others are told to wait, or get its answer", async () => {
+    const before = await placed();
+
+    const answers = await Promise.all(Array.from({ length: 20 }, () => place("order-6")));
+
+    assert.equal(await placed(), before + 1);
+    const fresh = answers.filter((one) => one.status === 201 && !one.headers.has("idempotent-replay"));
+    assert.equal(fresh.length, 1);
+    for (const one of answers.filter(({ status }) => status !== 201)) {
+      assert.deepEqual([one.status, one.body.error.code], [409, "idempotency.in_progress"]);
+      assert.equal(one.headers.get("retry-after"), "1");
+    }
+  });
+
+  it("two processes over one database do it once between them", async () => {
+    const other = await listen(createApi(await parts(api)), { host: "127.0.0.1", port: 0, clock: api.clock });
+    try {
+      const before = await placed();
+      const ask = (url: string) =>
+        fetch(`${url}/v1/calls`, {
+          method: "POST",
+          headers: {
+            authorization: `Bearer ${wanjiru.key}`,
+            "content-type": "application/json",
+            "idempotency-key": "order-7",
+          },
+          body: JSON.stringify(call),
+        });
+
+      const answers = await Promise.all([ask(api.url), ask(other.url)]);
+
+      assert.equal(await placed(), before + 1);
+      const bodies = await Promise.all(answers.map((one) => one.json() as Promise<{ id: string }>));
+      assert.equal(bodies[0]!.id, bodies[1]!.id);
+      assert.equal(answers.filter((one) => one.headers.has("idempotent-replay")).length, 1);
+    } finally {
+      await other.close(0);
+    }
+  });
+
+  it("a client that hangs up before the answer finds it kept", async () => {
+    const before = await placed();
+    const body = JSON.stringify(call);
+    const outgoing = request(`${api.url}/v1/calls`, {
+      method: "POST",
+      headers: {
+        authorization: `Bearer ${wanjiru.key}`,
+        "content-type": "application/json",
+        "idempotency-key": "order-8",
+      },
+    });
+    outgoing.on("error", () => undefined);
+    outgoing.end(body);
+    await once(outgoing, "finish");
+    while ((await placed()) === before) await new Promise((resolve) => setImmediate(resolve));
+    outgoing.destroy();
+
+    const repeated = await place("order-8");
+
+    assert.equal(repeated.headers.get("idempotent-replay"), "true");
+    assert.equal(await placed(), before + 1);
+  });
+
+  it("a full disk is told as 503, does nothing, and keeps nothing", async () => {
+    const before = await placed();
+    await api.store.write((tx) => tx.all("PRAGMA max_page_count = 1"));
+    const metadata = Object.fromEntries(
+      Array.from({ length: 20 }, (_, index) => [`k${index}`, "x".repeat(180)]),
+    );
+    let full = await place("order-9-0", { ...call, metadata });
+    // Pages that are not full yet take a few more.
+    for (let tries = 1; full.status === 201; tries++)
+      full = await place(`order-9-${tries}`, { ...call, metadata });
+    const placedMeanwhile = await placed();
+    await api.store.write((tx) => tx.all("PRAGMA max_page_count = 1073741823"));
+
+    assert.deepEqual([full.status, full.body.error.code], [503, "database.unavailable"]);
+    assert.equal(full.headers.get("retry-after"), "1");
+    assert.ok(placedMeanwhile >= before);
+    const again = await place("order-9-again", { ...call, metadata });
+    assert.equal(again.status, 201);
+    assert.equal(await placed(), placedMeanwhile + 1);
+  });
+
+  it("a secret that is shown once is left out of the replay", async () => {
+    const webhook = { url: "https://93.184.215.14/events", events: ["call.completed"] };
+
+    const first = await place("hook-1", webhook, "/v1/webhooks");
+    const second = await place("hook-1", webhook, "/v1/webhooks");
+
+    assert.match(first.body.signing_secret, /^whsec_/);
+    assert.equal(first.body.secret_omitted, undefined);
+    const { signing_secret, ...rest } = first.body;
+    assert.deepEqual(second.body, { ...rest, secret_omitted: true });
+    const kept = await api.store.read((tx) =>
+      tx.all<{ response: string }>("SELECT response FROM idempotent_responses"),
+    );
+    assert.ok(kept.every(({ response }) => !response.includes(signing_secret)));
+  });
+
+  it("a POST without a body can be repeated as well", async () => {
+    const { body } = await place("order-10");
+    const hangUp = () =>
+      api.ask("POST", `/v1/calls/${body.id}/hangup`, {
+        key: wanjiru.key,
+        headers: { "idempotency-key": "end-1" },
+      });
+
+    const first = await hangUp();
+    const second = await hangUp();
+
+    assert.equal(first.status, 200);
+    assert.equal(second.headers.get("idempotent-replay"), "true");
+  });
+});
+
+/** What another process over the same database would be built from. */
+async function parts(api: World) {
+  const { Registry } = await import("prom-client");
+  return { ...api, registry: new Registry() };
+}

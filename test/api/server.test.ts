@@ -1,0 +1,128 @@
+import { strict as assert } from "node:assert";
+import { EventEmitter, once } from "node:events";
+import { Agent, request } from "node:http";
+import { connect } from "node:net";
+import express from "express";
+import { listen } from "../../api/server.ts";
+import { systemClock } from "../../engine/clock.ts";
+import { nairobi, otienosPhone, world, type World } from "./world.ts";
+
+describe("what operators ask", () => {
+  let api: World;
+  let storageIsUp: boolean;
+  before(async () => {
+    const storage = () =>
+      storageIsUp ? Promise.resolve() : Promise.reject(new Error("http://10.0.0.7 is down"));
+    api = await world({ readiness: { database: () => Promise.resolve(), storage } });
+  });
+  beforeEach(() => {
+    storageIsUp = true;
+  });
+  after(() => api.end());
+
+  it("it is healthy while it runs, and ready while its parts are", async () => {
+    const healthy = await api.ask("GET", "/healthz");
+    const ready = await api.ask("GET", "/readyz");
+    storageIsUp = false;
+    const unready = await api.ask("GET", "/readyz");
+
+    assert.deepEqual([healthy.status, healthy.body], [200, { status: "ok" }]);
+    assert.deepEqual([ready.status, ready.body.checks], [200, { database: "ok", storage: "ok" }]);
+    assert.equal(unready.status, 503);
+    assert.deepEqual(unready.body, { status: "unavailable", checks: { database: "ok", storage: "failed" } });
+  });
+
+  it("requests are timed by route, never by id or number", async () => {
+    const { key } = await api.workspace();
+    const { body } = await api.ask("POST", "/v1/calls", { key, body: { from: nairobi, to: otienosPhone } });
+    await api.ask("GET", `/v1/calls/${body.id}`, { key });
+    await api.ask("GET", `/v1/${otienosPhone}`, { key });
+    const response = await fetch(`${api.url}/metrics`);
+    const text = await response.text();
+
+    assert.match(response.headers.get("content-type") ?? "", /^text\/plain/);
+    assert.match(
+      text,
+      /sautikit_http_request_seconds_count\{route="\/v1\/calls\/:id",method="GET",status="200"\} 1/,
+    );
+    assert.match(text, /route="unmatched",method="GET",status="404"/);
+    assert.ok(!text.includes(body.id) && !text.includes("254712345678"));
+  });
+
+  it("answers carry security headers, an id of ours, and no trace of the framework", async () => {
+    const { headers } = await api.ask("GET", "/v1/wallet", { headers: { "x-request-id": "mine" } });
+
+    assert.match(headers.get("x-request-id") ?? "", /^req_[0-9a-z]{26}$/);
+    assert.equal(headers.get("x-content-type-options"), "nosniff");
+    assert.ok(headers.has("strict-transport-security"));
+    assert.equal(headers.get("x-powered-by"), null);
+  });
+
+  it("a bug of ours is a 500 that tells nothing but the request's id", async () => {
+    const errors: unknown[] = [];
+    const broken = await world({
+      calls: {
+        originate: () => Promise.reject(new TypeError("secret detail")),
+        hangUp: () => Promise.resolve(),
+        setRecording: () => Promise.resolve([]),
+      },
+      log: {
+        debug: () => undefined,
+        info: () => undefined,
+        warn: () => undefined,
+        error: (fact: unknown) => errors.push(fact),
+      },
+    });
+    try {
+      const { key } = await broken.workspace();
+      const { status, body, text } = await broken.ask("POST", "/v1/calls", {
+        key,
+        body: { from: nairobi, to: otienosPhone },
+      });
+
+      assert.deepEqual([status, body.error.code], [500, "internal"]);
+      assert.ok(!text.includes("secret detail"));
+      assert.equal((errors[0] as { requestId: string }).requestId, body.error.request_id);
+    } finally {
+      await broken.end();
+    }
+  });
+});
+
+describe("the HTTP server", () => {
+  it("lets a running request answer before it closes, and takes no new one", async () => {
+    const asked = new EventEmitter();
+    const app = express();
+    app.get("/slow", (_request, response) => void asked.emit("slow", response));
+    const server = await listen(app, { host: "127.0.0.1", port: 0, clock: systemClock });
+    const running = once(asked, "slow");
+    const outgoing = request(`${server.url}/slow`, { agent: new Agent({ keepAlive: true }) }).end();
+    const [answer] = await running;
+
+    const closed = server.close();
+    await assert.rejects(fetch(`${server.url}/slow`));
+    answer.send("done");
+    const [response] = await once(outgoing, "response");
+    response.resume();
+
+    assert.equal(response.statusCode, 200);
+    await closed;
+    await server.close();
+  }).timeout(4000);
+
+  it("cuts off what does not answer within the grace", async () => {
+    const app = express();
+    app.get("/never", () => undefined);
+    const server = await listen(app, { host: "127.0.0.1", port: 0, clock: systemClock });
+    const socket = connect(server.port, "127.0.0.1", () =>
+      socket.write("GET /never HTTP/1.1\r\nHost: x\r\n\r\n"),
+    );
+    await once(socket, "ready");
+    const cut = once(socket, "close");
+    socket.on("error", () => undefined);
+
+    await server.close(50);
+
+    await cut;
+  });
+});

@@ -1,0 +1,89 @@
+import { strict as assert } from "node:assert";
+import { legsOfCall, updateLeg } from "../../engine/store/calls.ts";
+import type { CallId } from "../../engine/ids.ts";
+import { nairobi, otienosPhone, world, type World } from "./world.ts";
+
+describe("the wallet over HTTP", () => {
+  let api: World;
+  let wanjiru: Awaited<ReturnType<World["workspace"]>>;
+  before(async () => {
+    api = await world();
+    wanjiru = await api.workspace({ balanceMinor: 50_000 });
+  });
+  after(() => api.end());
+
+  it("shows what there is, under both names, and what running calls have used of it", async () => {
+    const before = await api.ask("GET", "/v1/wallet", { key: wanjiru.key });
+    const balance = await api.ask("GET", "/v1/wallet/balance", { key: wanjiru.key });
+    const { body: call } = await api.ask("POST", "/v1/calls", {
+      key: wanjiru.key,
+      body: { from: nairobi, to: otienosPhone },
+    });
+    await api.store.write(async (tx) => {
+      for (const leg of await legsOfCall(tx, call.id as CallId)) {
+        await updateLeg(tx, leg.id, {
+          status: "answered",
+          answeredAtUs: (api.clock.nowMs() - 47_000) * 1000,
+        });
+      }
+    });
+    const during = await api.ask("GET", "/v1/wallet", { key: wanjiru.key });
+
+    const { mpesa_account_ref, ...rest } = before.body;
+    assert.match(mpesa_account_ref, /^SK[0-9A-Z]{8}$/);
+    assert.deepEqual(rest, {
+      workspace_id: wanjiru.id,
+      currency: "KES",
+      balance_minor: 50_000,
+      accrued_minor: 0,
+      available_minor: 50_000,
+      active_calls: 0,
+      low_balance_threshold_minor: null,
+      on_zero_balance: "continue",
+      paybill: "400200",
+    });
+    assert.deepEqual(balance.body, before.body);
+    assert.equal(during.body.active_calls, 1);
+    assert.ok(during.body.accrued_minor >= 235, "47 s of KES 3.00 a minute");
+    assert.equal(during.body.available_minor, during.body.balance_minor - during.body.accrued_minor);
+  });
+
+  it("lists what moved it, newest first, page by page", async () => {
+    for (const amountMinor of [100, 200]) {
+      const createdAtMs = api.clock.nowMs();
+      const credit = { workspaceId: wanjiru.id, amountMinor, description: "Thanks", createdAtMs };
+      await api.store.write((tx) =>
+        api.wallet.credit(tx, { ...credit, reference: `thanks ${amountMinor}`, kind: "promotion" }),
+      );
+    }
+
+    const first = await api.ask("GET", "/v1/wallet/transactions?limit=2", { key: wanjiru.key });
+    const second = await api.ask("GET", `/v1/wallet/transactions?limit=2&cursor=${first.body.next_cursor}`, {
+      key: wanjiru.key,
+    });
+
+    const amounts = [...first.body.data, ...second.body.data].map((one) => [
+      one.amount_minor,
+      one.balance_after_minor,
+    ]);
+    assert.deepEqual(amounts, [
+      [200, 50_300],
+      [100, 50_100],
+      [50_000, 50_000],
+    ]);
+    assert.equal(second.body.next_cursor, null);
+  });
+
+  it("the public prices are the product page's, to the byte", async () => {
+    const { status, headers, text } = await api.ask("GET", "/v1/public/pricing");
+
+    assert.equal(status, 200);
+    assert.match(
+      text,
+      /^\{"currency":"KES","number_monthly_kes":100,"outbound_per_min_kes":3\.00,"inbound_per_min_kes":0\.00,"recording_free_gb":5,"updated_at":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"\}$/,
+    );
+    assert.equal(headers.get("access-control-allow-origin"), "*");
+    assert.match(headers.get("cache-control") ?? "", /^public, max-age=\d+$/);
+    assert.match(headers.get("content-type") ?? "", /^application\/json/);
+  });
+});
