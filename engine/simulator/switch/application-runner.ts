@@ -24,14 +24,13 @@ export class ApplicationRunner implements ApplicationQueue {
     this.#channel = channel;
   }
 
-  queue(execute: Execute): void {
-    this.#waiting.push(execute);
+  queue(name: string, argument: string, more: Partial<Execute> = {}): void {
+    this.#waiting.push({ name, argument, uuid: newUuid(this.#core.ids), loops: 1, locked: false, ...more });
     this.#core.clock.after(tickMs, () => this.wake());
   }
 
   wake(): void {
-    if (this.#channel.cause !== null || (this.#channel.parked === null && this.#channel.bridge === null))
-      return;
+    if (this.#channel.cause !== null || !this.#channel.media.attached) return;
     for (;;) {
       const next = this.#waiting[0];
       if (next === undefined || this.#stack.some((entry) => entry.locked)) return;

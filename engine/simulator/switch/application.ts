@@ -20,8 +20,8 @@ export interface Execute {
 
 /** A channel's applications: those waiting, and those running inside one another. */
 export interface ApplicationQueue {
-  /** Runs at the channel's next tick in which it may: parked or bridged, and nothing locked before it. */
-  queue(execute: Execute): void;
+  /** Runs at the channel's next tick in which it may: it has media, and nothing locked is before it. */
+  queue(name: string, argument: string, more?: Partial<Execute>): void;
   /** Looks whether what waits may run now. */
   wake(): void;
   /** For hooks: at once, waiting for nobody, its events before whatever comes next. */

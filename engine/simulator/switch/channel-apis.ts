@@ -5,11 +5,12 @@ import { causeNamed } from "./causes.ts";
 import { channelHeaders } from "./channel-headers.ts";
 import { hangUp } from "./hang-up.ts";
 import type { Channel } from "./channel.ts";
-import { liveChannel, newUuid, type Core } from "./core.ts";
+import { liveChannel, type Core } from "./core.ts";
 import { jsonText, plainText } from "./esl-frames.ts";
 import { splitOnce } from "./hooks.ts";
 import { Recording } from "./recording.ts";
 
+const broadcastDelayMs = 100;
 const noSuchChannel = "-ERR No such channel!\n";
 
 /** A command whose first word is a channel, with FreeSWITCH's own text for too few words and for no such channel. */
@@ -62,13 +63,8 @@ export const channelApis: Readonly<Record<string, Api>> = {
     "<uuid> <path> [aleg|bleg|holdb|both]",
     (core, channel, rest) => {
       const path = rest.replace(/ (aleg|bleg|holdb|both)$/, "");
-      channel.applications.queue({
-        name: "playback",
-        argument: path,
-        uuid: newUuid(core.ids),
-        loops: 1,
-        locked: false,
-      });
+      // The real one gives the channel this long to leave what it is in; a uuid_break until then stops nothing.
+      core.clock.after(broadcastDelayMs, () => channel.applications.queue("playback", path));
       return "+OK Message sent\n";
     },
     { absent: "-ERR invalid uuid\n", words: 2 },

@@ -176,9 +176,8 @@ export class EslListener {
     const order = headers.get("call-command");
     if (order === "hangup") hangUp(this.#core, channel, causeNamed(headers.get("hangup-cause")));
     if (order === "execute") {
-      channel.applications.queue({
-        name: headers.get("execute-app-name") ?? "",
-        argument: headers.get("execute-app-arg") ?? command.body,
+      const argument = headers.get("execute-app-arg") ?? command.body;
+      channel.applications.queue(headers.get("execute-app-name") ?? "", argument, {
         uuid: headers.get("event-uuid") ?? newUuid(this.#core.ids),
         loops: Number.parseInt(headers.get("loops") ?? "1", 10) || 1,
         locked: headers.get("event-lock") === "true",

@@ -3,12 +3,15 @@ import type { Core } from "./core.ts";
 
 /**
  * `execute_on_answer`, `execute_on_answer_2`, `api_on_media`, …: every variable whose name begins so, in the order in
- * which they were set. Applications run before this returns; APIs are started in order and answer to nobody.
+ * which they were set. Applications run before this returns, or (`name::argument`) once the channel comes to it; APIs
+ * are started in order and answer to nobody.
  */
 export function runExecuteHooks(channel: Channel, moment: "ring" | "media" | "answer"): void {
   for (const value of valuesOf(channel, `execute_on_${moment}`)) {
     const [name, argument] = splitOnce(value, /[ :]/);
-    channel.applications.runNow(name, argument);
+    if (argument.startsWith(":") && value[name.length] === ":")
+      channel.applications.queue(name, argument.slice(1));
+    else channel.applications.runNow(name, argument);
   }
 }
 

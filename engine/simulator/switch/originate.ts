@@ -6,6 +6,7 @@ import { Channel } from "./channel.ts";
 import { newUuid, type Core } from "./core.ts";
 import { originateTimeoutDefault, readDial, route, type Dial } from "./dial.ts";
 import { tickUs } from "./event-bus.ts";
+import { runApiHooks } from "./hooks.ts";
 import { clearIfAlone } from "./intercept.ts";
 import { MediaPort } from "./media-port.ts";
 
@@ -107,6 +108,7 @@ function dialBranch(core: Core, dial: Dial, branch: Dial["branches"][number]): C
   });
   channel.state = "CS_CONSUME_MEDIA";
   follow(core, channel, call);
+  runApiHooks(core, channel, "api_on_originate");
   return channel;
 }
 

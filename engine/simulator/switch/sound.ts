@@ -9,7 +9,7 @@ import { readVariables } from "./separate.ts";
 export interface Sound {
   /** `{token=t1}` before the path: headers of the PLAYBACK events. */
   parameters: [string, string][];
-  /** `tone_stream` or `silence_stream`; null for a file. */
+  /** `tone_stream`, `silence_stream` or `file_string`; null for a file. */
   type: string | null;
   /** Gives null once at its end. */
   source: FrameSource;
@@ -23,9 +23,25 @@ export function openSound(argument: string): Sound | null {
   const [type, rest = ""] = read.rest.split("://", 2);
   if (type === "tone_stream") return { parameters, type, source: toneStream(rest) };
   if (type === "silence_stream") return { parameters, type, source: silence(Number.parseInt(rest, 10)) };
+  const strung = type === "file_string";
+  const source = files(strung ? rest.split("!") : [read.rest]);
+  return source === null ? null : { parameters, type: strung ? type : null, source };
+}
+
+/** One file after another (`file_string://a.wav!b.wav`); each is read once, however often it comes. */
+function files(paths: readonly string[]): FrameSource | null {
   try {
-    const samples = toTelephone(parseWav(readFileSync(read.rest)));
-    return { parameters, type: null, source: samplesSource(samples) };
+    const samples = new Map(
+      [...new Set(paths)].map((path) => [path, toTelephone(parseWav(readFileSync(path)))]),
+    );
+    const sources = paths.map((path) => samplesSource(samples.get(path) ?? new Int16Array(0)));
+    return () => {
+      for (;;) {
+        const frame = sources[0]?.() ?? null;
+        if (frame !== null || sources.length === 0) return frame;
+        sources.shift();
+      }
+    };
   } catch {
     return null;
   }

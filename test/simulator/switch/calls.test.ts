@@ -152,6 +152,15 @@ describe("calls through the simulated switch", () => {
     assert.equal((await box.client.event("CHANNEL_HANGUP", "A"))["Hangup-Cause"], "NORMAL_CLEARING");
   });
 
+  it("a ring timer armed at the originate ends a leg that nobody answers", async () => {
+    await dial(
+      box,
+      "{ignore_early_media=true}[origination_uuid=A,api_on_originate='sched_api +1 ring-A uuid_kill A NO_ANSWER',api_on_answer='sched_del ring-A']sofia/gateway/carrier/rings &park()",
+    );
+    assert.equal((await box.client.event("CHANNEL_HANGUP", "A"))["Hangup-Cause"], "NO_ANSWER");
+    assert.equal((await box.client.event("BACKGROUND_JOB"))["_body"], "-ERR NO_ANSWER\n");
+  });
+
   it("a cut-off armed at the answer ends the leg without a client", async () => {
     await box.client.api(
       "originate {ignore_early_media=true}[origination_uuid=A,api_on_answer='sched_api +1 cut-A uuid_kill A ALLOTTED_TIMEOUT']sofia/gateway/carrier/silent &park()",

@@ -82,6 +82,34 @@ describe("sound in the simulated switch", () => {
     );
   });
 
+  it("a recording queued at early media runs from then, and its file from the answer", async () => {
+    const file = `${box.folder}/m.wav`;
+    await dial(
+      box,
+      `{ignore_early_media=true}[origination_uuid=A${recordVariables},execute_on_media=record_session::${file},` +
+        `execute_on_answer='record_session ${file}']sofia/gateway/carrier/earlyThenAnswers &park()`,
+    );
+    assert.equal((await box.client.event("RECORD_START", "A"))["Answer-State"], "early");
+    await box.client.event("CHANNEL_PARK", "A");
+    await systemClock.sleep(300);
+    await box.client.api("uuid_kill A");
+    await box.client.event("CHANNEL_HANGUP_COMPLETE", "A");
+    const { ms } = recorded(file);
+    assert.ok(ms >= 220 && ms <= 400, `${ms} ms`);
+    assert.equal(box.client.events.filter((event) => event["Event-Name"] === "RECORD_START").length, 1);
+  });
+
+  it("plays a string of files as one", async () => {
+    await parkedLeg(box, "A", "silent");
+    const file = `${box.folder}/hello.wav`;
+    const writer = await createWavWriter(file, { channels: 1 });
+    for (let frame = 0; frame < 5; frame += 1) writer.write(new Int16Array(160).fill(1000));
+    await writer.close();
+    await box.client.execute("A", "playback", `file_string://${file}!${file}!${file}`, { "Event-UUID": "t" });
+    const stop = await box.client.event("PLAYBACK_STOP", "A");
+    assert.equal(stop["variable_playback_ms"], "300");
+  });
+
   it("refuses a path that cannot be written, and the call survives", async () => {
     await parkedLeg(box, "A", "silent");
     writeFileSync(`${box.folder}/file`, "");
