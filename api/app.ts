@@ -27,6 +27,7 @@ export function createApi(parts: ApiParts): Express {
   app.use(requestMetrics(parts.registry, parts.clock));
   app.use(helmet());
   app.use(operators(parts));
+  app.use("/v1/public", forAnyPage);
   app.use("/v1", authentication(parts));
   app.use("/v1", countedOnce({ open: limitByAddress(), others: limitByKey() }));
 
@@ -40,6 +41,17 @@ export function createApi(parts: ApiParts): Express {
   app.use(errorResponses(parts.log));
   return app;
 }
+
+/** Pages of any origin may read what is public, the refusals too. */
+const forAnyPage: RequestHandler = (_request, response, next) => {
+  response.setHeader("Access-Control-Allow-Origin", "*");
+  response.setHeader(
+    "Access-Control-Expose-Headers",
+    "RateLimit, RateLimit-Policy, Retry-After, X-Request-Id",
+  );
+  response.setHeader("Cross-Origin-Resource-Policy", "cross-origin");
+  next();
+};
 
 /** What is public has a limit of its own, so that a web page's visitors do not use up a customer's. */
 function countedOnce({ open, others }: { open: RequestHandler; others: RequestHandler }): RequestHandler {

@@ -29,11 +29,7 @@ export const getPublicPricing = isPublic({
   async answer(parts) {
     const nowMs = parts.clock.nowMs();
     const pricing = await parts.store.read((tx) => publicPricing(tx, nowMs));
-    const headers = {
-      "Access-Control-Allow-Origin": "*",
-      "Cross-Origin-Resource-Policy": "cross-origin",
-      "Cache-Control": "public, max-age=300",
-    };
+    const headers = { "Cache-Control": "public, max-age=300" };
     return { status: 200, headers, body: publicPricingJson(pricing) };
   },
 });

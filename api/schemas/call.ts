@@ -20,8 +20,14 @@ export const direction = z.enum(["outbound", "inbound"]);
 const metadataBytesMax = 4096;
 const metadataKeysMax = 20;
 
+/** A whole number that doubles cannot hold would come back as another one. */
+const exactNumber = z.number().refine((value) => !Number.isInteger(value) || Number.isSafeInteger(value), {
+  error: "is too large to be kept exactly; send it as a string",
+  params: { code: "range" },
+});
+
 export const metadata = z
-  .record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()]))
+  .record(z.string(), z.union([z.string(), exactNumber, z.boolean(), z.null()]))
   .refine((object) => Object.keys(object).length <= metadataKeysMax, {
     error: `must have at most ${metadataKeysMax} keys`,
     params: { code: "length" },

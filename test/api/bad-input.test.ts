@@ -152,6 +152,14 @@ describe("bad input", () => {
       "type",
     ],
     [
+      "a number that would come back as another",
+      '{"from":"+254200000001","to":"+254712345678","metadata":{"order":12345678901234567890}}',
+      400,
+      "validation.invalid",
+      "metadata.order",
+      "range",
+    ],
+    [
       "too much metadata",
       { ...good, metadata: Object.fromEntries(Array.from({ length: 21 }, (_, index) => [`k${index}`, 1])) },
       400,

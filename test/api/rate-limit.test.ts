@@ -53,5 +53,6 @@ describe("rate limits", () => {
     assert.match(answers[0]!.headers.get("ratelimit-policy") ?? "", /q=60; w=60/);
     assert.equal(answers[59]!.status, 200);
     assert.deepEqual([answers[60]!.status, answers[60]!.body.error.code], [429, "rate_limited"]);
+    assert.equal(answers[60]!.headers.get("access-control-allow-origin"), "*", "a web page can read why");
   });
 });
