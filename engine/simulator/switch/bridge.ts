@@ -49,11 +49,14 @@ function join(core: Core, owner: Channel, other: Channel): void {
     channel.variables.set("bridge_uuid", party.uuid);
     channel.variables.set("bridge_channel", party.name);
     channel.variables.set("signal_bond", party.uuid);
-    channel.variables.set("last_bridge_to", party.uuid);
     channel.media.hear(party.media);
   }
   owner.stamps.bridgedUs = tickUs(core.clock);
   publishChannel(core, "CHANNEL_BRIDGE", owner, bridgeHeaders(bridge));
+  for (const [channel, party] of pairOf(bridge)) {
+    channel.variables.set("bridge_to", party.uuid);
+    channel.variables.set("last_bridge_to", party.uuid);
+  }
   other.state = "CS_EXCHANGE_MEDIA";
   for (const channel of [owner, other]) channel.applications.wake();
 }

@@ -19,6 +19,7 @@ export const bridgeHeaders = (bridge: Bridge): [string, string][] => [
 export function separate(core: Core, bridge: Bridge): void {
   for (const [channel] of pairOf(bridge)) {
     channel.bridge = null;
+    channel.variables.delete("bridge_to");
     channel.media.hear(null);
     runApiHooks(core, channel, "api_after_bridge");
   }

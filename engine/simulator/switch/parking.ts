@@ -20,10 +20,9 @@ export function startPark(core: Core, channel: Channel): void {
   park(core, channel, applicationUuid);
 }
 
-/** Parks a leg that asked for it; the request is used up, with its park_timeout. */
+/** Parks a leg that asked for it, now and after every later bridge. */
 export function staysParked(core: Core, channel: Channel): boolean {
   if (channel.cause !== null || !channel.isTrue("park_after_bridge")) return false;
-  channel.variables.delete("park_after_bridge");
   park(core, channel, null);
   return true;
 }
@@ -32,8 +31,8 @@ export function staysParked(core: Core, channel: Channel): boolean {
 function park(core: Core, channel: Channel, applicationUuid: string | null): void {
   channel.state = applicationUuid === null ? "CS_PARK" : "CS_EXECUTE";
   channel.parked = { applicationUuid };
-  publishChannel(core, "CHANNEL_PARK", channel);
   armParkTimeout(core, channel);
+  publishChannel(core, "CHANNEL_PARK", channel);
   channel.applications.wake();
 }
 
@@ -51,11 +50,15 @@ export function unpark(core: Core, channel: Channel): void {
   }
 }
 
-/** `park_timeout=30:CAUSE` counts at whole seconds and only for this one stay; it is used up by it. */
+/**
+ * `park_timeout=30:CAUSE` counts at whole seconds and only for this one stay. It is used up by it, and takes
+ * park_after_bridge along.
+ */
 function armParkTimeout(core: Core, channel: Channel): void {
   const [seconds = "", cause] = (channel.variables.get("park_timeout") ?? "").split(":");
   if (!/^\d+$/.test(seconds)) return;
   channel.variables.delete("park_timeout");
+  channel.variables.delete("park_after_bridge");
   const stay = channel.parked;
   const nowMs = core.clock.nowMs();
   const dueMs = (Math.floor(nowMs / 1000) + Number(seconds)) * 1000;

@@ -130,26 +130,38 @@ describe("calls through the simulated switch", () => {
     assert.equal((await box.client.event("CHANNEL_HANGUP", "A"))["Hangup-Cause"], "ORIGINATOR_CANCEL");
   });
 
-  it("park_after_bridge keeps a leg once, and api_after_bridge is run", async () => {
+  it("park_after_bridge keeps a leg at the end of every bridge, and api_after_bridge is run", async () => {
     await parkedLeg(
       box,
       "A",
-      "silent",
+      "answer440",
       ",park_after_bridge=true,api_after_bridge='sched_api +30 idle-A uuid_kill A'",
     );
+    for (const leg of ["B", "C"]) {
+      await parkedLeg(box, leg, "silent");
+      await box.client.api(`uuid_bridge ${leg} A`);
+      await box.client.event("CHANNEL_BRIDGE", leg);
+      assert.equal(await box.client.api("uuid_getvar A bridge_to"), leg);
+      box.calls.get("silent")!.end();
+      await box.client.event("CHANNEL_UNBRIDGE", leg);
+      assert.equal(await box.client.api("uuid_exists A"), "true");
+      assert.equal(await box.client.api("uuid_getvar A bridge_to"), "_undef_");
+      assert.equal(await box.client.api("sched_del idle-A"), "+OK Deleted: 1\n");
+    }
+  });
+
+  it("park_timeout ends the stay, and is used up with park_after_bridge", async () => {
+    await parkedLeg(box, "A", "answer440");
     await parkedLeg(box, "B", "silent");
+    await box.client.api("uuid_setvar A park_after_bridge true");
+    await box.client.api("uuid_setvar A park_timeout 1:ALLOTTED_TIMEOUT");
     await box.client.api("uuid_bridge A B");
     await box.client.event("CHANNEL_BRIDGE", "A");
-    box.calls.get("silent")!.end();
+    await box.client.api("uuid_kill B");
     await box.client.event("CHANNEL_UNBRIDGE", "A");
-    assert.equal(await box.client.api("uuid_exists A"), "true");
+    assert.equal(await box.client.api("uuid_getvar A park_timeout"), "_undef_");
     assert.equal(await box.client.api("uuid_getvar A park_after_bridge"), "_undef_");
-    assert.equal(await box.client.api("sched_del idle-A"), "+OK Deleted: 1\n");
-    await parkedLeg(box, "C", "silent");
-    await box.client.api("uuid_bridge C A");
-    await box.client.event("CHANNEL_BRIDGE", "C");
-    await box.client.api("uuid_kill C");
-    assert.equal((await box.client.event("CHANNEL_HANGUP", "A"))["Hangup-Cause"], "NORMAL_CLEARING");
+    assert.equal((await box.client.event("CHANNEL_HANGUP", "A"))["Hangup-Cause"], "ALLOTTED_TIMEOUT");
   });
 
   it("a ring timer armed at the originate ends a leg that nobody answers", async () => {
