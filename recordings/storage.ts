@@ -1,11 +1,13 @@
 import { createReadStream } from "node:fs";
 import type { Readable } from "node:stream";
 import {
+  AbortMultipartUploadCommand,
   CreateBucketCommand,
   DeleteObjectCommand,
   GetObjectCommand,
   HeadBucketCommand,
   HeadObjectCommand,
+  ListMultipartUploadsCommand,
   S3Client,
   S3ServiceException,
   type HeadObjectCommandOutput,
@@ -113,6 +115,7 @@ class S3Storage implements Storage {
   async put(file: string, key: string, expected: Fingerprint): Promise<void> {
     await attempt(`upload ${key}`, async () => {
       if (await this.#holds(key, expected)) return;
+      if (expected.sizeBytes > partBytes) await this.#dropParts(key);
       await this.#upload(file, key);
       if (!(await this.#holds(key, expected))) throw new Error("The storage does not hold what was sent.");
     });
@@ -179,6 +182,17 @@ class S3Storage implements Storage {
       }).done();
     } finally {
       Body.destroy();
+    }
+  }
+
+  /** What an upload that was killed left behind is nowhere to be seen, and paid for. */
+  async #dropParts(key: string): Promise<void> {
+    const { Uploads = [] } = await this.#client.send(
+      new ListMultipartUploadsCommand({ Bucket: this.#bucket, Prefix: key }),
+    );
+    for (const { UploadId } of Uploads) {
+      const command = new AbortMultipartUploadCommand({ Bucket: this.#bucket, Key: key, UploadId });
+      await this.#found(() => this.#client.send(command));
     }
   }
 

@@ -11,7 +11,7 @@ import { objectKey } from "./object-key.ts";
 import { RepeatedWork } from "./repeated-work.ts";
 import type { Storage } from "./storage.ts";
 import type { Unclaimed } from "./unclaimed.ts";
-import { repairWav, type WavFile } from "./wav-file.ts";
+import { readWav, repairWav, type WavFile } from "./wav-file.ts";
 
 /** Called in the transaction that gives the row its last state, once for each recording. */
 export interface RecordingEvents {
@@ -40,6 +40,8 @@ const rowsMax = 500;
 const legEndedGraceUs = 5_000_000;
 /** A file that a row speaks of has had this long to appear. */
 const missingAfterMs = 15_000;
+/** A file without audio may be one that has only just been made. */
+const nothingYetMs = 2000;
 /** Rows are there before their file, so one without is no race; this is for clocks that differ. */
 const orphanAfterMs = 60_000;
 
@@ -124,6 +126,8 @@ export class Uploads {
     if (!before) return this.#absent(row);
     this.#absentSinceMs.delete(row.id);
     const wav = before.size === 0 ? emptyWav : await repairWav(path);
+    // Nothing in it, yet: who finishes recordings may have been mistaken about this one.
+    if (!wav?.dataBytes && this.#options.clock.nowMs() - before.mtimeMs < nothingYetMs) return;
     if (!wav) {
       await this.#lose(row);
       return this.#options.unclaimed.take(path, `recording ${row.id}: not a WAV file`);
@@ -161,7 +165,7 @@ export class Uploads {
 
   async #finishEmpty(row: RecordingRow, path: string): Promise<void> {
     await this.#commitEmpty(row);
-    await remove(path);
+    await this.#removeCopy({ ...row, status: "empty" }, path);
   }
 
   async #absent(row: SpooledRow): Promise<void> {
@@ -200,7 +204,7 @@ export class Uploads {
     const same =
       row.status === "ready"
         ? file.size === row.sizeBytes && (await fingerprintFile(path)).sha256 === row.sha256
-        : file.size === 0 || (await repairWav(path))?.dataBytes === 0;
+        : file.size === 0 || (await readWav(path))?.dataBytes === 0;
     if (same) await remove(path);
     else
       await this.#options.unclaimed.take(path, `recording ${row.id} is ${row.status}, this is another file`);

@@ -91,7 +91,7 @@ async function readFormat(file: FileHandle, offset: number) {
   return frameBytes > 0 && framesPerSecond > 0 ? { frameBytes, framesPerSecond } : null;
 }
 
-/** Which of the three lengths (the data's, the file's own, the real one) to believe. */
+/** Which of the three lengths (the data's, the file's by its header, the file's) to believe. */
 function sizes(of: {
   riffBytes: number;
   fileBytes: number;
@@ -101,15 +101,11 @@ function sizes(of: {
 }) {
   const { riffBytes, fileBytes, dataOffset, declared, frameBytes } = of;
   const present = fileBytes - dataOffset;
-  // A declared 0 in a file that knows its own length is an empty recording, with a LIST chunk after it perhaps.
-  const believable = declared <= present && (declared > 0 || riffBytes === fileBytes);
-  const bytes = believable ? declared : present;
-  return {
-    closed: believable && riffBytes >= dataOffset + declared,
-    fileBytes,
-    dataOffset,
-    dataBytes: bytes - (bytes % frameBytes),
-  };
+  const dataIsLast = dataOffset + declared >= riffBytes;
+  // Cut off, or written to after its header was. A length of 0 in a file that knows its own is an empty recording.
+  const open = declared > present || (dataIsLast && riffBytes !== fileBytes);
+  const bytes = open ? present : declared;
+  return { closed: !open, fileBytes, dataOffset, dataBytes: bytes - (bytes % frameBytes) };
 }
 
 async function closeHeader(file: FileHandle, { fileBytes, dataOffset, dataBytes }: Layout): Promise<void> {

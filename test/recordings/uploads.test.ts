@@ -1,0 +1,450 @@
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { appendFile, readdir, readFile, rename, utimes } from "node:fs/promises";
+import { join } from "node:path";
+import type { RecordingId } from "../../engine/ids.ts";
+import * as recordings from "../../engine/store/recordings.ts";
+import type { RecordingRow } from "../../engine/store/recordings.ts";
+import type { Tx } from "../../engine/store/store.ts";
+import { createSpool, type Spool, type SpoolTrouble } from "../../recordings/spool.ts";
+import type { Storage } from "../../recordings/storage.ts";
+import {
+  addLeg,
+  addRecording,
+  box,
+  ids,
+  log,
+  neverClosed,
+  openProxy,
+  openWorld,
+  reopenS3,
+  rowOf,
+  speech,
+  spoolFile,
+  storageAt,
+  until,
+  wav,
+  type World,
+} from "./world.ts";
+
+describe("recordings on the spool", function () {
+  this.timeout(20_000);
+
+  let world: World;
+  let spool: Spool;
+  let folder: string;
+  let told: { kind: "ready" | "empty" | "missing"; recording: RecordingRow }[];
+  let troubles: SpoolTrouble[];
+  /** Runs in the transaction that makes a recording ready. */
+  let inReady: (tx: Tx) => Promise<void>;
+
+  beforeEach(async () => {
+    world = await openWorld();
+    folder = join(world.directory, "spool", "recordings");
+    told = [];
+    troubles = [];
+    inReady = () => Promise.resolve();
+    spool = spoolWith(world.storage);
+    await spool.start();
+  });
+  afterEach(async () => {
+    await spool.stop();
+    await world.close();
+  });
+
+  function spoolWith(storage: Storage): Spool {
+    const tell = (kind: "ready" | "empty" | "missing") => (tx: Tx, recording: RecordingRow) => {
+      tx.afterCommit(() => told.push({ kind, recording }));
+      return Promise.resolve();
+    };
+    return createSpool({
+      directory: join(world.directory, "spool"),
+      box,
+      store: world.store,
+      storage,
+      clock: world.clock,
+      log,
+      takeEndRecord: () => Promise.resolve("settled"),
+      recordingReady: async (tx, recording) => {
+        await tell("ready")(tx, recording);
+        await inReady(tx);
+      },
+      recordingEmpty: tell("empty"),
+      recordingMissing: tell("missing"),
+      troubled: (trouble) => troubles.push(trouble),
+    });
+  }
+
+  /** The next look of the spool, with every back-off over. */
+  function lookAgain(): void {
+    world.clock.putForward(30_000);
+    spool.wake();
+  }
+
+  async function restart(storage = world.storage): Promise<void> {
+    await spool.stop();
+    spool = spoolWith(storage);
+    await spool.start();
+  }
+
+  const left = () => readdir(folder);
+  const gone = () => until("the file is removed", async () => (await left()).length === 0);
+  const unclaimed = () => readdir(join(world.directory, "spool", "unclaimed"));
+
+  async function download(id: RecordingId): Promise<Buffer> {
+    const { objectKey } = await rowOf(world, id);
+    const { url } = await world.storage.presignGet(objectKey!, { expiresInSeconds: 60, fileName: "a.wav" });
+    return Buffer.from(await (await fetch(url)).arrayBuffer());
+  }
+
+  it("of one second arrive whole, and are told once", async () => {
+    const file = wav({ frames: speech(1000) });
+    const id = await addRecording(world, "recording");
+    await spoolFile(folder, `${id}.wav`, file);
+
+    await world.store.write((tx) => recordings.markStatus(tx, id, ["recording"], "uploading", 5_000_000));
+    spool.wake();
+
+    await gone();
+    const row = await rowOf(world, id);
+    assert.equal(row.status, "ready");
+    assert.equal(row.durationMs, 1000);
+    assert.equal(row.sizeBytes, 32_044);
+    assert.equal(row.sha256, createHash("sha256").update(file).digest("hex"));
+    assert.equal(row.objectKey, `${world.workspaceId}/${world.callId}/${id}.wav`);
+    assert.deepEqual(told, [{ kind: "ready", recording: row }]);
+    assert.deepEqual(await download(id), file);
+  });
+
+  it("are left alone while the switch writes them", async () => {
+    for (const status of recordings.liveStatuses) {
+      const id = await addRecording(world, status);
+      await spoolFile(folder, `${id}.wav`, wav({ frames: speech(20) }));
+    }
+    await restart();
+    lookAgain();
+    await world.clock.sleep(100);
+    assert.equal((await left()).length, 4);
+    assert.deepEqual(told, []);
+  });
+
+  it("are finished when their leg ended five seconds ago, though nobody said so", async () => {
+    const id = await addRecording(world, "recording");
+    await spoolFile(folder, `${id}.wav`, neverClosed(wav({ frames: speech(20) })));
+    await world.store.write((tx) =>
+      tx.run("UPDATE legs SET ended_at_us = ? WHERE id = ?", [world.clock.nowUs(), world.legId]),
+    );
+    spool.wake();
+    await world.clock.sleep(50);
+    assert.equal((await rowOf(world, id)).status, "recording");
+
+    lookAgain();
+
+    await gone();
+    assert.equal((await rowOf(world, id)).status, "ready");
+  });
+
+  it("that a killed switch never closed are repaired first", async () => {
+    const closed = wav({ frames: speech(2000) });
+    const id = await addRecording(world);
+    await spoolFile(folder, `${id}.wav`, neverClosed(closed));
+
+    await gone();
+    assert.equal((await rowOf(world, id)).durationMs, 2000);
+    assert.deepEqual(await download(id), closed);
+  });
+
+  it("are taken up by the thousand, what lay there at the start too", async function () {
+    this.timeout(70_000);
+    await spool.stop();
+    const files = await Promise.all(
+      Array.from({ length: 1000 }, async () => {
+        const id = await addRecording(world);
+        await spoolFile(folder, `${id}.wav`, wav({ frames: speech(20) }));
+        return id;
+      }),
+    );
+
+    await restart();
+
+    await until("all are stored", async () => (await left()).length === 0, 60_000);
+    assert.equal(told.length, 1000);
+    assert.deepEqual(told.map(({ recording }) => recording.id).toSorted(), files.toSorted());
+  });
+
+  it("wait while the storage is down, and arrive when it is back", async () => {
+    await world.s3.close();
+    const id = await addRecording(world);
+    await spoolFile(folder, `${id}.wav`, wav({ frames: speech(1000) }));
+    await until("it was tried", () => troubles.length === 1);
+    lookAgain();
+    assert.equal((await rowOf(world, id)).status, "uploading");
+    assert.equal(spool.status().recordingsWaiting, 1);
+
+    await reopenS3(world);
+    await until("it is stored", async () => {
+      lookAgain();
+      return (await left()).length === 0;
+    });
+
+    assert.equal(told.length, 1);
+    assert.equal(spool.status().recordingsWaiting, 0);
+  });
+
+  it("stay on the spool while the storage tells another checksum", async () => {
+    const proxy = await openProxy(world.s3);
+    let lies = 0;
+    proxy.meddle = (asked, answer) => {
+      if (asked.method !== "HEAD" || answer.statusCode !== 200) return false;
+      lies++;
+      answer.headers["x-amz-checksum-sha256"] = createHash("sha256").update("other").digest("base64");
+      return false;
+    };
+    const storage = storageAt(proxy.endpoint, world.clock);
+    await restart(storage);
+    const id = await addRecording(world);
+    await spoolFile(folder, `${id}.wav`, wav({ frames: speech(100) }));
+
+    await until("it was told a lie", () => lies > 0);
+    await until("the trouble shows", () => spool.status().trouble !== null);
+    assert.equal((await rowOf(world, id)).status, "uploading");
+    assert.equal((await left()).length, 1);
+
+    proxy.meddle = () => false;
+    lookAgain();
+    await gone();
+    assert.equal((await rowOf(world, id)).status, "ready");
+    await spool.stop();
+    storage.close();
+    await proxy.close();
+  });
+
+  it("whose commit failed after the upload are told exactly once", async () => {
+    let crashes = 0;
+    inReady = () => (crashes++ < 2 ? Promise.reject(new Error("killed")) : Promise.resolve());
+    const id = await addRecording(world);
+    await spoolFile(folder, `${id}.wav`, wav({ frames: speech(100) }));
+    await until("the first crash", () => crashes === 1);
+    await until("the trouble shows", () => spool.status().trouble !== null);
+    assert.equal((await rowOf(world, id)).status, "uploading");
+    assert.equal((await left()).length, 1);
+
+    await restart();
+    await until("the second crash", () => crashes === 2);
+    await restart();
+
+    await gone();
+    assert.equal(told.length, 1);
+    assert.equal((await rowOf(world, id)).status, "ready");
+  });
+
+  it("whose file outlived the commit are removed at the next start, and not told again", async () => {
+    const file = wav({ frames: speech(100) });
+    const id = await addRecording(world);
+    await spoolFile(folder, `${id}.wav`, file);
+    await gone();
+    await spool.stop();
+    await spoolFile(folder, `${id}.wav`, file);
+
+    await restart();
+
+    await gone();
+    assert.equal(told.length, 1);
+  });
+
+  it("that differ from what was stored under their name are set aside", async () => {
+    const id = await addRecording(world);
+    const first = wav({ frames: speech(100) });
+    await spoolFile(folder, `${id}.wav`, first);
+    await gone();
+    await spool.stop();
+    const second = wav({ frames: speech(100) });
+    await spoolFile(folder, `${id}.wav`, second);
+
+    await restart();
+
+    await gone();
+    assert.deepEqual(await readFile(join(world.directory, "spool", "unclaimed", `${id}.wav`)), second);
+    assert.deepEqual(await download(id), first);
+  });
+
+  it("that grow while they are uploaded are not taken for finished", async () => {
+    const proxy = await openProxy(world.s3);
+    const id = await addRecording(world);
+    let grown = false;
+    const path = join(folder, `${id}.wav`);
+    proxy.refuse = (asked) => {
+      if (asked.method === "PUT" && !grown) {
+        grown = true;
+        void appendFile(path, speech(20));
+      }
+      return false;
+    };
+    const storage = storageAt(proxy.endpoint, world.clock);
+    await restart(storage);
+    await spoolFile(folder, `${id}.wav`, neverClosed(wav({ frames: speech(100) })));
+    spool.wake();
+
+    await until("the growth was seen", () => spool.status().trouble !== null);
+    assert.deepEqual(told, []);
+    lookAgain();
+
+    await gone();
+    assert.equal((await rowOf(world, id)).durationMs, 120);
+    assert.equal(told.length, 1);
+    await spool.stop();
+    storage.close();
+    await proxy.close();
+  });
+
+  for (const [what, content] of [
+    ["no bytes", Buffer.alloc(0)],
+    ["no frames", wav({ frames: Buffer.alloc(0) })],
+    ["no frames and an open header", neverClosed(wav({ frames: Buffer.alloc(0) }))],
+  ] as const) {
+    it(`with ${what} end as empty, and say so`, async () => {
+      const id = await addRecording(world);
+      await spoolFile(folder, `${id}.wav`, content);
+      spool.wake();
+      await world.clock.sleep(50);
+      assert.equal((await rowOf(world, id)).status, "uploading");
+
+      lookAgain();
+
+      await gone();
+      const row = await rowOf(world, id);
+      assert.equal(row.status, "empty");
+      assert.deepEqual(told, [{ kind: "empty", recording: row }]);
+    });
+  }
+
+  it("whose file only just appears, a header first, are stored whole", async () => {
+    const file = wav({ frames: speech(100) });
+    const id = await addRecording(world);
+    const path = await spoolFile(folder, `${id}.wav`, "");
+    for (const [from, to] of [
+      [0, 20],
+      [20, 44],
+      [44, file.length],
+    ]) {
+      spool.wake();
+      await world.clock.sleep(30);
+      await appendFile(path, file.subarray(from, to));
+    }
+    lookAgain();
+
+    await gone();
+    assert.deepEqual(await download(id), file);
+    assert.equal(told.length, 1);
+  });
+
+  it("without a file end as missing, and say so", async () => {
+    const id = await addRecording(world);
+    spool.wake();
+    await world.clock.sleep(50);
+    assert.equal((await rowOf(world, id)).status, "uploading");
+
+    await until("it is given up", async () => {
+      lookAgain();
+      return (await rowOf(world, id)).status === "missing";
+    });
+    assert.deepEqual(told, [{ kind: "missing", recording: await rowOf(world, id) }]);
+  });
+
+  it("without a file, of a leg that nobody answered, end as empty", async () => {
+    const otieno = ids.next("leg");
+    await addLeg(world, otieno, 1, null);
+    const id = await addRecording(world, "uploading", otieno);
+    await until("it is settled", async () => {
+      lookAgain();
+      return (await rowOf(world, id)).status === "empty";
+    });
+  });
+
+  it("are not given up while their folder is away, nor when they come late", async () => {
+    const id = await addRecording(world);
+    await rename(folder, `${folder}-unmounted`);
+    for (let look = 0; look < 5; look++) {
+      lookAgain();
+      await world.clock.sleep(20);
+    }
+    assert.equal((await rowOf(world, id)).status, "uploading");
+
+    await rename(`${folder}-unmounted`, folder);
+    await until("it is given up", async () => {
+      lookAgain();
+      return (await rowOf(world, id)).status === "missing";
+    });
+    await spoolFile(folder, `${id}.wav`, wav({ frames: speech(100) }));
+    await restart();
+
+    await gone();
+    assert.equal((await rowOf(world, id)).status, "ready");
+    assert.deepEqual(
+      told.map(({ kind }) => kind),
+      ["missing", "ready"],
+    );
+  });
+
+  it("that are no WAV files are missing to the customer, and set aside for us", async () => {
+    const id = await addRecording(world);
+    await spoolFile(folder, `${id}.wav`, Buffer.alloc(4096));
+    lookAgain();
+    await gone();
+    assert.equal((await rowOf(world, id)).status, "missing");
+    assert.deepEqual(await unclaimed(), [`${id}.wav`]);
+  });
+
+  it("that nobody knows are set aside once they are a minute old", async () => {
+    await spool.stop();
+    const longAgo = world.clock.nowMs() / 1000 - 61;
+    for (const name of [`${ids.next("rec")}.wav`, "core.4711"]) {
+      const path = await spoolFile(folder, name, "what is this");
+      await utimes(path, longAgo, longAgo);
+    }
+    await spoolFile(folder, `${ids.next("rec")}.wav`, wav({ frames: speech(20) }));
+
+    await restart();
+
+    await until("two are set aside", async () => (await unclaimed()).length === 2);
+    assert.equal((await left()).length, 1);
+  });
+
+  it("that were deleted before they were stored leave nothing behind", async () => {
+    const id = await addRecording(world);
+    inReady = () => Promise.reject(new Error("killed"));
+    await spoolFile(folder, `${id}.wav`, wav({ frames: speech(100) }));
+    await until("it was uploaded", () => spool.status().trouble !== null);
+    await world.store.write((tx) => recordings.markDeleted(tx, id, "requested", 1));
+
+    await restart();
+
+    await gone();
+    assert.equal(await world.storage.head(`${world.workspaceId}/${world.callId}/${id}.wav`), null);
+    assert.deepEqual(told, []);
+  });
+
+  it("that were deleted during the upload leave nothing behind", async () => {
+    const proxy = await openProxy(world.s3);
+    const id = await addRecording(world);
+    let deleting: Promise<unknown> | null = null;
+    proxy.refuse = (asked) => {
+      if (asked.method === "PUT") {
+        deleting ??= world.store.write((tx) => recordings.markDeleted(tx, id, "requested", 1));
+      }
+      return false;
+    };
+    const storage = storageAt(proxy.endpoint, world.clock);
+    await restart(storage);
+    await spoolFile(folder, `${id}.wav`, wav({ frames: speech(100) }));
+
+    await gone();
+    assert.ok(deleting);
+    assert.equal((await rowOf(world, id)).status, "deleted");
+    assert.equal(await world.storage.head(`${world.workspaceId}/${world.callId}/${id}.wav`), null);
+    assert.deepEqual(told, []);
+    await spool.stop();
+    storage.close();
+    await proxy.close();
+  });
+});
