@@ -75,7 +75,7 @@ export async function markStarted(tx: Tx, id: RecordingId, atUs: number): Promis
   return changes === 1;
 }
 
-/** Moves a recording on; `atUs` is when it ended, if it did. False: it was in none of the states `from`. */
+/** Moves a recording on; `atUs` is kept as its end with `uploading`. False: it was in none of the states `from`. */
 export async function markStatus(
   tx: Tx,
   id: RecordingId,
@@ -86,7 +86,7 @@ export async function markStatus(
   const { changes } = await tx.run(
     `UPDATE recordings SET status = ?, ended_at_us = COALESCE(ended_at_us, ?)
      WHERE id = ? AND status IN (${marks(from)})`,
-    [to, atUs, id, ...from],
+    [to, to === "uploading" ? atUs : null, id, ...from],
   );
   return changes === 1;
 }

@@ -64,10 +64,10 @@ describe("a recording's row", () => {
     }
   }
 
-  it("keeps the first end that it heard of", async () => {
+  it("ends when it was closed, not when it was told to stop", async () => {
     const id = await addRecording(world, "recording");
     await world.store.write((tx) => rows.markStatus(tx, id, ["recording"], "stopping", 7));
-    await world.store.write((tx) => rows.finishForLeg(tx, world.legId, 9));
-    assert.equal((await rowOf(world, id)).endedAtUs, 7);
+    await world.store.write((tx) => rows.markStatus(tx, id, ["stopping"], "uploading", 9));
+    assert.equal((await rowOf(world, id)).endedAtUs, 9);
   });
 });
