@@ -8,6 +8,7 @@ import {
   insertLeg,
   withdrawUnsentIntents,
   type CallRow,
+  type LegRow,
 } from "../store/calls.ts";
 import * as recordings from "../store/recordings.ts";
 import type { RecordingRow } from "../store/recordings.ts";
@@ -16,7 +17,9 @@ import { CallChange, type ChangeParts } from "./call-change.ts";
 import type { CallingNumber, CallingWorkspace, CallOptions, CallRequest } from "./call-request.ts";
 import type { Command } from "./command.ts";
 import { allowedDestination, newLeg, newRecording, originateOf, requireFunds } from "./dialing.ts";
-import { endLeg } from "./leg-end.ts";
+import { DocumentRun, endDocument } from "./document-run.ts";
+import { takeLegNews, type LegNews } from "./leg-progress.ts";
+import { dialSecondLeg } from "./second-leg.ts";
 
 export interface CallsParts extends ChangeParts {
   /** The box that dials. */
@@ -28,9 +31,11 @@ export interface CallsParts extends ChangeParts {
 /** What customers do with calls. Each method is one step of the caller's transaction; the controller does the rest. */
 export class Calls {
   readonly #parts: CallsParts;
+  readonly #document: DocumentRun;
 
   constructor(parts: CallsParts) {
     this.#parts = parts;
+    this.#document = new DocumentRun((change, request) => dialSecondLeg(change, request, parts.gateway));
   }
 
   /**
@@ -123,13 +128,14 @@ export class Calls {
   async hangUp(tx: Tx, workspaceId: WorkspaceId, callId: CallId): Promise<void> {
     const change = await this.#change(tx, workspaceId, callId);
     if (change.call.endedAtUs !== null || change.call.hangupRequestedAtMs !== null) return;
-    change.setCall({ hangupRequestedAtMs: change.nowMs, document: null, wakeAtMs: null });
+    change.setCall({ hangupRequestedAtMs: change.nowMs });
+    endDocument(change);
     const withdrawn = await withdrawUnsentIntents(tx, callId);
     const neverDialled = new Set(
       withdrawn.flatMap((intent) => legsDialledBy(JSON.parse(intent.commands) as Command[])),
     );
     for (const leg of change.legs.filter((row) => row.endedAtUs === null)) {
-      if (neverDialled.has(leg.id)) await endLeg(change, leg, notDialled(change), "controller");
+      if (neverDialled.has(leg.id)) await takeLegNews(change, notDialled(change, leg), this.#document);
       else
         change.intend({
           kind: "hangUp",
@@ -235,13 +241,21 @@ const legsDialledBy = (commands: readonly Command[]): string[] =>
     command.kind === "originate" ? command.originate.branches.map((branch) => branch.leg) : [],
   );
 
-const notDialled = (change: CallChange) => ({
-  createdAtUs: change.call.createdAtMs * 1000,
-  ringingAtUs: null,
-  answeredAtUs: null,
-  endedAtUs: change.parts.clock.nowUs(),
-  cause: "ORIGINATOR_CANCEL" as const,
-  q850: 0,
-  sipStatus: null,
-  quality: null,
-});
+function notDialled(change: CallChange, leg: LegRow): LegNews {
+  const nowUs = change.parts.clock.nowUs();
+  return {
+    kind: "hungUp",
+    box: leg.box,
+    leg: leg.id,
+    atUs: nowUs,
+    createdAtUs: leg.createdAtMs * 1000,
+    ringingAtUs: null,
+    answeredAtUs: null,
+    endedAtUs: nowUs,
+    cause: "ORIGINATOR_CANCEL",
+    q850: 0,
+    sipStatus: null,
+    quality: null,
+    endedBy: "controller",
+  };
+}

@@ -12,6 +12,8 @@ export interface Running {
   /** Counts steps, so that what comes back to an old one is told from the new. */
   step: number;
   state: JsonObject | null;
+  /** The call is ending: nothing more runs, but what the running step dialled is still told of. */
+  ending?: true;
 }
 
 /** Dials a second leg for the running step; throws a SautikitError where it must not. */
@@ -39,11 +41,16 @@ export class DocumentRun {
     const running = runningOf(change);
     const item = running?.actions[running.position];
     if (!running || !item || running.state === null) return;
+    if (running.ending && fact.kind !== "legEnded") return;
     const step = itemOf(item).verb.on(running.state, fact, sceneOf(change, running));
     if (step) await this.#take(change, running, step);
   }
 
   async #next(change: CallChange, before: Running): Promise<void> {
+    if (before.ending) {
+      store(change, null);
+      return;
+    }
     const running: Running = { ...before, position: before.position + 1, step: before.step + 1, state: null };
     const item = running.actions[running.position];
     if (!item) {
@@ -97,6 +104,12 @@ export class DocumentRun {
   #hangUp(change: CallChange): void {
     change.intend({ kind: "hangUp", leg: change.firstLeg.id, cause: "NORMAL_CLEARING" });
   }
+}
+
+/** The call is ending, so no further action begins. Whatever leg ends first, a dial's outcome is told once its leg has. */
+export function endDocument(change: CallChange): void {
+  const running = runningOf(change);
+  store(change, running && running.state !== null ? { ...running, ending: true } : null);
 }
 
 function runningOf(change: CallChange): Running | null {

@@ -4,6 +4,7 @@ import * as recordings from "../store/recordings.ts";
 import type { HungUp } from "../switch/switch.ts";
 import type { CallChange } from "./call-change.ts";
 import { callSeconds, legView } from "./call-view.ts";
+import { endDocument } from "./document-run.ts";
 import { endFact, failureCodeOf, transition, type FailureCode } from "./leg-state.ts";
 
 /** How the end of a leg is known. The first to tell counts; the ledger takes one settlement a leg in any case. */
@@ -57,7 +58,8 @@ export async function endLeg(
   );
   change.setLeg(leg, {
     status,
-    startedAtUs: leg.startedAtUs ?? startedAtUs,
+    // What never reached the switch never started.
+    startedAtUs: leg.startedAtUs ?? (endedBy === "controller" ? null : startedAtUs),
     ringingAtUs,
     answeredAtUs,
     endedAtUs: facts.endedAtUs,
@@ -100,9 +102,8 @@ function firstLegEnded(change: CallChange, leg: LegRow, failureCode: FailureCode
     startedAtUs: change.call.startedAtUs ?? leg.startedAtUs,
     hangupCause: leg.hangupCause,
     failureCode: leg.answeredAtUs === null ? failureCode : null,
-    document: null,
-    wakeAtMs: null,
   });
+  endDocument(change);
   for (const other of change.legs) {
     if (other.endedAtUs === null) {
       change.intend({
@@ -118,7 +119,7 @@ function firstLegEnded(change: CallChange, leg: LegRow, failureCode: FailureCode
 export async function endCallIfOver(change: CallChange): Promise<void> {
   const { call, legs, firstLeg } = change;
   if (call.endedAtUs !== null || legs.some((leg) => leg.endedAtUs === null)) return;
-  change.setCall({ endedAtUs: firstLeg.endedAtUs });
+  change.setCall({ endedAtUs: firstLeg.endedAtUs, document: null, wakeAtMs: null });
   const occurredAtMs = Math.floor(Math.max(...legs.map((leg) => leg.endedAtUs ?? 0)) / 1000);
   const endedAt = new Date(Math.floor((firstLeg.endedAtUs ?? 0) / 1000)).toISOString();
   if (call.answeredAtUs === null) {

@@ -38,7 +38,7 @@ export async function takeLegNews(change: CallChange, news: LegNews, document: D
       else await document.feed(change, { kind: "legAnswered", leg: leg.id });
       return;
     case "hungUp":
-      await started(change, leg, isFirst, news.createdAtUs);
+      if (news.endedBy !== "controller") await started(change, leg, isFirst, news.createdAtUs);
       if (isFirst && news.answeredAtUs !== null && leg.answeredAtUs === null) {
         // The answer was never told to us, but it is a fact of the call.
         change.setLeg(leg, { answeredAtUs: news.answeredAtUs });

@@ -1,0 +1,257 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { dial } from "../../engine/actions/dial.ts";
+import { hangup } from "../../engine/actions/hangup.ts";
+import { play } from "../../engine/actions/play.ts";
+import type { Effect, Scene, StepFact } from "../../engine/actions/verb.ts";
+import { wait } from "../../engine/actions/wait.ts";
+import type { LegId } from "../../engine/ids.ts";
+
+const wanjiru: LegId = "leg_01m8804jzshqmazxfz36pa688e";
+const otieno: LegId = "leg_01m8804mb301d7htwa1npws56v";
+const kamau: LegId = "leg_01m8804mb301d7htwa1npws56w";
+
+const scene: Scene = { leg: wanjiru, nowMs: 1_000_000, token: "call_x-3", more: true };
+const last: Scene = { ...scene, more: false };
+
+/** Every fact there is, each for the step (`mine`) and for another (`other`) where that makes a difference. */
+const facts: Record<string, StepFact> = {
+  wake: { kind: "wake" },
+  "mediaReady mine": { kind: "mediaReady", token: scene.token, file: "/m/a.wav", durationMs: 1500 },
+  "mediaReady other": { kind: "mediaReady", token: "call_x-2", file: "/m/a.wav", durationMs: 1500 },
+  "mediaFailed mine": { kind: "mediaFailed", token: scene.token, reason: "not_found" },
+  "mediaFailed other": { kind: "mediaFailed", token: "call_x-2", reason: "not_found" },
+  "played mine": { kind: "playbackEnded", token: scene.token, outcome: "played" },
+  "played other": { kind: "playbackEnded", token: "call_x-2", outcome: "played" },
+  "notFound mine": { kind: "playbackEnded", token: scene.token, outcome: "notFound" },
+  "failed mine": { kind: "playbackEnded", token: scene.token, outcome: "failed" },
+  "dialing mine": { kind: "dialing", leg: otieno },
+  dialRefused: { kind: "dialRefused", code: "calls.destination_not_allowed", message: "No." },
+  "legAnswered mine": { kind: "legAnswered", leg: otieno },
+  "legAnswered other": { kind: "legAnswered", leg: kamau },
+  "legEnded mine": {
+    kind: "legEnded",
+    leg: otieno,
+    status: "completed",
+    billedSeconds: 7,
+    failureCode: null,
+  },
+  "legEnded busy": { kind: "legEnded", leg: otieno, status: "busy", billedSeconds: 0, failureCode: "busy" },
+  "legEnded other": { kind: "legEnded", leg: kamau, status: "busy", billedSeconds: 0, failureCode: "busy" },
+};
+
+/** A step in one line: its effects, and whether it goes on, with its alarm. */
+function line(step: { state: unknown; effects: Effect[]; wakeAtMs?: number } | null): string {
+  if (step === null) return "not mine";
+  const effects = step.effects.map((effect) => {
+    if (effect.kind === "command") return effect.command.kind;
+    if (effect.kind !== "event") return effect.kind;
+    const { reason, dial_status: status, dial_duration_seconds: seconds } = effect.payload;
+    const words = [effect.event, reason ?? status, seconds] as (string | number | undefined)[];
+    return words.filter((word) => word !== undefined).join(" ");
+  });
+  const wake = step.wakeAtMs === undefined ? "" : ` wake +${step.wakeAtMs - scene.nowMs}`;
+  return `${effects.join(", ") || "-"}; ${step.state === null ? "over" : `goes on${wake}`}`;
+}
+
+describe("play", () => {
+  const spec = { url: "https://example.com/karibu.wav", loop: 2 };
+  const fetching = { phase: "fetching" as const, url: spec.url, loops: 2 };
+  const playing = { ...fetching, phase: "playing" as const };
+
+  it("begins by fetching, with an alarm", () => {
+    assert.equal(line(play.begin(spec, scene)), "fetchMedia; goes on wake +20000");
+    assert.deepEqual(play.begin(spec, scene).state, fetching);
+  });
+
+  for (const [loop, loops] of [
+    [undefined, 1],
+    [0, 1],
+    [1, 1],
+    [20, 20],
+  ] as const) {
+    it(`with loop ${String(loop)} plays ${loops} time(s)`, () => {
+      assert.equal(play.begin({ url: spec.url, loop }, scene).state?.loops, loops);
+    });
+  }
+
+  const phases = { fetching, playing };
+  const table: [phase: keyof typeof phases, fact: string, then: string][] = [
+    ["fetching", "wake", "play.failed fetch_timed_out, stopPlayback; over"],
+    // Twice 1.5 s, and 5 s of grace.
+    ["fetching", "mediaReady mine", "play.started, play; goes on wake +8000"],
+    ["fetching", "mediaReady other", "not mine"],
+    ["fetching", "mediaFailed mine", "play.failed not_found; over"],
+    ["fetching", "mediaFailed other", "not mine"],
+    ["fetching", "played mine", "play.finished; over"],
+    ["fetching", "played other", "not mine"],
+    ["fetching", "notFound mine", "play.failed notFound; over"],
+    ["fetching", "failed mine", "play.failed failed; over"],
+    ["fetching", "dialing mine", "not mine"],
+    ["fetching", "dialRefused", "not mine"],
+    ["fetching", "legAnswered mine", "not mine"],
+    ["fetching", "legAnswered other", "not mine"],
+    ["fetching", "legEnded mine", "not mine"],
+    ["fetching", "legEnded busy", "not mine"],
+    ["fetching", "legEnded other", "not mine"],
+    ["playing", "wake", "play.failed playback_timed_out, stopPlayback; over"],
+    ["playing", "mediaReady mine", "not mine"],
+    ["playing", "mediaReady other", "not mine"],
+    ["playing", "mediaFailed mine", "play.failed not_found; over"],
+    ["playing", "mediaFailed other", "not mine"],
+    ["playing", "played mine", "play.finished; over"],
+    ["playing", "played other", "not mine"],
+    ["playing", "notFound mine", "play.failed notFound; over"],
+    ["playing", "failed mine", "play.failed failed; over"],
+    ["playing", "dialing mine", "not mine"],
+    ["playing", "dialRefused", "not mine"],
+    ["playing", "legAnswered mine", "not mine"],
+    ["playing", "legAnswered other", "not mine"],
+    ["playing", "legEnded mine", "not mine"],
+    ["playing", "legEnded busy", "not mine"],
+    ["playing", "legEnded other", "not mine"],
+  ];
+  for (const [phase, fact, then] of table) {
+    it(`${phase}, ${fact}: ${then}`, () =>
+      assert.equal(line(play.on(phases[phase], facts[fact]!, scene)), then));
+  }
+  it("has an answer to every fact in every phase", () =>
+    assert.equal(table.length, 2 * Object.keys(facts).length));
+});
+
+describe("dial", () => {
+  const spec = { number: "+254712345678" };
+  const asked = { number: spec.number, timeout: 30, leg: null, answered: false };
+  const ringing = { ...asked, leg: otieno };
+  const talking = { ...ringing, answered: true };
+
+  it("begins by asking for the leg, with an alarm after its ring time", () => {
+    assert.equal(line(dial.begin(spec, scene)), "dial; goes on wake +60000");
+    assert.equal(line(dial.begin({ ...spec, timeout: 5 }, scene)), "dial; goes on wake +35000");
+  });
+
+  it("asks for what the document says", () => {
+    const request = (more: object) => {
+      const [effect] = dial.begin({ ...spec, ...more }, scene).effects;
+      assert.ok(effect?.kind === "dial");
+      return effect.request;
+    };
+    assert.equal(request({}).record, null);
+    assert.equal(request({ record: false }).record, null);
+    assert.equal(request({ record: true }).record, "from-answer");
+    assert.equal(request({ record: "from-ringing" }).record, "from-ringing");
+    assert.equal(request({ callerId: "+254200000001" }).callerId, "+254200000001");
+    assert.equal(request({ maxDuration: 60 }).maxDurationSeconds, 60);
+    assert.equal(request({ timeout: 7 }).ringTimeoutSeconds, 7);
+    assert.equal(request({}).waiting, wanjiru);
+  });
+
+  for (const [where, then] of [
+    [scene, "true"],
+    [last, "false"],
+  ] as const) {
+    it(`lets the caller ${then === "true" ? "stay" : "end"} after the bridge when ${then === "true" ? "more" : "nothing"} follows, and never wait for ever`, () => {
+      const [effect] = dial.begin(spec, where).effects;
+      assert.ok(effect?.kind === "dial");
+      const [stays, afterwards, guard, tone] = effect.request.prepare;
+      assert.deepEqual(stays, { kind: "setVariable", leg: wanjiru, name: "park_after_bridge", value: then });
+      assert.ok(afterwards?.kind === "setVariable" && afterwards.name === "api_after_bridge");
+      assert.equal(
+        afterwards.value,
+        then === "true" ? `sched_api +30 idle-${wanjiru} uuid_kill ${wanjiru} ALLOTTED_TIMEOUT` : "",
+      );
+      assert.ok(guard?.kind === "armKill" && guard.inSeconds === 60 && guard.group === `idle-${wanjiru}`);
+      assert.equal(tone?.kind, "playRingback");
+    });
+  }
+
+  const phases = { asked, ringing, talking };
+  const over = "stopPlayback, disarmKill; over";
+  const table: [phase: keyof typeof phases, fact: string, then: string][] = [
+    ["asked", "wake", "not mine"],
+    ["asked", "dialing mine", "-; goes on wake +60000"],
+    ["asked", "dialRefused", "dial.refused, call.dial_completed failed 0; over"],
+    ["asked", "legAnswered mine", "not mine"],
+    ["asked", "legAnswered other", "not mine"],
+    ["asked", "legEnded mine", "not mine"],
+    ["asked", "legEnded busy", "not mine"],
+    ["asked", "legEnded other", "not mine"],
+    ["ringing", "wake", "hangUp; goes on"],
+    ["ringing", "dialing mine", "-; goes on wake +60000"],
+    ["ringing", "dialRefused", "dial.refused, call.dial_completed failed 0; over"],
+    ["ringing", "legAnswered mine", "-; goes on"],
+    ["ringing", "legAnswered other", "not mine"],
+    ["ringing", "legEnded mine", `call.dial_completed completed 7, ${over}`],
+    ["ringing", "legEnded busy", `call.dial_completed busy 0, ${over}`],
+    ["ringing", "legEnded other", "not mine"],
+    ["talking", "wake", "not mine"],
+    ["talking", "dialing mine", "-; goes on wake +60000"],
+    ["talking", "dialRefused", "dial.refused, call.dial_completed failed 0; over"],
+    ["talking", "legAnswered mine", "-; goes on"],
+    ["talking", "legAnswered other", "not mine"],
+    ["talking", "legEnded mine", `call.dial_completed completed 7, ${over}`],
+    ["talking", "legEnded busy", `call.dial_completed busy 0, ${over}`],
+    ["talking", "legEnded other", "not mine"],
+  ];
+  for (const [phase, fact, then] of table) {
+    it(`${phase}, ${fact}: ${then}`, () =>
+      assert.equal(line(dial.on(phases[phase], facts[fact]!, scene)), then));
+  }
+  for (const phase of Object.values(phases)) {
+    for (const [name, fact] of Object.entries(facts)) {
+      if (!/^(media|played|notFound|failed)/.test(name)) continue;
+      it(`${phase.leg === null ? "asked" : phase.answered ? "talking" : "ringing"}, ${name}: not mine`, () =>
+        assert.equal(dial.on(phase, fact, scene), null));
+    }
+  }
+});
+
+describe("wait", () => {
+  it("begins with an alarm at its end", () => {
+    assert.equal(line(wait.begin({ seconds: 1.5 }, scene)), "-; goes on wake +1500");
+  });
+  it("is over at its time, and not a millisecond before", () => {
+    const state = { untilMs: scene.nowMs + 1500 };
+    assert.equal(line(wait.on(state, facts["wake"]!, scene)), "-; goes on wake +1500");
+    assert.equal(
+      line(wait.on(state, facts["wake"]!, { ...scene, nowMs: state.untilMs - 1 })),
+      "-; goes on wake +1500",
+    );
+    assert.equal(line(wait.on(state, facts["wake"]!, { ...scene, nowMs: state.untilMs })), "-; over");
+  });
+  it("has no ear for anything else", () => {
+    for (const [name, fact] of Object.entries(facts)) {
+      if (name !== "wake") assert.equal(wait.on({ untilMs: 0 }, fact, scene), null, name);
+    }
+  });
+});
+
+describe("hangup", () => {
+  it("hangs up, and is over", () => assert.equal(line(hangup.begin({}, scene)), "hangUp; over"));
+  it("hears nothing", () => {
+    for (const fact of Object.values(facts)) assert.equal(hangup.on({}, fact, scene), null);
+  });
+});
+
+describe("every verb", () => {
+  it("waits with an alarm, on a leg that rings for us, or on one whose time the switch holds: never for ever", () => {
+    const fact = fc.constantFrom(...Object.values(facts));
+    fc.assert(
+      fc.property(fc.array(fact, { maxLength: 20 }), fc.boolean(), (story, more) => {
+        for (const begun of [
+          play.begin({ url: "https://example.com/a.wav" }, { ...scene, more }),
+          wait.begin({ seconds: 2 }, { ...scene, more }),
+        ]) {
+          // Neither of these ever waits for somebody else's word alone.
+          assert.ok(begun.wakeAtMs !== undefined);
+        }
+        let step = dial.begin({ number: "+254712345678" }, { ...scene, more });
+        for (const told of story) {
+          if (step.state === null) return;
+          if (step.state.leg === null && !step.state.answered) assert.ok(step.wakeAtMs !== undefined);
+          step = dial.on(step.state, told, { ...scene, more }) ?? step;
+        }
+      }),
+    );
+  });
+});

@@ -1,0 +1,183 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import {
+  endFact,
+  failureCodeOf,
+  failureCodes,
+  legFacts,
+  legStatuses,
+  transition,
+  type LegFact,
+} from "../../engine/calls/leg-state.ts";
+import type { LegStatus } from "../../engine/store/calls.ts";
+
+type After = LegStatus | "same";
+
+/** Every pair of state and fact, written down a second time: by hand, from the drawing above the table. */
+const expected: [LegStatus, LegFact, After][] = [
+  ["initiated", "created", "same"],
+  ["initiated", "ringing", "ringing"],
+  ["initiated", "earlyMedia", "ringing"],
+  ["initiated", "answered", "answered"],
+  ["initiated", "endedAnswered", "completed"],
+  ["initiated", "endedBusy", "busy"],
+  ["initiated", "endedNoAnswer", "no_answer"],
+  ["initiated", "endedCanceled", "canceled"],
+  ["initiated", "endedFailed", "failed"],
+  ["ringing", "created", "same"],
+  ["ringing", "ringing", "same"],
+  ["ringing", "earlyMedia", "same"],
+  ["ringing", "answered", "answered"],
+  ["ringing", "endedAnswered", "completed"],
+  ["ringing", "endedBusy", "busy"],
+  ["ringing", "endedNoAnswer", "no_answer"],
+  ["ringing", "endedCanceled", "canceled"],
+  ["ringing", "endedFailed", "failed"],
+  ["answered", "created", "same"],
+  ["answered", "ringing", "same"],
+  ["answered", "earlyMedia", "same"],
+  ["answered", "answered", "same"],
+  ["answered", "endedAnswered", "completed"],
+  ["answered", "endedBusy", "completed"],
+  ["answered", "endedNoAnswer", "completed"],
+  ["answered", "endedCanceled", "completed"],
+  ["answered", "endedFailed", "completed"],
+  ["completed", "created", "same"],
+  ["completed", "ringing", "same"],
+  ["completed", "earlyMedia", "same"],
+  ["completed", "answered", "same"],
+  ["completed", "endedAnswered", "same"],
+  ["completed", "endedBusy", "same"],
+  ["completed", "endedNoAnswer", "same"],
+  ["completed", "endedCanceled", "same"],
+  ["completed", "endedFailed", "same"],
+  ["no_answer", "created", "same"],
+  ["no_answer", "ringing", "same"],
+  ["no_answer", "earlyMedia", "same"],
+  ["no_answer", "answered", "same"],
+  ["no_answer", "endedAnswered", "same"],
+  ["no_answer", "endedBusy", "same"],
+  ["no_answer", "endedNoAnswer", "same"],
+  ["no_answer", "endedCanceled", "same"],
+  ["no_answer", "endedFailed", "same"],
+  ["busy", "created", "same"],
+  ["busy", "ringing", "same"],
+  ["busy", "earlyMedia", "same"],
+  ["busy", "answered", "same"],
+  ["busy", "endedAnswered", "same"],
+  ["busy", "endedBusy", "same"],
+  ["busy", "endedNoAnswer", "same"],
+  ["busy", "endedCanceled", "same"],
+  ["busy", "endedFailed", "same"],
+  ["canceled", "created", "same"],
+  ["canceled", "ringing", "same"],
+  ["canceled", "earlyMedia", "same"],
+  ["canceled", "answered", "same"],
+  ["canceled", "endedAnswered", "same"],
+  ["canceled", "endedBusy", "same"],
+  ["canceled", "endedNoAnswer", "same"],
+  ["canceled", "endedCanceled", "same"],
+  ["canceled", "endedFailed", "same"],
+  ["failed", "created", "same"],
+  ["failed", "ringing", "same"],
+  ["failed", "earlyMedia", "same"],
+  ["failed", "answered", "same"],
+  ["failed", "endedAnswered", "same"],
+  ["failed", "endedBusy", "same"],
+  ["failed", "endedNoAnswer", "same"],
+  ["failed", "endedCanceled", "same"],
+  ["failed", "endedFailed", "same"],
+];
+
+const over: LegStatus[] = ["completed", "no_answer", "busy", "canceled", "failed"];
+const endFacts: LegFact[] = ["endedAnswered", "endedBusy", "endedNoAnswer", "endedCanceled", "endedFailed"];
+
+const step = (status: LegStatus, fact: LegFact): LegStatus => {
+  const next = transition(status, fact);
+  return next === "same" ? status : next;
+};
+const run = (facts: readonly LegFact[]) => facts.reduce<LegStatus>(step, "initiated");
+
+describe("a leg's life", () => {
+  for (const [status, fact, after] of expected) {
+    it(`${status}, then ${fact}: ${after}`, () => {
+      assert.equal(transition(status, fact), after);
+      // Told twice, it changes nothing the second time.
+      if (after !== "same") assert.equal(step(step(status, fact), fact), after);
+    });
+  }
+
+  it("knows every pair of state and fact, each once", () => {
+    const pairs = new Set(expected.map(([status, fact]) => `${status} ${fact}`));
+    assert.equal(pairs.size, expected.length);
+    assert.equal(pairs.size, legStatuses.length * legFacts.length);
+  });
+
+  it("never leaves a terminal state", () => {
+    fc.assert(
+      fc.property(fc.constantFrom(...over), fc.array(fc.constantFrom(...legFacts)), (end, facts) => {
+        assert.equal(facts.reduce(step, end), end);
+      }),
+    );
+  });
+
+  it("ends the same whatever was lost, doubled or out of order before the end's facts", () => {
+    const news = fc.array(fc.constantFrom<LegFact>("created", "ringing", "earlyMedia"), { maxLength: 8 });
+    fc.assert(
+      fc.property(fc.constantFrom(...endFacts), news, news, (end, before, other) => {
+        assert.equal(run([...before, end]), run([...other, end]));
+        assert.equal(run([...before, end, ...other, end]), run([end]));
+      }),
+    );
+  });
+
+  it("that was answered ends completed, whether or not the answer itself was told, and in whatever order", () => {
+    const story: LegFact[] = ["created", "ringing", "earlyMedia", "answered"];
+    // What came of the story: any part of it, any of it twice, in any order; then the end, whose stamps say `answered`.
+    const heard = fc
+      .tuple(fc.subarray(story), fc.subarray(story))
+      .chain(([once, again]) =>
+        fc.shuffledSubarray([...once, ...again], { minLength: once.length + again.length }),
+      );
+    fc.assert(
+      fc.property(heard, heard, (before, after) => {
+        assert.equal(run([...before, "endedAnswered", ...after]), "completed");
+      }),
+    );
+  });
+});
+
+describe("the cause of a leg's end", () => {
+  const causes: [cause: string, fact: LegFact, code: keyof typeof failureCodes][] = [
+    ["USER_BUSY", "endedBusy", "busy"],
+    ["NO_ANSWER", "endedNoAnswer", "no_answer"],
+    ["NO_USER_RESPONSE", "endedNoAnswer", "no_answer"],
+    ["PROGRESS_TIMEOUT", "endedNoAnswer", "no_answer"],
+    ["ALLOTTED_TIMEOUT", "endedNoAnswer", "no_answer"],
+    ["ORIGINATOR_CANCEL", "endedCanceled", "canceled"],
+    ["LOSE_RACE", "endedCanceled", "canceled"],
+    ["PICKED_OFF", "endedCanceled", "canceled"],
+    ["MANAGER_REQUEST", "endedCanceled", "canceled"],
+    ["NORMAL_CLEARING", "endedCanceled", "canceled"],
+    ["CALL_REJECTED", "endedFailed", "rejected"],
+    ["UNALLOCATED_NUMBER", "endedFailed", "unallocated_number"],
+    ["INVALID_NUMBER_FORMAT", "endedFailed", "unallocated_number"],
+    ["NO_ROUTE_DESTINATION", "endedFailed", "unreachable"],
+    ["SUBSCRIBER_ABSENT", "endedFailed", "unreachable"],
+    ["NORMAL_TEMPORARY_FAILURE", "endedFailed", "carrier_failure"],
+    ["RECOVERY_ON_TIMER_EXPIRE", "endedFailed", "carrier_failure"],
+    ["INCOMPATIBLE_DESTINATION", "endedFailed", "media_mismatch"],
+    ["SOMETHING_NEW", "endedFailed", "other"],
+  ];
+  for (const [cause, fact, code] of causes) {
+    it(`${cause}, unanswered: ${fact}, ${code}`, () => {
+      assert.equal(endFact(cause as Uppercase<string>, null), fact);
+      assert.equal(failureCodeOf(cause as Uppercase<string>), code);
+      assert.equal(endFact(cause as Uppercase<string>, 1_700_000_000_000_000), "endedAnswered");
+    });
+  }
+
+  it("has a sentence for every code", () => {
+    for (const sentence of Object.values(failureCodes)) assert.match(sentence, /^[A-Z].*\.$/);
+  });
+});

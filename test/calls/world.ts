@@ -1,0 +1,320 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { demoPrompt } from "../../cli/demo/prompt.ts";
+import type { Document } from "../../engine/actions/document.ts";
+import type { ChangeParts } from "../../engine/calls/call-change.ts";
+import type { CallRequest } from "../../engine/calls/call-request.ts";
+import { callView } from "../../engine/calls/call-view.ts";
+import { Calls } from "../../engine/calls/calls.ts";
+import { Controller, type Box } from "../../engine/calls/controller.ts";
+import { RecordingNews } from "../../engine/calls/recording-news.ts";
+import { systemClock } from "../../engine/clock.ts";
+import { createEgress } from "../../engine/egress/egress.ts";
+import { systemIds, type CallId, type LegId, type WorkspaceId } from "../../engine/ids.ts";
+import type { Log } from "../../engine/log.ts";
+import { MediaLibrary } from "../../engine/media/media-library.ts";
+import { seedShippedDeck } from "../../engine/metering/rates.ts";
+import { createSettlement } from "../../engine/metering/settlement.ts";
+import { aesSecrets } from "../../engine/secrets.ts";
+import { recordingIdsOfCalls } from "../../engine/store/call-lists.ts";
+import { callById, eventsOfCall, intentsOfCall, legsOfCall } from "../../engine/store/calls.ts";
+import * as recordings from "../../engine/store/recordings.ts";
+import { openSqlite } from "../../engine/store/sqlite.ts";
+import { workspaceById } from "../../engine/store/workspaces.ts";
+import { FreeSwitchBox } from "../../engine/switch/freeswitch-box.ts";
+import { createLedger } from "../../engine/wallet/ledger.ts";
+import { verifyLedger } from "../../engine/wallet/verify.ts";
+import { createWallet } from "../../engine/wallet/wallet.ts";
+import { createOutbox } from "../../engine/webhooks/outbox.ts";
+import { addNumber, callingNumber } from "../../engine/workspaces/numbers.ts";
+import { callingWorkspace, createWorkspace } from "../../engine/workspaces/workspaces.ts";
+import { startEmbeddedS3 } from "../../recordings/embedded-s3/server.ts";
+import { createSpool } from "../../recordings/spool.ts";
+import { createStorage } from "../../recordings/storage.ts";
+import { startCarrierProcess } from "../peers/carrier-process.ts";
+import { startSwitchUnderTest } from "../peers/switch-under-test.ts";
+import { eventually } from "../peers/waiting.ts";
+import { checkBooks, checkStory, type EndStamps } from "./checks.ts";
+
+export const nairobi = "+254200000001";
+
+/** Warnings are part of the stories; errors are kept, since none of these tests wants one. */
+function listeningLog(errors: string[]): Log {
+  const say = (fields: unknown, message?: string) => {
+    const { err } = fields as { err?: unknown };
+    errors.push(
+      `${message ?? ""} ${err instanceof Error ? (err.stack ?? err.message) : JSON.stringify(fields)}`,
+    );
+  };
+  return { debug: () => undefined, info: () => undefined, warn: () => undefined, error: say };
+}
+
+export interface PlacedCall {
+  to: string;
+  actions?: Document;
+  record?: CallRequest["record"];
+  ringTimeoutSeconds?: number;
+  maxDurationSeconds?: number;
+}
+
+/** The engine in this process, on SQLite, with a switch and a carrier that are processes of their own. */
+export async function world(options: { tap?: (box: Box) => Box; controller?: boolean } = {}) {
+  const folder = await mkdtemp(join(tmpdir(), "sautikit-calls-"));
+  const carrier = await startCarrierProcess();
+  const peer = await startSwitchUnderTest({ carrier });
+  const clock = systemClock;
+  const ids = systemIds(clock);
+  const errors: string[] = [];
+  const log = listeningLog(errors);
+  const secrets = aesSecrets(Buffer.alloc(32, 7), ids);
+  const store = await openSqlite(join(folder, "sautikit.db"));
+  const ledger = createLedger({ ids });
+  const wallet = createWallet({ ledger });
+  const settlement = createSettlement({ ledger });
+  const outbox = createOutbox({ clock, ids, wake: () => undefined });
+  await store.write((tx) => seedShippedDeck(tx, ids, clock.nowMs()));
+
+  const s3 = await startEmbeddedS3({
+    host: "127.0.0.1",
+    port: 0,
+    directory: join(folder, "objects"),
+    region: "af-nairobi-1",
+    credentials: { accessKeyId: "otieno", secretAccessKey: "otieno-secret" },
+    clock,
+  });
+  const storage = createStorage({
+    endpoint: s3.endpoint,
+    region: "af-nairobi-1",
+    bucket: "recordings",
+    accessKeyId: "otieno",
+    secretAccessKey: "otieno-secret",
+    forcePathStyle: true,
+    clock,
+  });
+  await storage.ensureBucket();
+
+  const box = new FreeSwitchBox({
+    box: "box",
+    ...peer.esl,
+    recordingsFolder: join(peer.spoolDir, "recordings"),
+    clock,
+    ids,
+    log,
+  });
+  const parts: Omit<ChangeParts, "changed"> = { clock, ids, outbox, settlement };
+  const egress = createEgress({ clock, allowPrivate: true });
+  const media = new MediaLibrary({ directory: join(peer.spoolDir, "media"), egress, clock, log });
+  const controller = new Controller({ ...parts, store, log, media, gateway: "carrier" }, [
+    options.tap?.(box) ?? box,
+  ]);
+  const changeParts: ChangeParts = { ...parts, changed: (id) => controller.changed(id) };
+  const calls = new Calls({ ...changeParts, box: "box", gateway: "carrier" });
+  const news = new RecordingNews(changeParts, () => "http://127.0.0.1");
+  /** What the switch itself wrote of each leg's end: the truth that charges are held against. */
+  const stamps = new Map<string, EndStamps>();
+  const spool = createSpool({
+    directory: peer.spoolDir,
+    box: "box",
+    store,
+    storage,
+    clock,
+    log,
+    async takeEndRecord(text) {
+      const outcome = await controller.takeEndRecord(text);
+      if (outcome !== "settled") return outcome;
+      const { variables } = JSON.parse(text) as { variables: Record<string, string> };
+      stamps.set(variables["uuid"] ?? "", {
+        answeredUs: BigInt(variables["answer_uepoch"] ?? 0),
+        endedUs: BigInt(variables["end_uepoch"] ?? 0),
+      });
+      return outcome;
+    },
+    recordingReady: (tx, row) => news.ready(tx, row),
+    recordingEmpty: (tx, row) => news.empty(tx, row),
+    recordingMissing: (tx, row) => news.missing(tx, row),
+  });
+  await spool.start();
+  if (options.controller !== false) controller.start();
+
+  const prompt = demoPrompt();
+  const web = createServer((request, response) => {
+    if (request.url === "/prompt.wav") response.setHeader("Content-Type", "audio/wav").end(prompt);
+    else response.writeHead(404).end();
+  });
+  web.listen(0, "127.0.0.1");
+  await once(web, "listening");
+
+  /** Wanjiru's workspace: money, a number, and no limits that a busy test would meet. */
+  async function workspace(e164: string, balanceMinor = 1_000_000): Promise<WorkspaceId> {
+    const createdAtMs = clock.nowMs();
+    return store.write(async (tx) => {
+      const { id } = await createWorkspace(tx, ids, { name: "Wanjiru", createdAtMs });
+      await tx.run("UPDATE workspaces SET calls_per_second = 1000, concurrent_calls = 1000 WHERE id = ?", [
+        id,
+      ]);
+      if (balanceMinor > 0) {
+        const credit = {
+          workspaceId: id,
+          amountMinor: balanceMinor,
+          reference: id,
+          description: "To begin with",
+        };
+        await wallet.credit(tx, { ...credit, kind: "credit", createdAtMs });
+      }
+      await addNumber(
+        tx,
+        { ids, secrets },
+        { workspaceId: id, e164, country: "ke", provisionedAtMs: createdAtMs },
+      );
+      return id;
+    });
+  }
+  const home = await workspace(nairobi);
+
+  async function place(call: PlacedCall, from = { workspaceId: home, e164: nairobi }): Promise<CallId> {
+    const { to, actions, record = null, ringTimeoutSeconds = 60, maxDurationSeconds = 14_400 } = call;
+    const row = await store.write(async (tx) => {
+      const owner = await workspaceById(tx, from.workspaceId);
+      const number = await callingNumber(tx, from.workspaceId, from.e164, "from");
+      return calls.originate(tx, callingWorkspace(owner!), number, {
+        ...{ fromE164: from.e164, toE164: to, record, ringTimeoutSeconds, maxDurationSeconds },
+        ...(actions ? { actions } : {}),
+      });
+    });
+    return row.id;
+  }
+
+  async function view(callId: CallId): Promise<SeenCall> {
+    const seen = await store.read(async (tx) => ({
+      call: (await callById(tx, callId))!,
+      legs: await legsOfCall(tx, callId),
+      events: await eventsOfCall(tx, callId),
+      recordings: await recordingIdsOfCalls(tx, [callId]),
+    }));
+    return callView(seen, clock.nowUs()) as unknown as SeenCall;
+  }
+
+  const awaitCall = (callId: CallId, what: string, when: (call: SeenCall) => boolean, withinMs = 15_000) =>
+    eventually(
+      `${callId}: ${what}`,
+      async () => {
+        const call = await view(callId);
+        return when(call) ? call : undefined;
+      },
+      { withinMs, everyMs: 20 },
+    ).catch(async (error: unknown) => {
+      throw new Error(`${String(error)}; it was ${JSON.stringify(await view(callId), null, 1)}`);
+    });
+
+  return {
+    ...{ store, clock, ids, calls, controller, box, carrier, peer, home, stamps, errors, wallet },
+    place,
+    view,
+    workspace,
+    promptUrl: `http://127.0.0.1:${(web.address() as AddressInfo).port}/prompt.wav`,
+    missingUrl: `http://127.0.0.1:${(web.address() as AddressInfo).port}/gone.wav`,
+    until: awaitCall,
+    /** Waits for an event of that kind on the call, the n-th if it comes several times. */
+    event: (callId: CallId, kind: string, nth = 1) =>
+      awaitCall(
+        callId,
+        `${kind} #${nth}`,
+        ({ events }) => events.filter((e) => e.kind === kind).length >= nth,
+      ),
+    hangUp: (callId: CallId) => store.write((tx) => calls.hangUp(tx, home, callId)),
+    record: (callId: CallId, state: "on" | "off" | "paused", legId?: LegId) =>
+      store.write((tx) => calls.setRecording(tx, home, callId, { state, ...(legId ? { legId } : {}) })),
+    recordingsOf: (callId: CallId, workspaceId = home) =>
+      store.read((tx) => recordings.byCall(tx, workspaceId, callId)),
+
+    /** Waits for the call's end, and holds it against what must be true of every call that has ended. */
+    async ended(callId: CallId, withinMs = 20_000): Promise<SeenCall> {
+      const call = await awaitCall(
+        callId,
+        "its end",
+        ({ events }) => events.some(({ kind }) => kind === "call.completed" || kind === "call.failed"),
+        withinMs,
+      );
+      checkStory(call);
+      const legs = await store.read((tx) => legsOfCall(tx, callId));
+      // A leg that the switch never had has no record of its end.
+      const dialled = legs.filter((leg) => leg.endedBy !== "controller").map((leg) => leg.id);
+      await eventually("the end-of-leg records", () =>
+        dialled.every((id) => stamps.has(id)) ? true : undefined,
+      );
+      await store.read((tx) => checkBooks(tx, call, stamps));
+      await eventually("the last intent carried out", async () =>
+        (await store.read((tx) => intentsOfCall(tx, callId))).length === 0 ? true : undefined,
+      );
+      return call;
+    },
+
+    /** Everything down, and nothing left behind; throws what was wrong with the books or the log. */
+    async end(): Promise<void> {
+      const findings = await store.read(verifyLedger);
+      await controller.stop();
+      await spool.stop();
+      web.closeAllConnections();
+      web.close();
+      storage.close();
+      await s3.close();
+      await store.close();
+      await peer.stop();
+      await carrier.stop();
+      await rm(folder, { recursive: true, force: true });
+      assert.deepEqual(
+        findings.filter(({ ok }) => !ok),
+        [],
+      );
+      assert.deepEqual(errors, []);
+    },
+  };
+}
+
+export type World = Awaited<ReturnType<typeof world>>;
+
+/** A call as the API shows it, as far as these tests look. */
+export interface SeenCall {
+  id: CallId;
+  status: string;
+  hangup_cause: string | null;
+  failure_code: string | null;
+  duration_seconds: number;
+  cost_minor: number;
+  answered_at: string | null;
+  ended_at: string | null;
+  legs: SeenLeg[];
+  events: SeenEvent[];
+}
+
+export interface SeenLeg {
+  id: LegId;
+  to: string;
+  status: string;
+  billed_seconds: number;
+  cost_minor: number;
+  rate_per_minute_minor: number;
+  answered_at: string | null;
+  ended_at: string | null;
+  hangup_cause: string | null;
+  sip_status: number | null;
+  recording_ids: string[];
+}
+
+export interface SeenEvent {
+  kind: string;
+  payload: Record<string, unknown>;
+  occurred_at: string;
+}
+
+export const kindsOf = (call: Pick<SeenCall, "events">): string[] => call.events.map(({ kind }) => kind);
+export const eventOf = (call: Pick<SeenCall, "events">, kind: string): SeenEvent => {
+  const found = call.events.find((event) => event.kind === kind);
+  assert.ok(found, `no ${kind} among ${kindsOf(call).join(", ")}`);
+  return found;
+};
