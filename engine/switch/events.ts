@@ -164,13 +164,13 @@ function quality(variable: Fields): Quality | null {
   const mos = decimal(variable("rtp_audio_in_mos"));
   // A variance, in ms², of the packets' spacing; the largest that the leg had.
   const variance = decimal(variable("rtp_audio_in_jitter_max_variance"));
-  // Lost for each received, so 0.02 is two percent.
+  // Lost for each received, so 0.5 is a third. The switch reckons it anew every 5 s only: a short call's is 0.
   const lossRate = decimal(variable("rtp_audio_in_jitter_loss_rate"));
   if (mos === undefined || variance === undefined || lossRate === undefined) return null;
   return {
     mos,
     jitterMs: Math.round(Math.sqrt(variance) * 100) / 100,
-    packetLossPercent: Math.round(lossRate * 10_000) / 100,
+    packetLossPercent: Math.round((lossRate / (1 + lossRate)) * 10_000) / 100,
   };
 }
 

@@ -103,7 +103,7 @@ describe("How a leg ended", () => {
     rtp_audio_in_media_packet_count: "200",
     rtp_audio_in_mos: "4.31",
     rtp_audio_in_jitter_max_variance: "9.00",
-    rtp_audio_in_jitter_loss_rate: "0.02",
+    rtp_audio_in_jitter_loss_rate: "0.25",
   };
   const end = (more: Record<string, string | undefined> = {}) => {
     const all: Record<string, string | undefined> = { ...variables, ...more };
@@ -111,7 +111,7 @@ describe("How a leg ended", () => {
   };
 
   it("has the quality of what we heard", () => {
-    assert.deepEqual(end()?.quality, { mos: 4.31, jitterMs: 3, packetLossPercent: 2 });
+    assert.deepEqual(end()?.quality, { mos: 4.31, jitterMs: 3, packetLossPercent: 20 });
     assert.equal(end({ rtp_audio_in_media_packet_count: "0" })?.quality, null);
     assert.equal(end({ rtp_audio_in_mos: "nan" })?.quality, null);
   });

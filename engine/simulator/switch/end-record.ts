@@ -55,19 +55,21 @@ function truncatedSeconds(channel: Channel, span: "duration" | "bill"): number {
 function qualityVariables(channel: Channel): void {
   const { stats } = channel.media;
   if (stats === null) return;
-  const sent = stats.packetsReceived + stats.packetsLost;
-  const lossPercent = sent === 0 ? 0 : (stats.packetsLost * 100) / sent;
-  // Not the real switch's arithmetic: the same names and range, 4.50 for a clean stream, falling with the loss.
-  const mos = Math.max(1, 4.5 - lossPercent * 0.1);
+  const { packetsReceived, packetsLost } = stats;
+  // The real switch's arithmetic, but for its penalty for losses in a row.
+  const lossRate = packetsReceived === 0 ? 0 : packetsLost / packetsReceived;
+  const r = Math.max(0, Math.floor(100 * (1 - lossRate)));
+  const mos = 1 + 0.035 * r + 0.000007 * r * (r - 60) * (100 - r);
+  const variance = (stats.jitterMs ** 2).toFixed(2);
   const facts: [string, string][] = [
-    ["rtp_audio_in_media_packet_count", String(stats.packetsReceived)],
-    ["rtp_audio_in_packet_count", String(stats.packetsReceived)],
-    ["rtp_audio_in_skip_packet_count", String(stats.packetsLost)],
-    ["rtp_audio_in_flaw_total", String(stats.packetsLost)],
-    ["rtp_audio_in_jitter_min_variance", stats.jitterMs.toFixed(2)],
-    ["rtp_audio_in_jitter_max_variance", stats.jitterMs.toFixed(2)],
-    ["rtp_audio_in_jitter_loss_rate", lossPercent.toFixed(2)],
-    ["rtp_audio_in_quality_percentage", Math.max(0, 100 - lossPercent).toFixed(2)],
+    ["rtp_audio_in_media_packet_count", String(packetsReceived)],
+    ["rtp_audio_in_packet_count", String(packetsReceived)],
+    ["rtp_audio_in_skip_packet_count", String(packetsLost)],
+    ["rtp_audio_in_flaw_total", String(packetsLost)],
+    ["rtp_audio_in_jitter_min_variance", variance],
+    ["rtp_audio_in_jitter_max_variance", variance],
+    ["rtp_audio_in_jitter_loss_rate", lossRate.toFixed(2)],
+    ["rtp_audio_in_quality_percentage", r.toFixed(2)],
     ["rtp_audio_in_mos", mos.toFixed(2)],
     ["rtp_audio_out_media_packet_count", String(stats.packetsSent)],
     ["rtp_audio_out_packet_count", String(stats.packetsSent)],
