@@ -31,24 +31,14 @@ export async function takeLegNews(change: CallChange, news: LegNews, document: D
       return;
     case "answered":
       await started(change, leg, isFirst, news.atUs);
-      if (!advance(change, leg, "answered")) return;
-      change.setLeg(leg, { answeredAtUs: news.atUs, seenAtUs: news.atUs });
-      await change.emit("leg.answered", { leg_id: leg.id }, atMs);
-      if (isFirst) await callAnswered(change, news.atUs, document);
-      else await document.feed(change, { kind: "legAnswered", leg: leg.id });
+      if (!(await answered(change, leg, isFirst, news.atUs))) return;
+      if (!isFirst) await document.feed(change, { kind: "legAnswered", leg: leg.id });
+      else if (change.call.hangupRequestedAtMs === null) await document.begin(change);
       return;
     case "hungUp":
       if (news.endedBy !== "controller") await started(change, leg, isFirst, news.createdAtUs);
-      if (isFirst && news.answeredAtUs !== null && leg.answeredAtUs === null) {
-        // The answer was never told to us, but it is a fact of the call.
-        change.setLeg(leg, { answeredAtUs: news.answeredAtUs });
-        change.setCall({ status: "answered", answeredAtUs: news.answeredAtUs });
-        await change.emit(
-          "call.answered",
-          { answered_at: iso(news.answeredAtUs) },
-          Math.floor(news.answeredAtUs / 1000),
-        );
-      }
+      // Perhaps it was never told to us, but it is a fact of the call.
+      if (news.answeredAtUs !== null) await answered(change, leg, isFirst, news.answeredAtUs);
       if (!(await endLeg(change, leg, news, news.endedBy, news.failureCode))) return;
       if (!isFirst) {
         await document.feed(change, {
@@ -116,10 +106,16 @@ function advance(change: CallChange, leg: LegRow, fact: "ringing" | "earlyMedia"
   return true;
 }
 
-async function callAnswered(change: CallChange, atUs: number, document: DocumentRun): Promise<void> {
+/** False: known already. */
+async function answered(change: CallChange, leg: LegRow, isFirst: boolean, atUs: number): Promise<boolean> {
+  if (!advance(change, leg, "answered")) return false;
+  change.setLeg(leg, { answeredAtUs: atUs, seenAtUs: atUs });
+  const atMs = Math.floor(atUs / 1000);
+  await change.emit("leg.answered", { leg_id: leg.id }, atMs);
+  if (!isFirst) return true;
   change.setCall({ status: "answered", answeredAtUs: atUs });
-  await change.emit("call.answered", { answered_at: iso(atUs) }, Math.floor(atUs / 1000));
-  if (change.call.hangupRequestedAtMs === null) await document.begin(change);
+  await change.emit("call.answered", { answered_at: iso(atUs) }, atMs);
+  return true;
 }
 
 async function bridged(change: CallChange, leg: LegRow, otherId: string, atMs: number): Promise<void> {

@@ -1,0 +1,289 @@
+import assert from "node:assert/strict";
+import { sideBySide } from "../peers/side-by-side.ts";
+import { describeOnSwitch } from "../peers/switch-under-test.ts";
+import { eventOf, kindsOf, nairobi, world, type SeenCall, type World } from "./world.ts";
+
+const wanjiru = "+254700000001";
+const otieno = "+254700000002";
+
+/** The dial's outcome as customers are told it, the n-th of the call. */
+function outcome(call: SeenCall, nth = 1): Record<string, unknown> {
+  const told = call.events.filter(({ kind }) => kind === "call.dial_completed")[nth - 1];
+  assert.ok(told, kindsOf(call).join(", "));
+  return told.payload;
+}
+
+describeOnSwitch("a dial", () => {
+  let on: World;
+  before(async () => {
+    on = await world();
+  });
+  after(() => on.end());
+  const together = sideBySide(20);
+
+  const failures: [what: string, number: string, status: string, sip: number | null, bridged: boolean][] = [
+    ["busy", "+254700000486", "busy", 486, false],
+    ["declining", "+254700000603", "failed", 603, false],
+    ["not in service", "+254700000404", "failed", 404, false],
+    ["announced to be unavailable", "+254700000185", "no_answer", 480, true],
+    ["not answering", "+254700000180", "no_answer", null, false],
+  ];
+  for (const [what, number, status, sip, bridged] of failures) {
+    together(`to Otieno ${what} leaves Wanjiru for the next action, and costs nothing`, async () => {
+      const id = await on.place({
+        to: wanjiru,
+        actions: [{ dial: { number, timeout: 5 } }, { wait: { seconds: 1 } }, { hangup: {} }],
+      });
+      const call = await on.ended(id);
+      assert.equal(call.status, "completed");
+      assert.equal(outcome(call)["dial_status"], status);
+      assert.equal(outcome(call)["dial_duration_seconds"], 0);
+      const [, second] = call.legs;
+      assert.equal(second?.status, status);
+      assert.equal(second.cost_minor, 0);
+      if (sip !== null) assert.equal(second.sip_status, sip);
+      assert.equal(kindsOf(call).includes("leg.bridged"), bridged, "an announcement is passed through");
+      const begun = call.events.filter(({ kind }) => kind === "action.started");
+      assert.deepEqual(
+        begun.map(({ payload }) => payload["verb"]),
+        ["dial", "wait", "hangup"],
+      );
+      // The wait was not cut short by anything that the dial had armed.
+      const waited = Date.parse(begun[2]!.occurred_at) - Date.parse(begun[1]!.occurred_at);
+      assert.ok(waited >= 1_000, `waited for ${waited} ms`);
+    });
+  }
+
+  together("as the last action ends the call when Otieno is busy", async () => {
+    const call = await on.ended(
+      await on.place({ to: wanjiru, actions: [{ dial: { number: "+254700000486" } }] }),
+    );
+    assert.equal(outcome(call)["dial_status"], "busy");
+    assert.ok(kindsOf(call).includes("document.ended"));
+    assert.equal(call.hangup_cause, "normal_clearing");
+  });
+
+  together("joins the two, and both are charged when Wanjiru's call is hung up", async () => {
+    const id = await on.place({ to: wanjiru, actions: [{ dial: { number: otieno } }] });
+    await on.event(id, "leg.bridged");
+    await on.hangUp(id);
+    const call = await on.ended(id);
+    assert.equal(call.legs.length, 2);
+    assert.ok(call.legs.every(({ status }) => status === "completed"));
+    assert.equal(outcome(call)["dial_status"], "completed");
+    assert.equal(outcome(call)["leg_id"], call.legs[1]!.id);
+  });
+
+  together("that Otieno ends lets the next action run", async () => {
+    const id = await on.place({
+      to: wanjiru,
+      actions: [{ dial: { number: "+254700000103" } }, { wait: { seconds: 2 } }],
+    });
+    const call = await on.ended(id);
+    assert.equal(outcome(call)["dial_status"], "completed");
+    assert.equal(outcome(call)["dial_duration_seconds"], call.legs[1]!.billed_seconds);
+    assert.ok(call.legs[1]!.billed_seconds >= 3);
+    const [first, second] = call.legs;
+    const after = Date.parse(first!.ended_at!) - Date.parse(second!.ended_at!);
+    assert.ok(after >= 2_000 && after < 4_000, `Wanjiru stayed for ${after} ms`);
+  });
+
+  together("that Otieno ends, with nothing to follow, ends the call", async () => {
+    const id = await on.place({ to: wanjiru, actions: [{ dial: { number: "+254700000103" } }] });
+    const call = await on.ended(id);
+    assert.equal(outcome(call)["dial_status"], "completed");
+    const [first, second] = call.legs;
+    const after = Date.parse(first!.ended_at!) - Date.parse(second!.ended_at!);
+    assert.ok(Math.abs(after) < 500, `Wanjiru stayed for ${after} ms`);
+  });
+
+  together("whose caller hangs up stops Otieno's phone", async () => {
+    const to = "+254712000011";
+    const id = await on.place({
+      to: "+254700000103",
+      actions: [{ dial: { number: "+254700000180" } }, { hangup: {} }],
+    });
+    const other = await on.place({ to: wanjiru, actions: [{ dial: { number: to } }] });
+    await on.event(other, "dial.started");
+    await on.hangUp(other);
+    for (const callId of [id, other]) {
+      const call = await on.ended(callId);
+      assert.equal(call.status, "completed");
+      assert.equal(outcome(call)["dial_status"], "canceled");
+      assert.equal(call.legs[1]?.status, "canceled");
+      assert.ok(!kindsOf(call).includes("document.ended"));
+    }
+    const rang = (await on.carrier.calls()).filter(({ number }) => number === to);
+    assert.ok(rang.every(({ answered_at, ended_at }) => answered_at === null && ended_at !== null));
+  });
+
+  together("with an announcement before the answer charges from the answer, and joins at once", async () => {
+    const id = await on.place({ to: wanjiru, actions: [{ dial: { number: "+254700000183" } }] });
+    const joined = await on.event(id, "leg.bridged");
+    assert.ok(
+      !joined.events.some(
+        ({ kind, payload }) => kind === "leg.answered" && payload["leg_id"] === joined.legs[1]!.id,
+      ),
+    );
+    const up = await on.until(id, "Otieno's answer", ({ legs }) => legs[1]?.answered_at != null);
+    await on.until(id, "a second of talk", ({ legs }) => legs[1]!.billed_seconds >= 2);
+    await on.hangUp(id);
+    const call = await on.ended(id);
+    assert.equal(call.legs[1]!.answered_at, up.legs[1]!.answered_at);
+    const [first, second] = call.legs;
+    assert.ok(first!.billed_seconds >= second!.billed_seconds + 1);
+  });
+
+  together("is cut off at its own longest duration, and the next action runs", async () => {
+    const id = await on.place({
+      to: wanjiru,
+      // The API asks for ten seconds at least; the engine takes what it is given.
+      actions: [{ dial: { number: otieno, maxDuration: 2 } }, { wait: { seconds: 1 } }],
+    });
+    const call = await on.ended(id);
+    const [, second] = call.legs;
+    assert.equal(second?.hangup_cause, "allotted_timeout");
+    assert.ok(second.billed_seconds >= 2 && second.billed_seconds <= 4);
+    assert.equal(call.hangup_cause, "normal_clearing");
+  });
+
+  together("may follow a dial, each leg charged by itself", async () => {
+    const id = await on.place({
+      to: wanjiru,
+      actions: [
+        { dial: { number: "+254700000103" } },
+        { dial: { number: "+254700000486" } },
+        { dial: { number: "+254700000103" } },
+      ],
+    });
+    const call = await on.ended(id);
+    assert.deepEqual(
+      call.legs.map(({ status }) => status),
+      ["completed", "completed", "busy", "completed"],
+    );
+    assert.deepEqual(
+      [1, 2, 3].map((nth) => outcome(call, nth)["dial_status"]),
+      ["completed", "busy", "completed"],
+    );
+    assert.equal(call.events.filter(({ kind }) => kind === "leg.bridged").length, 2);
+  });
+
+  const refusals: [why: string, number: string, code: string][] = [
+    ["an emergency number", "+254999", "calls.destination_not_allowed"],
+    ["a country that is not allowed", "+447700900123", "calls.destination_not_allowed"],
+  ];
+  for (const [why, number, code] of refusals) {
+    together(`to ${why} is refused, told of, and the next action runs`, async () => {
+      const id = await on.place({
+        to: wanjiru,
+        actions: [{ dial: { number } }, { wait: { seconds: 1 } }],
+      });
+      const call = await on.ended(id);
+      assert.equal(eventOf(call, "dial.refused").payload["code"], code);
+      assert.equal(outcome(call)["dial_status"], "failed");
+      assert.equal(outcome(call)["leg_id"], null);
+      assert.equal(call.legs.length, 1);
+      assert.ok(call.duration_seconds >= 1);
+    });
+  }
+
+  together("with another's caller ID is refused", async () => {
+    const call = await on.ended(
+      await on.place({ to: wanjiru, actions: [{ dial: { number: otieno, callerId: "+254200000999" } }] }),
+    );
+    assert.equal(eventOf(call, "dial.refused").payload["code"], "calls.caller_id_not_owned");
+  });
+
+  together("without funds is refused, and the call ends without Otieno", async () => {
+    // KES 0.05: the first second of Wanjiru's own leg takes it all.
+    const poor = { workspaceId: await on.workspace("+254200000005", 5), e164: "+254200000005" };
+    const id = await on.place(
+      { to: wanjiru, actions: [{ wait: { seconds: 1 } }, { dial: { number: otieno } }] },
+      poor,
+    );
+    const call = await on.ended(id);
+    assert.equal(eventOf(call, "dial.refused").payload["code"], "wallet.insufficient_funds");
+    assert.equal(call.legs.length, 1);
+    assert.ok(call.cost_minor >= 5);
+  });
+
+  together("shows the call's own number, or the one that was asked for", async () => {
+    const id = await on.place({ to: wanjiru, actions: [{ dial: { number: "+254712000012" } }] });
+    const ringing = await on.until(id, "ringing", ({ legs }) => legs[1]?.status === "ringing");
+    assert.equal(ringing.legs[1]!.to, "+254712000012");
+    await on.hangUp(id);
+    await on.ended(id);
+    const [seen] = (await on.carrier.calls()).filter(({ number }) => number === "+254712000012");
+    assert.equal(seen?.from.replace(/^\+?/, "+"), nairobi);
+  });
+});
+
+describeOnSwitch("a document", () => {
+  let on: World;
+  before(async () => {
+    on = await world();
+  });
+  after(() => on.end());
+  const together = sideBySide(20);
+
+  together("plays a prompt as often as it says, and hangs up at its end", async () => {
+    const call = await on.ended(
+      await on.place({ to: wanjiru, actions: [{ play: { url: on.promptUrl, loop: 2 } }] }),
+    );
+    assert.deepEqual(
+      kindsOf(call).filter((kind) => /^(play|action|document)\./.test(kind)),
+      ["action.started", "play.started", "play.finished", "document.ended"],
+    );
+    assert.equal(call.hangup_cause, "normal_clearing");
+  });
+
+  together("goes on when a prompt cannot be fetched, and says so", async () => {
+    const call = await on.ended(
+      await on.place({
+        to: wanjiru,
+        actions: [{ play: { url: on.missingUrl } }, { play: { url: on.promptUrl } }],
+      }),
+    );
+    assert.notEqual(eventOf(call, "play.failed").payload["reason"], undefined);
+    assert.equal(kindsOf(call).filter((kind) => kind === "play.finished").length, 1);
+  });
+
+  together("waits as long as it says", async () => {
+    const call = await on.ended(
+      await on.place({ to: wanjiru, actions: [{ wait: { seconds: 2 } }, { hangup: {} }] }),
+    );
+    const begun = call.events.filter(({ kind }) => kind === "action.started");
+    const waited = Date.parse(begun[1]!.occurred_at) - Date.parse(begun[0]!.occurred_at);
+    assert.ok(waited >= 2_000 && waited < 3_500, `waited for ${waited} ms`);
+  });
+
+  together("is dropped by a hang-up in the middle of a prompt", async () => {
+    const id = await on.place({
+      to: wanjiru,
+      actions: [{ play: { url: on.promptUrl, loop: 20 } }, { dial: { number: otieno } }],
+    });
+    await on.event(id, "play.started");
+    await on.hangUp(id);
+    const call = await on.ended(id);
+    assert.equal(call.legs.length, 1);
+    assert.ok(!kindsOf(call).includes("dial.started"));
+  });
+
+  together("is dropped when the callee ends the call", async () => {
+    const id = await on.place({
+      to: "+254700000103",
+      actions: [{ wait: { seconds: 60 } }, { dial: { number: otieno } }],
+    });
+    const call = await on.ended(id);
+    assert.equal(call.legs.length, 1);
+    assert.ok(!kindsOf(call).includes("document.ended"));
+  });
+
+  together("never begins when nobody answers", async () => {
+    const call = await on.ended(
+      await on.place({ to: "+254700000486", actions: [{ dial: { number: otieno } }] }),
+    );
+    assert.ok(!kindsOf(call).includes("action.started"));
+    assert.equal(call.legs.length, 1);
+  });
+});
