@@ -1,0 +1,188 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { systemClock } from "../../engine/clock.ts";
+import type { LegId } from "../../engine/ids.ts";
+import type { HungUp } from "../../engine/switch/switch.ts";
+import { describeOnSwitch } from "../peers/switch-under-test.ts";
+import { sideBySide } from "../peers/side-by-side.ts";
+import { eventually } from "../peers/waiting.ts";
+import { numbers, World } from "./world.ts";
+
+describeOnSwitch("the contract of the switch: what it tells", function () {
+  this.timeout(60_000);
+  let world: World;
+  /** Whether a leg's record was complete when its last event came. */
+  const recordedAtEvent = new Map<LegId, boolean>();
+  before(async () => {
+    world = await World.open();
+    world.box.onEvent((event) => {
+      if (event.kind === "hungUp") recordedAtEvent.set(event.leg, world.record(event.leg) !== undefined);
+    });
+  });
+  after(() => world.close());
+  const test = sideBySide(6);
+
+  const listed = async (leg: LegId) => (await world.box.listChannels()).find((row) => row.leg === leg);
+
+  for (const [number, kind, state] of [
+    [numbers.answers440, "answered", "active"],
+    [numbers.ringsForEver, "ringing", "ringing"],
+    [numbers.announcesThenRefuses, "earlyMedia", "early"],
+  ] as const) {
+    test(`a leg is listed as ${state} within two seconds, and no longer when it is over`, async () => {
+      const nowS = Math.floor(systemClock.nowMs() / 1000);
+      const { leg } = world.dial(number);
+      await world.event(leg, kind);
+      const row = await eventually(
+        "its row",
+        async () => {
+          const found = await listed(leg);
+          return found?.state === state ? found : undefined;
+        },
+        { withinMs: 2000 },
+      );
+      assert.ok(row.createdAtS >= nowS && row.createdAtS <= nowS + 2);
+      await world.box.hangUp(leg, "NORMAL_CLEARING");
+      const gone = async () => ((await listed(leg)) === undefined ? true : undefined);
+      await eventually("the end of its row", gone, { withinMs: 2000 });
+    });
+  }
+
+  test("the facts of a channel are exact at once, and equal to its events", async () => {
+    const { leg } = world.dial(numbers.ringsThenAnswers);
+    const created = await world.event(leg, "created");
+    const unanswered = await world.box.channelFacts(leg);
+    assert.deepEqual([unanswered?.answeredAtUs, unanswered?.bridgedTo], [null, null]);
+    const ringing = await world.event(leg, "ringing");
+    const answered = await world.event(leg, "answered");
+    assert.deepEqual(await world.box.channelFacts(leg), {
+      leg,
+      createdAtUs: created.atUs,
+      ringingAtUs: ringing.atUs,
+      answeredAtUs: answered.atUs,
+      bridgedTo: null,
+    });
+    await world.box.hangUp(leg, "NORMAL_CLEARING");
+    assert.equal(await world.box.channelFacts(leg), null);
+  });
+
+  test("the facts name the other leg while there is one", async () => {
+    const [waiting, joining] = await world.pair(undefined, ({ leg }) =>
+      world.box.setVariable(leg, "park_after_bridge", "true"),
+    );
+    assert.equal((await world.box.channelFacts(waiting.leg))?.bridgedTo, joining.leg);
+    assert.equal((await world.box.channelFacts(joining.leg))?.bridgedTo, waiting.leg);
+    await world.box.hangUp(joining.leg, "NORMAL_CLEARING");
+    await world.event(joining.leg, "hungUp");
+    assert.equal((await world.box.channelFacts(waiting.leg))?.bridgedTo, null);
+    await world.box.hangUp(waiting.leg, "NORMAL_CLEARING");
+  });
+
+  for (const [told, other] of [
+    ["waiting", "joining"],
+    ["joining", "waiting"],
+  ] as const) {
+    test(`when the ${told} leg of a pair is told to hang up, the ${other} one is over first`, async () => {
+      const [waiting, joining] = await world.pair();
+      const legs = { waiting: waiting.leg, joining: joining.leg };
+      await world.box.hangUp(legs[told], "USER_BUSY");
+      await world.event(legs[told], "hungUp");
+      const hungUp = world.events.flatMap((event) =>
+        event.kind === "hungUp" && Object.values(legs).includes(event.leg) ? [event] : [],
+      );
+      assert.deepEqual(
+        hungUp.map(({ leg }) => leg),
+        [legs[other], legs[told]],
+      );
+      assert.deepEqual(
+        hungUp.map(({ cause }) => cause),
+        ["NORMAL_CLEARING", "USER_BUSY"],
+      );
+      assert.ok(world.kindsOf(waiting.leg, joining.leg).includes("unbridged"));
+    });
+  }
+
+  test("a party that hangs up ends the leg with NORMAL_CLEARING", async () => {
+    const { leg } = await world.parked(numbers.hangsUpAfterThreeSeconds);
+    const { cause, answeredAtUs, endedAtUs } = await world.event(leg, "hungUp");
+    assert.equal(cause, "NORMAL_CLEARING");
+    assert.ok(Math.abs((endedAtUs - answeredAtUs!) / 1000 - 3000) < 300);
+  });
+
+  for (const [what, number, end] of [
+    ["an answered leg", numbers.answers440, "parked"],
+    ["a leg that was cancelled", numbers.ringsForEver, "ringing"],
+    ["a leg that was busy", numbers.isBusy, null],
+    ["a leg in early media", numbers.announcesThenRefuses, "earlyMedia"],
+  ] as const) {
+    test(`the record of ${what} is there before its last event, and says the same to the microsecond`, async () => {
+      const { leg, call } = world.dial(number);
+      if (end !== null) {
+        await world.event(leg, end);
+        await world.box.hangUp(leg, "NORMAL_CLEARING");
+      }
+      const event = await world.event(leg, "hungUp");
+      assert.equal(recordedAtEvent.get(leg), true);
+      const record = world.record(leg)!;
+      assert.deepEqual([record.leg, record.call], [leg, call]);
+      assert.deepEqual(factsOf(record), factsOf(event));
+      assert.equal(event.atUs, event.endedAtUs);
+    });
+  }
+
+  test("a variable arrives as it was sent, or is refused before it is sent", async () => {
+    const { leg } = await world.parked(numbers.answers440);
+    const dump = async (name: string) => {
+      const fields = JSON.parse(await (await world.raw()).api(`uuid_dump ${leg} json`));
+      return fields[`variable_${name}`] as string | undefined;
+    };
+    for (const value of [
+      "a,b;c=d",
+      "{x=1}[y=2]<z=3>^^:a:b",
+      "!|&%20%%s",
+      "a  b",
+      "sched_api +1 idle-x uuid_kill x ALLOTTED_TIMEOUT",
+    ]) {
+      await world.box.setVariable(leg, "hostile", value);
+      assert.equal(await dump("hostile"), value);
+    }
+    for (const value of [
+      "a\nb",
+      "a\r\n\r\napi fsctl shutdown",
+      "a\0b",
+      "${global_getvar(core_uuid)}",
+      "it's",
+      '"quoted"',
+      "back\\slash",
+      "`id`",
+      "$${x}",
+    ]) {
+      await assert.rejects(world.box.setVariable(leg, "hostile", value), RangeError, JSON.stringify(value));
+    }
+    let sent = 0;
+    await fc.assert(
+      fc.asyncProperty(fc.string({ unit: "grapheme", maxLength: 60 }), async (value) => {
+        const name = `hostile_${sent++}`;
+        const accepted = await world.box.setVariable(leg, name, value).catch((error: unknown) => {
+          assert.ok(error instanceof RangeError);
+          return null;
+        });
+        if (accepted !== null) assert.equal((await dump(name)) ?? "", value);
+      }),
+      { numRuns: 100 },
+    );
+    await world.box.hangUp(leg, "NORMAL_CLEARING");
+  });
+
+  test("it says which version it is, the same on every connection", async () => {
+    const version = await world.box.version();
+    const [connected] = world.boxEvents;
+    assert.ok(connected?.kind === "connected" && version.trim() === connected.version.trim());
+    assert.match(version, world.switch.kind === "freeswitch" ? /^FreeSWITCH Version 1\.\d+/ : /simulator/);
+  });
+});
+
+function factsOf(facts: HungUp): HungUp {
+  const { createdAtUs, ringingAtUs, answeredAtUs, endedAtUs, cause, q850, sipStatus, quality } = facts;
+  return { createdAtUs, ringingAtUs, answeredAtUs, endedAtUs, cause, q850, sipStatus, quality };
+}
