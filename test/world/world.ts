@@ -1,0 +1,156 @@
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { systemClock } from "../../engine/clock.ts";
+import { systemIds } from "../../engine/ids.ts";
+import { seedShippedDeck } from "../../engine/metering/rates.ts";
+import { aesSecrets } from "../../engine/secrets.ts";
+import { openSqlite } from "../../engine/store/sqlite.ts";
+import type { Store } from "../../engine/store/store.ts";
+import { createLedger } from "../../engine/wallet/ledger.ts";
+import { verifyLedger } from "../../engine/wallet/verify.ts";
+import { createWallet } from "../../engine/wallet/wallet.ts";
+import { createKey } from "../../engine/workspaces/api-keys.ts";
+import { addNumber } from "../../engine/workspaces/numbers.ts";
+import { createWorkspace } from "../../engine/workspaces/workspaces.ts";
+import { startCarrierProcess, type CarrierProcess } from "../peers/carrier-process.ts";
+import { startSautikit, type Child } from "../peers/child.ts";
+import { freePort } from "../peers/free-ports.ts";
+import { startSwitchUnderTest, type SwitchUnderTest } from "../peers/switch-under-test.ts";
+import { Customer } from "./customer.ts";
+import { WebhookInbox } from "./webhook-inbox.ts";
+
+export const nairobi = "+254200000001";
+
+/**
+ * A carrier, a switch and `sautikit start`, each a process of its own that can be killed alone, on free ports and in a
+ * temporary folder; and Wanjiru, a customer with money, a number, a key and a web server for her webhooks.
+ */
+export class TestWorld {
+  readonly folder: string;
+  readonly carrier: CarrierProcess;
+  readonly inbox: WebhookInbox;
+  readonly customer: Customer;
+  /** The same database that `sautikit` has open, for setting up and for looking at what no customer sees. */
+  readonly store: Store;
+  switch: SwitchUnderTest;
+  /** The running `sautikit start`. */
+  sautikit: Child;
+  readonly #env: Record<string, string>;
+
+  private constructor(
+    parts: Pick<TestWorld, "folder" | "carrier" | "inbox" | "customer" | "store" | "switch" | "sautikit">,
+    env: Record<string, string>,
+  ) {
+    ({ folder: this.folder, carrier: this.carrier, inbox: this.inbox, customer: this.customer } = parts);
+    ({ store: this.store, switch: this.switch, sautikit: this.sautikit } = parts);
+    this.#env = env;
+  }
+
+  static async start(env: Record<string, string> = {}): Promise<TestWorld> {
+    const folder = await mkdtemp(join(tmpdir(), "sautikit-world-"));
+    const carrier = await startCarrierProcess();
+    const peer = await startSwitchUnderTest({ carrier });
+    const { host, port, password } = peer.esl;
+    const [apiPort, s3Port] = [await freePort(), await freePort()];
+    const secretsKey = randomBytes(32).toString("hex");
+    const allEnv = {
+      DATA_DIR: join(folder, "data"),
+      DATABASE_URL: `sqlite:${join(folder, "sautikit.db")}`,
+      PORT: String(apiPort),
+      S3_PORT: String(s3Port),
+      SECRETS_KEY: secretsKey,
+      SPOOL_DIR: peer.spoolDir,
+      FREESWITCH_URLS: `freeswitch://:${password}@${host}:${port}`,
+      ALLOW_PRIVATE_URLS: "yes",
+      LOG_LEVEL: "warn",
+      ...env,
+    };
+    const store = await openSqlite(join(folder, "sautikit.db"));
+    const account = await openAccount(store, Buffer.from(secretsKey, "hex"));
+    const inbox = await WebhookInbox.open(account.voiceSigningSecret);
+    const customer = new Customer(`http://127.0.0.1:${apiPort}`, account.key);
+    const sautikit = await startServer(folder, allEnv);
+    return new TestWorld({ folder, carrier, inbox, customer, store, switch: peer, sautikit }, allEnv);
+  }
+
+  /** SIGKILL to `sautikit start` alone; carrier and switch go on. */
+  async killSautikit(): Promise<void> {
+    this.sautikit.kill("SIGKILL");
+    await this.sautikit.exited();
+  }
+
+  /** Starts it again with the same settings. */
+  async startSautikit(): Promise<void> {
+    assert.equal(this.sautikit.running, false, "the one before is gone");
+    this.sautikit = await startServer(this.folder, this.#env);
+  }
+
+  /** SIGKILL to the switch alone. */
+  async killSwitch(): Promise<void> {
+    this.switch.child.kill("SIGKILL");
+    await this.switch.child.exited();
+  }
+
+  /** A new switch where the old one was, with its spool. */
+  async startSwitch(): Promise<void> {
+    const { spoolDir, esl } = this.switch;
+    this.switch = await startSwitchUnderTest({ carrier: this.carrier, spoolDir, eslPort: esl.port });
+  }
+
+  /** Throws what is wrong with the ledger. */
+  async verifyLedger(): Promise<void> {
+    const findings = await this.store.read(verifyLedger);
+    assert.deepEqual(
+      findings.filter(({ ok }) => !ok),
+      [],
+    );
+  }
+
+  /** Ends every process, and removes the folder. Twice is fine. */
+  async end(): Promise<void> {
+    await this.sautikit.stop();
+    await this.switch.stop();
+    await this.carrier.stop();
+    await this.inbox.close();
+    await this.store.close();
+    await rm(this.folder, { recursive: true, force: true });
+  }
+}
+
+async function startServer(folder: string, env: Record<string, string>): Promise<Child> {
+  const { child } = await startSautikit(["start", "--role", "api,controller,spool"], { folder, env });
+  return child;
+}
+
+/** As the operator's commands do it, but in one transaction and without limits that a busy test would meet. */
+function openAccount(store: Store, secretsKey: Buffer) {
+  const ids = systemIds(systemClock);
+  const createdAtMs = systemClock.nowMs();
+  return store.write(async (tx) => {
+    await seedShippedDeck(tx, ids, createdAtMs);
+    const { id: workspaceId } = await createWorkspace(tx, ids, { name: "Wanjiru", createdAtMs });
+    await tx.run(
+      "UPDATE workspaces SET requests_per_minute = 1000000, calls_per_second = 1000, concurrent_calls = 1000 WHERE id = ?",
+      [workspaceId],
+    );
+    await createWallet({ ledger: createLedger({ ids }) }).credit(tx, {
+      workspaceId,
+      amountMinor: 1_000_000,
+      reference: workspaceId,
+      description: "To begin with",
+      kind: "credit",
+      createdAtMs,
+    });
+    const { key } = await createKey(tx, ids, { workspaceId, name: "Wanjiru", createdAtMs });
+    const secrets = aesSecrets(secretsKey, ids);
+    const number = await addNumber(
+      tx,
+      { ids, secrets },
+      { workspaceId, e164: nairobi, country: "ke", provisionedAtMs: createdAtMs },
+    );
+    return { key, voiceSigningSecret: number!.voiceSigningSecret };
+  });
+}
