@@ -4,7 +4,11 @@ import tseslint from "typescript-eslint";
 const injected = [
   { object: "Date", property: "now", message: "Take the time from the injected Clock (engine/clock.ts)." },
   { object: "Math", property: "random", message: "Take chance from the injected Ids (engine/ids.ts)." },
-  { object: "performance", property: "now", message: "Take the time from the injected Clock (engine/clock.ts)." },
+  {
+    object: "performance",
+    property: "now",
+    message: "Take the time from the injected Clock (engine/clock.ts).",
+  },
 ];
 const injectedGlobals = ["setTimeout", "setInterval"].map((name) => ({
   name,
@@ -12,14 +16,22 @@ const injectedGlobals = ["setTimeout", "setInterval"].map((name) => ({
 }));
 
 export default tseslint.config(
-  { ignores: ["node_modules/", "data/", "coverage/", "docs/", "eslint.config.js", ".dependency-cruiser.cjs"] },
+  {
+    ignores: ["node_modules/", "data/", "coverage/", "docs/", "eslint.config.js", ".dependency-cruiser.cjs"],
+  },
   ...tseslint.configs.strictTypeChecked,
   {
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
     rules: {
       "@typescript-eslint/no-floating-promises": "error",
-      "@typescript-eslint/switch-exhaustiveness-check": ["error", { considerDefaultExhaustiveForUnions: true }],
-      "@typescript-eslint/restrict-template-expressions": ["error", { allowNumber: true, allowBoolean: true }],
+      "@typescript-eslint/switch-exhaustiveness-check": [
+        "error",
+        { considerDefaultExhaustiveForUnions: true },
+      ],
+      "@typescript-eslint/restrict-template-expressions": [
+        "error",
+        { allowNumber: true, allowBoolean: true },
+      ],
       "@typescript-eslint/consistent-type-imports": ["error", { fixStyle: "inline-type-imports" }],
       "@typescript-eslint/no-confusing-void-expression": "off",
       "@typescript-eslint/unified-signatures": "off",

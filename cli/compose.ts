@@ -92,6 +92,8 @@ async function build(
   const settlement = createSettlement({ ledger: createLedger({ ids }) });
   const media = new MediaLibrary({ directory: join(config.spoolDir, "media"), egress, clock, log });
 
+  closers.push(() => media.close());
+
   const s3 = await objectStorage(config);
   closers.push(s3.close);
   const storage = createStorage({ ...s3.options, clock });

@@ -16,7 +16,9 @@ export function aesSecrets(key: Buffer, ids: Ids): Secrets {
       const nonce = ids.bytes(12);
       const cipher = createCipheriv("aes-256-gcm", key, nonce);
       const text = Buffer.concat([cipher.update(plain, "utf8"), cipher.final()]);
-      return ["v1", ...[nonce, cipher.getAuthTag(), text].map((part) => part.toString("base64url"))].join(".");
+      return ["v1", ...[nonce, cipher.getAuthTag(), text].map((part) => part.toString("base64url"))].join(
+        ".",
+      );
     },
     open(sealed) {
       const [version, nonce, tag, text] = sealed.split(".");
@@ -25,7 +27,9 @@ export function aesSecrets(key: Buffer, ids: Ids): Secrets {
       }
       const decipher = createDecipheriv("aes-256-gcm", key, Buffer.from(nonce, "base64url"));
       decipher.setAuthTag(Buffer.from(tag, "base64url"));
-      return Buffer.concat([decipher.update(Buffer.from(text, "base64url")), decipher.final()]).toString("utf8");
+      return Buffer.concat([decipher.update(Buffer.from(text, "base64url")), decipher.final()]).toString(
+        "utf8",
+      );
     },
   };
 }

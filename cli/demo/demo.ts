@@ -32,7 +32,10 @@ export async function demo(args: readonly string[]): Promise<void> {
     DATA_DIR: dataDir,
   });
   const screen = new Screen(process.stdout, systemClock);
-  screen.say("start", "starting the API, the controller, a simulated switch and carrier, object storage …");
+  const box = config.freeswitch
+    ? `the FreeSWITCH at ${config.freeswitch.box}`
+    : "a simulated switch and carrier";
+  screen.say("start", `starting the API, the controller, object storage, with ${box} …`);
   const app = await compose(config, new Set(roles), { demoWorkspace: true });
   const account = await readDemo(join(dataDir, "demo.json"));
   if (!account) throw new Error("There is no demo workspace.");

@@ -121,13 +121,6 @@ export const deliveryToSend = (tx: ReadTx, id: DeliveryId): Promise<DeliveryToSe
     [id],
   );
 
-export const numberSigningSecrets = (tx: ReadTx, id: NumberId): Promise<SigningSecretsRow | undefined> =>
-  tx.get(
-    `SELECT voice_signing_secret AS signing_secret, previous_signing_secret, previous_signing_secret_until_ms
-     FROM numbers WHERE id = ?`,
-    [id],
-  );
-
 export interface AttemptRow {
   attemptedAtMs: number;
   /** HTTP status; null where there was no answer, then `error` says why. */
