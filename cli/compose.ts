@@ -30,6 +30,7 @@ import { createStorage } from "../recordings/storage.ts";
 import type { Config } from "./config.ts";
 import { makeDemoWorkspace } from "./demo-workspace.ts";
 import { startEmbeddedSwitch } from "./embedded.ts";
+import { registerMetrics } from "./metrics.ts";
 import { keptOnce, secretsKey } from "./secrets-key.ts";
 
 export const roles = ["api", "controller", "spool"] as const;
@@ -132,6 +133,8 @@ async function build(
     recordingEmpty: (tx, row) => news.empty(tx, row),
     recordingMissing: (tx, row) => news.missing(tx, row),
   });
+
+  registerMetrics(registry, { store, box, spool });
 
   if (wanted.has("spool")) {
     // Before the controller looks for what is gone: the records of what ended meanwhile are the truth about it.

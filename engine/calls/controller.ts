@@ -165,7 +165,6 @@ export class Controller {
           });
         return;
       case "connected":
-        log.info({ box: box.box, version: event.version }, "switch connected");
         await reconciler?.connected(event);
         await this.#runAll();
         return;

@@ -154,6 +154,16 @@ export const liveLegsOfBox = (tx: ReadTx, box: string) =>
     [box],
   );
 
+/** For the metrics: what is under way, over all workspaces. */
+export async function countLive(tx: ReadTx): Promise<{ calls: number; legs: number; deliveries: number }> {
+  const row = await tx.get<{ calls: number; legs: number; deliveries: number }>(
+    `SELECT (SELECT COUNT(*) FROM calls WHERE ended_at_us IS NULL) AS calls,
+       (SELECT COUNT(*) FROM legs WHERE ended_at_us IS NULL) AS legs,
+       (SELECT COUNT(*) FROM deliveries WHERE next_attempt_at_ms IS NOT NULL) AS deliveries`,
+  );
+  return row ?? { calls: 0, legs: 0, deliveries: 0 };
+}
+
 export async function countLiveCalls(tx: ReadTx, workspaceId: WorkspaceId): Promise<number> {
   const row = await tx.get<{ live: number }>(
     "SELECT COUNT(*) AS live FROM calls WHERE workspace_id = ? AND ended_at_us IS NULL",
