@@ -142,8 +142,9 @@ export function originateOf(leg: {
 }): Originate {
   return {
     then: leg.waiting === undefined ? { kind: "park" } : { kind: "intercept", leg: leg.waiting },
-    // A lone leg that joins a waiting one lets the carrier's announcement through; a parked one counts from its answer.
-    ignoreEarlyMedia: leg.waiting === undefined,
+    // A lone leg that joins a waiting one lets the carrier's announcement through, and one that is recorded from ringing
+    // lets it into the file, which stays empty of it where the switch ignores early media.
+    ignoreEarlyMedia: leg.waiting === undefined && leg.record?.from !== "from-ringing",
     branches: [
       {
         leg: leg.id,

@@ -1,8 +1,7 @@
-import { parseObject, type LegRow } from "../store/calls.ts";
+import type { LegRow } from "../store/calls.ts";
 import * as recordings from "../store/recordings.ts";
 import type { SwitchEvent } from "../switch/switch.ts";
 import type { CallChange } from "./call-change.ts";
-import type { CallOptions } from "./call-request.ts";
 import type { DocumentRun } from "./document-run.ts";
 import { endCallIfOver, endLeg, type EndedBy } from "./leg-end.ts";
 import { failureCodeOf, transition, type FailureCode } from "./leg-state.ts";
@@ -25,8 +24,6 @@ export async function takeLegNews(change: CallChange, news: LegNews, document: D
     case "ringing":
     case "earlyMedia":
       await started(change, leg, isFirst, news.atUs);
-      if (isFirst && news.kind === "earlyMedia" && leg.answeredAtUs === null)
-        await recordFromRinging(change, leg);
       if (!advance(change, leg, news.kind)) return;
       change.setLeg(leg, { ringingAtUs: leg.ringingAtUs ?? news.atUs });
       if (isFirst) change.setCall({ status: leg.status });
@@ -100,16 +97,6 @@ async function started(change: CallChange, leg: LegRow, isFirst: boolean, atUs: 
   if (!isFirst || change.call.startedAtUs !== null) return;
   change.setCall({ startedAtUs: atUs });
   await change.emit("call.started", {}, Math.floor(atUs / 1000));
-}
-
-/** While it waits for the answer, the switch would begin only then; what it records already it goes on recording. */
-async function recordFromRinging(change: CallChange, leg: LegRow): Promise<void> {
-  const { record } = parseObject(change.call.options) as unknown as CallOptions;
-  if (record !== "from-ringing") return;
-  const [recording] = await recordings.byLeg(change.tx, leg.id);
-  if (recording?.status === "starting") {
-    change.intend({ kind: "startRecording", leg: leg.id, recording: recording.id });
-  }
 }
 
 function advance(change: CallChange, leg: LegRow, fact: "ringing" | "earlyMedia" | "answered"): boolean {
