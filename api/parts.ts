@@ -16,7 +16,7 @@ export interface ApiParts {
   log: Log;
   /** What /metrics shows; the API adds its own to it. */
   registry: Registry;
-  calls: Pick<Calls, "originate" | "hangUp" | "setRecording">;
+  calls: Pick<Calls, "originate" | "hangUp" | "setRecording" | "moneyChanged">;
   recordings: Pick<Recordings, "forCall" | "listForCall" | "list" | "get" | "delete">;
   webhooks: WebhookEndpoints;
   /** Told of deliveries that are to be made at once. */

@@ -10,6 +10,7 @@ import { getDelivery } from "./routes/get-delivery.ts";
 import { getOpenApi } from "./routes/get-openapi.ts";
 import { getPublicPricing } from "./routes/get-public-pricing.ts";
 import { getRecording } from "./routes/get-recording.ts";
+import { patchWallet } from "./routes/patch-wallet.ts";
 import { getWallet, getWalletBalance } from "./routes/get-wallet.ts";
 import { getWebhook } from "./routes/get-webhook.ts";
 import { getWorkspace } from "./routes/get-workspace.ts";
@@ -45,6 +46,7 @@ export const routes: readonly Route[] = [
   deleteRecording,
   getWallet,
   getWalletBalance,
+  patchWallet,
   listTransactions,
   createWebhook,
   listWebhooks,

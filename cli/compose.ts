@@ -4,7 +4,7 @@ import { pino } from "pino";
 import { Registry, collectDefaultMetrics } from "prom-client";
 import { createApi } from "../api/app.ts";
 import { listen } from "../api/server.ts";
-import type { ChangeParts } from "../engine/calls/call-change.ts";
+import type { ChangeParts } from "../engine/calls/change-parts.ts";
 import { Calls } from "../engine/calls/calls.ts";
 import { Controller } from "../engine/calls/controller.ts";
 import { RecordingNews } from "../engine/calls/recording-news.ts";

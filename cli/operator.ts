@@ -1,11 +1,13 @@
 import { mkdir } from "node:fs/promises";
 import { parseArgs } from "node:util";
+import { rearmCutOffs } from "../engine/calls/cut-off.ts";
 import { systemClock, type Clock } from "../engine/clock.ts";
 import { parseE164 } from "../engine/e164.ts";
 import { isId, systemIds, type Ids, type WorkspaceId } from "../engine/ids.ts";
 import { aesSecrets } from "../engine/secrets.ts";
 import { openSqlite } from "../engine/store/sqlite.ts";
 import type { Store } from "../engine/store/store.ts";
+import { workspaceById } from "../engine/store/workspaces.ts";
 import { createLedger } from "../engine/wallet/ledger.ts";
 import { verifyLedger } from "../engine/wallet/verify.ts";
 import { createWallet } from "../engine/wallet/wallet.ts";
@@ -59,7 +61,7 @@ async function keyCreate({ store, ids, clock }: Desk, args: string[]): Promise<v
     allowPositionals: true,
     options: { name: { type: "string", default: "operator" }, scopes: { type: "string" } },
   });
-  const workspaceId = workspaceIdOf(positionals[0]);
+  const workspaceId = await workspaceOf(store, positionals[0]);
   const wanted = values.scopes?.split(",").map(scopeNamed);
   const made = await store.write((tx) =>
     createKey(tx, ids, {
@@ -73,7 +75,7 @@ async function keyCreate({ store, ids, clock }: Desk, args: string[]): Promise<v
 }
 
 async function numberAdd({ store, ids, clock, config }: Desk, args: string[]): Promise<void> {
-  const workspaceId = workspaceIdOf(args[0]);
+  const workspaceId = await workspaceOf(store, args[0]);
   const parsed = parseE164(args[1] ?? "");
   if (!parsed.ok) throw new Error(`number add WORKSPACE E164: "${args[1] ?? ""}" is not E.164.`);
   const secrets = aesSecrets(await secretsKey(config.secretsKey, config.dataDir, ids), ids);
@@ -98,21 +100,24 @@ async function credit({ store, ids, clock }: Desk, args: string[]): Promise<void
       description: { type: "string", default: "Credit by the operator" },
     },
   });
-  const workspaceId = workspaceIdOf(positionals[0]);
+  const workspaceId = await workspaceOf(store, positionals[0]);
   const [, shillings, cents = ""] = /^(\d{1,10})(?:\.(\d{1,2}))?$/.exec(positionals[1] ?? "") ?? [];
   const amountMinor = Number(shillings) * 100 + Number(cents.padEnd(2, "0"));
   if (shillings === undefined || amountMinor === 0)
     throw new Error("credit WORKSPACE KES: the amount is like 500 or 49.50.");
-  const posted = await store.write((tx) =>
-    createWallet({ ledger: createLedger({ ids }) }).credit(tx, {
+  const posted = await store.write(async (tx) => {
+    const credited = await createWallet({ ledger: createLedger({ ids }) }).credit(tx, {
       workspaceId,
       amountMinor,
       reference: values.reference ?? ids.next("txn"),
       description: values.description,
       kind: "credit",
       createdAtMs: clock.nowMs(),
-    }),
-  );
+    });
+    // The controller, another process, finds what is to be armed within a second.
+    await rearmCutOffs(tx, { clock, ids, changed: () => undefined }, workspaceId);
+    return credited;
+  });
   print({
     workspace_id: workspaceId,
     amount_minor: amountMinor,
@@ -131,8 +136,9 @@ async function ledgerVerify({ store }: Desk): Promise<void> {
   if (broken > 0) process.exitCode = 1;
 }
 
-function workspaceIdOf(text: string | undefined): WorkspaceId {
+async function workspaceOf(store: Store, text: string | undefined): Promise<WorkspaceId> {
   if (!isId("ws", text)) throw new Error(`"${text ?? ""}" is not a workspace id (ws_…).`);
+  if (!(await store.read((tx) => workspaceById(tx, text)))) throw new Error(`There is no workspace ${text}.`);
   return text;
 }
 

@@ -1,6 +1,5 @@
-import { walletView } from "../../engine/wallet/wallet.ts";
 import { answers } from "../route.ts";
-import { walletSchema } from "../schemas/wallet.ts";
+import { walletBody, walletSchema } from "../schemas/wallet.ts";
 
 const at = (path: string, operationId: string) =>
   answers({
@@ -13,20 +12,7 @@ const at = (path: string, operationId: string) =>
     responses: { 200: { description: "The wallet.", schema: walletSchema } },
     errors: [],
     async answer({ parts, caller }) {
-      const nowUs = parts.clock.nowUs();
-      const wallet = await parts.store.read((tx) => walletView(tx, caller.workspace.id, nowUs));
-      const body = {
-        workspace_id: caller.workspace.id,
-        currency: wallet.currency,
-        balance_minor: wallet.balanceMinor,
-        accrued_minor: wallet.accruedMinor,
-        available_minor: wallet.availableMinor,
-        active_calls: wallet.activeCalls,
-        low_balance_threshold_minor: wallet.lowBalanceThresholdMinor,
-        on_zero_balance: wallet.onZeroBalance,
-        mpesa_account_ref: wallet.mpesaAccountRef,
-        paybill: parts.paybill,
-      };
+      const body = await parts.store.read((tx) => walletBody(tx, parts, caller.workspace.id));
       return { status: 200, body };
     },
   });

@@ -1,4 +1,9 @@
 import { z } from "zod";
+import type { WorkspaceId } from "../../engine/ids.ts";
+import type { JsonObject } from "../../engine/json.ts";
+import type { ReadTx } from "../../engine/store/store.ts";
+import { walletView } from "../../engine/wallet/wallet.ts";
+import type { ApiParts } from "../parts.ts";
 
 export const walletSchema = z
   .strictObject({
@@ -14,6 +19,28 @@ export const walletSchema = z
     paybill: z.string().nullable(),
   })
   .meta({ id: "Wallet" });
+
+export const patchWalletBody = z.strictObject({ on_zero_balance: z.enum(["continue", "hangup"]) });
+
+export async function walletBody(
+  tx: ReadTx,
+  { clock, paybill }: Pick<ApiParts, "clock" | "paybill">,
+  workspaceId: WorkspaceId,
+): Promise<JsonObject> {
+  const wallet = await walletView(tx, workspaceId, clock.nowUs());
+  return {
+    workspace_id: workspaceId,
+    currency: wallet.currency,
+    balance_minor: wallet.balanceMinor,
+    accrued_minor: wallet.accruedMinor,
+    available_minor: wallet.availableMinor,
+    active_calls: wallet.activeCalls,
+    low_balance_threshold_minor: wallet.lowBalanceThresholdMinor,
+    on_zero_balance: wallet.onZeroBalance,
+    mpesa_account_ref: wallet.mpesaAccountRef,
+    paybill,
+  };
+}
 
 export const transactionSchema = z
   .strictObject({

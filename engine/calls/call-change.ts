@@ -1,5 +1,4 @@
-import type { Clock } from "../clock.ts";
-import type { CallId, Ids, LegId } from "../ids.ts";
+import type { CallId, LegId } from "../ids.ts";
 import type { JsonObject } from "../json.ts";
 import {
   callById,
@@ -13,19 +12,9 @@ import {
   type LegRow,
 } from "../store/calls.ts";
 import type { Tx } from "../store/store.ts";
-import type { Settlement } from "../metering/settlement.ts";
-import type { Outbox } from "../webhooks/outbox.ts";
+import { rearmCutOffs } from "./cut-off.ts";
+import type { ChangeParts } from "./change-parts.ts";
 import { isAtMostOnce, type Command } from "./command.ts";
-
-/** What a change of a call needs beside its transaction. */
-export interface ChangeParts {
-  clock: Clock;
-  ids: Ids;
-  outbox: Outbox;
-  settlement: Settlement;
-  /** Called after the commit: the call has intents to carry out, or wants to be woken at another time. */
-  changed: (callId: CallId) => void;
-}
 
 /**
  * One transaction's work on one call: rows as they are now, patches gathered, events told, commands to follow. Saving
@@ -39,6 +28,8 @@ export class CallChange {
   readonly #callPatch: Partial<CallRow> = {};
   readonly #legPatches = new Map<LegId, Partial<LegRow>>();
   #commands: Command[] = [];
+  /** A leg was answered or has ended, so the workspace's money runs out at another time. */
+  #meterChanged = false;
 
   constructor(parts: ChangeParts, tx: Tx, call: CallRow, legs: LegRow[]) {
     this.parts = parts;
@@ -75,6 +66,10 @@ export class CallChange {
   setLeg(leg: LegRow, patch: Partial<LegRow>): void {
     Object.assign(leg, patch);
     this.#legPatches.set(leg.id, { ...this.#legPatches.get(leg.id), ...patch });
+  }
+
+  meterChanged(): void {
+    this.#meterChanged = true;
   }
 
   /** To be carried out at the switch, in this order, once the change is stored. */
@@ -130,6 +125,8 @@ export class CallChange {
       this.tx.afterCommit(() => this.parts.changed(id));
     }
     this.#commands = [];
+    if (this.#meterChanged) await rearmCutOffs(this.tx, this.parts, this.call.workspaceId);
+    this.#meterChanged = false;
   }
 
   /** Both URLs hear every kind until the voice actions' questions come; the same URL hears it once. */

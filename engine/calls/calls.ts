@@ -13,9 +13,11 @@ import {
 import * as recordings from "../store/recordings.ts";
 import type { RecordingRow } from "../store/recordings.ts";
 import type { ReadTx, Tx } from "../store/store.ts";
-import { CallChange, type ChangeParts } from "./call-change.ts";
+import { CallChange } from "./call-change.ts";
+import type { ChangeParts } from "./change-parts.ts";
 import type { CallingNumber, CallingWorkspace, CallOptions, CallRequest } from "./call-request.ts";
 import type { Command } from "./command.ts";
+import { rearmCutOffs, secondsAtDialling } from "./cut-off.ts";
 import { allowedDestination, newLeg, newRecording, originateOf, requireFunds } from "./dialing.ts";
 import { DocumentRun, endDocument } from "./document-run.ts";
 import { takeLegNews, type LegNews } from "./leg-progress.ts";
@@ -99,6 +101,13 @@ export class Calls {
       fromE164: options.callerId,
       toE164: destination.e164,
       rateMicroKesPerMinute: destination.rateMicroKesPerMinute,
+      maxDurationSeconds: options.maxDurationSeconds,
+      cutAfterSeconds: await secondsAtDialling(
+        tx,
+        workspace.id,
+        { ...destination, ...options },
+        clock.nowUs(),
+      ),
       createdAtMs: nowMs,
     });
     await insertCall(tx, call);
@@ -116,12 +125,17 @@ export class Calls {
         to: destination.e164,
         callerId: options.callerId,
         ringTimeoutSeconds: options.ringTimeoutSeconds,
-        maxDurationSeconds: options.maxDurationSeconds,
+        cutAfterSeconds: leg.cutAfterSeconds,
         record: recording,
       }),
     });
     await change.save();
     return call;
+  }
+
+  /** The workspace's money, or what happens at its end, has changed: running calls are cut off accordingly. */
+  async moneyChanged(tx: Tx, workspaceId: WorkspaceId): Promise<void> {
+    await rearmCutOffs(tx, this.#parts, workspaceId);
   }
 
   /** Ends a call, whatever it is doing; an ended one stays as it is. Throws `calls.not_found`. */

@@ -16,6 +16,8 @@ export type Command =
   | { kind: "startRecording" | "stopRecording"; leg: LegId; recording: RecordingId }
   | { kind: "maskRecording"; leg: LegId; recording: RecordingId; masked: boolean }
   | { kind: "armKill"; leg: LegId; group: KillGroup; inSeconds: number; cause: HangupCause }
+  /** The end of the leg at a moment, µs since the epoch, whenever this is carried out. */
+  | { kind: "cutAt"; leg: LegId; group: KillGroup; atUs: number }
   | { kind: "disarmKill"; leg: LegId; group: KillGroup };
 
 /** Never sent twice: somebody's phone would ring twice, somebody would hear a prompt twice. */

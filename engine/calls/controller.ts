@@ -1,11 +1,20 @@
 import type { Timer } from "../clock.ts";
 import type { CallId } from "../ids.ts";
 import type { Log } from "../log.ts";
-import { callById, callsWithIntents, callsToWake, legById, saveBoxAlive } from "../store/calls.ts";
+import {
+  callById,
+  callsWithIntents,
+  callsToWake,
+  legById,
+  saveBoxAlive,
+  talkingWorkspaces,
+} from "../store/calls.ts";
 import type { Store, Tx } from "../store/store.ts";
 import { parseEndRecord } from "../switch/end-record.ts";
 import type { BoxEvent, Switch, SwitchEvent } from "../switch/switch.ts";
-import { CallChange, type ChangeParts } from "./call-change.ts";
+import { CallChange } from "./call-change.ts";
+import type { ChangeParts } from "./change-parts.ts";
+import { rearmCutOffs } from "./cut-off.ts";
 import { DocumentRun } from "./document-run.ts";
 import { IntentRunner, type MediaLibrary } from "./intent-runner.ts";
 import { takeLegNews, type LegNews } from "./leg-progress.ts";
@@ -166,6 +175,11 @@ export class Controller {
         return;
       case "connected":
         await reconciler?.connected(event);
+        await store.write(async (tx) => {
+          for (const { workspaceId } of await talkingWorkspaces(tx)) {
+            await rearmCutOffs(tx, this.#changeParts, workspaceId);
+          }
+        });
         await this.#runAll();
         return;
       case "disconnected":

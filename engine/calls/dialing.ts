@@ -87,6 +87,8 @@ export function newLeg(
     | "fromE164"
     | "toE164"
     | "rateMicroKesPerMinute"
+    | "maxDurationSeconds"
+    | "cutAfterSeconds"
     | "createdAtMs"
   >,
 ): LegRow {
@@ -101,6 +103,8 @@ export function newLeg(
     answeredAtUs: null,
     endedAtUs: null,
     bridgedTo: null,
+    cutAtUs: null,
+    cutGeneration: 0,
     seenAtUs: null,
     hangupCause: null,
     q850: null,
@@ -136,7 +140,8 @@ export function originateOf(leg: {
   to: string;
   callerId: string;
   ringTimeoutSeconds: number;
-  maxDurationSeconds: number;
+  /** From the answer; the switch then ends the leg. */
+  cutAfterSeconds: number;
   waiting?: LegId;
   record: { recording: RecordingId; from: RecordFrom } | null;
 }): Originate {
@@ -153,7 +158,7 @@ export function originateOf(leg: {
         to: leg.to,
         callerId: leg.callerId,
         ringTimeoutSeconds: leg.ringTimeoutSeconds,
-        maxSeconds: leg.maxDurationSeconds,
+        maxSeconds: leg.cutAfterSeconds,
         cutGroup: `cut-${leg.id}-0`,
         ...(leg.record
           ? {

@@ -255,6 +255,11 @@ export class IntentRunner {
       case "armKill":
         await box.armKill(command.leg, command.group, command.inSeconds, command.cause);
         return;
+      case "cutAt": {
+        const inSeconds = Math.max(0, Math.ceil((command.atUs - this.#parts.clock.nowUs()) / 1_000_000));
+        await box.armKill(command.leg, command.group, inSeconds, "ALLOTTED_TIMEOUT");
+        return;
+      }
       case "disarmKill":
         await box.disarmKill(command.group);
         return;

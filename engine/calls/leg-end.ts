@@ -56,6 +56,7 @@ export async function endLeg(
     },
     change.nowMs,
   );
+  if (answeredAtUs !== null) change.meterChanged();
   change.setLeg(leg, {
     status,
     // What never reached the switch never started.

@@ -110,6 +110,7 @@ function advance(change: CallChange, leg: LegRow, fact: "ringing" | "earlyMedia"
 async function answered(change: CallChange, leg: LegRow, isFirst: boolean, atUs: number): Promise<boolean> {
   if (!advance(change, leg, "answered")) return false;
   change.setLeg(leg, { answeredAtUs: atUs, seenAtUs: atUs });
+  change.meterChanged();
   const atMs = Math.floor(atUs / 1000);
   await change.emit("leg.answered", { leg_id: leg.id }, atMs);
   if (!isFirst) return true;

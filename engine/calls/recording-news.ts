@@ -1,6 +1,7 @@
 import type { RecordingRow } from "../store/recordings.ts";
 import type { Tx } from "../store/store.ts";
-import { CallChange, type ChangeParts } from "./call-change.ts";
+import { CallChange } from "./call-change.ts";
+import type { ChangeParts } from "./change-parts.ts";
 
 /** What the spool has to say of a recording, told as events of its call in the spool's own transaction. */
 export class RecordingNews {

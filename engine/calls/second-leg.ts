@@ -6,6 +6,7 @@ import { callingWorkspace } from "../workspaces/workspaces.ts";
 import type { CallChange } from "./call-change.ts";
 import type { CallOptions } from "./call-request.ts";
 import type { DialRequest } from "./command.ts";
+import { secondsAtDialling } from "./cut-off.ts";
 import { allowedDestination, newLeg, newRecording, originateOf, requireFunds } from "./dialing.ts";
 
 /** Adds to a running call a leg that the switch joins to the one that waits for it. Throws what a refused dial is told. */
@@ -28,6 +29,7 @@ export async function dialSecondLeg(
     "number",
   );
   await requireFunds(tx, call.workspaceId, destination.rateMicroKesPerMinute, parts.clock.nowUs());
+  const maxDurationSeconds = request.maxDurationSeconds ?? options.maxDurationSeconds;
   const leg = newLeg({
     id: parts.ids.next("leg"),
     callId: call.id,
@@ -37,6 +39,13 @@ export async function dialSecondLeg(
     fromE164: callerId,
     toE164: destination.e164,
     rateMicroKesPerMinute: destination.rateMicroKesPerMinute,
+    maxDurationSeconds,
+    cutAfterSeconds: await secondsAtDialling(
+      tx,
+      call.workspaceId,
+      { ...destination, maxDurationSeconds },
+      parts.clock.nowUs(),
+    ),
     createdAtMs: change.nowMs,
   });
   await insertLeg(tx, leg);
@@ -51,7 +60,7 @@ export async function dialSecondLeg(
       to: destination.e164,
       callerId,
       ringTimeoutSeconds: request.ringTimeoutSeconds,
-      maxDurationSeconds: request.maxDurationSeconds ?? options.maxDurationSeconds,
+      cutAfterSeconds: leg.cutAfterSeconds,
       waiting: request.waiting,
       record,
     }),

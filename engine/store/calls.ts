@@ -53,6 +53,10 @@ export interface LegRow {
   answeredAtUs: number | null;
   endedAtUs: number | null;
   bridgedTo: LegId | null;
+  maxDurationSeconds: number;
+  cutAfterSeconds: number;
+  cutAtUs: number | null;
+  cutGeneration: number;
   seenAtUs: number | null;
   hangupCause: string | null;
   q850: number | null;
@@ -146,6 +150,19 @@ export const raiseSeen = (tx: Tx, box: string, atUs: number) =>
   );
 
 export const legById = (tx: ReadTx, id: LegId) => tx.get<LegRow>("SELECT * FROM legs WHERE id = ?", [id]);
+
+/** Of a whole workspace: what its money is spent on just now. */
+export const liveAnsweredLegsOf = (tx: ReadTx, workspaceId: WorkspaceId) =>
+  tx.all<LegRow & { answeredAtUs: number }>(
+    "SELECT * FROM legs WHERE workspace_id = ? AND ended_at_us IS NULL AND answered_at_us IS NOT NULL ORDER BY id",
+    [workspaceId],
+  );
+
+/** Workspaces with a leg that talks. */
+export const talkingWorkspaces = (tx: ReadTx) =>
+  tx.all<{ workspaceId: WorkspaceId }>(
+    "SELECT DISTINCT workspace_id FROM legs WHERE ended_at_us IS NULL AND answered_at_us IS NOT NULL",
+  );
 
 /** Legs that the box was told to dial and whose end is not stored. */
 export const liveLegsOfBox = (tx: ReadTx, box: string) =>

@@ -68,12 +68,17 @@ export const workspaceById = (tx: ReadTx, id: WorkspaceId) =>
 export async function updateWorkspace(
   tx: Tx,
   id: WorkspaceId,
-  patch: { allowedCountries?: string | undefined; recordingRetentionDays?: number | undefined },
+  patch: {
+    allowedCountries?: string | undefined;
+    recordingRetentionDays?: number | undefined;
+    onZeroBalance?: "continue" | "hangup" | undefined;
+  },
 ): Promise<void> {
   await tx.run(
     `UPDATE workspaces SET allowed_countries = COALESCE(?, allowed_countries),
-       recording_retention_days = COALESCE(?, recording_retention_days) WHERE id = ?`,
-    [patch.allowedCountries ?? null, patch.recordingRetentionDays ?? null, id],
+       recording_retention_days = COALESCE(?, recording_retention_days),
+       on_zero_balance = COALESCE(?, on_zero_balance) WHERE id = ?`,
+    [patch.allowedCountries ?? null, patch.recordingRetentionDays ?? null, patch.onZeroBalance ?? null, id],
   );
 }
 

@@ -65,6 +65,7 @@ describe("what operators ask", () => {
         originate: () => Promise.reject(new TypeError("secret detail")),
         hangUp: () => Promise.resolve(),
         setRecording: () => Promise.resolve([]),
+        moneyChanged: () => Promise.resolve(),
       },
       log: {
         debug: () => undefined,

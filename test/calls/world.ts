@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { demoPrompt } from "../../cli/demo/prompt.ts";
 import type { Document } from "../../engine/actions/document.ts";
-import type { ChangeParts } from "../../engine/calls/call-change.ts";
+import type { ChangeParts } from "../../engine/calls/change-parts.ts";
 import type { CallRequest } from "../../engine/calls/call-request.ts";
 import { callView } from "../../engine/calls/call-view.ts";
 import { Calls } from "../../engine/calls/calls.ts";

@@ -62,6 +62,13 @@ CREATE TABLE legs (
   answered_at_us BIGINT,
   ended_at_us BIGINT,
   bridged_to TEXT,
+  -- From the answer; asked for when it was dialled.
+  max_duration_seconds BIGINT NOT NULL,
+  -- What the switch was armed with at dialling, from the answer: that, or less where the money ends sooner.
+  cut_after_seconds BIGINT NOT NULL,
+  -- When it is armed to end the leg since (null: still so), and how often that was changed: the group is cut-<id>-<n>.
+  cut_at_us BIGINT,
+  cut_generation BIGINT NOT NULL DEFAULT 0,
   -- When the switch's own list last showed it, or it was last heard of.
   seen_at_us BIGINT,
   hangup_cause TEXT,

@@ -1,0 +1,24 @@
+import { updateWorkspace } from "../../engine/store/workspaces.ts";
+import { changes } from "../route.ts";
+import { patchWalletBody, walletBody, walletSchema } from "../schemas/wallet.ts";
+
+export const patchWallet = changes({
+  method: "patch",
+  path: "/v1/wallet",
+  operationId: "patchWallet",
+  tag: "Wallet",
+  summary: "Say what becomes of running calls when the money ends",
+  description:
+    "`continue` (the default): a running call goes on and may leave the balance slightly negative. `hangup`: the " +
+    "switch itself ends the calls in the second the money ends. It applies to running calls at once.",
+  scope: "wallet.write",
+  body: patchWalletBody,
+  responses: { 200: { description: "The wallet as it is now.", schema: walletSchema } },
+  errors: [],
+  async change(tx, { parts, caller, body }) {
+    const { id } = caller.workspace;
+    await updateWorkspace(tx, id, { onZeroBalance: body.on_zero_balance });
+    await parts.calls.moneyChanged(tx, id);
+    return { status: 200, body: await walletBody(tx, parts, id) };
+  },
+});

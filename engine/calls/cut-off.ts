@@ -1,0 +1,78 @@
+import type { WorkspaceId } from "../ids.ts";
+import { moneyEndsAtUs, secondsOfMoney } from "../metering/money-end.ts";
+import { insertIntent, liveAnsweredLegsOf, updateLeg, type LegRow } from "../store/calls.ts";
+import { walletBalanceMinor } from "../store/ledger.ts";
+import type { ReadTx, Tx } from "../store/store.ts";
+import { workspaceById } from "../store/workspaces.ts";
+import { liveAnsweredLegs } from "../store/cdrs.ts";
+import { available } from "../wallet/wallet.ts";
+import type { ChangeParts } from "./change-parts.ts";
+import type { Command } from "./command.ts";
+
+export type CutOffParts = Pick<ChangeParts, "clock" | "ids" | "changed">;
+
+/** A deadline that moved by less is left alone: the reckoning is in whole seconds, and so is the switch's clock. */
+const toleranceUs = 1_000_000;
+
+/**
+ * How long a leg that is dialled now may talk, whole seconds from its answer: its own maximum, or less where the
+ * workspace's calls end with its money. Armed in the switch before it can answer, so that it holds with us gone.
+ */
+export async function secondsAtDialling(
+  tx: ReadTx,
+  workspaceId: WorkspaceId,
+  leg: { rateMicroKesPerMinute: number; maxDurationSeconds: number },
+  nowUs: number,
+): Promise<number> {
+  const workspace = await workspaceById(tx, workspaceId);
+  if (workspace?.onZeroBalance !== "hangup" || leg.rateMicroKesPerMinute === 0) return leg.maxDurationSeconds;
+  const { availableMinor } = await available(tx, workspaceId, nowUs);
+  const seconds = secondsOfMoney(availableMinor, [...(await liveAnsweredLegs(tx, workspaceId)), leg]);
+  return Math.min(leg.maxDurationSeconds, Math.max(seconds ?? leg.maxDurationSeconds, 1));
+}
+
+/**
+ * Reckons anew when each answered leg of a workspace is to be cut off, and arms the switch with what changed: the new
+ * deadline first, then the old one is deleted, so that there is never a gap. To be called, in the transaction, after
+ * every answer, end, top-up, debit and change of policy.
+ */
+export async function rearmCutOffs(tx: Tx, parts: CutOffParts, workspaceId: WorkspaceId): Promise<void> {
+  const workspace = await workspaceById(tx, workspaceId);
+  const legs = await liveAnsweredLegsOf(tx, workspaceId);
+  if (!workspace || legs.length === 0) return;
+  const nowUs = parts.clock.nowUs();
+  const moneyEndUs =
+    workspace.onZeroBalance === "hangup"
+      ? moneyEndsAtUs(await walletBalanceMinor(tx, workspaceId), legs, nowUs)
+      : null;
+  for (const leg of legs) {
+    const wantedUs = deadlineUs(leg, moneyEndUs);
+    const armedUs = leg.cutAtUs ?? leg.answeredAtUs + leg.cutAfterSeconds * 1_000_000;
+    if (Math.abs(wantedUs - armedUs) < toleranceUs) continue;
+    await rearm(tx, parts, leg, wantedUs);
+  }
+}
+
+function deadlineUs(leg: LegRow, moneyEndUs: number | null): number {
+  const longestUs = (leg.answeredAtUs ?? 0) + leg.maxDurationSeconds * 1_000_000;
+  return leg.rateMicroKesPerMinute === 0 || moneyEndUs === null ? longestUs : Math.min(longestUs, moneyEndUs);
+}
+
+async function rearm(tx: Tx, parts: CutOffParts, leg: LegRow, cutAtUs: number): Promise<void> {
+  const generation = leg.cutGeneration + 1;
+  await updateLeg(tx, leg.id, { cutAtUs, cutGeneration: generation });
+  const commands: Command[] = [
+    { kind: "cutAt", leg: leg.id, group: `cut-${leg.id}-${generation}`, atUs: cutAtUs },
+    { kind: "disarmKill", leg: leg.id, group: `cut-${leg.id}-${generation - 1}` },
+  ];
+  const { clock, ids } = parts;
+  await insertIntent(tx, {
+    id: ids.next("int"),
+    callId: leg.callId,
+    commands: JSON.stringify(commands),
+    atMostOnce: 0,
+    sentAtMs: null,
+    createdAtMs: clock.nowMs(),
+  });
+  tx.afterCommit(() => parts.changed(leg.callId));
+}

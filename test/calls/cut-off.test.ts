@@ -1,0 +1,118 @@
+import assert from "node:assert/strict";
+import type { CallId, WorkspaceId } from "../../engine/ids.ts";
+import { updateWorkspace } from "../../engine/store/workspaces.ts";
+import { available } from "../../engine/wallet/wallet.ts";
+import { sideBySide } from "../peers/side-by-side.ts";
+import { describeOnSwitch } from "../peers/switch-under-test.ts";
+import { world, type SeenCall, type World } from "./world.ts";
+
+const talksOn = "+254700000001";
+/** At KES 3.00 a minute. */
+const centsPerSecond = 5;
+/** The switch's scheduler is never early and at most so late; DESIGN.md allows 2 s of all legs, and the time to re-arm. */
+const lateMsMax = 2_000;
+
+const talkedMs = (call: SeenCall) => Date.parse(call.ended_at!) - Date.parse(call.answered_at!);
+
+describeOnSwitch("calls of a workspace that hangs up when its money ends", function () {
+  this.timeout(40_000);
+  let w: World;
+  before(async () => {
+    w = await world();
+  });
+  after(() => w.end());
+  const concurrently = sideBySide();
+
+  async function prepaid(e164: string, cents: number, onZeroBalance: "hangup" | "continue" = "hangup") {
+    const workspaceId = await w.workspace(e164, cents);
+    await w.store.write((tx) => updateWorkspace(tx, workspaceId, { onZeroBalance }));
+    const place = (maxDurationSeconds = 14_400) =>
+      w.place({ to: talksOn, maxDurationSeconds }, { workspaceId, e164 });
+    return { workspaceId, place };
+  }
+
+  const balance = async (workspaceId: WorkspaceId) =>
+    (await w.store.read((tx) => available(tx, workspaceId, w.clock.nowUs()))).balanceMinor;
+  const answered = (callId: CallId) => w.until(callId, "its answer", ({ status }) => status === "answered");
+
+  async function topUp(workspaceId: WorkspaceId, amountMinor: number): Promise<void> {
+    await w.store.write(async (tx) => {
+      const credit = { workspaceId, amountMinor, reference: w.ids.next("txn"), description: "Top-up" };
+      await w.wallet.credit(tx, { ...credit, kind: "credit", createdAtMs: w.clock.nowMs() });
+      await w.calls.moneyChanged(tx, workspaceId);
+    });
+  }
+
+  concurrently("end in the second the money ends, by the switch itself", async () => {
+    const { workspaceId, place } = await prepaid("+254200000101", 4 * centsPerSecond);
+    const call = await w.ended(await place());
+    assert.equal(call.hangup_cause, "allotted_timeout");
+    assert.ok(talkedMs(call) >= 4_000 && talkedMs(call) <= 4_000 + lateMsMax, `${talkedMs(call)} ms`);
+    assert.ok((await balance(workspaceId)) >= -2 * centsPerSecond);
+  });
+
+  concurrently("end sooner when a second call spends the same money", async () => {
+    const { workspaceId, place } = await prepaid("+254200000102", 12 * centsPerSecond);
+    const first = await place();
+    await answered(first);
+    const second = await place();
+    const calls = await Promise.all([w.ended(first), w.ended(second)]);
+    for (const call of calls) assert.equal(call.hangup_cause, "allotted_timeout");
+    assert.ok(Math.max(...calls.map(talkedMs)) <= 8_000 + lateMsMax, calls.map(talkedMs).join(", "));
+    const left = await balance(workspaceId);
+    assert.ok(left >= -2 * 2 * centsPerSecond && left <= 2 * centsPerSecond, `${left} cents`);
+  });
+
+  concurrently("go on when a top-up arrives in mid-call", async () => {
+    const { workspaceId, place } = await prepaid("+254200000103", 4 * centsPerSecond);
+    const callId = await place();
+    await answered(callId);
+    await topUp(workspaceId, 4 * centsPerSecond);
+    const call = await w.ended(callId);
+    assert.ok(talkedMs(call) >= 7_500 && talkedMs(call) <= 8_000 + lateMsMax, `${talkedMs(call)} ms`);
+  });
+
+  concurrently("keep their own maximum when the policy changes to continue", async () => {
+    const { workspaceId, place } = await prepaid("+254200000104", 3 * centsPerSecond);
+    const callId = await place(7);
+    await answered(callId);
+    await w.store.write(async (tx) => {
+      await updateWorkspace(tx, workspaceId, { onZeroBalance: "continue" });
+      await w.calls.moneyChanged(tx, workspaceId);
+    });
+    const call = await w.ended(callId);
+    assert.ok(talkedMs(call) >= 7_000 && talkedMs(call) <= 7_000 + lateMsMax, `${talkedMs(call)} ms`);
+    assert.ok((await balance(workspaceId)) < 0);
+  });
+
+  concurrently("go past zero where the workspace lets them", async () => {
+    const { workspaceId, place } = await prepaid("+254200000105", 2 * centsPerSecond, "continue");
+    const call = await w.ended(await place(5));
+    assert.ok(talkedMs(call) >= 5_000);
+    assert.ok((await balance(workspaceId)) <= -3 * centsPerSecond);
+  });
+});
+
+describeOnSwitch("fifty calls of a workspace that hangs up when its money ends", function () {
+  this.timeout(60_000);
+  const legs = 50;
+
+  it("end together, and overdraw by no more than two seconds of all of them", async () => {
+    const w = await world();
+    try {
+      const e164 = "+254200000150";
+      const workspaceId = await w.workspace(e164, legs * 6 * centsPerSecond);
+      await w.store.write((tx) => updateWorkspace(tx, workspaceId, { onZeroBalance: "hangup" }));
+      const placed = await Promise.all(
+        Array.from({ length: legs }, () => w.place({ to: talksOn }, { workspaceId, e164 })),
+      );
+      const calls = await Promise.all(placed.map((callId) => w.ended(callId, 40_000)));
+      assert.deepEqual([...new Set(calls.map(({ hangup_cause }) => hangup_cause))], ["allotted_timeout"]);
+      const { balanceMinor } = await w.store.read((tx) => available(tx, workspaceId, w.clock.nowUs()));
+      assert.ok(balanceMinor >= -legs * 2 * centsPerSecond, `${balanceMinor} cents`);
+      assert.ok(balanceMinor <= legs * 2 * centsPerSecond, `${balanceMinor} cents are left`);
+    } finally {
+      await w.end();
+    }
+  });
+});
