@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
-import { describeOnSwitch } from "../peers/switch-under-test.ts";
 import { sideBySide } from "../peers/side-by-side.ts";
+import { describeContract } from "./report.ts";
 import { ids, numbers, World } from "./world.ts";
 
-describeOnSwitch("the contract of the switch: dialling", function () {
+describeContract("the contract of the switch: dialling", function () {
   this.timeout(60_000);
   let world: World;
   before(async () => {

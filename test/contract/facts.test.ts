@@ -3,12 +3,12 @@ import fc from "fast-check";
 import { systemClock } from "../../engine/clock.ts";
 import type { LegId } from "../../engine/ids.ts";
 import type { HungUp } from "../../engine/switch/switch.ts";
-import { describeOnSwitch } from "../peers/switch-under-test.ts";
 import { sideBySide } from "../peers/side-by-side.ts";
 import { eventually } from "../peers/waiting.ts";
+import { describeContract } from "./report.ts";
 import { numbers, World } from "./world.ts";
 
-describeOnSwitch("the contract of the switch: what it tells", function () {
+describeContract("the contract of the switch: what it tells", function () {
   this.timeout(60_000);
   let world: World;
   /** Whether a leg's record was complete when its last event came. */

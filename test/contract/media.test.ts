@@ -3,11 +3,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { systemClock } from "../../engine/clock.ts";
 import type { LegId, RecordingId } from "../../engine/ids.ts";
 import { levelDbfs } from "../../engine/simulator/media/goertzel.ts";
-import { describeOnSwitch } from "../peers/switch-under-test.ts";
 import { sideBySide } from "../peers/side-by-side.ts";
+import { describeContract } from "./report.ts";
 import { ids, numbers, World } from "./world.ts";
 
-describeOnSwitch("the contract of the switch: sound", function () {
+describeContract("the contract of the switch: sound", function () {
   this.timeout(60_000);
   let world: World;
   before(async () => {

@@ -2,14 +2,15 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import esl from "modesl";
 import { startCarrierProcess, type CarrierProcess } from "../peers/carrier-process.ts";
-import { describeOnSwitch, startSwitchUnderTest, type SwitchUnderTest } from "../peers/switch-under-test.ts";
+import { startSwitchUnderTest, type SwitchUnderTest } from "../peers/switch-under-test.ts";
 import { eventually } from "../peers/waiting.ts";
+import { describeContract } from "./report.ts";
 import { ids, numbers } from "./world.ts";
 
 type Client = InstanceType<typeof esl.Connection>;
 type Reply = Parameters<Parameters<Client["api"]>[1]>[0];
 
-describeOnSwitch("the contract of the switch: an independent client understands it", function () {
+describeContract("the contract of the switch: an independent client understands it", function () {
   this.timeout(30_000);
   let carrier: CarrierProcess;
   let box: SwitchUnderTest;

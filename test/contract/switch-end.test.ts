@@ -3,11 +3,12 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startCarrierProcess, type CarrierProcess } from "../peers/carrier-process.ts";
-import { describeOnSwitch, startSwitchUnderTest } from "../peers/switch-under-test.ts";
+import { startSwitchUnderTest } from "../peers/switch-under-test.ts";
 import { eventually } from "../peers/waiting.ts";
+import { describeContract } from "./report.ts";
 import { numbers, World } from "./world.ts";
 
-describeOnSwitch("the contract of the switch: its end, and ours", function () {
+describeContract("the contract of the switch: its end, and ours", function () {
   this.timeout(60_000);
   let carrier: CarrierProcess;
   let world: World;

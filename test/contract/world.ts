@@ -18,6 +18,7 @@ import type {
 import { startCarrierProcess, type CarrierCallView, type CarrierProcess } from "../peers/carrier-process.ts";
 import { startSwitchUnderTest, type SwitchUnderTest } from "../peers/switch-under-test.ts";
 import { eventually } from "../peers/waiting.ts";
+import { noteVersion } from "./report.ts";
 import { EslClient } from "../simulator/switch/esl-client.ts";
 
 export const ids = systemIds(systemClock);
@@ -89,6 +90,7 @@ export class World {
 
   async connect(): Promise<void> {
     this.box.start();
+    noteVersion((await this.boxEvent("connected")).version);
     await this.boxEvent("alive");
   }
 
