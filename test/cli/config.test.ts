@@ -1,0 +1,86 @@
+import assert from "node:assert/strict";
+import { describeConfig, readConfig } from "../../cli/config.ts";
+import { sautikit } from "./sautikit.ts";
+
+describe("the configuration", () => {
+  it("has a default for everything", () => {
+    const config = readConfig({});
+    assert.equal(config.port, 8080);
+    assert.equal(config.host, "127.0.0.1");
+    assert.equal(config.freeswitch, null);
+    assert.equal(config.allowPrivateUrls, true);
+    assert.match(config.databaseFile, /\/data\/sautikit\.db$/);
+    assert.match(config.spoolDir, /\/data\/spool$/);
+  });
+
+  it("reads the box, and then refuses private URLs unless told otherwise", () => {
+    const url = "freeswitch://:mfalme-2026@10.1.0.4:18021";
+    const config = readConfig({ FREESWITCH_URLS: url, SPOOL_DIR: "/srv/spool" });
+    assert.deepEqual(config.freeswitch, {
+      box: "10.1.0.4:18021",
+      host: "10.1.0.4",
+      port: 18021,
+      password: "mfalme-2026",
+    });
+    assert.equal(config.allowPrivateUrls, false);
+    assert.equal(readConfig({ FREESWITCH_URLS: url, ALLOW_PRIVATE_URLS: "yes" }).allowPrivateUrls, true);
+    assert.equal(
+      readConfig({ FREESWITCH_URLS: "freeswitch://:pw%40home@box" }).freeswitch?.password,
+      "pw@home",
+    );
+    assert.equal(readConfig({ FREESWITCH_URLS: "freeswitch://:secret@box" }).freeswitch?.port, 8021);
+  });
+
+  const bad: [name: string, value: string][] = [
+    ["PORT", "65536"],
+    ["PORT", "http"],
+    ["PORT", "-1"],
+    ["S3_PORT", "1.5"],
+    ["DATABASE_URL", "postgres://localhost/sautikit"],
+    ["SECRETS_KEY", "short"],
+    ["FREESWITCH_URLS", "10.1.0.4"],
+    ["FREESWITCH_URLS", "freeswitch://:ClueCon@127.0.0.1:8021"],
+    ["FREESWITCH_URLS", "freeswitch://:@127.0.0.1:8021"],
+    ["SPOOL_DIR", "spool"],
+    ["TRUNK_GATEWAY", "carrier/../x"],
+    ["S3_BUCKET", "ab"],
+    ["ALLOW_PRIVATE_URLS", "perhaps"],
+    ["LOG_LEVEL", "loud"],
+  ];
+  for (const [name, value] of bad) {
+    it(`refuses ${name}=${value}, by its name`, () => {
+      assert.throws(
+        () => readConfig({ [name]: value }),
+        (error: Error) => error.message.includes(`${name}:`),
+      );
+    });
+  }
+
+  it("names everything that is wrong at once", () => {
+    assert.throws(
+      () => readConfig({ PORT: "x", LOG_LEVEL: "y", S3_ENDPOINT: "http://minio:9000" }),
+      (error: Error) =>
+        ["PORT:", "LOG_LEVEL:", "S3_ACCESS_KEY_ID"].every((name) => error.message.includes(name)),
+    );
+  });
+
+  it("is printed with what each setting is for, and without a secret", () => {
+    const printed = describeConfig({
+      PORT: "8081",
+      FREESWITCH_URLS: "freeswitch://:mfalme@box",
+      S3_SECRET_ACCESS_KEY: "mfalme",
+      SECRETS_KEY: "mfalme",
+    });
+    assert.match(printed, /^PORT=8081$/m);
+    assert.match(printed, /^FREESWITCH_URLS=\*\*\*$/m);
+    assert.match(printed, /^HOST=127\.0\.0\.1 {2}\(default\)$/m);
+    assert.doesNotMatch(printed, /mfalme/);
+  });
+
+  it("is what `sautikit config` prints", async () => {
+    const { code, stdout } = await sautikit(["config"], { PORT: "8082" });
+    assert.equal(code, 0);
+    assert.match(stdout, /^PORT=8082$/m);
+    assert.match(stdout, /^DATA_DIR=/m);
+  });
+});

@@ -1,0 +1,131 @@
+import assert from "node:assert/strict";
+import { mkdtemp, readdir, rm, stat } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import Database from "better-sqlite3";
+import { sautikit } from "./sautikit.ts";
+
+describe("the operator's commands", function () {
+  this.timeout(30_000);
+  let folder: string;
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), "sautikit-operator-"));
+  });
+  after(() => rm(folder, { recursive: true, force: true }));
+
+  const run = (...args: string[]) => sautikit(args, { DATA_DIR: folder });
+  /** The one line of JSON that a command prints. */
+  async function told(...args: string[]): Promise<Record<string, unknown>> {
+    const { code, stdout, stderr } = await run(...args);
+    assert.equal(code, 0, stderr);
+    return JSON.parse(stdout) as Record<string, unknown>;
+  }
+  async function refused(says: RegExp, ...args: string[]): Promise<void> {
+    const { code, stdout, stderr } = await run(...args);
+    assert.equal(code, 1, stdout);
+    assert.match(stderr, says);
+    assert.match(stderr, /^sautikit: /);
+    assert.doesNotMatch(stderr, /\n {4}at /, "a mistake gets no stack trace");
+    assert.equal(stdout, "");
+  }
+
+  it("make a workspace with a number, a key and money, and the ledger holds", async () => {
+    const { workspace_id: workspace } = await told("workspace", "create", "Wanjiru's kiosk");
+    assert.match(String(workspace), /^ws_[0-9a-z]{26}$/);
+    const key = await told(
+      "key",
+      "create",
+      String(workspace),
+      "--name",
+      "till",
+      "--scopes",
+      "calls.read,calls.write",
+    );
+    assert.match(String(key["api_key"]), /^tskey_live_[A-Za-z0-9_-]{43}$/);
+    const number = await told("number", "add", String(workspace), "+254200000007");
+    assert.match(String(number["voice_signing_secret"]), /^whsec_/);
+    const credit = await told("credit", String(workspace), "49.50", "--reference", "cheque 7");
+    assert.equal(credit["amount_minor"], 4950);
+    assert.equal(credit["posted"], true);
+    // The same cheque pays once.
+    assert.equal(
+      (await told("credit", String(workspace), "49.50", "--reference", "cheque 7"))["posted"],
+      false,
+    );
+
+    const verified = await run("ledger", "verify");
+    assert.equal(verified.code, 0, verified.stdout);
+    assert.match(verified.stdout, /\n\d+ invariants checked, 0 broken\n$/);
+    assert.doesNotMatch(verified.stdout, /BROKEN/);
+
+    await refused(/belongs to somebody already/, "number", "add", String(workspace), "+254200000007");
+    await refused(/is not E\.164/, "number", "add", String(workspace), "0200000008");
+    await refused(/no scope "calls\.listen"/, "key", "create", String(workspace), "--scopes", "calls.listen");
+    for (const amount of ["0", "-5", "1.234", "1e3", "KES 5", ""]) {
+      await refused(/the amount is like/, "credit", String(workspace), "--", amount);
+    }
+  });
+
+  it("leave only what the owner may read", async () => {
+    for (const name of await readdir(folder)) {
+      if (name.endsWith(".key")) assert.equal((await stat(join(folder, name))).mode & 0o777, 0o600, name);
+    }
+  });
+
+  it("refuse what they do not know", async () => {
+    await refused(/workspace create NAME/, "workspace", "create");
+    await refused(/"workspace destroy" is not a command/, "workspace", "destroy");
+    await refused(/is not a workspace id/, "key", "create", "Wanjiru");
+    await refused(/is not a workspace id/, "credit", "call_01m8804jzshqmazxfz36pa688e", "5");
+    await refused(/Unknown option '--nme'/, "key", "create", "ws_01m8804jzshqmazxfz36pa688e", "--nme", "x");
+    // Of a workspace that there is not.
+    await refused(/workspace/i, "key", "create", "ws_01m8804jzshqmazxfz36pa688e");
+    await refused(/workspace/i, "credit", "ws_01m8804jzshqmazxfz36pa688e", "5");
+    await refused(/workspace/i, "number", "add", "ws_01m8804jzshqmazxfz36pa688e", "+254200000009");
+  });
+
+  it("find a ledger that was tampered with, and fail", async () => {
+    const db = new Database(join(folder, "sautikit.db"));
+    db.exec("UPDATE ledger_entries SET amount_minor = amount_minor + 1 WHERE sequence = 1");
+    db.close();
+    const { code, stdout } = await run("ledger", "verify");
+    assert.equal(code, 1);
+    assert.match(stdout, /^BROKEN /m);
+  });
+});
+
+describe("sautikit", function () {
+  this.timeout(30_000);
+
+  it("without a command says what there is", async () => {
+    const { code, stdout } = await sautikit([]);
+    assert.equal(code, 0);
+    for (const command of ["start", "demo", "config", "ledger verify", "simulator"]) {
+      assert.ok(stdout.includes(command), command);
+    }
+  });
+
+  const wrong: [args: string[], says: RegExp, env?: Record<string, string>][] = [
+    [["dial"], /no command "dial"/],
+    [["simulator"], /simulator takes/],
+    [["simulator", "pbx"], /simulator takes/],
+    [["simulator", "switch"], /--cdr-dir/],
+    [["simulator", "switch", "--cdr-dir", "/tmp", "--gateway", "carrier"], /--gateway takes name=host:port/],
+    [["simulator", "switch", "--cdr-dir", "/tmp"], /ESL password/, { ESL_PASSWORD: "ClueCon" }],
+    [["simulator", "switch", "--cdr-dir", "/tmp"], /ESL password/, { ESL_PASSWORD: "" }],
+    [["simulator", "carrier", "--port", "sip"], /--port takes a port/],
+    [["simulator", "carrier", "--prot", "5060"], /Unknown option '--prot'/],
+    [["start", "--role", "api,console"], /--role takes a list of api, controller, spool; "console"/],
+    [["start", "--port", "80"], /Unknown option '--port'/],
+    [["start"], /PORT: must be a port/, { PORT: "eighty" }],
+    [["start"], /FREESWITCH_URLS/, { FREESWITCH_URLS: "freeswitch://:ClueCon@127.0.0.1:8021" }],
+  ];
+  for (const [args, says, env = {}] of wrong) {
+    it(`refuses "${args.join(" ")}"${Object.keys(env).length > 0 ? ` with ${JSON.stringify(env)}` : ""}`, async () => {
+      const { code, stderr } = await sautikit(args, env);
+      assert.equal(code, 1);
+      assert.match(stderr, says);
+      assert.doesNotMatch(stderr, /\n {4}at /);
+    });
+  }
+});
