@@ -32,6 +32,9 @@ export async function startRealSwitch(options: SwitchOptions): Promise<SwitchUnd
     CARRIER_PORT: String(options.carrier.port),
     SPOOL_DIR: spoolDir,
     FREESWITCH_LOG_LEVEL: "info",
+    // Many tests share it, and fifty calls at once are one of them.
+    SESSIONS_PER_SECOND: "500",
+    SESSIONS_MAX: "2000",
   });
   const stop = async () => {
     await child.stop(15_000);
