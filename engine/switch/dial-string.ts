@@ -46,6 +46,8 @@ function branchVariables(
     ["origination_caller_id_name", branch.callerId],
     // A carrier's re-INVITE to hold would stop the recording of the held leg.
     ["rtp_disable_hold", "true"],
+    // A 302 would have the switch dial whatever it names, at our cost, and nobody would have rated it.
+    ["outbound_redirect_fatal", "true"],
     // By default the callee's `*` ends whatever is played to them.
     ["playback_terminators", "none"],
     ["RECORD_STEREO", "true"],

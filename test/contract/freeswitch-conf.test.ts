@@ -8,6 +8,7 @@ import { switchApis, switchApplications } from "../../engine/switch/commands.ts"
 import { freePort } from "../peers/free-ports.ts";
 import { startFreeSwitch, startRealSwitch } from "../peers/real-switch.ts";
 import { switchKind, switchMissing, type SwitchUnderTest } from "../peers/switch-under-test.ts";
+import { reportResults } from "./report.ts";
 
 const configuration = readFileSync(new URL("../../freeswitch-conf/freeswitch.xml", import.meta.url), "utf8");
 const readme = readFileSync(new URL("../../freeswitch-conf/README.md", import.meta.url), "utf8");
@@ -55,6 +56,7 @@ const real =
       box = await startRealSwitch({ carrier: { host: "127.0.0.1", port: await freePort() } });
     });
     after(() => box.stop());
+    reportResults();
 
     it("listens on the event socket and on SIP over UDP, on the addresses given, and nowhere else", () => {
       assert.deepEqual(listeningSockets(box.child.pid).toSorted(), [

@@ -21,13 +21,18 @@ export function noteVersion(text: string): void {
 export function describeContract(title: string, suite: (this: Mocha.Suite) => void): void {
   describeOnSwitch(title, function () {
     suite.call(this);
-    afterEach(function () {
-      const test = this.currentTest!;
-      const result = test.state === "failed" ? "failed" : test.state === "passed" ? "passed" : "skipped";
-      results.push({ test: test.fullTitle(), result, ms: ownMs.get(test.fullTitle()) ?? test.duration ?? 0 });
-    });
-    after(write);
+    reportResults();
   });
+}
+
+/** Within a suite: its results are in the report. */
+export function reportResults(): void {
+  afterEach(function () {
+    const test = this.currentTest!;
+    const result = test.state === "failed" ? "failed" : test.state === "passed" ? "passed" : "skipped";
+    results.push({ test: test.fullTitle(), result, ms: ownMs.get(test.fullTitle()) ?? test.duration ?? 0 });
+  });
+  after(write);
 }
 
 /** After each suite anew, so that the last one leaves it whole. */

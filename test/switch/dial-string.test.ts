@@ -33,7 +33,7 @@ describe("The dial string", () => {
       "{ignore_early_media=true,originate_timeout=35}" +
         `[origination_uuid=${otieno},presence_data=${otieno},sautikit_call=${call},` +
         "origination_caller_id_number=+254711000001,origination_caller_id_name=+254711000001," +
-        "rtp_disable_hold=true,playback_terminators=none,RECORD_STEREO=true,RECORD_MIN_SEC=0," +
+        "rtp_disable_hold=true,outbound_redirect_fatal=true,playback_terminators=none,RECORD_STEREO=true,RECORD_MIN_SEC=0," +
         "RECORD_PRE_BUFFER_FRAMES=1,enable_file_write_buffering=false," +
         `api_on_originate='sched_api +31 ring-${otieno} uuid_kill ${otieno} NO_ANSWER',` +
         `api_on_answer_cut='sched_api +601 cut-${otieno}-0 uuid_kill ${otieno} ALLOTTED_TIMEOUT',` +

@@ -54,6 +54,11 @@ const causeOfQ850 = (q850: number): string =>
   Object.entries(q850ByCause).find(([, number]) => number === q850)?.[0] ?? "NORMAL_CLEARING";
 
 const causeBySipStatus: Readonly<Record<number, string>> = {
+  // As with outbound_redirect_fatal, which every dial string of ours has: the simulator follows no redirect.
+  300: "REQUESTED_CHAN_UNAVAIL",
+  301: "REQUESTED_CHAN_UNAVAIL",
+  302: "REQUESTED_CHAN_UNAVAIL",
+  305: "REQUESTED_CHAN_UNAVAIL",
   401: "CALL_REJECTED",
   402: "CALL_REJECTED",
   403: "CALL_REJECTED",
