@@ -97,8 +97,8 @@ export async function addLeg(
   await store.write((tx) =>
     tx.run(
       `INSERT INTO legs (id, call_id, workspace_id, position, kind, direction, from_e164, to_e164, status, box,
-         rate_micro_kes_per_minute, created_at_ms, answered_at_us)
-       VALUES (?, ?, ?, ?, 'pstn', 'outbound', '+254711000001', '+254722000002', 'answered', ?, 0, 0, ?)`,
+         rate_micro_kes_per_minute, max_duration_seconds, cut_after_seconds, created_at_ms, answered_at_us)
+       VALUES (?, ?, ?, ?, 'pstn', 'outbound', '+254711000001', '+254722000002', 'answered', ?, 0, 14400, 14400, 0, ?)`,
       [legId, callId, workspaceId, position, box, answeredAtUs],
     ),
   );

@@ -95,8 +95,8 @@ export async function leg(tx: Tx, facts: LegFacts): Promise<SettledLeg> {
   };
   await tx.run(
     `INSERT INTO legs (id, call_id, workspace_id, position, kind, direction, from_e164, to_e164, status, box,
-       rate_micro_kes_per_minute, created_at_ms, answered_at_us, ended_at_us)
-     VALUES (?, ?, ?, 0, 'pstn', ?, ?, ?, 'completed', 'box-1', ?, ?, ?, ?)`,
+       rate_micro_kes_per_minute, max_duration_seconds, cut_after_seconds, created_at_ms, answered_at_us, ended_at_us)
+     VALUES (?, ?, ?, 0, 'pstn', ?, ?, ?, 'completed', 'box-1', ?, 14400, 14400, ?, ?, ?)`,
     [
       settled.legId,
       settled.callId,
