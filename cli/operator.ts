@@ -8,7 +8,6 @@ import { aesSecrets } from "../engine/secrets.ts";
 import { openSqlite } from "../engine/store/sqlite.ts";
 import type { Store } from "../engine/store/store.ts";
 import { workspaceById } from "../engine/store/workspaces.ts";
-import { workspaceById } from "../engine/store/workspaces.ts";
 import { createLedger } from "../engine/wallet/ledger.ts";
 import { verifyLedger } from "../engine/wallet/verify.ts";
 import { createWallet } from "../engine/wallet/wallet.ts";
