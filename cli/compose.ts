@@ -1,6 +1,5 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { pino } from "pino";
 import { Registry, collectDefaultMetrics } from "prom-client";
 import { createApi } from "../api/app.ts";
 import { listen } from "../api/server.ts";
@@ -23,15 +22,15 @@ import { createLedger } from "../engine/wallet/ledger.ts";
 import { Deliverer } from "../engine/webhooks/deliverer.ts";
 import { WebhookEndpoints } from "../engine/webhooks/endpoints.ts";
 import { createOutbox } from "../engine/webhooks/outbox.ts";
-import { startEmbeddedS3 } from "../recordings/embedded-s3/server.ts";
 import { createRecordings } from "../recordings/recordings.ts";
 import { createSpool } from "../recordings/spool.ts";
-import { createStorage } from "../recordings/storage.ts";
 import type { Config } from "./config.ts";
 import { makeDemoWorkspace } from "./demo-workspace.ts";
 import { startEmbeddedSwitch } from "./embedded.ts";
 import { registerMetrics } from "./metrics.ts";
-import { keptOnce, secretsKey } from "./secrets-key.ts";
+import { createLog } from "./log.ts";
+import { makeBucket, openObjectStorage } from "./object-storage.ts";
+import { secretsKey } from "./secrets-key.ts";
 
 export const roles = ["api", "controller", "spool"] as const;
 export type Role = (typeof roles)[number];
@@ -73,10 +72,7 @@ async function build(
 ): Promise<App> {
   const clock = systemClock;
   const ids = systemIds(clock);
-  const log = pino(
-    { level: config.logLevel, redact: ["*.authorization", "*.password", "*.secret"] },
-    pino.destination(2),
-  );
+  const log = createLog(config.logLevel);
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
@@ -87,7 +83,11 @@ async function build(
   await store.write((tx) => seedShippedDeck(tx, ids, clock.nowMs()));
 
   const egress = createEgress({ clock, allowPrivate: config.allowPrivateUrls });
-  const deliverer = new Deliverer({ store, egress, secrets, clock, ids, log });
+  const deliverer = new Deliverer({
+    ...{ store, egress, secrets, clock, ids, log },
+    // Events of other processes are found by looking.
+    ...(wanted.size < roles.length ? { pollMs: 1_000 } : {}),
+  });
   const wake = (destination: Destination) => deliverer.wake(destination);
   const outbox = createOutbox({ clock, ids, wake });
   const settlement = createSettlement({ ledger: createLedger({ ids }) });
@@ -95,10 +95,13 @@ async function build(
 
   closers.push(() => media.close());
 
-  const s3 = await objectStorage(config);
-  closers.push(s3.close);
-  const storage = createStorage({ ...s3.options, clock });
-  closers.push(() => storage.close());
+  const { storage, ...objects } = await openObjectStorage(config, {
+    clock,
+    ids,
+    log,
+    serves: wanted.has("spool"),
+  });
+  closers.push(() => objects.close());
 
   const boxName = config.freeswitch?.box ?? embeddedBox;
   const embedded = config.freeswitch === null && wanted.has("controller") ? await embeddedSwitch() : null;
@@ -114,7 +117,11 @@ async function build(
 
   const parts: Omit<ChangeParts, "changed"> = { clock, ids, outbox, settlement };
   const controller = new Controller({ ...parts, store, log, media, gateway: config.gateway }, [box]);
-  const changeParts: ChangeParts = { ...parts, changed: (callId) => controller.changed(callId) };
+  // Where the controller is another process, its sweep finds what there is to do.
+  const changed: ChangeParts["changed"] = (callId) => {
+    if (wanted.has("controller")) controller.changed(callId);
+  };
+  const changeParts: ChangeParts = { ...parts, changed };
   const calls = new Calls({ ...changeParts, box: boxName, gateway: config.gateway });
   const recordings = createRecordings({ store, storage, clock, log });
 
@@ -140,9 +147,9 @@ async function build(
     // Before the controller looks for what is gone: the records of what ended meanwhile are the truth about it.
     await spool.start();
     closers.push(() => spool.stop());
-    await storage
-      .ensureBucket()
-      .catch((error: unknown) => log.warn({ err: error }, "the bucket cannot be reached yet"));
+    const stopped = new AbortController();
+    closers.push(() => stopped.abort());
+    void makeBucket(storage, { clock, log }, stopped.signal);
   }
   if (wanted.has("controller")) {
     controller.start();
@@ -169,14 +176,13 @@ async function build(
       readiness: {
         database: () =>
           store.write((tx) => tx.run("UPDATE migrations SET name = name WHERE 1 = 0")).then(() => undefined),
-        switch: () =>
-          box.connected ? Promise.resolve() : Promise.reject(new SautikitError("switch.unavailable")),
+        ...(wanted.has("controller") ? { switch: () => connectedOrThrow(box) } : {}),
         storage: async () => {
           if (!(await storage.healthy())) throw new SautikitError("storage.unavailable");
         },
       },
       isDraining: () => draining,
-      trustedProxies: 0,
+      trustedProxies: config.trustedProxies,
     });
     const server = await listen(app, { host: config.host, port: config.port, clock });
     baseUrl = server.url;
@@ -204,38 +210,22 @@ async function build(
     });
     return { ...started, access: { ...started.esl, password } };
   }
-
-  async function objectStorage({ s3: { port, endpoint, publicUrl: publicEndpoint, ...options } }: Config) {
-    const publicSide = publicEndpoint === null ? {} : { publicEndpoint };
-    if (endpoint !== null) {
-      const withPublic = publicEndpoint === null ? {} : { publicEndpoint };
-      return {
-        options: { ...options, endpoint, ...withPublic, forcePathStyle: true },
-        close: () => undefined,
-      };
-    }
-    const credentials = {
-      accessKeyId: options.accessKeyId || "sautikit-embedded",
-      secretAccessKey:
-        options.secretAccessKey ||
-        (await keptOnce(config.dataDir, "s3.key", () => ids.bytes(32).toString("base64url"))),
-    };
-    const server = await startEmbeddedS3({
-      host: config.host,
-      port,
-      directory: join(config.dataDir, "objects"),
-      region: options.region,
-      credentials,
-      clock,
-      onFault: (error) => log.error({ err: error }, "the embedded object storage failed"),
-    });
-    return {
-      options: { ...options, ...credentials, endpoint: server.endpoint, ...publicSide, forcePathStyle: true },
-      close: () => server.close(),
-    };
-  }
 }
 
+/** In reverse; what cannot be closed does not keep the rest open. */
 async function closeAll(closers: readonly (() => Promise<void> | void)[]): Promise<void> {
-  for (const close of [...closers].reverse()) await close();
+  const faults: unknown[] = [];
+  for (const close of [...closers].reverse()) {
+    try {
+      await close();
+    } catch (error) {
+      faults.push(error);
+    }
+  }
+  if (faults.length > 0) throw new AggregateError(faults, "Not everything could be closed.");
+}
+
+async function connectedOrThrow(box: FreeSwitchBox): Promise<void> {
+  if (!box.connected) throw new SautikitError("switch.unavailable");
+  return Promise.resolve();
 }

@@ -9,6 +9,11 @@ const settings = {
   HOST: setting(z.string(), "127.0.0.1", "Address that the API listens on."),
   PORT: setting(port(), "8080", "Port that the API listens on; 0: a free one."),
   PUBLIC_URL: setting(z.string(), "", "Where customers reach the API. Empty: http://HOST:PORT."),
+  TRUSTED_PROXIES: setting(
+    z.string().regex(/^\d$/, "must be a number from 0 to 9"),
+    "0",
+    "How many proxies stand before the API; the client's address is taken from X-Forwarded-For so far back.",
+  ),
   DATA_DIR: setting(
     z.string().min(1),
     "./data",
@@ -82,6 +87,7 @@ export interface Config {
   port: number;
   /** Without a slash at the end; null: where it listens. */
   publicUrl: string | null;
+  trustedProxies: number;
   dataDir: string;
   databaseFile: string;
   secretsKey: string;
@@ -121,6 +127,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     host: value("HOST"),
     port: Number(value("PORT")),
     publicUrl: value("PUBLIC_URL").replace(/\/+$/, "") || null,
+    trustedProxies: Number(value("TRUSTED_PROXIES")),
     dataDir,
     databaseFile: value("DATABASE_URL").replace(/^sqlite:/, "") || join(dataDir, "sautikit.db"),
     secretsKey: value("SECRETS_KEY"),

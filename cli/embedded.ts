@@ -54,9 +54,19 @@ async function startChild(args: readonly string[], env: Record<string, string>, 
     stdio: ["pipe", "pipe", "inherit"],
     env: { ...process.env, ...env },
   });
-  child.on("exit", (code, signal) => log.debug({ args, code, signal }, "embedded process ended"));
+  let stopping = false;
+  child.on("exit", (code, signal) => {
+    if (!stopping)
+      log.error({ args, code, signal }, "an embedded process ended; start Sautikit again to have it back");
+  });
   const ready = JSON.parse(await firstLine(child, args.slice(0, 2).join(" "))) as Record<string, unknown>;
-  return { ready, stop: () => stopChild(child) };
+  return {
+    ready,
+    stop() {
+      stopping = true;
+      return stopChild(child);
+    },
+  };
 }
 
 const sautikit = new URL("sautikit.ts", import.meta.url).pathname;

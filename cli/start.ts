@@ -2,6 +2,12 @@ import { parseArgs } from "node:util";
 import { compose, roles, type Role } from "./compose.ts";
 import { readConfig } from "./config.ts";
 
+/**
+ * Process managers kill what has not stopped after 10 s. What is still under way by then (a webhook that nobody answers)
+ * is cut off, as a crash would, and done again by the next start.
+ */
+const drainMsMax = 8_000;
+
 /** `sautikit start`: runs the roles asked for until SIGTERM or SIGINT, then drains. */
 export async function start(args: readonly string[]): Promise<void> {
   const { values } = parseArgs({
@@ -11,7 +17,12 @@ export async function start(args: readonly string[]): Promise<void> {
   const wanted = new Set(values.role.split(",").map(roleNamed));
   const config = readConfig(process.env);
   const app = await compose(config, wanted);
+  let stopping = false;
   const stop = () => {
+    // Ctrl-C under npm comes twice.
+    if (stopping) return;
+    stopping = true;
+    setTimeout(() => process.exit(0), drainMsMax);
     app.stop().then(
       () => process.exit(0),
       (error: unknown) => {
@@ -20,8 +31,8 @@ export async function start(args: readonly string[]): Promise<void> {
       },
     );
   };
-  process.once("SIGTERM", stop);
-  process.once("SIGINT", stop);
+  process.on("SIGTERM", stop);
+  process.on("SIGINT", stop);
   const ready = {
     ready: true,
     roles: [...wanted],

@@ -97,6 +97,11 @@ export const errorCatalogue = {
     "The media server cannot be reached; nothing was done.",
     "Try again after `Retry-After`.",
   ),
+  "switch.refused": e(
+    502,
+    "The media server refused the command; nothing was done.",
+    "See the message for the media server's own words.",
+  ),
   "switch.unknown_outcome": e(
     503,
     "The media server did not answer; the command may or may not have been run.",

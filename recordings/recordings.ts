@@ -12,7 +12,7 @@ import type { PresignedUrl, Storage } from "./storage.ts";
 /** What customers can do with their recordings: list, fetch by a presigned link, delete. */
 export interface Recordings {
   /**
-   * A link to a recording of the call: that one, else the first leg's earliest that has, or will have, audio.
+   * A link to a recording of the call: that one, else the first recorded leg's earliest that has, or will have, audio.
    * `count` is how many such recordings the call has.
    */
   forCall(workspaceId: WorkspaceId, callId: CallId, recordingId?: RecordingId): Promise<RecordingLink>;
@@ -89,8 +89,12 @@ class StoredRecordings implements Recordings {
   async forCall(workspaceId: WorkspaceId, callId: CallId, recordingId?: RecordingId): Promise<RecordingLink> {
     const all = await this.#store.read((tx) => rows.byCall(tx, workspaceId, callId));
     const audible = all.filter(hasAudioOrWill);
+    // Of the first leg that was recorded, and never of another: that would be somebody else's voice.
+    const firstLeg = all.filter((row) => row.legId === all[0]?.legId);
     const recording =
-      recordingId === undefined ? (audible[0] ?? all[0]) : all.find((row) => row.id === recordingId);
+      recordingId === undefined
+        ? (firstLeg.find(hasAudioOrWill) ?? firstLeg[0])
+        : all.find((row) => row.id === recordingId);
     if (!recording) return { kind: "notFound" };
     switch (recording.status) {
       case "ready":

@@ -101,6 +101,8 @@ class BoxSpool implements Spool {
     // Numbers and voices are inside. An operator whose switch runs as somebody else makes the folders beforehand.
     for (const folder of Object.values(this.#folders)) await mkdir(folder, { recursive: true, mode: 0o700 });
     this.#watch();
+    // What ended while nobody was there is known before anybody else looks for it.
+    await this.#endRecords.sweep();
     for (const poll of this.#polls) poll.start();
   }
 

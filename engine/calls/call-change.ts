@@ -27,7 +27,7 @@ export class CallChange {
   readonly parts: ChangeParts;
   readonly #callPatch: Partial<CallRow> = {};
   readonly #legPatches = new Map<LegId, Partial<LegRow>>();
-  #commands: Command[] = [];
+  #intended: Command[][] = [];
   /** A leg was answered or has ended, so the workspace's money runs out at another time. */
   #meterChanged = false;
 
@@ -72,9 +72,9 @@ export class CallChange {
     this.#meterChanged = true;
   }
 
-  /** To be carried out at the switch, in this order, once the change is stored. */
+  /** To be carried out at the switch, in this order, once the change is stored; what belongs together, in one call. */
   intend(...commands: Command[]): void {
-    this.#commands.push(...commands);
+    if (commands.length > 0) this.#intended.push(commands);
   }
 
   /** Keeps an event on the call; kinds `call.*` are told by webhook, in `data.sequence` without gaps. */
@@ -110,7 +110,7 @@ export class CallChange {
       await updateCall(this.tx, this.call.id, this.#callPatch);
     }
     for (const [id, patch] of this.#legPatches) await updateLeg(this.tx, id, patch);
-    for (const commands of inRows(this.#commands)) {
+    for (const commands of inRows(this.#intended)) {
       await insertIntent(this.tx, {
         id: this.parts.ids.next("int"),
         callId: this.call.id,
@@ -120,11 +120,11 @@ export class CallChange {
         createdAtMs: this.nowMs,
       });
     }
-    if (this.#commands.length > 0 || "wakeAtMs" in this.#callPatch) {
+    if (this.#intended.length > 0 || "wakeAtMs" in this.#callPatch) {
       const { id } = this.call;
       this.tx.afterCommit(() => this.parts.changed(id));
     }
-    this.#commands = [];
+    this.#intended = [];
     if (this.#meterChanged) await rearmCutOffs(this.tx, this.parts, this.call.workspaceId);
     this.#meterChanged = false;
   }
@@ -139,20 +139,19 @@ export class CallChange {
 }
 
 /**
- * A row ends with its at-most-once command: a crash between a row's `sent` mark and its end then leaves undone only
- * what was there for the sake of that command.
+ * What was intended together stays together. A row with an at-most-once command holds nothing but what is there for
+ * its sake, since a crash between the row's `sent` mark and its end leaves all of it undone; and media is fetched
+ * beside what follows, so that row may outlive others.
  */
-function inRows(commands: readonly Command[]): Command[][] {
-  const rows: Command[][] = [];
-  let row: Command[] = [];
-  for (const command of commands) {
-    row.push(command);
-    if (!isAtMostOnce(command)) continue;
-    rows.push(row);
-    row = [];
+function inRows(intended: readonly Command[][]): Command[][] {
+  const rows: { commands: Command[]; closed: boolean }[] = [];
+  for (const commands of intended) {
+    const last = rows.at(-1);
+    const closed = commands.some((command) => isAtMostOnce(command) || command.kind === "fetchMedia");
+    if (last && !last.closed && !closed) last.commands.push(...commands);
+    else rows.push({ commands: [...commands], closed });
   }
-  if (row.length > 0) rows.push(row);
-  return rows;
+  return rows.map((row) => row.commands);
 }
 
 /** What every `call.*` kind carries in `data`. */

@@ -58,7 +58,7 @@ export function callView({ call, legs, events, recordings }: CallParts, nowUs: n
     started_at: timeUs(call.startedAtUs),
     answered_at: timeUs(call.answeredAtUs),
     ended_at: timeUs(call.endedAtUs),
-    duration_seconds: callSeconds(call, nowUs),
+    duration_seconds: callSeconds(call, first?.endedAtUs ?? nowUs),
     hangup_cause: call.hangupCause,
     failure_code: call.failureCode,
     cost_minor: sum(views.map((view) => view["cost_minor"] as number)),

@@ -6,9 +6,7 @@ import {
   countLiveCalls,
   insertCall,
   insertLeg,
-  withdrawUnsentIntents,
   type CallRow,
-  type LegRow,
 } from "../store/calls.ts";
 import * as recordings from "../store/recordings.ts";
 import type { RecordingRow } from "../store/recordings.ts";
@@ -16,11 +14,10 @@ import type { ReadTx, Tx } from "../store/store.ts";
 import { CallChange } from "./call-change.ts";
 import type { ChangeParts } from "./change-parts.ts";
 import type { CallingNumber, CallingWorkspace, CallOptions, CallRequest } from "./call-request.ts";
-import type { Command } from "./command.ts";
 import { rearmCutOffs, secondsAtDialling } from "./cut-off.ts";
 import { allowedDestination, newLeg, newRecording, originateOf, requireFunds } from "./dialing.ts";
 import { DocumentRun, endDocument } from "./document-run.ts";
-import { takeLegNews, type LegNews } from "./leg-progress.ts";
+import { windDown } from "./leg-progress.ts";
 import { dialSecondLeg } from "./second-leg.ts";
 
 export interface CallsParts extends ChangeParts {
@@ -144,19 +141,7 @@ export class Calls {
     if (change.call.endedAtUs !== null || change.call.hangupRequestedAtMs !== null) return;
     change.setCall({ hangupRequestedAtMs: change.nowMs });
     endDocument(change);
-    const withdrawn = await withdrawUnsentIntents(tx, callId);
-    const neverDialled = new Set(
-      withdrawn.flatMap((intent) => legsDialledBy(JSON.parse(intent.commands) as Command[])),
-    );
-    for (const leg of change.legs.filter((row) => row.endedAtUs === null)) {
-      if (neverDialled.has(leg.id)) await takeLegNews(change, notDialled(change, leg), this.#document);
-      else
-        change.intend({
-          kind: "hangUp",
-          leg: leg.id,
-          cause: leg.answeredAtUs === null ? "ORIGINATOR_CANCEL" : "NORMAL_CLEARING",
-        });
-    }
+    await windDown(change, this.#document);
     await change.save();
   }
 
@@ -248,28 +233,4 @@ export class Calls {
       );
     }
   }
-}
-
-const legsDialledBy = (commands: readonly Command[]): string[] =>
-  commands.flatMap((command) =>
-    command.kind === "originate" ? command.originate.branches.map((branch) => branch.leg) : [],
-  );
-
-function notDialled(change: CallChange, leg: LegRow): LegNews {
-  const nowUs = change.parts.clock.nowUs();
-  return {
-    kind: "hungUp",
-    box: leg.box,
-    leg: leg.id,
-    atUs: nowUs,
-    createdAtUs: leg.createdAtMs * 1000,
-    ringingAtUs: null,
-    answeredAtUs: null,
-    endedAtUs: nowUs,
-    cause: "ORIGINATOR_CANCEL",
-    q850: 0,
-    sipStatus: null,
-    quality: null,
-    endedBy: "controller",
-  };
 }

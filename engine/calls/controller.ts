@@ -19,6 +19,7 @@ import { DocumentRun } from "./document-run.ts";
 import { IntentRunner, type MediaLibrary } from "./intent-runner.ts";
 import { takeLegNews, type LegNews } from "./leg-progress.ts";
 import { Reconciler } from "./reconciler.ts";
+import { endLegsOfUnknownBoxes } from "./unknown-boxes.ts";
 import { dialSecondLeg } from "./second-leg.ts";
 import type { StepFact } from "../actions/verb.ts";
 
@@ -42,6 +43,9 @@ const reconcileEveryMs = 30_000;
 /** Besides the signals in the process: what another process stored, or a signal lost in a crash. */
 const sweepEveryMs = 1_000;
 
+/** An operator who got a box's address wrong has so long to mend it. */
+const unknownBoxGraceMs = 60_000;
+
 /** Drives calls: takes the switch's news in, carries intents out, wakes waiting steps, reconciles. Holds nothing of its own. */
 export class Controller {
   readonly #parts: ControllerParts;
@@ -53,6 +57,8 @@ export class Controller {
   readonly #wakeTimers = new Map<CallId, Timer>();
   #sweep: Timer | undefined;
   #stopped = false;
+  #startedMs: number | undefined;
+  #unknownBoxesDone = false;
 
   constructor(parts: ControllerParts, boxes: readonly Box[]) {
     this.#parts = parts;
@@ -204,9 +210,21 @@ export class Controller {
       for (const { id } of waiting) await this.#feedWake(id);
       await this.#runAll();
       for (const reconciler of this.#reconcilers.values()) await reconciler.every(reconcileEveryMs);
+      if (this.#unknownBoxesDue(nowMs)) {
+        const known = this.#boxes.map((box) => box.box);
+        await endLegsOfUnknownBoxes({ ...this.#parts, news: (news) => this.#takeNews(news) }, known);
+      }
     } catch (error) {
       this.#parts.log.error({ err: error }, "the controller's sweep failed");
     }
+  }
+
+  /** Once, a while after the start: a box may be named in the next configuration again. */
+  #unknownBoxesDue(nowMs: number): boolean {
+    this.#startedMs ??= nowMs;
+    if (this.#unknownBoxesDone || nowMs - this.#startedMs < unknownBoxGraceMs) return false;
+    this.#unknownBoxesDone = true;
+    return true;
   }
 
   async #runAll(): Promise<void> {

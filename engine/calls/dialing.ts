@@ -46,13 +46,6 @@ export async function allowedDestination(
     }
     case "e164":
   }
-  const parsed = parseE164(to);
-  const country = parsed.ok ? parsed.country : null;
-  if (country !== null && !workspace.allowedCountries.includes(country)) {
-    throw refuse(
-      `Calls to ${country} are not allowed; an owner can add it to allowed_countries of the workspace.`,
-    );
-  }
   const rate = await rateFor(tx, {
     workspaceId: workspace.id,
     legKind: "pstn",
@@ -61,7 +54,16 @@ export async function allowedDestination(
     atMs,
   });
   if (!rate) throw refuse(`There is no rate for ${to}.`);
-  return { e164: to, country: country ?? rate.country, rateMicroKesPerMinute: rate.microKesPerMinute };
+  // The number's own country before the rate's: +1 covers twenty of them. One that nobody knows is not allowed.
+  const parsed = parseE164(to);
+  const country = (parsed.ok ? parsed.country : null) ?? rate.country;
+  if (country === null || !workspace.allowedCountries.includes(country)) {
+    const where = country ?? "a country that cannot be told";
+    throw refuse(
+      `Calls to ${where} are not allowed; an owner can add it to allowed_countries of the workspace.`,
+    );
+  }
+  return { e164: to, country, rateMicroKesPerMinute: rate.microKesPerMinute };
 }
 
 /** Throws `wallet.insufficient_funds` unless the wallet has more than what live calls have run up. Free legs need none. */

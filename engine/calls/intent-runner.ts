@@ -1,17 +1,20 @@
 import type { StepFact } from "../actions/verb.ts";
-import type { Clock } from "../clock.ts";
+import type { Clock, Timer } from "../clock.ts";
 import { isError, SautikitError } from "../errors.ts";
 import type { CallId, IntentId, LegId } from "../ids.ts";
 import type { Log } from "../log.ts";
 import {
+  callById,
   deleteIntent,
   intentsOfCall,
   legById,
+  legsOfCall,
   markDialled,
   markIntentSent,
   type IntentRow,
 } from "../store/calls.ts";
-import type { Store } from "../store/store.ts";
+import { markStatus } from "../store/recordings.ts";
+import type { ReadTx, Store } from "../store/store.ts";
 import type { MediaFile, Originate, Switch } from "../switch/switch.ts";
 import { isAtMostOnce, type Command } from "./command.ts";
 import type { LegNews } from "./leg-progress.ts";
@@ -49,7 +52,7 @@ export class IntentRunner {
   readonly #again = new Set<CallId>();
   /** Begun and not waited for: media being fetched. */
   readonly #inFlight = new Set<IntentId>();
-  readonly #retries = new Map<CallId, number>();
+  readonly #retries = new Map<CallId, { delayMs: number; timer: Timer }>();
   readonly #jobs = new Set<Promise<void>>();
   readonly #stopping = new AbortController();
 
@@ -78,6 +81,7 @@ export class IntentRunner {
   /** Starts nothing more, and waits for what is under way. */
   async stop(): Promise<void> {
     this.#stopping.abort();
+    for (const { timer } of this.#retries.values()) timer.cancel();
     await Promise.all(this.#running.values());
     await Promise.all(this.#jobs);
   }
@@ -98,61 +102,77 @@ export class IntentRunner {
     for (const intent of intents) {
       if (this.#inFlight.has(intent.id)) continue;
       if (await this.#runOne(intent)) continue;
-      // The box is away: the sweep, its return, or this timer tries again, in the same order.
-      const delayMs = Math.min(this.#retries.get(callId) ?? retryMsMin, retryMsMax);
-      this.#retries.set(callId, delayMs * 2);
-      this.#parts.clock.after(delayMs, () => this.run(callId));
+      this.#retryLater(callId);
       return;
     }
+    this.#retries.get(callId)?.timer.cancel();
     this.#retries.delete(callId);
+  }
+
+  /** The box is away: its return, the sweep or this timer, one a call, tries again, in the same order. */
+  #retryLater(callId: CallId): void {
+    if (this.#stopping.signal.aborted) return;
+    const before = this.#retries.get(callId);
+    before?.timer.cancel();
+    const delayMs = Math.min((before?.delayMs ?? retryMsMin / 2) * 2, retryMsMax);
+    this.#retries.set(callId, { delayMs, timer: this.#parts.clock.after(delayMs, () => this.run(callId)) });
   }
 
   /** False: not now. */
   async #runOne(intent: IntentRow): Promise<boolean> {
     const commands = JSON.parse(intent.commands) as Command[];
     if (intent.atMostOnce === 1) return this.#runOnce(intent, commands);
-    const [fetch] = commands.filter((command) => command.kind === "fetchMedia");
-    if (fetch) this.#fetchMedia(intent, fetch);
-    for (const command of commands.filter((candidate) => candidate.kind !== "fetchMedia")) {
-      try {
-        await this.#repeatable(command);
-      } catch (error) {
-        if (isError(error, "switch.unavailable") || isError(error, "switch.unknown_outcome")) return false;
-        this.#parts.log.error(
-          { err: error, callId: intent.callId, command: command.kind },
-          "a command failed",
-        );
+    for (const command of commands) {
+      if (command.kind === "fetchMedia") {
+        // In a row of its own, which goes once its outcome is stored.
+        this.#fetchMedia(intent, command);
+        return true;
       }
+      if (!(await this.#attempt(command))) return false;
     }
-    if (!fetch) await this.#parts.store.write((tx) => deleteIntent(tx, intent.id));
+    await this.#parts.store.write((tx) => deleteIntent(tx, intent.id));
     return true;
+  }
+
+  /** False: to be done again, later. What the switch refuses is over, and holds up nothing that stands behind it. */
+  async #attempt(command: Command): Promise<boolean> {
+    try {
+      await this.#repeatable(command);
+      return true;
+    } catch (error) {
+      if (this.#stopping.signal.aborted) return false;
+      if (isError(error, "switch.unavailable") || isError(error, "switch.unknown_outcome")) return false;
+      this.#parts.log.error({ err: error, command: command.kind }, "a command was refused");
+      if (command.kind === "startRecording") {
+        // No file will come: the spool finds that out, and tells it.
+        await this.#parts.store.write((tx) => markStatus(tx, command.recording, ["starting"], "uploading"));
+      }
+      return true;
+    }
   }
 
   /** Marked `sent` in a commit of its own before it is; one that was already marked belongs to a controller that died. */
   async #runOnce(intent: IntentRow, commands: readonly Command[]): Promise<boolean> {
     const { store, clock } = this.#parts;
-    const legs = commands.filter(isAtMostOnce).flatMap(legsOf);
     if (intent.sentAtMs === null) {
-      const box = await this.#boxOf(legs[0]);
-      if (!box?.connected) {
-        if (clock.nowMs() - intent.createdAtMs < unsentMsMax) return false;
-        await store.write((tx) => deleteIntent(tx, intent.id));
-        for (const leg of dialledBy(commands)) await this.#neverDialled(leg, "not_sent");
-        return true;
-      }
+      const box = await this.#boxOf(commands.filter(isAtMostOnce).flatMap(legsOf)[0]);
+      const late = clock.nowMs() - intent.createdAtMs >= unsentMsMax;
+      if (!late && !box?.connected) return false;
       const claimed = await store.write(async (tx) => {
+        if (late) return (await deleteIntent(tx, intent.id)).changes === 1;
         const mine = await markIntentSent(tx, intent.id, clock.nowMs());
         if (mine) await markDialled(tx, dialledBy(commands), clock.nowMs());
         return mine;
       });
-      if (claimed) await this.#send(commands);
+      if (claimed && late) await this.#notDone(commands, commands);
+      else if (claimed) await this.#send(commands);
     }
     await store.write((tx) => deleteIntent(tx, intent.id));
     return true;
   }
 
   async #send(commands: readonly Command[]): Promise<void> {
-    for (const command of commands) {
+    for (const [index, command] of commands.entries()) {
       try {
         if (command.kind === "originate") await this.#originate(command.originate);
         else if (command.kind === "play") {
@@ -162,12 +182,34 @@ export class IntentRunner {
         } else await this.#repeatable(command);
       } catch (error) {
         this.#parts.log.warn({ err: error, command: command.kind }, "a command failed");
-        // What the rest was to follow did not happen; what was dialled by it surely was not.
-        if (!isError(error, "switch.unknown_outcome")) {
-          for (const leg of dialledBy(commands)) await this.#neverDialled(leg, "not_sent");
-        }
+        if (isError(error, "switch.refused") && !isAtMostOnce(command)) continue;
+        // Of the failed one itself only a play may have been begun, and that nobody waits for: it is taken for ended.
+        await this.#notDone(commands.slice(index), commands);
         return;
       }
+    }
+  }
+
+  /** What was surely not sent, and never will be: legs that were not dialled, a prompt that was not heard. */
+  async #notDone(undone: readonly Command[], row: readonly Command[]): Promise<void> {
+    for (const leg of dialledBy(undone)) await this.#neverDialled(leg, "not_sent");
+    for (const command of undone) {
+      if (command.kind === "play") {
+        const box = (await this.#parts.store.read((tx) => legById(tx, command.leg)))?.box ?? "";
+        const { leg, token } = command;
+        await this.#parts.news({
+          kind: "playbackEnded",
+          box,
+          leg,
+          token,
+          outcome: "failed",
+          atUs: this.#parts.clock.nowUs(),
+        });
+      }
+    }
+    // They were there for the sake of the dial that did not come.
+    for (const { leg } of row.filter((command) => command.kind === "playRingback")) {
+      await this.#attempt({ kind: "stopPlayback", leg });
     }
   }
 
@@ -175,6 +217,9 @@ export class IntentRunner {
     const [first] = originate.branches;
     const box = await this.#boxOf(first.leg);
     if (!box) throw new SautikitError("switch.unavailable", `No box is configured for ${first.leg}.`);
+    // The commands before it took their time: whoever was to be joined may be gone by now.
+    if (await this.#parts.store.read((tx) => isOver(tx, first.leg)))
+      throw new SautikitError("calls.not_live");
     // The job ends when the leg is answered or failed; meanwhile the call's other intents go on.
     const job = box.originate(originate).then(
       (outcome) => (outcome.ok ? undefined : this.#originateFailed(originate, outcome.cause, outcome.reply)),
@@ -303,6 +348,15 @@ export class IntentRunner {
     const row = leg === undefined ? undefined : await this.#parts.store.read((tx) => legById(tx, leg));
     return row && this.#parts.boxOf(row.box);
   }
+}
+
+/** Whether the leg's call is to end, or its first leg has: then nobody else is rung for it. */
+async function isOver(tx: ReadTx, leg: LegId): Promise<boolean> {
+  const row = await legById(tx, leg);
+  const call = row && (await callById(tx, row.callId));
+  if (!call || call.hangupRequestedAtMs !== null) return true;
+  const [first] = await legsOfCall(tx, call.id);
+  return first?.endedAtUs != null;
 }
 
 type LegCause = Parameters<Switch["hangUp"]>[1];

@@ -95,7 +95,7 @@ export async function endLeg(
   return true;
 }
 
-/** The call's fate is its first leg's; what it dialled has nobody to talk to any more. */
+/** The call's fate is its first leg's. */
 function firstLegEnded(change: CallChange, leg: LegRow, failureCode: FailureCode): void {
   change.setCall({
     status: leg.status,
@@ -105,15 +105,6 @@ function firstLegEnded(change: CallChange, leg: LegRow, failureCode: FailureCode
     failureCode: leg.answeredAtUs === null ? failureCode : null,
   });
   endDocument(change);
-  for (const other of change.legs) {
-    if (other.endedAtUs === null) {
-      change.intend({
-        kind: "hangUp",
-        leg: other.id,
-        cause: other.answeredAtUs === null ? "ORIGINATOR_CANCEL" : "NORMAL_CLEARING",
-      });
-    }
-  }
 }
 
 /** Ends the call once its last leg has ended: then every charge is known, and `call.completed` can tell it. */
@@ -133,7 +124,14 @@ export async function endCallIfOver(change: CallChange): Promise<void> {
     await change.emit("call.failed", payload, occurredAtMs);
     return;
   }
-  const views = legs.map((leg) => legView(leg, 0));
+  const recorded = await recordings.byCall(change.tx, call.workspaceId, call.id);
+  const views = legs.map((leg) =>
+    legView(
+      leg,
+      0,
+      recorded.flatMap((row) => (row.legId === leg.id ? [row.id] : [])),
+    ),
+  );
   const payload: JsonObject = {
     duration_seconds: callSeconds(call, 0),
     answered_at: new Date(Math.floor(call.answeredAtUs / 1000)).toISOString(),

@@ -1,7 +1,8 @@
-import type { LegRow } from "../store/calls.ts";
+import { withdrawUnsentIntents, type LegRow } from "../store/calls.ts";
 import * as recordings from "../store/recordings.ts";
 import type { SwitchEvent } from "../switch/switch.ts";
 import type { CallChange } from "./call-change.ts";
+import type { Command } from "./command.ts";
 import type { DocumentRun } from "./document-run.ts";
 import { endCallIfOver, endLeg, type EndedBy } from "./leg-end.ts";
 import { failureCodeOf, transition, type FailureCode } from "./leg-state.ts";
@@ -48,7 +49,7 @@ export async function takeLegNews(change: CallChange, news: LegNews, document: D
           billedSeconds: leg.billedSeconds ?? 0,
           failureCode: leg.answeredAtUs === null ? (news.failureCode ?? failureCodeOf(news.cause)) : null,
         });
-      }
+      } else await windDown(change, document);
       await endCallIfOver(change);
       return;
     case "bridged":
@@ -84,6 +85,73 @@ export async function takeLegNews(change: CallChange, news: LegNews, document: D
     case "digit":
       return;
   }
+}
+
+/**
+ * Ends every leg of the call that is still up: what was not dialled yet never will be, the rest is hung up. Nobody is
+ * rung for a caller who has gone.
+ */
+export async function windDown(change: CallChange, document: DocumentRun): Promise<void> {
+  const withdrawn = await withdrawUnsentIntents(change.tx, change.call.id);
+  const neverDialled = new Set(
+    withdrawn.flatMap((intent) => legsDialledBy(JSON.parse(intent.commands) as Command[])),
+  );
+  for (const leg of change.legs.filter((row) => row.endedAtUs === null)) {
+    if (neverDialled.has(leg.id)) await takeLegNews(change, notDialled(change, leg), document);
+    else {
+      const cause = leg.answeredAtUs === null ? "ORIGINATOR_CANCEL" : "NORMAL_CLEARING";
+      change.intend({ kind: "hangUp", leg: leg.id, cause });
+    }
+  }
+}
+
+/**
+ * The end of a leg that nobody will ever tell of: at the last moment in which it was proven to live, and not before its
+ * answer, so that it is never billed over.
+ */
+export function lostLeg(leg: LegRow, provenUs: number, nowUs: number): Extract<LegNews, { kind: "hungUp" }> {
+  const endedAtUs = leg.answeredAtUs === null ? nowUs : Math.max(leg.answeredAtUs, provenUs);
+  const known = leg.startedAtUs !== null;
+  return {
+    kind: "hungUp",
+    box: leg.box,
+    leg: leg.id,
+    atUs: endedAtUs,
+    createdAtUs: leg.startedAtUs ?? leg.createdAtMs * 1000,
+    ringingAtUs: leg.ringingAtUs,
+    answeredAtUs: leg.answeredAtUs,
+    endedAtUs,
+    cause: "NORMAL_TEMPORARY_FAILURE",
+    q850: 41,
+    sipStatus: null,
+    quality: null,
+    endedBy: known ? "last_proven" : "controller",
+    failureCode: known ? "switch_failed" : "controller_restarted",
+  };
+}
+
+const legsDialledBy = (commands: readonly Command[]): string[] =>
+  commands.flatMap((command) =>
+    command.kind === "originate" ? command.originate.branches.map((branch) => branch.leg) : [],
+  );
+
+function notDialled(change: CallChange, leg: LegRow): LegNews {
+  const nowUs = change.parts.clock.nowUs();
+  return {
+    kind: "hungUp",
+    box: leg.box,
+    leg: leg.id,
+    atUs: nowUs,
+    createdAtUs: leg.createdAtMs * 1000,
+    ringingAtUs: null,
+    answeredAtUs: null,
+    endedAtUs: nowUs,
+    cause: "ORIGINATOR_CANCEL",
+    q850: 0,
+    sipStatus: null,
+    quality: null,
+    endedBy: "controller",
+  };
 }
 
 /** The switch took the originate: the first sign of life of a leg, whichever event brings it. */

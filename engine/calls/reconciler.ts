@@ -4,7 +4,7 @@ import type { Log } from "../log.ts";
 import { boxByName, liveLegsOfBox, markSeen, raiseSeen, saveBox, type LegRow } from "../store/calls.ts";
 import type { Store } from "../store/store.ts";
 import type { BoxEvent, ChannelFacts, Switch } from "../switch/switch.ts";
-import type { LegNews } from "./leg-progress.ts";
+import { lostLeg, type LegNews } from "./leg-progress.ts";
 
 interface Parts {
   box: Switch;
@@ -16,14 +16,22 @@ interface Parts {
 
 /** The switch's list lags its commands by up to a second: a leg younger than this is not looked for in it. */
 const listLagMs = 2_000;
-/** A leg that is gone has an end-of-leg record on its way; so long is waited for it before the end is reckoned. */
-const recordGraceMs = 5_000;
+/**
+ * A leg that is gone has an end-of-leg record on its way, however long the spool is down: so long is waited for it.
+ * Where the switch itself died there may be none, and where it never had the leg there is none.
+ */
+const recordGraceMs = 600_000;
+const noRecordGraceMs = 5_000;
+/** While a leg is missing the next look comes sooner. */
+const missingEveryMs = 2_000;
 
 /** Compares what the store believes of one box's legs with what the box says, and sets the store right. */
 export class Reconciler {
   readonly #parts: Parts;
   /** Legs that were not found, and when that was first noticed, monotonic ms. */
   readonly #missing = new Map<LegId, number>();
+  /** Legs whose switch died under them. */
+  readonly #orphans = new Set<LegId>();
   #lastMs: number | undefined;
   #running: Promise<void> | undefined;
   #stopped = false;
@@ -42,13 +50,18 @@ export class Reconciler {
     try {
       await store.write(async (tx) => {
         const before = await boxByName(tx, box.box);
-        if (before?.aliveAtUs != null && before.coreUuid !== event.coreUuid)
+        if (before?.aliveAtUs != null && before.coreUuid !== event.coreUuid) {
           await raiseSeen(tx, box.box, before.aliveAtUs);
+          for (const leg of await liveLegsOfBox(tx, box.box)) this.#orphans.add(leg.id);
+        }
         const { coreUuid, version } = event;
         await saveBox(tx, { name: box.box, coreUuid, version, aliveAtUs: clock.nowUs() });
       });
+      // One that runs already asks a connection that has gone.
+      await this.#running?.catch(() => undefined);
       await this.#once();
     } catch (error) {
+      this.#lastMs = undefined;
       this.#parts.log.error({ err: error, box: box.box }, "reconciliation on connect failed");
     }
   }
@@ -56,8 +69,9 @@ export class Reconciler {
   /** Reconciles when the last time is longer ago than that, and every second while a leg is missing. */
   async every(intervalMs: number): Promise<void> {
     const nowMs = this.#parts.clock.monotonicMs();
-    if (!this.#parts.box.connected || this.#lastMs === undefined) return;
-    if (this.#missing.size === 0 && nowMs - this.#lastMs < intervalMs) return;
+    if (!this.#parts.box.connected) return;
+    const pressing = this.#missing.size > 0 && nowMs - (this.#lastMs ?? 0) >= missingEveryMs;
+    if (!pressing && this.#lastMs !== undefined && nowMs - this.#lastMs < intervalMs) return;
     try {
       await this.#once();
     } catch (error) {
@@ -93,6 +107,7 @@ export class Reconciler {
     }
     const live = new Set(legs.map((leg) => leg.id));
     for (const id of this.#missing.keys()) if (!live.has(id)) this.#missing.delete(id);
+    for (const id of this.#orphans) if (!live.has(id)) this.#orphans.delete(id);
     await store.write((tx) => markSeen(tx, box.box, seen, askedAtUs));
     await this.#endStrangers(listed, live);
   }
@@ -125,28 +140,10 @@ export class Reconciler {
     const nowMs = clock.monotonicMs();
     const sinceMs = this.#missing.get(leg.id) ?? nowMs;
     this.#missing.set(leg.id, sinceMs);
-    if (nowMs - sinceMs < recordGraceMs) return;
-    const createdAtUs = leg.startedAtUs ?? leg.createdAtMs * 1000;
-    // Never over: the last moment in which it was proven to live, and not before its answer.
-    const provenUs =
-      leg.answeredAtUs === null ? clock.nowUs() : Math.max(leg.answeredAtUs, leg.seenAtUs ?? 0);
+    const recordMayCome = leg.startedAtUs !== null && !this.#orphans.has(leg.id);
+    if (nowMs - sinceMs < (recordMayCome ? recordGraceMs : noRecordGraceMs)) return;
     log.warn({ leg: leg.id, box: box.box }, "a leg is gone without an end-of-leg record");
-    await news({
-      kind: "hungUp",
-      box: box.box,
-      leg: leg.id,
-      atUs: provenUs,
-      createdAtUs,
-      ringingAtUs: leg.ringingAtUs,
-      answeredAtUs: leg.answeredAtUs,
-      endedAtUs: provenUs,
-      cause: "NORMAL_TEMPORARY_FAILURE",
-      q850: 41,
-      sipStatus: null,
-      quality: null,
-      endedBy: leg.startedAtUs === null ? "controller" : "last_proven",
-      failureCode: leg.startedAtUs === null ? "controller_restarted" : "switch_failed",
-    });
+    await news(lostLeg(leg, leg.seenAtUs ?? 0, clock.nowUs()));
   }
 
   /** A channel with an id of ours that the store has ended, or never had, talks on nobody's account. */

@@ -1,4 +1,5 @@
 import type { StepFact } from "../actions/verb.ts";
+import { SautikitError } from "../errors.ts";
 import { parseObject, insertLeg } from "../store/calls.ts";
 import { workspaceById } from "../store/workspaces.ts";
 import { callingNumber } from "../workspaces/numbers.ts";
@@ -18,6 +19,7 @@ export async function dialSecondLeg(
   const { call, tx, parts } = change;
   const workspace = await workspaceById(tx, call.workspaceId);
   if (!workspace) throw new Error(`Call ${call.id} has no workspace.`);
+  if (workspace.frozenAtMs !== null) throw new SautikitError("workspace.frozen");
   const options = parseObject(call.options) as unknown as CallOptions;
   const callerId = request.callerId ?? options.callerId;
   if (request.callerId !== undefined) await callingNumber(tx, call.workspaceId, request.callerId, "callerId");

@@ -26,8 +26,6 @@ const freshSecondsMax = 3600;
 /** URLs whose validators are remembered; forgetting one costs a download. */
 const urlsMax = 10_000;
 
-export const createMediaLibrary = (parts: MediaLibraryParts): MediaLibrary => new MediaLibrary(parts);
-
 /** What a URL last gave. */
 interface Known {
   sha256: string;

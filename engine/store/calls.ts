@@ -114,7 +114,13 @@ async function update(
 
 export const insertCall = (tx: Tx, row: CallRow) => insert(tx, "calls", { ...row });
 export const insertLeg = (tx: Tx, row: LegRow) => insert(tx, "legs", { ...row });
-export const insertIntent = (tx: Tx, row: IntentRow) => insert(tx, "intents", { ...row });
+/** Behind all that the call has yet to do. */
+export const insertIntent = (tx: Tx, row: IntentRow) =>
+  tx.run(
+    `INSERT INTO intents (id, call_id, position, commands, at_most_once, sent_at_ms, created_at_ms)
+     VALUES (?, ?, (SELECT COALESCE(MAX(position), 0) + 1 FROM intents WHERE call_id = ?), ?, ?, ?, ?)`,
+    [row.id, row.callId, row.callId, row.commands, row.atMostOnce, row.sentAtMs, row.createdAtMs],
+  );
 export const updateCall = (tx: Tx, id: CallId, patch: Partial<CallRow>) => update(tx, "calls", id, patch);
 export const updateLeg = (tx: Tx, id: LegId, patch: Partial<LegRow>) => update(tx, "legs", id, patch);
 
@@ -127,6 +133,13 @@ export const callOfWorkspace = (tx: ReadTx, workspaceId: WorkspaceId, id: CallId
 /** Oldest first: the call's own leg, then those that it dialled. */
 export const legsOfCall = (tx: ReadTx, callId: CallId) =>
   tx.all<LegRow>("SELECT * FROM legs WHERE call_id = ? ORDER BY position", [callId]);
+
+export const liveLegsOfOtherBoxes = (tx: ReadTx, boxes: readonly string[]) =>
+  tx.all<LegRow>(
+    `SELECT * FROM legs WHERE box NOT IN (${boxes.map(() => "?").join(", ")}) AND ended_at_us IS NULL
+       AND dialled_at_ms IS NOT NULL ORDER BY id`,
+    boxes,
+  );
 
 export const markDialled = (tx: Tx, legs: readonly LegId[], nowMs: number) =>
   Promise.all(legs.map((id) => tx.run("UPDATE legs SET dialled_at_ms = ? WHERE id = ?", [nowMs, id])));
@@ -212,7 +225,7 @@ export const eventsOfCall = (tx: ReadTx, callId: CallId) =>
   );
 
 export const intentsOfCall = (tx: ReadTx, callId: CallId) =>
-  tx.all<IntentRow>("SELECT * FROM intents WHERE call_id = ? ORDER BY id", [callId]);
+  tx.all<IntentRow>("SELECT * FROM intents WHERE call_id = ? ORDER BY position", [callId]);
 
 export const callsWithIntents = (tx: ReadTx) =>
   tx.all<{ callId: CallId }>("SELECT DISTINCT call_id FROM intents ORDER BY call_id");

@@ -75,7 +75,7 @@ export const queuedApplication = (app: SwitchApplication, arg: string): string =
 const noSuchChannel = /^-ERR (No such channel|Cannot locate session|Invalid uuid|invalid session id)/i;
 
 /**
- * True for +OK, false for no such channel. Throws `switch.unavailable` for any other refusal: the command was not
+ * True for +OK, false for no such channel. Throws `switch.refused` for any other refusal: the command was not
  * run, and the message says in the switch's own words why.
  */
 export function accepted(command: string, reply: string): boolean {
@@ -85,4 +85,4 @@ export function accepted(command: string, reply: string): boolean {
 }
 
 export const refused = (command: string, reply: string): SautikitError =>
-  new SautikitError("switch.unavailable", `The media server refused ${command}: ${reply.slice(0, 200)}`);
+  new SautikitError("switch.refused", `The media server refused ${command}: ${reply.slice(0, 200)}`);

@@ -6,7 +6,7 @@ import { basename, isAbsolute, join } from "node:path";
 import { systemClock } from "../../engine/clock.ts";
 import { createEgress } from "../../engine/egress/egress.ts";
 import { MediaError, type MediaFault } from "../../engine/media/media-error.ts";
-import { createMediaLibrary, type MediaLibrary } from "../../engine/media/media-library.ts";
+import { MediaLibrary } from "../../engine/media/media-library.ts";
 import { ManualClock } from "../webhooks/manual-clock.ts";
 import { until } from "../webhooks/until.ts";
 import { hanging, Receiver } from "../webhooks/receiver.ts";
@@ -22,7 +22,7 @@ describe("media: the library", () => {
     const time = options.clock ?? systemClock;
     const egress = createEgress({ clock: time, allowPrivate: options.allowPrivate ?? true });
     const bound = options.bytesMax === undefined ? {} : { bytesMax: options.bytesMax };
-    const library = createMediaLibrary({ egress, clock: time, log: quiet, directory: folder, ...bound });
+    const library = new MediaLibrary({ egress, clock: time, log: quiet, directory: folder, ...bound });
     libraries.push(library);
     return library;
   };

@@ -235,7 +235,7 @@ describe("A FreeSWITCH box", () => {
         reply = "-ERR No such channel!\n";
         assert.equal(await run(), false);
         reply = "-ERR system Command not found!\n";
-        await assert.rejects(run(), (error) => isError(error, "switch.unavailable"));
+        await assert.rejects(run(), (error) => isError(error, "switch.refused"));
       });
     }
 
@@ -311,7 +311,7 @@ describe("A FreeSWITCH box", () => {
       fake.answer = (_, peer) => peer.result('{"row_count":0}\n');
       assert.deepEqual(await box.listChannels(), []);
       fake.answer = (_, peer) => peer.result("-ERR Database error");
-      await assert.rejects(box.listChannels(), (error) => isError(error, "switch.unavailable"));
+      await assert.rejects(box.listChannels(), (error) => isError(error, "switch.refused"));
     });
 
     it("reads a channel's facts", async () => {

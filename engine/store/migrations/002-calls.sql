@@ -105,6 +105,8 @@ CREATE TABLE call_events (
 CREATE TABLE intents (
   id TEXT PRIMARY KEY,
   call_id TEXT NOT NULL REFERENCES calls (id),
+  -- Order within the call: ids of several processes, or of a clock that was set back, do not sort by age.
+  position BIGINT NOT NULL,
   -- JSON array of commands, run in order.
   commands TEXT NOT NULL,
   -- 1: never sent twice. Such a row is marked sent, in a commit of its own, before it is.
@@ -112,7 +114,7 @@ CREATE TABLE intents (
   sent_at_ms BIGINT,
   created_at_ms BIGINT NOT NULL
 );
-CREATE INDEX intents_by_call ON intents (call_id, id);
+CREATE UNIQUE INDEX intents_by_call ON intents (call_id, position);
 
 -- What we know of each box: to which second its legs were proven alive.
 CREATE TABLE boxes (

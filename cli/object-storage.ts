@@ -1,0 +1,81 @@
+import { join } from "node:path";
+import type { Clock } from "../engine/clock.ts";
+import type { Ids } from "../engine/ids.ts";
+import type { Log } from "../engine/log.ts";
+import { startEmbeddedS3 } from "../recordings/embedded-s3/server.ts";
+import { createStorage, type Storage, type StorageOptions } from "../recordings/storage.ts";
+import type { Config } from "./config.ts";
+import { keptOnce } from "./secrets-key.ts";
+
+interface Parts {
+  clock: Clock;
+  ids: Ids;
+  log: Log;
+  /** Whether this process serves the embedded store; only one may. */
+  serves: boolean;
+}
+
+export interface ObjectStorage {
+  storage: Storage;
+  close(): Promise<void>;
+}
+
+/** The configured object storage, or the embedded one, with its files in DATA_DIR/objects. */
+export async function openObjectStorage(config: Config, parts: Parts): Promise<ObjectStorage> {
+  const { port, endpoint, publicUrl, ...options } = config.s3;
+  const common = {
+    ...options,
+    ...(publicUrl === null ? {} : { publicEndpoint: publicUrl }),
+    forcePathStyle: true,
+  };
+  if (endpoint !== null) return opened({ ...common, endpoint, clock: parts.clock }, () => Promise.resolve());
+  if (!parts.serves) throw new Error("S3_ENDPOINT is needed where the spool role runs in another process.");
+  const credentials = {
+    accessKeyId: options.accessKeyId || "sautikit-embedded",
+    secretAccessKey:
+      options.secretAccessKey ||
+      (await keptOnce(config.dataDir, "s3.key", () => parts.ids.bytes(32).toString("base64url"))),
+  };
+  const server = await startEmbeddedS3({
+    host: config.host,
+    port,
+    directory: join(config.dataDir, "objects"),
+    region: options.region,
+    credentials,
+    clock: parts.clock,
+    onFault: (error) => parts.log.error({ err: error }, "the embedded object storage failed"),
+  });
+  return opened({ ...common, ...credentials, endpoint: server.endpoint, clock: parts.clock }, () =>
+    server.close(),
+  );
+}
+
+function opened(options: StorageOptions, closeServer: () => Promise<void>): ObjectStorage {
+  const storage = createStorage(options);
+  return {
+    storage,
+    async close() {
+      storage.close();
+      await closeServer();
+    },
+  };
+}
+
+const bucketRetryMsMax = 60_000;
+
+/** Makes the bucket as soon as the storage lets us; nobody waits for it. Ends when it is there, or by the signal. */
+export async function makeBucket(
+  storage: Storage,
+  { clock, log }: Pick<Parts, "clock" | "log">,
+  signal: AbortSignal,
+) {
+  for (let delayMs = 1_000; !signal.aborted; delayMs = Math.min(delayMs * 2, bucketRetryMsMax)) {
+    try {
+      await storage.ensureBucket();
+      return;
+    } catch (error) {
+      log.warn({ err: error }, "the bucket cannot be reached yet");
+    }
+    await clock.sleep(delayMs, signal).catch(() => undefined);
+  }
+}

@@ -1,0 +1,21 @@
+import type { Clock } from "../clock.ts";
+import type { Log } from "../log.ts";
+import { boxByName, liveLegsOfOtherBoxes } from "../store/calls.ts";
+import type { Store } from "../store/store.ts";
+import { lostLeg, type LegNews } from "./leg-progress.ts";
+
+/**
+ * Ends the legs of boxes that are no longer configured: nobody will ever tell of them, and they would hold their place
+ * and run up money for ever. Billed to the last moment in which they were proven to live.
+ */
+export async function endLegsOfUnknownBoxes(
+  parts: { store: Store; clock: Clock; log: Log; news: (news: LegNews) => Promise<void> },
+  known: readonly string[],
+): Promise<void> {
+  const { store, clock, log, news } = parts;
+  for (const leg of await store.read((tx) => liveLegsOfOtherBoxes(tx, known))) {
+    log.warn({ leg: leg.id, box: leg.box }, "ending a leg of a box that is not configured any more");
+    const box = await store.read((tx) => boxByName(tx, leg.box));
+    await news(lostLeg(leg, Math.max(leg.seenAtUs ?? 0, box?.aliveAtUs ?? 0), clock.nowUs()));
+  }
+}
