@@ -1,0 +1,191 @@
+import assert from "node:assert/strict";
+import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, readFile, rm, stat } from "node:fs/promises";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { promisify } from "node:util";
+import type { Demo } from "../../cli/demo-workspace.ts";
+import { startSautikit } from "../peers/child.ts";
+import { eventually } from "../peers/waiting.ts";
+import { Customer } from "../world/customer.ts";
+
+const wanjiru = "+254700000001";
+
+/** Every process below `pid`, by what the system says now. */
+async function descendants(pid: number): Promise<number[]> {
+  const { stdout } = await promisify(execFile)("ps", ["-A", "-o", "pid=,ppid="]);
+  const rows = stdout
+    .trim()
+    .split("\n")
+    .map((line) => line.trim().split(/\s+/).map(Number) as [number, number]);
+  const found: number[] = [];
+  for (let parents = [pid]; parents.length > 0; found.push(...parents)) {
+    parents = rows.filter(([, parent]) => parents.includes(parent)).map(([child]) => child);
+  }
+  return found;
+}
+
+function alive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const allGone = (pids: readonly number[]) =>
+  eventually("the end of every process that was started", () => (pids.some(alive) ? undefined : true));
+
+describe("sautikit start, with everything embedded", function () {
+  this.timeout(40_000);
+  let folder: string;
+  /** A customer's web server that takes everything and does not answer. */
+  let web: Server;
+  let answers: boolean;
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), "sautikit-start-"));
+    answers = false;
+    web = createServer((request, response) => {
+      if (answers) request.resume().on("end", () => response.end("OK"));
+    }).listen(0, "127.0.0.1");
+    await once(web, "listening");
+  });
+  afterEach(async () => {
+    web.closeAllConnections();
+    web.close();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  const hangingUrl = () => `http://127.0.0.1:${(web.address() as AddressInfo).port}/hangs`;
+  const start = () =>
+    startSautikit(["start"], {
+      folder,
+      env: { DATA_DIR: join(folder, "data"), PORT: "0", LOG_LEVEL: "warn" },
+    });
+  const demoAccount = async () =>
+    JSON.parse(await readFile(join(folder, "data", "demo.json"), "utf8")) as Demo;
+
+  it("makes a demo workspace that works, for its owner's eyes alone, once", async () => {
+    const { child, ready } = await start();
+    try {
+      const demo = await demoAccount();
+      assert.equal((await stat(join(folder, "data", "demo.json"))).mode & 0o777, 0o600);
+      assert.deepEqual(Object.keys(demo), [
+        "base_url",
+        "api_key",
+        "workspace_id",
+        "number",
+        "voice_signing_secret",
+      ]);
+      assert.equal(demo.base_url, ready["base_url"]);
+      const customer = new Customer(demo.base_url, demo.api_key);
+      const wallet = await customer.ask("GET", "/v1/wallet");
+      assert.equal(wallet.body.workspace_id, demo.workspace_id);
+      assert.equal(wallet.body.balance_minor, 100_000);
+      const id = await customer.place({ from: demo.number, to: wanjiru });
+      await customer.until(id, "its answer", ({ status }) => status === "answered");
+      await customer.hangUp(id);
+      assert.equal((await customer.ended(id)).status, "completed");
+      await child.stop();
+      const again = await start();
+      const after = await demoAccount();
+      await again.child.stop();
+      assert.deepEqual({ ...after, base_url: "" }, { ...demo, base_url: "" });
+      assert.equal(after.base_url, again.ready["base_url"]);
+    } finally {
+      await child.stop();
+    }
+  });
+
+  for (const [signal, what] of [
+    ["SIGTERM", "whatever it is doing"],
+    ["SIGINT", "with calls up"],
+  ] as const) {
+    it(`ends by ${signal} in less than 10 s and leaves nothing behind, ${what}`, async () => {
+      answers = signal === "SIGINT";
+      const { child } = await start();
+      try {
+        const demo = await demoAccount();
+        const customer = new Customer(demo.base_url, demo.api_key);
+        // A call that talks, one whose prompt never comes, one that rings; and each event's webhook hangs.
+        const calls = await Promise.all([
+          customer.place({ from: demo.number, to: wanjiru, record: true, events_url: hangingUrl() }),
+          customer.place({ from: demo.number, to: wanjiru, actions: [{ play: { url: hangingUrl() } }] }),
+          customer.place({ from: demo.number, to: "+254700000180", events_url: hangingUrl() }),
+        ]);
+        await customer.until(calls[0], "its answer", ({ status }) => status === "answered");
+        await customer.until(calls[1], "its prompt", ({ events }) =>
+          events.some(({ kind }) => kind === "action.started"),
+        );
+        await customer.until(calls[2], "ringing", ({ status }) => status === "ringing");
+        const children = await descendants(child.pid);
+        assert.ok(children.length >= 2, "a carrier and a switch");
+        const beganMs = performance.now();
+        child.kill(signal);
+        // A second one changes nothing.
+        child.kill(signal);
+        assert.deepEqual(await child.exited(), { code: 0, signal: null }, child.output());
+        assert.ok(performance.now() - beganMs < 10_000);
+        await allGone(children);
+        assert.doesNotMatch(
+          child.output(),
+          /could not stop cleanly|Unhandled|"level":(50|60)/,
+          child.output(),
+        );
+
+        answers = true;
+        // What was up ended with the switch, and is settled by the next start.
+        const again = await start();
+        try {
+          const next = new Customer((await demoAccount()).base_url, demo.api_key);
+          for (const id of calls) await next.ended(id);
+        } finally {
+          await again.child.stop();
+        }
+      } finally {
+        await child.stop();
+      }
+    });
+  }
+
+  it("killed by SIGKILL leaves no carrier and no switch behind", async () => {
+    const { child } = await start();
+    const children = await descendants(child.pid);
+    assert.ok(children.length >= 2);
+    child.kill("SIGKILL");
+    await child.exited();
+    await allGone(children);
+  });
+
+  it("is what npm start runs, and Ctrl-C ends all of it", async () => {
+    // A process group of its own, as a terminal makes one: Ctrl-C is a SIGINT to each process in it.
+    const npm = spawn("npm", ["start", "--silent"], {
+      cwd: new URL("../..", import.meta.url).pathname,
+      env: { ...process.env, DATA_DIR: join(folder, "data"), PORT: "0", LOG_LEVEL: "warn" },
+      stdio: ["ignore", "pipe", "inherit"],
+      detached: true,
+    });
+    const group = -npm.pid!;
+    const ended = once(npm, "exit");
+    try {
+      const [line] = (await once(createInterface({ input: npm.stdout }), "line", {
+        signal: AbortSignal.timeout(20_000),
+      })) as [string];
+      const demo = await demoAccount();
+      assert.equal((JSON.parse(line) as { base_url: string }).base_url, demo.base_url);
+      assert.equal((await new Customer(demo.base_url, demo.api_key).ask("GET", "/v1/wallet")).status, 200);
+      const children = await descendants(npm.pid!);
+      assert.ok(children.length >= 3);
+      process.kill(group, "SIGINT");
+      await ended;
+      await allGone(children);
+    } finally {
+      if (alive(group)) process.kill(group, "SIGKILL");
+    }
+  });
+});
