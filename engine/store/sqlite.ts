@@ -15,7 +15,7 @@ const jobsPerCommitMax = 64;
 /** Opens, or creates, the database file and brings its schema up to date. */
 export async function openSqlite(file: string): Promise<Store> {
   const writer = open(file);
-  await migrate(writerTx(writer, []));
+  await migrate(writerTx(writer, { over: false }, []));
   const reader = open(file);
   return new SqliteStore(writer, reader);
 }
@@ -59,10 +59,12 @@ class SqliteStore implements Store {
   }
 
   async #snapshot<T>(work: (tx: ReadTx) => Promise<T>): Promise<T> {
+    const life: Life = { over: false };
     this.#reader.exec("BEGIN");
     try {
-      return await withinMicrotasks(work(readTx(this.#reader)));
+      return await withinMicrotasks(work(readTx(this.#reader, life)));
     } finally {
+      life.over = true;
       this.#reader.exec("COMMIT");
     }
   }
@@ -98,19 +100,22 @@ class SqliteStore implements Store {
       return;
     }
     for (const settle of settled) settle();
-    for (const signal of afterCommit) signal();
+    for (const signal of afterCommit) guarded(signal);
   }
 
   /** Runs one closure; a throw undoes it alone, and is told only after the commit, as success is. */
   async #savepoint(job: Job, afterCommit: (() => void)[]): Promise<() => void> {
     const signals: (() => void)[] = [];
+    const life: Life = { over: false };
     this.#writer.exec("SAVEPOINT job");
     try {
-      const value = await withinMicrotasks(job.run(writerTx(this.#writer, signals)));
+      const value = await withinMicrotasks(job.run(writerTx(this.#writer, life, signals)));
+      life.over = true;
       this.#writer.exec("RELEASE job");
       afterCommit.push(...signals);
       return () => job.resolve(value);
     } catch (error) {
+      life.over = true;
       // A full disk or an I/O error may have ended the whole transaction: then nobody's work is in it any more.
       if (!this.#writer.inTransaction) throw error;
       this.#writer.exec("ROLLBACK TO job");
@@ -130,25 +135,40 @@ function withinMicrotasks<T>(work: Promise<T>): Promise<T> {
   });
 }
 
-function readTx(db: Database.Database): ReadTx {
+/** A listener's bug costs that signal; what was committed stands, and the store goes on. */
+function guarded(signal: () => void): void {
+  try {
+    signal();
+  } catch (error) {
+    process.emitWarning(error instanceof Error ? error : String(error));
+  }
+}
+
+/** Whether a transaction has ended. What it left running must not get into the next one on the same connection. */
+interface Life {
+  over: boolean;
+}
+
+function readTx(db: Database.Database, life: Life): ReadTx {
   return {
     get: <Row>(sql: string, params: Params = []) =>
-      attempt(() => select(db, sql, params)[0] as Row | undefined),
-    all: <Row>(sql: string, params: Params = []) => attempt(() => select(db, sql, params) as Row[]),
+      attempt(life, () => select(db, sql, params)[0] as Row | undefined),
+    all: <Row>(sql: string, params: Params = []) => attempt(life, () => select(db, sql, params) as Row[]),
   };
 }
 
-function writerTx(db: Database.Database, signals: (() => void)[]): Tx {
+function writerTx(db: Database.Database, life: Life, signals: (() => void)[]): Tx {
   return {
-    ...readTx(db),
+    ...readTx(db, life),
     run: (sql, params = []) =>
-      attempt(() => ({ changes: prepared(db, sql).statement.run(...params).changes })),
+      attempt(life, () => ({ changes: prepared(db, sql).statement.run(...params).changes })),
     afterCommit: (fn) => void signals.push(fn),
   };
 }
 
 /** The driver answers at once, or throws: either becomes a promise. */
-async function attempt<T>(query: () => T): Promise<T> {
+async function attempt<T>(life: Life, query: () => T): Promise<T> {
+  if (life.over) throw new Error("The transaction is over: its tx can no longer be used.");
   return Promise.resolve(query());
 }
 
