@@ -2,10 +2,9 @@ import type { CallId, LegId, RecordingId } from "../ids.ts";
 
 /**
  * One FreeSWITCH box as the engine sees it: typed commands in, typed events out. Nothing of ESL gets past this
- * folder. Every method ends: with the switch's answer, or with a SautikitError (`switch.unavailable` when the
- * command surely was not run, which includes a refusal by the switch, told in its own words; `switch.unknown_outcome`
- * when it may have been: timed out, or the connection died under it). An argument that may not be sent is a bug and
- * rejects with RangeError.
+ * folder. Every method ends: with the switch's answer, or with a SautikitError: `switch.unavailable` when the command
+ * surely was not run; `switch.refused` when the switch would not run it, in its own words; `switch.unknown_outcome`
+ * when it may have been run (timed out, or the connection died under it).
  */
 export interface Switch {
   /** Stable name of the box, from configuration; kept on each leg. */
@@ -38,7 +37,7 @@ export interface Switch {
   stopRecording(leg: LegId, recording: RecordingId): Promise<boolean>;
   /** Writes silence into the running recording until unmasked. False also if it is not running on the leg. */
   maskRecording(leg: LegId, recording: RecordingId, masked: boolean): Promise<boolean>;
-  /** Schedules a kill in a group of its own; `inSeconds` is whole and never early (RFC-less: real-switch.md §1-2). */
+  /** Schedules a kill in a group of its own; `inSeconds` is whole; the kill is never early, and late by up to 1.3 s. */
   armKill(leg: LegId, group: KillGroup, inSeconds: number, cause: HangupCause): Promise<void>;
   /** Deletes a group's scheduled kills. Unknown groups are fine. */
   disarmKill(group: KillGroup): Promise<void>;
