@@ -164,7 +164,7 @@ export class IntentRunner {
         if (mine) await markDialled(tx, dialledBy(commands), clock.nowMs());
         return mine;
       });
-      if (claimed && late) await this.#notDone(commands, commands);
+      if (claimed && late) await this.#notDone(commands, commands, "not_sent");
       else if (claimed) await this.#send(commands);
     }
     await store.write((tx) => deleteIntent(tx, intent.id));
@@ -184,15 +184,20 @@ export class IntentRunner {
         this.#parts.log.warn({ err: error, command: command.kind }, "a command failed");
         if (isError(error, "switch.refused") && !isAtMostOnce(command)) continue;
         // Of the failed one itself only a play may have been begun, and that nobody waits for: it is taken for ended.
-        await this.#notDone(commands.slice(index), commands);
+        const reason = isError(error, "calls.not_live") ? "canceled" : "not_sent";
+        await this.#notDone(commands.slice(index), commands, reason);
         return;
       }
     }
   }
 
   /** What was surely not sent, and never will be: legs that were not dialled, a prompt that was not heard. */
-  async #notDone(undone: readonly Command[], row: readonly Command[]): Promise<void> {
-    for (const leg of dialledBy(undone)) await this.#neverDialled(leg, "not_sent");
+  async #notDone(
+    undone: readonly Command[],
+    row: readonly Command[],
+    reason: keyof typeof neverDialledCauses,
+  ): Promise<void> {
+    for (const leg of dialledBy(undone)) await this.#neverDialled(leg, reason);
     for (const command of undone) {
       if (command.kind === "play") {
         const box = (await this.#parts.store.read((tx) => legById(tx, command.leg)))?.box ?? "";
@@ -256,12 +261,12 @@ export class IntentRunner {
     }
   }
 
-  async #neverDialled(leg: LegId, failureCode: FailureCode): Promise<void> {
+  async #neverDialled(leg: LegId, failureCode: keyof typeof neverDialledCauses): Promise<void> {
     const row = await this.#parts.store.read((tx) => legById(tx, leg));
     if (!row) return;
     const nowUs = this.#parts.clock.nowUs();
     await this.#parts.news({
-      ...unansweredEnd(row.box, leg, row.createdAtMs * 1000, nowUs, "NORMAL_TEMPORARY_FAILURE"),
+      ...unansweredEnd(row.box, leg, row.createdAtMs * 1000, nowUs, neverDialledCauses[failureCode]),
       failureCode,
     });
   }
@@ -360,6 +365,12 @@ async function isOver(tx: ReadTx, leg: LegId): Promise<boolean> {
 }
 
 type LegCause = Parameters<Switch["hangUp"]>[1];
+
+/** Why a leg was not dialled: nobody waits for it any more, or no box took it. */
+const neverDialledCauses = {
+  canceled: "ORIGINATOR_CANCEL",
+  not_sent: "NORMAL_TEMPORARY_FAILURE",
+} as const satisfies Partial<Record<FailureCode, LegCause>>;
 
 const dialledBy = (commands: readonly Command[]): LegId[] =>
   commands.flatMap((command) => (command.kind === "originate" ? legsOf(command) : []));
