@@ -240,6 +240,19 @@ export async function restartDelivery(
 }
 
 /** What is pending for an endpoint follows it to its new URL. */
+/** Forgets settled deliveries made before `beforeMs`, oldest first, so many at most. Answers how many there were. */
+export async function forgetSettled(tx: Tx, beforeMs: number, limit: number): Promise<number> {
+  const old = await tx.all<{ id: DeliveryId }>(
+    "SELECT id FROM deliveries WHERE next_attempt_at_ms IS NULL AND created_at_ms < ? ORDER BY created_at_ms LIMIT ?",
+    [beforeMs, limit],
+  );
+  for (const { id } of old) {
+    await tx.run("DELETE FROM delivery_attempts WHERE delivery_id = ?", [id]);
+    await tx.run("DELETE FROM deliveries WHERE id = ?", [id]);
+  }
+  return old.length;
+}
+
 export async function redirectPending(
   tx: Tx,
   endpointId: WebhookId,

@@ -5,6 +5,7 @@ import type { Log } from "../log.ts";
 import type { Secrets } from "../secrets.ts";
 import {
   deliveryToSend,
+  forgetSettled,
   dueDeliveries,
   nextDueAtMs,
   pendingDestinations,
@@ -46,6 +47,10 @@ const pollMsDefault = 60_000;
 
 const storeRetryMs = 1000;
 
+const keptMs = 30 * 86_400_000;
+const forgetEveryMs = 3_600_000;
+const forgetRows = 200;
+
 /**
  * Takes due deliveries from the store and tries them until they are delivered or dead. What is in flight is known in
  * memory alone: a crash between an answer and its record sends again, with the same event id.
@@ -55,6 +60,7 @@ export class Deliverer {
   readonly #lanes = new Map<string, Lane>();
   readonly #activeByWorkspace = new Map<string, number>();
   #active = 0;
+  #forgetAtMs = 0;
   /** Lanes that had work when there was no room overall or in their workspace, longest waiting first. */
   readonly #starved = new Set<Lane>();
   /** Lanes for which the store is being read, and those of them for which something came meanwhile. */
@@ -99,6 +105,15 @@ export class Deliverer {
       if (pending.nextAttemptAtMs <= nowMs) this.wake(pending);
       else this.#alarm(pending.nextAttemptAtMs);
     }
+    await this.#forget(nowMs);
+  }
+
+  /** A month of deliveries is kept to be looked at and replayed; a batch at a time, so that nobody waits for it. */
+  async #forget(nowMs: number): Promise<void> {
+    if (nowMs < this.#forgetAtMs) return;
+    const { store } = this.#parts;
+    const forgotten = await store.write((tx) => forgetSettled(tx, nowMs - keptMs, forgetRows));
+    this.#forgetAtMs = forgotten === forgetRows ? nowMs : nowMs + forgetEveryMs;
   }
 
   /** One alarm, for the earliest that was asked for. */

@@ -67,6 +67,26 @@ describe("webhooks: the deliverer", () => {
     );
   });
 
+  it("keeps a delivery for a month, and then forgets it with its attempts", async () => {
+    const clock = new ManualClock();
+    here = await world({ clock });
+    const receiver = await listen();
+    await endpoint(receiver.url());
+    here.start();
+    await here.tell({});
+    await receiver.told(1);
+    await until(async () => (await here.deliveries())[0]?.status === "delivered", "delivered");
+
+    clock.advanceTo(clock.nowMs() + 29 * 86_400_000);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    assert.equal((await here.deliveries()).length, 1);
+
+    clock.advanceTo(clock.nowMs() + 2 * 86_400_000);
+    await until(async () => (await here.deliveries()).length === 0, "forgotten");
+    const attempts = await here.store.read((tx) => tx.all("SELECT * FROM delivery_attempts"));
+    assert.deepEqual(attempts, []);
+  });
+
   it("walks the schedule to the dead letter, with one event id, one body and a fresh signature a try", async () => {
     const clock = new ManualClock();
     here = await world({ clock });

@@ -46,6 +46,7 @@ CREATE UNIQUE INDEX deliveries_once_by_endpoint ON deliveries (event_id, endpoin
 CREATE UNIQUE INDEX deliveries_once_by_number ON deliveries (event_id, number_id, url) WHERE number_id IS NOT NULL;
 CREATE INDEX deliveries_due ON deliveries (workspace_id, host, next_attempt_at_ms, id) WHERE next_attempt_at_ms IS NOT NULL;
 CREATE INDEX deliveries_by_workspace ON deliveries (workspace_id, id);
+CREATE INDEX deliveries_settled ON deliveries (created_at_ms) WHERE next_attempt_at_ms IS NULL;
 CREATE INDEX deliveries_by_call ON deliveries (call_id) WHERE call_id IS NOT NULL;
 CREATE INDEX deliveries_pending_by_endpoint ON deliveries (endpoint_id) WHERE next_attempt_at_ms IS NOT NULL;
 
