@@ -78,26 +78,21 @@ describeContract("the contract of the switch: what it tells", function () {
     await world.box.hangUp(waiting.leg, "NORMAL_CLEARING");
   });
 
-  for (const [told, other] of [
-    ["waiting", "joining"],
-    ["joining", "waiting"],
-  ] as const) {
-    test(`when the ${told} leg of a pair is told to hang up, the ${other} one is over first`, async () => {
+  for (const told of ["waiting", "joining"] as const) {
+    // Which of the two is over first is chance on a busy machine: mostly the one that was not told.
+    test(`when the ${told} leg of a pair is told to hang up, both end, each once and each with its cause`, async () => {
       const [waiting, joining] = await world.pair();
       const legs = { waiting: waiting.leg, joining: joining.leg };
       await world.box.hangUp(legs[told], "USER_BUSY");
-      await world.event(legs[told], "hungUp");
-      const hungUp = world.events.flatMap((event) =>
-        event.kind === "hungUp" && Object.values(legs).includes(event.leg) ? [event] : [],
+      await Promise.all(Object.values(legs).map((leg) => world.event(leg, "hungUp")));
+      const causes = world.events.flatMap((event) =>
+        event.kind === "hungUp" && Object.values(legs).includes(event.leg) ? [[event.leg, event.cause]] : [],
       );
-      assert.deepEqual(
-        hungUp.map(({ leg }) => leg),
-        [legs[other], legs[told]],
-      );
-      assert.deepEqual(
-        hungUp.map(({ cause }) => cause),
-        ["NORMAL_CLEARING", "USER_BUSY"],
-      );
+      assert.equal(causes.length, 2);
+      const causeOf = Object.fromEntries(causes) as Record<LegId, string>;
+      for (const [name, leg] of Object.entries(legs)) {
+        assert.equal(causeOf[leg], name === told ? "USER_BUSY" : "NORMAL_CLEARING");
+      }
       assert.ok(world.kindsOf(waiting.leg, joining.leg).includes("unbridged"));
     });
   }

@@ -42,6 +42,11 @@ export const numbers = {
   ringsThenAnswers: "+254722000001",
 } as const;
 
+/** A party's tone lies at about -12 dBFS. */
+export const audibleDbfs = -30;
+/** What another tone leaves here when a busy machine loses a frame of it lies below. */
+export const silentDbfs = -40;
+
 /** One leg that was dialled, before anything is known of it. */
 export interface Dialled {
   leg: LegId;

@@ -4,15 +4,13 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { startProcess, type Child } from "./child.ts";
-import { freePort } from "./free-ports.ts";
+import { claimRtpPorts, freePort } from "./free-ports.ts";
 import type { SwitchOptions, SwitchUnderTest } from "./switch-under-test.ts";
 import { eventually } from "./waiting.ts";
 
 const password = "wanjiru-calls-otieno";
 const configuration = new URL("../../freeswitch-conf", import.meta.url).pathname;
 const loopback = "127.0.0.1";
-/** Ports for RTP, from a free one on; two a leg. */
-const rtpPorts = 400;
 
 /** A real FreeSWITCH (`FREESWITCH_BIN`, and `FREESWITCH_MODS` where its modules lie elsewhere) with freeswitch-conf/. */
 export async function startRealSwitch(options: SwitchOptions): Promise<SwitchUnderTest> {
@@ -21,13 +19,13 @@ export async function startRealSwitch(options: SwitchOptions): Promise<SwitchUnd
   for (const name of ["recordings", "cdr", "media"]) mkdirSync(join(spoolDir, name), { recursive: true });
   const eslPort = options.eslPort ?? (await freePort());
   const sipPort = await freePort();
-  const rtpPort = Math.min(await freePort(), 65_000 - rtpPorts);
+  const rtpPorts = await claimRtpPorts();
   const child = startFreeSwitch(folder, {
     ESL_PORT: String(eslPort),
     ESL_PASSWORD: password,
     SIP_PORT: String(sipPort),
-    RTP_PORT_FIRST: String(rtpPort),
-    RTP_PORT_LAST: String(rtpPort + rtpPorts),
+    RTP_PORT_FIRST: String(rtpPorts.first),
+    RTP_PORT_LAST: String(rtpPorts.last),
     CARRIER_HOST: options.carrier.host,
     CARRIER_PORT: String(options.carrier.port),
     SPOOL_DIR: spoolDir,
@@ -38,11 +36,12 @@ export async function startRealSwitch(options: SwitchOptions): Promise<SwitchUnd
   });
   const stop = async () => {
     await child.stop(15_000);
+    rtpPorts.release();
     rmSync(folder, { recursive: true, force: true });
   };
   try {
     await Promise.race([
-      eventually("FreeSWITCH's event socket", () => answersEsl(eslPort), { withinMs: 30_000 }),
+      eventually("FreeSWITCH's event socket", () => answersEsl(eslPort), { withinMs: 50_000 }),
       child.exited().then(({ code, signal }) => {
         throw new Error(`FreeSWITCH ended (${code ?? signal}):\n${logOf(folder)}`);
       }),
