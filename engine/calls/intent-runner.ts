@@ -128,26 +128,29 @@ export class IntentRunner {
         this.#fetchMedia(intent, command);
         return true;
       }
-      if (!(await this.#attempt(command))) return false;
+      const outcome = await this.#attempt(command);
+      if (outcome === "later") return false;
+      // Where the new deadline was not armed the old one stays: there is never a gap.
+      if (outcome === "refused" && command.kind === "cutAt") break;
     }
     await this.#parts.store.write((tx) => deleteIntent(tx, intent.id));
     return true;
   }
 
-  /** False: to be done again, later. What the switch refuses is over, and holds up nothing that stands behind it. */
-  async #attempt(command: Command): Promise<boolean> {
+  /** What the switch refuses is over, and holds up nothing that stands behind it. */
+  async #attempt(command: Command): Promise<"done" | "refused" | "later"> {
     try {
       await this.#repeatable(command);
-      return true;
+      return "done";
     } catch (error) {
-      if (this.#stopping.signal.aborted) return false;
-      if (isError(error, "switch.unavailable") || isError(error, "switch.unknown_outcome")) return false;
+      if (this.#stopping.signal.aborted) return "later";
+      if (isError(error, "switch.unavailable") || isError(error, "switch.unknown_outcome")) return "later";
       this.#parts.log.error({ err: error, command: command.kind }, "a command was refused");
       if (command.kind === "startRecording") {
         // No file will come: the spool finds that out, and tells it.
         await this.#parts.store.write((tx) => markStatus(tx, command.recording, ["starting"], "uploading"));
       }
-      return true;
+      return "refused";
     }
   }
 
@@ -316,11 +319,18 @@ export class IntentRunner {
     }
   }
 
-  /** A kill that finds no channel may have overtaken the originate; it tries until the leg has ended. */
+  /**
+   * A kill that finds no channel may have overtaken the originate, and one that is refused leaves somebody talking: it
+   * tries until the leg has ended.
+   */
   async #hangUp(box: Switch, leg: LegId, cause: LegCause): Promise<void> {
     let delayMs = retryMsMin;
-    for (let tries = 0; tries < hangUpTries; tries++) {
-      if (await box.hangUp(leg, cause)) return;
+    for (let tries = 1; tries <= hangUpTries; tries++) {
+      const killed = await box.hangUp(leg, cause).catch((error: unknown) => {
+        if (isError(error, "switch.refused") && tries < hangUpTries) return false;
+        throw error;
+      });
+      if (killed) return;
       await this.#parts.clock.sleep(delayMs, this.#stopping.signal);
       delayMs = Math.min(delayMs * 2, 1000);
       const row = await this.#parts.store.read((tx) => legById(tx, leg));
