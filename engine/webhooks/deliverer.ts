@@ -48,6 +48,7 @@ const pollMsDefault = 60_000;
 const storeRetryMs = 1000;
 
 const keptMs = 30 * 86_400_000;
+const forgetFirstMs = 600_000;
 const forgetEveryMs = 3_600_000;
 const forgetRows = 200;
 
@@ -60,7 +61,7 @@ export class Deliverer {
   readonly #lanes = new Map<string, Lane>();
   readonly #activeByWorkspace = new Map<string, number>();
   #active = 0;
-  #forgetAtMs = 0;
+  #forgetAtMs: number | null = null;
   /** Lanes that had work when there was no room overall or in their workspace, longest waiting first. */
   readonly #starved = new Set<Lane>();
   /** Lanes for which the store is being read, and those of them for which something came meanwhile. */
@@ -110,6 +111,8 @@ export class Deliverer {
 
   /** A month of deliveries is kept to be looked at and replayed; a batch at a time, so that nobody waits for it. */
   async #forget(nowMs: number): Promise<void> {
+    // Not at the start, when there is enough to do.
+    this.#forgetAtMs ??= nowMs + forgetFirstMs;
     if (nowMs < this.#forgetAtMs) return;
     const { store } = this.#parts;
     const forgotten = await store.write((tx) => forgetSettled(tx, nowMs - keptMs, forgetRows));
