@@ -1,7 +1,15 @@
 import type { Clock } from "../clock.ts";
 import type { LegId } from "../ids.ts";
 import type { Log } from "../log.ts";
-import { boxByName, liveLegsOfBox, markSeen, raiseSeen, saveBox, type LegRow } from "../store/calls.ts";
+import {
+  boxByName,
+  liveLegsOfBox,
+  markSeen,
+  raiseSeen,
+  saveBox,
+  updateLeg,
+  type LegRow,
+} from "../store/calls.ts";
 import type { Store } from "../store/store.ts";
 import type { BoxEvent, ChannelFacts, Switch } from "../switch/switch.ts";
 import { lostLeg, type LegNews } from "./leg-progress.ts";
@@ -30,8 +38,6 @@ export class Reconciler {
   readonly #parts: Parts;
   /** Legs that were not found, and when that was first noticed, monotonic ms. */
   readonly #missing = new Map<LegId, number>();
-  /** Legs whose switch died under them. */
-  readonly #orphans = new Set<LegId>();
   #lastMs: number | undefined;
   #running: Promise<void> | undefined;
   #stopped = false;
@@ -52,7 +58,9 @@ export class Reconciler {
         const before = await boxByName(tx, box.box);
         if (before?.aliveAtUs != null && before.coreUuid !== event.coreUuid) {
           await raiseSeen(tx, box.box, before.aliveAtUs);
-          for (const leg of await liveLegsOfBox(tx, box.box)) this.#orphans.add(leg.id);
+          // Kept with the leg: the next controller would see no other core than this one saw.
+          for (const leg of await liveLegsOfBox(tx, box.box))
+            await updateLeg(tx, leg.id, { endedBy: "last_proven" });
         }
         const { coreUuid, version } = event;
         await saveBox(tx, { name: box.box, coreUuid, version, aliveAtUs: clock.nowUs() });
@@ -107,7 +115,6 @@ export class Reconciler {
     }
     const live = new Set(legs.map((leg) => leg.id));
     for (const id of this.#missing.keys()) if (!live.has(id)) this.#missing.delete(id);
-    for (const id of this.#orphans) if (!live.has(id)) this.#orphans.delete(id);
     await store.write((tx) => markSeen(tx, box.box, seen, askedAtUs));
     await this.#endStrangers(listed, live);
   }
@@ -140,7 +147,8 @@ export class Reconciler {
     const nowMs = clock.monotonicMs();
     const sinceMs = this.#missing.get(leg.id) ?? nowMs;
     this.#missing.set(leg.id, sinceMs);
-    const recordMayCome = leg.startedAtUs !== null && !this.#orphans.has(leg.id);
+    const switchDied = leg.endedBy === "last_proven";
+    const recordMayCome = leg.startedAtUs !== null && !switchDied;
     if (nowMs - sinceMs < (recordMayCome ? recordGraceMs : noRecordGraceMs)) return;
     log.warn({ leg: leg.id, box: box.box }, "a leg is gone without an end-of-leg record");
     await news(lostLeg(leg, leg.seenAtUs ?? 0, clock.nowUs()));

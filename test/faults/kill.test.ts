@@ -292,6 +292,13 @@ describeOnSwitch("a switch that is killed during calls", function () {
     killedAtMs = Date.now();
     await world.killSwitch();
     await world.startSwitch();
+    // A controller that has seen the new switch is no more needed for it than any other.
+    await eventually("the new switch's connection", async () => {
+      const { status } = await customer.ask("GET", "/readyz");
+      return status === 200 ? true : undefined;
+    });
+    await world.killSautikit();
+    await world.startSautikit();
   });
   after(() => world.end());
 
