@@ -2,6 +2,7 @@ import type { Box } from "../../engine/calls/controller.ts";
 import { systemClock } from "../../engine/clock.ts";
 import type { LegId } from "../../engine/ids.ts";
 import type { BoxEvent, SwitchEvent } from "../../engine/switch/switch.ts";
+import { interferedBox, noAnswer, refusal, type Question } from "./interfered-box.ts";
 
 /** A number in [0, 1), the next of its sequence. */
 export type Chance = () => number;
@@ -71,6 +72,35 @@ export function troubledBox(box: Box, chanceOf: (leg: LegId) => Promise<Chance |
       if (name in trouble) return trouble[name as keyof typeof trouble];
       const value: unknown = Reflect.get(target, name, target);
       return typeof value === "function" ? (value.bind(target) as unknown) : value;
+    },
+  });
+}
+
+const slowShare = 0.25;
+const slowMsMax = 400;
+const refusedShare = 0.08;
+const unansweredShare = 0.08;
+
+/**
+ * A box that refuses commands, does not answer them (having run them, or not), or takes its time, as chance has it for
+ * that leg's call; and its listings likewise, by a chance of their own. `asked` hears of what is asked, as it is.
+ */
+export function reluctantBox(
+  box: Box,
+  chanceOf: (leg: LegId) => Promise<Chance | null>,
+  ofListings: Chance,
+  asked: (question: Question, leg: LegId | null) => void,
+): Box {
+  return interferedBox(box, {
+    async question(question, leg, ask) {
+      asked(question, leg);
+      const draw = leg ? await chanceOf(leg) : ofListings;
+      if (!draw) return ask();
+      if (draw() < slowShare) await systemClock.sleep(draw() * slowMsMax);
+      if (draw() < refusedShare) throw refusal();
+      if (draw() >= unansweredShare) return ask();
+      if (draw() < 0.5) void ask().catch(() => undefined);
+      throw noAnswer();
     },
   });
 }

@@ -244,9 +244,12 @@ export async function world(options: WorldOptions = {}) {
         `${kind} #${nth}`,
         ({ events }) => events.filter((e) => e.kind === kind).length >= nth,
       ),
-    hangUp: (callId: CallId) => store.write((tx) => calls.hangUp(tx, home, callId)),
-    record: (callId: CallId, state: "on" | "off" | "paused", legId?: LegId) =>
-      store.write((tx) => calls.setRecording(tx, home, callId, { state, ...(legId ? { legId } : {}) })),
+    hangUp: (callId: CallId, workspaceId = home) =>
+      store.write((tx) => calls.hangUp(tx, workspaceId, callId)),
+    record: (callId: CallId, state: "on" | "off" | "paused", legId?: LegId, workspaceId = home) =>
+      store.write((tx) =>
+        calls.setRecording(tx, workspaceId, callId, { state, ...(legId ? { legId } : {}) }),
+      ),
     recordingsOf: (callId: CallId, workspaceId = home) =>
       store.read((tx) => recordings.byCall(tx, workspaceId, callId)),
 
@@ -331,6 +334,7 @@ export interface SeenEvent {
   kind: string;
   payload: Record<string, unknown>;
   occurred_at: string;
+  created_at: string;
 }
 
 export const kindsOf = (call: Pick<SeenCall, "events">): string[] => call.events.map(({ kind }) => kind);
