@@ -4,6 +4,7 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { demoPrompt } from "../../cli/demo/prompt.ts";
 import type { Box } from "../../engine/calls/controller.ts";
+import { CallChange } from "../../engine/calls/call-change.ts";
 import { systemClock, type Clock } from "../../engine/clock.ts";
 import type { CallId, LegId } from "../../engine/ids.ts";
 import { insertRate } from "../../engine/store/rates.ts";
@@ -233,8 +234,19 @@ describeOnSwitch("a command that the switch refuses, or does not answer", functi
       await eventually("what the dial left to be done", () =>
         asked.includes("disarmKill") && asked.includes("stopPlayback") ? true : undefined,
       );
-      await on.record(id, "on");
-      await on.event(id, "recording.started");
+      // Decided in one step with another fetch, before it and behind it.
+      const leg = (await on.view(id)).legs[0]!.id;
+      await on.store.write(async (tx) => {
+        const change = (await CallChange.load(on.changeParts, tx, id))!;
+        change.intend({ kind: "setVariable", leg, name: "before_it", value: "true" });
+        change.intend({ kind: "fetchMedia", url, token: "another" });
+        change.intend({ kind: "setVariable", leg, name: "behind_it", value: "true" });
+        await change.save();
+      });
+      await eventually("both commands", () =>
+        // Two were for the sake of the dial.
+        asked.filter((question) => question === "setVariable").length === 4 ? true : undefined,
+      );
       await on.hangUp(id);
       const call = await on.until(id, "its end", ({ ended_at }) => ended_at !== null);
       assert.equal(call.status, "completed");

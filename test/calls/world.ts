@@ -221,7 +221,7 @@ export async function world(options: WorldOptions = {}) {
     });
 
   return {
-    ...{ store, storage, clock, ids, log, calls, carrier, peer, home, stamps, wallet },
+    ...{ store, storage, clock, ids, log, calls, changeParts, carrier, peer, home, stamps, wallet },
     changed: (callId: CallId) => controller.changed(callId),
     /** Stops the controller that runs, gracefully. */
     stopController: () => controller.stop(),

@@ -5,16 +5,18 @@ import type { LegId, RecordingId } from "../../engine/ids.ts";
 import { levelDbfs } from "../../engine/simulator/media/goertzel.ts";
 import { sideBySide } from "../peers/side-by-side.ts";
 import { describeContract } from "./report.ts";
-import { audibleDbfs, ids, numbers, silentDbfs, World } from "./world.ts";
+import { audibleDbfs, ids, numbers, silentDbfs, startSlackMs, World } from "./world.ts";
 
 describeContract("the contract of the switch: sound", function () {
   this.timeout(60_000);
   let world: World;
   before(async () => {
     world = await World.open();
+    // It listens before anything is played.
+    await world.raw();
   });
   after(() => world.close());
-  const test = sideBySide(6);
+  const test = sideBySide(4);
 
   test("a file is played to its end, the party hears it, and the token comes back", async () => {
     const { box } = world;
@@ -204,7 +206,7 @@ describeContract("the contract of the switch: sound", function () {
     });
     const { answeredAtUs, endedAtUs } = await world.event(leg, "hungUp");
     const { lengthMs } = await world.event(leg, "recordingStopped");
-    assertAbout(lengthMs, (endedAtUs - answeredAtUs!) / 1000, 150);
+    assertAbout(lengthMs, (endedAtUs - answeredAtUs!) / 1000, startSlackMs);
     const sound = await heardIn(world, recording);
     assertAbout(sound.ms, lengthMs, 20);
     assert.ok(sound.said(440, 200, 1800) > audibleDbfs);
@@ -219,9 +221,10 @@ describeContract("the contract of the switch: sound", function () {
       record: { recording, from: "media" },
       maxSeconds: 2,
     });
-    await world.event(leg, "hungUp");
+    const media = await world.event(leg, "earlyMedia");
+    const { endedAtUs } = await world.event(leg, "hungUp");
     const sound = await heardIn(world, recording);
-    assertAbout(sound.ms, 4600, 700);
+    assertAbout(sound.ms, (endedAtUs - media.atUs) / 1000, startSlackMs);
     assert.ok(sound.said(620, 300, 1500) > audibleDbfs);
     assert.ok(sound.said(880, 2300, 3700) > audibleDbfs);
     assert.ok(sound.heard(440, 2300, 3700) > audibleDbfs);
@@ -235,7 +238,7 @@ describeContract("the contract of the switch: sound", function () {
     });
     const { answeredAtUs, endedAtUs } = await world.event(leg, "hungUp");
     const sound = await heardIn(world, recording);
-    assertAbout(sound.ms, (endedAtUs - answeredAtUs!) / 1000, 150);
+    assertAbout(sound.ms, (endedAtUs - answeredAtUs!) / 1000, startSlackMs);
     assert.equal(world.kindsOf(leg).filter((kind) => kind === "recordingStarted").length, 1);
   });
 
@@ -296,7 +299,7 @@ async function heardIn(world: World, recording: RecordingId) {
   return { ms: channels[0]!.length / 8, said: level(0), heard: level(1) };
 }
 
-const near = (hz: number | null, wanted: number) => hz !== null && Math.abs(hz - wanted) <= 2;
+const near = (hz: number | null, wanted: number) => hz !== null && Math.abs(hz - wanted) <= 10;
 
 function assertAbout(value: number, expected: number, slack: number): void {
   assert.ok(Math.abs(value - expected) <= slack, `${value} is not ${expected} ± ${slack}`);

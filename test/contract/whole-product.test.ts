@@ -7,7 +7,7 @@ import { eventually } from "../peers/waiting.ts";
 import type { ApiCall } from "../world/customer.ts";
 import { nairobi, TestWorld } from "../world/world.ts";
 import { describeContract } from "./report.ts";
-import { audibleDbfs, numbers, silentDbfs } from "./world.ts";
+import { audibleDbfs, numbers, silentDbfs, startSlackMs } from "./world.ts";
 
 describeContract("the whole product over HTTP", function () {
   this.timeout(90_000);
@@ -69,8 +69,12 @@ describeContract("the whole product over HTTP", function () {
       own.heard(659) > audibleDbfs && own.said(659) < silentDbfs,
       "the prompt was heard by the caller alone",
     );
-    assert.ok(Math.abs(own.ms - (Date.parse(caller.ended_at!) - Date.parse(caller.answered_at!))) <= 150);
-    assert.ok(Math.abs(other.ms - (Date.parse(callee.ended_at!) - Date.parse(callee.answered_at!))) <= 150);
+    assert.ok(
+      Math.abs(own.ms - (Date.parse(caller.ended_at!) - Date.parse(caller.answered_at!))) <= startSlackMs,
+    );
+    assert.ok(
+      Math.abs(other.ms - (Date.parse(callee.ended_at!) - Date.parse(callee.answered_at!))) <= startSlackMs,
+    );
 
     await world.inbox.kind(id, "call.recording.ready", 2);
     const told = world.inbox.of(id);

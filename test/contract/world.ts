@@ -47,6 +47,9 @@ export const audibleDbfs = -30;
 /** What another tone leaves here when a busy machine loses a frame of it lies below. */
 export const silentDbfs = -40;
 
+/** From a leg's answer to the first frame in its file: two ticks of the switch, and more on a busy machine. */
+export const startSlackMs = 300;
+
 /** One leg that was dialled, before anything is known of it. */
 export interface Dialled {
   leg: LegId;
@@ -146,6 +149,8 @@ export class World {
   /** Dials, and waits until it is answered and parked. */
   async parked(to: string, more: Partial<Branch> = {}): Promise<Dialled> {
     const dialled = this.dial(to, more);
+    const outcome = await dialled.outcome;
+    if (!outcome.ok) throw new Error(`${to} was not reached: ${outcome.reply}`);
     await this.event(dialled.leg, "parked");
     return dialled;
   }
@@ -159,6 +164,8 @@ export class World {
     await prepare(waiting);
     const joining = this.dial(to[1], { then: { kind: "intercept", leg: waiting.leg } });
     await this.bridged(waiting.leg, joining.leg);
+    // In its first moments a bridge that ends leaves the other leg with DESTINATION_OUT_OF_ORDER, on a busy machine.
+    await this.carrierCall(joining, ({ heard }) => heard.length > 0);
     return [waiting, joining];
   }
 
