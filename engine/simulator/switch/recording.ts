@@ -6,6 +6,8 @@ import { createRecordingFile, type RecordingFile } from "./recording-file.ts";
 
 /** The pull of 20 ms slots may lag this much before the file is filled up to the wall clock. */
 const lagFramesMax = 10;
+/** And be ahead by this, because timers are not that exact. */
+const leadFramesMax = 2;
 const silentFrame = new Int16Array(frameSamples);
 
 /** One `uuid_record` or `record_session`: the file has the length of the wall clock, silent where nothing came. */
@@ -54,6 +56,8 @@ export class Recording implements RunningRecording {
       if (channel.state === "CS_CONSUME_MEDIA") return;
       this.#startedMs ??= core.clock.monotonicMs();
       this.#fillUp(lagFramesMax);
+      // After a stall come the slots that were missed: from before the file began, or filled up for since.
+      if (this.#frames > this.#due() + leadFramesMax) return;
       this.#frame(said ?? silentFrame, heard ?? silentFrame);
     });
   }
@@ -86,9 +90,15 @@ export class Recording implements RunningRecording {
     ]);
   }
 
+  /** Whole frames of the wall clock since the first. */
+  #due(): number {
+    return this.#startedMs === null
+      ? 0
+      : Math.floor((this.#core.clock.monotonicMs() - this.#startedMs) / frameMs);
+  }
+
   #fillUp(behindMax: number): void {
-    if (this.#startedMs === null) return;
-    const due = Math.floor((this.#core.clock.monotonicMs() - this.#startedMs) / frameMs);
+    const due = this.#due();
     if (due - this.#frames <= behindMax) return;
     while (this.#frames < due) this.#frame(silentFrame, silentFrame);
   }
