@@ -45,10 +45,10 @@ export const numbers = {
 /** A party's tone lies at about -12 dBFS. */
 export const audibleDbfs = -30;
 /** What another tone leaves here when a busy machine loses a frame of it lies below. */
-export const silentDbfs = -40;
+export const silentDbfs = -50;
 
 /** From a leg's answer to the first frame in its file: two ticks of the switch, and more on a busy machine. */
-export const startSlackMs = 300;
+export const startSlackMs = 150;
 
 /** One leg that was dialled, before anything is known of it. */
 export interface Dialled {
