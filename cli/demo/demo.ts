@@ -26,6 +26,8 @@ export async function demo(args: readonly string[]): Promise<void> {
   const dataDir = await mkdtemp(join(tmpdir(), "sautikit-demo-"));
   const config = readConfig({
     LOG_LEVEL: "warn",
+    // Its own webhook receiver is on loopback, on a real switch too.
+    ALLOW_PRIVATE_URLS: "yes",
     S3_PORT: "0",
     ...process.env,
     PORT: "0",
