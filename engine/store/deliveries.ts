@@ -106,8 +106,12 @@ export interface DeliveryToSend extends SigningSecretsRow {
   scheduleStep: number;
 }
 
-/** What an attempt needs; undefined once the delivery is no longer pending. */
-export const deliveryToSend = (tx: ReadTx, id: DeliveryId): Promise<DeliveryToSend | undefined> =>
+/** What an attempt needs; undefined once the delivery is no longer due: settled, or tried since it was seen. */
+export const deliveryToSend = (
+  tx: ReadTx,
+  id: DeliveryId,
+  nowMs: number,
+): Promise<DeliveryToSend | undefined> =>
   tx.get(
     `SELECT d.id, d.event_id, d.kind, d.url, d.body, d.schedule_step,
        COALESCE(n.voice_signing_secret, e.signing_secret) AS signing_secret,
@@ -117,8 +121,8 @@ export const deliveryToSend = (tx: ReadTx, id: DeliveryId): Promise<DeliveryToSe
      FROM deliveries d
      LEFT JOIN numbers n ON n.id = d.number_id
      LEFT JOIN webhook_endpoints e ON e.id = d.endpoint_id
-     WHERE d.id = ? AND d.status = 'pending'`,
-    [id],
+     WHERE d.id = ? AND d.status = 'pending' AND d.next_attempt_at_ms <= ?`,
+    [id, nowMs],
   );
 
 export interface AttemptRow {

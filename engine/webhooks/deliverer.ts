@@ -231,9 +231,9 @@ export class Deliverer {
   }
 
   async #deliver(lane: Lane, id: DeliveryId): Promise<void> {
-    const { store, log } = this.#parts;
-    const delivery = await store.read((tx) => deliveryToSend(tx, id));
-    // Delivered, given up or deleted since it was seen.
+    const { clock, store, log } = this.#parts;
+    const delivery = await store.read((tx) => deliveryToSend(tx, id, clock.nowMs()));
+    // Delivered, given up, deleted, or tried and put off since it was seen.
     if (!delivery) return;
     const made = await attempt(delivery, this.#parts);
     lane.hangs = made.row.error === "timeout";
