@@ -34,9 +34,6 @@ export function errorBody(error: SautikitError, requestId: string) {
 
 function known(thrown: unknown): SautikitError {
   if (thrown instanceof SautikitError) return thrown;
-  if (isDatabaseFault(thrown)) {
-    return new SautikitError("database.unavailable", undefined, { cause: thrown, retryAfterSeconds: 1 });
-  }
   // Express and its body reader say what the client did wrong by status.
   switch (statusOf(thrown)) {
     case 413:
@@ -52,13 +49,6 @@ function known(thrown: unknown): SautikitError {
       return new SautikitError("internal", undefined, { cause: thrown });
   }
 }
-
-/** A full disk, an I/O error, a lock held too long: not a bug in a statement, and not a broken constraint. */
-const isDatabaseFault = (thrown: unknown) =>
-  thrown instanceof Error &&
-  "code" in thrown &&
-  typeof thrown.code === "string" &&
-  /^SQLITE_(?!CONSTRAINT|ERROR|MISMATCH|RANGE|MISUSE|TOOBIG)/.test(thrown.code);
 
 const statusOf = (thrown: unknown): unknown =>
   thrown instanceof Error && "status" in thrown ? thrown.status : undefined;

@@ -1,5 +1,5 @@
 import type { Clock } from "../engine/clock.ts";
-import { SautikitError } from "../engine/errors.ts";
+import { isError, SautikitError } from "../engine/errors.ts";
 import type { JsonObject } from "../engine/json.ts";
 import {
   findResponse,
@@ -45,7 +45,9 @@ export class Idempotency {
       const kept = await this.#store.read((tx) => findResponse(tx, request, this.#sinceMs()));
       if (kept) return replay(kept, bodySha256);
       const change = await begin();
-      return await this.#store.write((tx) => this.#run(tx, request, bodySha256, change));
+      return await this.#store
+        .write((tx) => this.#run(tx, request, bodySha256, change))
+        .catch((error: unknown) => this.#afterAnother(error, request, bodySha256));
     } finally {
       this.#inFlight.delete(name);
     }
@@ -62,6 +64,14 @@ export class Idempotency {
     if (!(await keepResponse(tx, request, response, times))) throw inProgress();
     await sweepResponses(tx, sinceMs, sweptAtOnce);
     return reply;
+  }
+
+  /** Two at once in two processes: one was undone, when the other's answer was stored. */
+  async #afterAnother(error: unknown, request: IdempotentRequest, bodySha256: string): Promise<Reply> {
+    if (!isError(error, "idempotency.in_progress")) throw error;
+    const kept = await this.#store.read((tx) => findResponse(tx, request, this.#sinceMs()));
+    if (!kept) throw error;
+    return replay(kept, bodySha256);
   }
 
   #sinceMs(): number {

@@ -10,13 +10,12 @@ import { RecordingNews } from "../engine/calls/recording-news.ts";
 import { systemClock } from "../engine/clock.ts";
 import { createEgress } from "../engine/egress/egress.ts";
 import { SautikitError } from "../engine/errors.ts";
-import { systemIds } from "../engine/ids.ts";
+import { systemIds, type CallId } from "../engine/ids.ts";
 import { MediaLibrary } from "../engine/media/media-library.ts";
 import { seedShippedDeck } from "../engine/metering/rates.ts";
 import { createSettlement } from "../engine/metering/settlement.ts";
 import { aesSecrets } from "../engine/secrets.ts";
 import type { Destination } from "../engine/store/deliveries.ts";
-import { openSqlite } from "../engine/store/sqlite.ts";
 import { FreeSwitchBox } from "../engine/switch/freeswitch-box.ts";
 import { createLedger } from "../engine/wallet/ledger.ts";
 import { Deliverer } from "../engine/webhooks/deliverer.ts";
@@ -30,6 +29,7 @@ import { startEmbeddedSwitch } from "./embedded.ts";
 import { registerMetrics } from "./metrics.ts";
 import { createLog } from "./log.ts";
 import { makeBucket, openObjectStorage } from "./object-storage.ts";
+import { openSignals, openStore } from "./open-store.ts";
 import { secretsKey } from "./secrets-key.ts";
 
 export const roles = ["api", "controller", "spool"] as const;
@@ -45,6 +45,8 @@ export interface App {
 }
 
 const embeddedBox = "embedded";
+/** What another process stored is found within this, should its signal be lost or its database have none. */
+const othersPollMs = 1_000;
 
 /** Builds every object and hands each what it needs: leaves first, and closed in reverse. */
 export async function compose(
@@ -78,17 +80,19 @@ async function build(
   await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
   const secrets = aesSecrets(await secretsKey(config.secretsKey, config.dataDir, ids), ids);
 
-  const store = await openSqlite(config.databaseFile);
+  const store = await openStore(config, { clock });
   closers.push(() => store.close());
+  const signals = openSignals(config, { clock });
+  closers.push(() => signals.close());
   await store.write((tx) => seedShippedDeck(tx, ids, clock.nowMs()));
 
   const egress = createEgress({ clock, allowPrivate: config.allowPrivateUrls });
+  const othersWrite = config.database.kind === "postgres" || wanted.size < roles.length;
   const deliverer = new Deliverer({
     ...{ store, egress, secrets, clock, ids, log },
-    // Events of other processes are found by looking.
-    ...(wanted.size < roles.length ? { pollMs: 1_000 } : {}),
+    ...(othersWrite ? { pollMs: othersPollMs } : {}),
   });
-  const wake = (destination: Destination) => deliverer.wake(destination);
+  const wake = (destination: Destination) => signals.tell("deliveries", destination);
   const outbox = createOutbox({ clock, ids, wake });
   const settlement = createSettlement({ ledger: createLedger({ ids }) });
   const media = new MediaLibrary({ directory: join(config.spoolDir, "media"), egress, clock, log });
@@ -115,13 +119,9 @@ async function build(
     log,
   });
 
-  const parts: Omit<ChangeParts, "changed"> = { clock, ids, outbox, settlement };
-  const controller = new Controller({ ...parts, store, log, media, gateway: config.gateway }, [box]);
-  // Where the controller is another process, its sweep finds what there is to do.
-  const changed: ChangeParts["changed"] = (callId) => {
-    if (wanted.has("controller")) controller.changed(callId);
-  };
-  const changeParts: ChangeParts = { ...parts, changed };
+  const changed = (callId: CallId) => signals.tell("calls", callId);
+  const changeParts: ChangeParts = { clock, ids, outbox, settlement, changed };
+  const controller = new Controller({ ...changeParts, store, log, media, gateway: config.gateway }, [box]);
   const calls = new Calls({ ...changeParts, box: boxName, gateway: config.gateway });
   const recordings = createRecordings({ store, storage, clock, log });
 
@@ -152,8 +152,10 @@ async function build(
     void makeBucket(storage, { clock, log }, stopped.signal);
   }
   if (wanted.has("controller")) {
+    signals.listen("calls", (callId) => controller.changed(callId));
     controller.start();
     closers.push(() => controller.stop());
+    signals.listen("deliveries", (destination) => deliverer.wake(destination));
     deliverer.start();
     closers.push(() => deliverer.stop());
     recordings.start();

@@ -20,9 +20,15 @@ const settings = {
     "Folder for the database, the spool, embedded recordings and demo.json.",
   ),
   DATABASE_URL: setting(
-    z.string().regex(/^(sqlite:.+)?$/, "must be sqlite:<file>"),
+    z
+      .string()
+      .regex(
+        /^(sqlite:.+|postgres(ql)?:\/\/.+)?$/,
+        "must be sqlite:<file> or postgres://<user>:<password>@<host>:<port>/<database>",
+      ),
     "",
-    "sqlite:<file>. Empty: DATA_DIR/sautikit.db.",
+    "sqlite:<file>, or postgres://<user>:<password>@<host>:<port>/<database>. Empty: sqlite:DATA_DIR/sautikit.db.",
+    "secret",
   ),
   SECRETS_KEY: setting(
     z.string().regex(/^([0-9a-f]{64})?$/, "must be 64 hex digits"),
@@ -89,7 +95,7 @@ export interface Config {
   publicUrl: string | null;
   trustedProxies: number;
   dataDir: string;
-  databaseFile: string;
+  database: { kind: "sqlite"; file: string } | { kind: "postgres"; url: string };
   secretsKey: string;
   freeswitch: { box: string; host: string; port: number; password: string } | null;
   spoolDir: string;
@@ -129,7 +135,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     publicUrl: value("PUBLIC_URL").replace(/\/+$/, "") || null,
     trustedProxies: Number(value("TRUSTED_PROXIES")),
     dataDir,
-    databaseFile: value("DATABASE_URL").replace(/^sqlite:/, "") || join(dataDir, "sautikit.db"),
+    database: databaseOf(value("DATABASE_URL"), dataDir),
     secretsKey: value("SECRETS_KEY"),
     freeswitch,
     spoolDir,
@@ -163,6 +169,11 @@ export function describeConfig(env: Readonly<Record<string, string | undefined>>
       return `${name}=${shown}\n    ${purpose}`;
     })
     .join("\n");
+}
+
+function databaseOf(url: string, dataDir: string): Config["database"] {
+  if (/^postgres(ql)?:/.test(url)) return { kind: "postgres", url };
+  return { kind: "sqlite", file: url.replace(/^sqlite:/, "") || join(dataDir, "sautikit.db") };
 }
 
 function freeswitchOf(url: string, bad: string[]): Config["freeswitch"] {

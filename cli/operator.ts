@@ -5,7 +5,6 @@ import { systemClock, type Clock } from "../engine/clock.ts";
 import { parseE164 } from "../engine/e164.ts";
 import { isId, systemIds, type Ids, type WorkspaceId } from "../engine/ids.ts";
 import { aesSecrets } from "../engine/secrets.ts";
-import { openSqlite } from "../engine/store/sqlite.ts";
 import type { Store } from "../engine/store/store.ts";
 import { workspaceById } from "../engine/store/workspaces.ts";
 import { createLedger } from "../engine/wallet/ledger.ts";
@@ -16,7 +15,11 @@ import { addNumber } from "../engine/workspaces/numbers.ts";
 import { scopes, type Scope } from "../engine/workspaces/scopes.ts";
 import { createWorkspace } from "../engine/workspaces/workspaces.ts";
 import { readConfig, type Config } from "./config.ts";
+import { openStore } from "./open-store.ts";
 import { secretsKey } from "./secrets-key.ts";
+
+/** `ledger verify` reads everything. */
+const transactionMsMax = 3_600_000;
 
 interface Desk {
   config: Config;
@@ -32,7 +35,7 @@ export async function operator(subject: string, args: readonly string[]): Promis
   if (!command) throw new Error(`"${subject} ${action}" is not a command; see npx sautikit help.`);
   const config = readConfig(process.env);
   await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
-  const store = await openSqlite(config.databaseFile);
+  const store = await openStore(config, { clock: systemClock, transactionMsMax });
   try {
     await command({ config, store, clock: systemClock, ids: systemIds(systemClock) }, rest);
   } finally {

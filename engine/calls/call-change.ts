@@ -1,7 +1,7 @@
 import type { CallId, LegId } from "../ids.ts";
 import type { JsonObject } from "../json.ts";
 import {
-  callById,
+  callToChange,
   insertCallEvent,
   insertIntent,
   legsOfCall,
@@ -12,6 +12,7 @@ import {
   type LegRow,
 } from "../store/calls.ts";
 import type { Tx } from "../store/store.ts";
+import { keepWorkspace } from "../store/workspaces.ts";
 import { rearmCutOffs } from "./cut-off.ts";
 import type { ChangeParts } from "./change-parts.ts";
 import { isAtMostOnce, type Command } from "./command.ts";
@@ -39,7 +40,7 @@ export class CallChange {
   }
 
   static async load(parts: ChangeParts, tx: Tx, callId: CallId): Promise<CallChange | null> {
-    const call = await callById(tx, callId);
+    const call = await callToChange(tx, callId);
     return call ? new CallChange(parts, tx, call, await legsOfCall(tx, callId)) : null;
   }
 
@@ -68,8 +69,10 @@ export class CallChange {
     this.#legPatches.set(leg.id, { ...this.#legPatches.get(leg.id), ...patch });
   }
 
-  meterChanged(): void {
+  /** To be called before a leg is answered or settled: one at a time in a workspace, whose money they share. */
+  async changeMeter(): Promise<void> {
     this.#meterChanged = true;
+    await keepWorkspace(this.tx, this.call.workspaceId);
   }
 
   /** To be carried out at the switch, in this order, once the change is stored; what belongs together, in one call. */

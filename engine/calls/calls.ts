@@ -10,7 +10,8 @@ import {
 } from "../store/calls.ts";
 import * as recordings from "../store/recordings.ts";
 import type { RecordingRow } from "../store/recordings.ts";
-import type { ReadTx, Tx } from "../store/store.ts";
+import type { Tx } from "../store/store.ts";
+import { keepWorkspace } from "../store/workspaces.ts";
 import { CallChange } from "./call-change.ts";
 import type { ChangeParts } from "./change-parts.ts";
 import type { CallingNumber, CallingWorkspace, CallOptions, CallRequest } from "./call-request.ts";
@@ -213,7 +214,8 @@ export class Calls {
   }
 
   /** Counted from live rows, in the transaction that adds one, so that two at once cannot both take the last place. */
-  async #requireCapacity(tx: ReadTx, workspace: CallingWorkspace, nowMs: number): Promise<void> {
+  async #requireCapacity(tx: Tx, workspace: CallingWorkspace, nowMs: number): Promise<void> {
+    await keepWorkspace(tx, workspace.id);
     if ((await countLiveCalls(tx, workspace.id)) >= workspace.concurrentCalls) {
       throw new SautikitError(
         "calls.concurrency_limit",

@@ -16,6 +16,7 @@ import { CallChange } from "./call-change.ts";
 import type { ChangeParts } from "./change-parts.ts";
 import { rearmCutOffs } from "./cut-off.ts";
 import { DocumentRun } from "./document-run.ts";
+import { EventOrder } from "./event-order.ts";
 import { IntentRunner, type MediaLibrary } from "./intent-runner.ts";
 import { takeLegNews, type LegNews } from "./leg-progress.ts";
 import { Reconciler } from "./reconciler.ts";
@@ -23,7 +24,8 @@ import { endLegsOfUnknownBoxes } from "./unknown-boxes.ts";
 import { dialSecondLeg } from "./second-leg.ts";
 import type { StepFact } from "../actions/verb.ts";
 
-export interface ControllerParts extends Omit<ChangeParts, "changed"> {
+/** `changed` tells whichever process runs the controller: this one, once it listens, by `Controller.changed`. */
+export interface ControllerParts extends ChangeParts {
   store: Store;
   log: Log;
   media: MediaLibrary;
@@ -49,10 +51,10 @@ const unknownBoxGraceMs = 60_000;
 /** Drives calls: takes the switch's news in, carries intents out, wakes waiting steps, reconciles. Holds nothing of its own. */
 export class Controller {
   readonly #parts: ControllerParts;
-  readonly #changeParts: ChangeParts;
   readonly #boxes: readonly Box[];
   readonly #document: DocumentRun;
   readonly #intents: IntentRunner;
+  readonly #events: EventOrder;
   readonly #reconcilers = new Map<string, Reconciler>();
   readonly #wakeTimers = new Map<CallId, Timer>();
   #sweep: Timer | undefined;
@@ -63,7 +65,6 @@ export class Controller {
   constructor(parts: ControllerParts, boxes: readonly Box[]) {
     this.#parts = parts;
     this.#boxes = boxes;
-    this.#changeParts = { ...parts, changed: (callId) => this.changed(callId) };
     this.#document = new DocumentRun((change, request) => dialSecondLeg(change, request, parts.gateway));
     this.#intents = new IntentRunner({
       ...parts,
@@ -71,6 +72,7 @@ export class Controller {
       news: (news) => this.#takeNews(news),
       fact: (callId, fact) => this.#feed(callId, fact),
     });
+    this.#events = new EventOrder(async (leg) => (await parts.store.read((tx) => legById(tx, leg)))?.callId);
     for (const box of boxes) {
       this.#reconcilers.set(box.box, new Reconciler({ ...parts, box, news: (news) => this.#takeNews(news) }));
     }
@@ -78,7 +80,7 @@ export class Controller {
 
   start(): void {
     for (const box of this.#boxes) {
-      box.onEvent((event) => void this.#onEvent(event));
+      box.onEvent((event) => this.#events.take(event.leg, () => this.#onEvent(event)));
       box.onBoxEvent((event) => {
         this.#onBoxEvent(box, event).catch((error: unknown) => {
           this.#parts.log.error(
@@ -99,6 +101,7 @@ export class Controller {
     for (const timer of this.#wakeTimers.values()) timer.cancel();
     for (const reconciler of this.#reconcilers.values()) reconciler.stop();
     await Promise.all(this.#boxes.map((box) => box.stop()));
+    await this.#events.idle();
     await this.#intents.stop();
   }
 
@@ -134,6 +137,7 @@ export class Controller {
 
   async #onEvent(event: SwitchEvent): Promise<void> {
     await this.#takeNews(event.kind === "hungUp" ? { ...event, endedBy: "event" } : event);
+    if (event.kind === "hungUp") this.#events.forget(event.leg);
   }
 
   async #takeNews(news: LegNews): Promise<void> {
@@ -162,7 +166,7 @@ export class Controller {
   }
 
   async #change(tx: Tx, callId: CallId, work: (change: CallChange) => Promise<void>): Promise<void> {
-    const change = await CallChange.load(this.#changeParts, tx, callId);
+    const change = await CallChange.load(this.#parts, tx, callId);
     if (!change) return;
     await work(change);
     await change.save();
@@ -181,11 +185,9 @@ export class Controller {
         return;
       case "connected":
         await reconciler?.connected(event);
-        await store.write(async (tx) => {
-          for (const { workspaceId } of await talkingWorkspaces(tx)) {
-            await rearmCutOffs(tx, this.#changeParts, workspaceId);
-          }
-        });
+        for (const { workspaceId } of await store.read(talkingWorkspaces)) {
+          await store.write((tx) => rearmCutOffs(tx, this.#parts, workspaceId));
+        }
         await this.#runAll();
         return;
       case "disconnected":

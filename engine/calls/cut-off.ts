@@ -3,7 +3,7 @@ import { moneyEndsAtUs, secondsOfMoney } from "../metering/money-end.ts";
 import { insertIntent, liveAnsweredLegsOf, updateLeg, type LegRow } from "../store/calls.ts";
 import { walletBalanceMinor } from "../store/ledger.ts";
 import type { ReadTx, Tx } from "../store/store.ts";
-import { workspaceById } from "../store/workspaces.ts";
+import { keepWorkspace, workspaceById } from "../store/workspaces.ts";
 import { liveAnsweredLegs } from "../store/cdrs.ts";
 import { available } from "../wallet/wallet.ts";
 import type { ChangeParts } from "./change-parts.ts";
@@ -37,7 +37,7 @@ export async function secondsAtDialling(
  * every answer, end, top-up, debit and change of policy.
  */
 export async function rearmCutOffs(tx: Tx, parts: CutOffParts, workspaceId: WorkspaceId): Promise<void> {
-  const workspace = await workspaceById(tx, workspaceId);
+  const workspace = await keepWorkspace(tx, workspaceId);
   const legs = await liveAnsweredLegsOf(tx, workspaceId);
   if (!workspace || legs.length === 0) return;
   const nowUs = parts.clock.nowUs();

@@ -36,6 +36,7 @@ export async function endLeg(
   if (status === "same") return false;
   const startedAtUs = facts.createdAtUs;
   const ringingAtUs = facts.ringingAtUs ?? leg.ringingAtUs;
+  if (answeredAtUs !== null) await change.changeMeter();
   const settled = await change.parts.settlement.settleLeg(
     change.tx,
     {
@@ -56,7 +57,6 @@ export async function endLeg(
     },
     change.nowMs,
   );
-  if (answeredAtUs !== null) change.meterChanged();
   change.setLeg(leg, {
     status,
     // What never reached the switch never started.

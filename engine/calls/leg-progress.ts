@@ -177,8 +177,8 @@ function advance(change: CallChange, leg: LegRow, fact: "ringing" | "earlyMedia"
 /** False: known already. */
 async function answered(change: CallChange, leg: LegRow, isFirst: boolean, atUs: number): Promise<boolean> {
   if (!advance(change, leg, "answered")) return false;
+  await change.changeMeter();
   change.setLeg(leg, { answeredAtUs: atUs, seenAtUs: atUs });
-  change.meterChanged();
   const atMs = Math.floor(atUs / 1000);
   await change.emit("leg.answered", { leg_id: leg.id }, atMs);
   if (!isFirst) return true;

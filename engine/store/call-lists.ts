@@ -50,6 +50,8 @@ export function callsOfWorkspace(
 
 /** Each call's legs, oldest first. */
 export async function legsOfCalls(tx: ReadTx, callIds: readonly CallId[]): Promise<Map<CallId, LegRow[]>> {
+  // PostgreSQL knows no empty list.
+  if (callIds.length === 0) return new Map();
   const legs = await tx.all<LegRow>(
     `SELECT * FROM legs WHERE call_id IN (${marks(callIds)}) ORDER BY call_id, position`,
     callIds,
@@ -62,6 +64,7 @@ export async function recordingIdsOfCalls(
   tx: ReadTx,
   callIds: readonly CallId[],
 ): Promise<Map<string, RecordingId[]>> {
+  if (callIds.length === 0) return new Map();
   const rows = await tx.all<{ id: RecordingId; legId: string }>(
     `SELECT id, leg_id FROM recordings WHERE call_id IN (${marks(callIds)}) ORDER BY id`,
     callIds,

@@ -1,5 +1,6 @@
 import type { CallId, EventId, IntentId, LegId, NumberId, WorkspaceId } from "../ids.ts";
 import type { JsonObject } from "../json.ts";
+import { snakeCase } from "./column-names.ts";
 import type { ReadTx, SqlValue, Tx } from "./store.ts";
 
 export type LegStatus =
@@ -87,13 +88,10 @@ export interface IntentRow {
   createdAtMs: number;
 }
 
-/** `fromE164` is from_e164, `endedAtUs` is ended_at_us. */
-const column = (field: string) => field.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-
 async function insert(tx: Tx, table: string, row: Readonly<Record<string, SqlValue>>): Promise<void> {
   const fields = Object.keys(row);
   await tx.run(
-    `INSERT INTO ${table} (${fields.map(column).join(", ")}) VALUES (${fields.map(() => "?").join(", ")})`,
+    `INSERT INTO ${table} (${fields.map(snakeCase).join(", ")}) VALUES (${fields.map(() => "?").join(", ")})`,
     Object.values(row),
   );
 }
@@ -107,7 +105,7 @@ async function update(
   const fields = Object.keys(patch);
   if (fields.length === 0) return;
   await tx.run(
-    `UPDATE ${table} SET ${fields.map((field) => `${column(field)} = ?`).join(", ")} WHERE id = ?`,
+    `UPDATE ${table} SET ${fields.map((field) => `${snakeCase(field)} = ?`).join(", ")} WHERE id = ?`,
     [...Object.values(patch), id],
   );
 }
@@ -125,6 +123,10 @@ export const updateCall = (tx: Tx, id: CallId, patch: Partial<CallRow>) => updat
 export const updateLeg = (tx: Tx, id: LegId, patch: Partial<LegRow>) => update(tx, "legs", id, patch);
 
 export const callById = (tx: ReadTx, id: CallId) => tx.get<CallRow>("SELECT * FROM calls WHERE id = ?", [id]);
+
+/** The row as it is now, and nobody else changes it or its legs while this transaction lasts. */
+export const callToChange = (tx: Tx, id: CallId) =>
+  tx.get<CallRow>("SELECT * FROM calls WHERE id = ? FOR NO KEY UPDATE", [id]);
 
 /** The call only if it is that workspace's. */
 export const callOfWorkspace = (tx: ReadTx, workspaceId: WorkspaceId, id: CallId) =>

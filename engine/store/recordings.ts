@@ -186,10 +186,10 @@ export function byWorkspace(
   workspaceId: WorkspaceId,
   page: { limit: number; before: RecordingId | null },
 ): Promise<RecordingRow[]> {
-  // "~" sorts after every id.
-  return tx.all("SELECT * FROM recordings WHERE workspace_id = ? AND id < ? ORDER BY id DESC LIMIT ?", [
+  const older = page.before === null ? "" : "AND id < ?";
+  return tx.all(`SELECT * FROM recordings WHERE workspace_id = ? ${older} ORDER BY id DESC LIMIT ?`, [
     workspaceId,
-    page.before ?? "~",
+    ...(page.before === null ? [] : [page.before]),
     page.limit,
   ]);
 }

@@ -1,6 +1,8 @@
 import Database from "better-sqlite3";
 import { SautikitError } from "../errors.ts";
+import { camelCase } from "./column-names.ts";
 import { migrate } from "./migrate.ts";
+import { OpenTransaction } from "./open-transaction.ts";
 import type { Params, ReadTx, Store, Tx } from "./store.ts";
 
 interface Job {
@@ -12,21 +14,50 @@ interface Job {
 /** One fsync carries at most so many transactions: more would make the first wait for the last. */
 const jobsPerCommitMax = 64;
 
+const walTriesMax = 250;
+const walRetryMs = 20;
+
 /** Opens, or creates, the database file and brings its schema up to date. */
 export async function openSqlite(file: string): Promise<Store> {
   const writer = open(file);
-  await migrate(writerTx(writer, { over: false }, []));
+  await migrate((work) => exclusively(writer, work));
   const reader = open(file);
   return new SqliteStore(writer, reader);
 }
 
 function open(file: string): Database.Database {
   const db = new Database(file, { timeout: 5000 });
-  db.pragma("journal_mode = WAL");
+  goOverToWal(db);
   // FULL: a committed charge survives a power cut, and its tail latency beats NORMAL's.
   db.pragma("synchronous = FULL");
   db.pragma("foreign_keys = ON");
   return db;
+}
+
+/** Does not wait for another process that does the same just then, as all else does: so it is tried again. */
+function goOverToWal(db: Database.Database): void {
+  const sleeper = new Int32Array(new SharedArrayBuffer(4));
+  for (let tries = 1; ; tries++) {
+    try {
+      db.pragma("journal_mode = WAL");
+      return;
+    } catch (error) {
+      if (!isBusy(error) || tries === walTriesMax) throw error;
+      Atomics.wait(sleeper, 0, 0, walRetryMs);
+    }
+  }
+}
+
+/** BEGIN IMMEDIATE lets one process in and keeps the others waiting. */
+async function exclusively(db: Database.Database, work: (tx: Tx) => Promise<void>): Promise<void> {
+  db.exec("BEGIN IMMEDIATE");
+  try {
+    await work(writerTx(db, new OpenTransaction()));
+    db.exec("COMMIT");
+  } catch (error) {
+    if (db.inTransaction) db.exec("ROLLBACK");
+    throw error;
+  }
 }
 
 class SqliteStore implements Store {
@@ -59,13 +90,13 @@ class SqliteStore implements Store {
   }
 
   async #snapshot<T>(work: (tx: ReadTx) => Promise<T>): Promise<T> {
-    const life: Life = { over: false };
-    this.#reader.exec("BEGIN");
+    const open = new OpenTransaction();
+    attempt(() => this.#reader.exec("BEGIN"));
     try {
-      return await withinMicrotasks(work(readTx(this.#reader, life)));
+      return await withinMicrotasks(work(readTx(this.#reader, open)));
     } finally {
-      life.over = true;
-      this.#reader.exec("COMMIT");
+      open.over();
+      if (this.#reader.inTransaction) this.#reader.exec("COMMIT");
     }
   }
 
@@ -88,34 +119,34 @@ class SqliteStore implements Store {
 
   async #commit(jobs: Job[]): Promise<void> {
     const settled: (() => void)[] = [];
-    const afterCommit: (() => void)[] = [];
+    const done: OpenTransaction[] = [];
     try {
       this.#writer.exec("BEGIN IMMEDIATE");
-      for (const job of jobs) settled.push(await this.#savepoint(job, afterCommit));
+      for (const job of jobs) settled.push(await this.#savepoint(job, done));
       this.#writer.exec("COMMIT");
     } catch (cause) {
       if (this.#writer.inTransaction) this.#writer.exec("ROLLBACK");
-      const error = new SautikitError("database.unavailable", undefined, { cause, retryAfterSeconds: 1 });
+      const error = unavailable(cause);
       for (const job of jobs) job.reject(error);
       return;
     }
     for (const settle of settled) settle();
-    for (const signal of afterCommit) guarded(signal);
+    for (const open of done) open.signal();
   }
 
   /** Runs one closure; a throw undoes it alone, and is told only after the commit, as success is. */
-  async #savepoint(job: Job, afterCommit: (() => void)[]): Promise<() => void> {
-    const signals: (() => void)[] = [];
-    const life: Life = { over: false };
+  async #savepoint(job: Job, done: OpenTransaction[]): Promise<() => void> {
+    const open = new OpenTransaction();
     this.#writer.exec("SAVEPOINT job");
     try {
-      const value = await withinMicrotasks(job.run(writerTx(this.#writer, life, signals)));
-      life.over = true;
+      const value = await withinMicrotasks(job.run(writerTx(this.#writer, open)));
+      open.check();
+      open.over();
       this.#writer.exec("RELEASE job");
-      afterCommit.push(...signals);
+      done.push(open);
       return () => job.resolve(value);
     } catch (error) {
-      life.over = true;
+      open.over();
       // A full disk or an I/O error may have ended the whole transaction: then nobody's work is in it any more.
       if (!this.#writer.inTransaction) throw error;
       this.#writer.exec("ROLLBACK TO job");
@@ -135,42 +166,43 @@ function withinMicrotasks<T>(work: Promise<T>): Promise<T> {
   });
 }
 
-/** A listener's bug costs that signal; what was committed stands, and the store goes on. */
-function guarded(signal: () => void): void {
+function readTx(db: Database.Database, open: OpenTransaction): ReadTx {
+  return {
+    get: <Row>(sql: string, params: Params = []) =>
+      open.statement(() => attempt(() => select(db, sql, params)[0] as Row | undefined)),
+    all: <Row>(sql: string, params: Params = []) =>
+      open.statement(() => attempt(() => select(db, sql, params) as Row[])),
+  };
+}
+
+function writerTx(db: Database.Database, open: OpenTransaction): Tx {
+  return {
+    ...readTx(db, open),
+    run: (sql, params = []) =>
+      open.statement(() => attempt(() => ({ changes: prepared(db, sql).statement.run(...params).changes }))),
+    afterCommit: (fn) => open.afterCommit(fn),
+  };
+}
+
+/** Runs what the driver does at once; a fault of the database becomes ours. */
+function attempt<T>(query: () => T): T {
   try {
-    signal();
+    return query();
   } catch (error) {
-    process.emitWarning(error instanceof Error ? error : String(error));
+    throw isFault(error) ? unavailable(error) : error;
   }
 }
 
-/** Whether a transaction has ended. What it left running must not get into the next one on the same connection. */
-interface Life {
-  over: boolean;
-}
+/** A full disk, an I/O error, a lock held too long: not a bug in a statement, and not a broken constraint. */
+const isFault = (error: unknown) =>
+  error instanceof Database.SqliteError &&
+  /^SQLITE_(?!CONSTRAINT|ERROR|MISMATCH|RANGE|MISUSE|TOOBIG)/.test(error.code);
 
-function readTx(db: Database.Database, life: Life): ReadTx {
-  return {
-    get: <Row>(sql: string, params: Params = []) =>
-      attempt(life, () => select(db, sql, params)[0] as Row | undefined),
-    all: <Row>(sql: string, params: Params = []) => attempt(life, () => select(db, sql, params) as Row[]),
-  };
-}
+const isBusy = (error: unknown) =>
+  error instanceof Database.SqliteError && error.code.startsWith("SQLITE_BUSY");
 
-function writerTx(db: Database.Database, life: Life, signals: (() => void)[]): Tx {
-  return {
-    ...readTx(db, life),
-    run: (sql, params = []) =>
-      attempt(life, () => ({ changes: prepared(db, sql).statement.run(...params).changes })),
-    afterCommit: (fn) => void signals.push(fn),
-  };
-}
-
-/** The driver answers at once, or throws: either becomes a promise. */
-async function attempt<T>(life: Life, query: () => T): Promise<T> {
-  if (life.over) throw new Error("The transaction is over: its tx can no longer be used.");
-  return Promise.resolve(query());
-}
+const unavailable = (cause: unknown) =>
+  new SautikitError("database.unavailable", undefined, { cause, retryAfterSeconds: 1 });
 
 interface Prepared {
   statement: Database.Statement;
@@ -185,7 +217,7 @@ function prepared(db: Database.Database, sql: string): Prepared {
   if (!cache) preparedByDb.set(db, (cache = new Map<string, Prepared>()));
   let entry = cache.get(sql);
   if (!entry) {
-    const statement = db.prepare(sql);
+    const statement = db.prepare(sql.replace(/ FOR NO KEY UPDATE$/, ""));
     const columns = statement.reader
       ? statement
           .raw()
@@ -205,5 +237,3 @@ function select(db: Database.Database, sql: string, params: Params): Record<stri
     return row;
   });
 }
-
-const camelCase = (name: string) => name.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());

@@ -1,6 +1,11 @@
 /**
  * The seam to the database. Plain SQL with `?` for parameters, in this folder only; the same text runs on SQLite and
- * on PostgreSQL. Column names are snake_case in SQL and arrive as camelCase.
+ * on PostgreSQL, so no literal in it contains a question mark. Column names are snake_case in SQL and arrive as
+ * camelCase.
+ *
+ * A SELECT that ends with ` FOR NO KEY UPDATE` keeps its rows for this transaction until it ends: what is decided by
+ * reading them, or by counting rows that hang on them, is still true at the commit. PostgreSQL runs transactions side by
+ * side and needs it; on SQLite they come one after another, and the words are left out.
  */
 export interface ReadTx {
   get<Row>(sql: string, params?: Params): Promise<Row | undefined>;
@@ -17,10 +22,12 @@ export interface Tx extends ReadTx {
 export type Params = readonly SqlValue[];
 export type SqlValue = string | number | null | Uint8Array;
 
+/** Where the database is away, full, or too slow, both reject with `database.unavailable`. */
 export interface Store {
   /**
-   * Runs `work` in a transaction and resolves once it is on disk. `work` awaits nothing but `tx`, so that closures can
-   * share a commit; one that does is refused. A throw undoes this closure alone.
+   * Runs `work` in a transaction and resolves once it is on disk. `work` awaits nothing but `tx` and changes nothing
+   * else: it shares a commit, or is run again after a deadlock. A throw undoes this closure alone; a statement that
+   * failed fails the closure, even if that swallows it. Closures that are not awaited in turn may be run in any order.
    */
   write<T>(work: (tx: Tx) => Promise<T>): Promise<T>;
   /** One consistent snapshot of what is committed. Awaits nothing but `tx`. */

@@ -44,6 +44,13 @@ export const endpointById = (
     [workspaceId, id],
   );
 
+/** The same, kept from others until this transaction ends. */
+export const endpointToChange = (tx: Tx, workspaceId: WorkspaceId, id: WebhookId) =>
+  tx.get<EndpointRow>(
+    `SELECT ${columns} FROM webhook_endpoints WHERE workspace_id = ? AND id = ? AND deleted_at_ms IS NULL FOR NO KEY UPDATE`,
+    [workspaceId, id],
+  );
+
 /** Newest first, those older than `before`. */
 export const endpointsOf = (
   tx: ReadTx,

@@ -64,6 +64,13 @@ export async function insertWorkspace(
 export const workspaceById = (tx: ReadTx, id: WorkspaceId) =>
   tx.get<WorkspaceRow>("SELECT * FROM workspaces WHERE id = ?", [id]);
 
+/**
+ * The row as it is now; others that keep it wait until this transaction ends, so that what was counted of its calls, or
+ * reckoned of its money, stays so. Kept after a call's row, and before its legs' and any account's.
+ */
+export const keepWorkspace = (tx: Tx, id: WorkspaceId) =>
+  tx.get<WorkspaceRow>("SELECT * FROM workspaces WHERE id = ? FOR NO KEY UPDATE", [id]);
+
 /** What its owner can change; a field that is undefined stays as it is. */
 export async function updateWorkspace(
   tx: Tx,

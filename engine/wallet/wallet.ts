@@ -11,6 +11,7 @@ import {
   walletTransactions,
 } from "../store/ledger.ts";
 import type { ReadTx, Tx } from "../store/store.ts";
+import { keepWorkspace } from "../store/workspaces.ts";
 import type { Ledger, Posted } from "./ledger.ts";
 
 export interface Available {
@@ -77,7 +78,7 @@ export function createWallet({ ledger }: { ledger: Ledger }): Wallet {
   return {
     async credit(tx, { workspaceId, amountMinor, reference, ...credit }) {
       assert(amountMinor > 0, "a credit is more than 0");
-      if (!(await walletSettings(tx, workspaceId)))
+      if (!(await keepWorkspace(tx, workspaceId)))
         throw new SautikitError("not_found", `There is no workspace ${workspaceId}.`);
       const source = credit.kind === "promotion" ? "promotions" : "adjustments";
       return ledger.post(tx, {

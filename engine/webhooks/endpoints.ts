@@ -6,6 +6,7 @@ import { abandonPending, redirectPending } from "../store/deliveries.ts";
 import type { ReadTx, Tx } from "../store/store.ts";
 import {
   endpointById,
+  endpointToChange,
   endpointsOf,
   insertEndpoint,
   markEndpointDeleted,
@@ -83,7 +84,7 @@ export class WebhookEndpoints {
 
   /** This and all below throw `webhooks.not_found`. */
   async get(tx: ReadTx, workspaceId: WorkspaceId, id: WebhookId): Promise<WebhookEndpoint> {
-    return endpointOf(await this.#row(tx, workspaceId, id), this.#parts.clock);
+    return endpointOf(found(await endpointById(tx, workspaceId, id)), this.#parts.clock);
   }
 
   /** What is pending goes to a new URL as well; disabling gives it up, and it can be replayed. */
@@ -93,7 +94,7 @@ export class WebhookEndpoints {
     id: WebhookId,
     changes: EndpointChanges,
   ): Promise<WebhookEndpoint> {
-    const before = await this.#row(tx, workspaceId, id);
+    const before = found(await endpointToChange(tx, workspaceId, id));
     const row: EndpointRow = {
       ...before,
       url: changes.url ?? before.url,
@@ -112,14 +113,14 @@ export class WebhookEndpoints {
   }
 
   async delete(tx: Tx, workspaceId: WorkspaceId, id: WebhookId): Promise<void> {
-    await this.#row(tx, workspaceId, id);
+    found(await endpointToChange(tx, workspaceId, id));
     await markEndpointDeleted(tx, id, this.#parts.clock.nowMs());
     await abandonPending(tx, id);
   }
 
   async rotateSecret(tx: Tx, workspaceId: WorkspaceId, id: WebhookId): Promise<WithSecret> {
     const { clock, ids, secrets } = this.#parts;
-    const before = await this.#row(tx, workspaceId, id);
+    const before = found(await endpointToChange(tx, workspaceId, id));
     const signingSecret = newSigningSecret(ids);
     const nowMs = clock.nowMs();
     const row: EndpointRow = {
@@ -140,7 +141,7 @@ export class WebhookEndpoints {
     id: WebhookId,
   ): Promise<{ eventId: EventId; deliveryId: DeliveryId }> {
     const { clock, ids } = this.#parts;
-    const { url } = await this.#row(tx, workspaceId, id);
+    const { url } = found(await endpointById(tx, workspaceId, id));
     const eventId = ids.next("evt");
     const deliveryId = await queue(
       tx,
@@ -158,12 +159,11 @@ export class WebhookEndpoints {
     if (!deliveryId) throw new Error("A new event id was there before.");
     return { eventId, deliveryId };
   }
+}
 
-  async #row(tx: ReadTx, workspaceId: WorkspaceId, id: WebhookId): Promise<EndpointRow> {
-    const row = await endpointById(tx, workspaceId, id);
-    if (!row) throw new SautikitError("webhooks.not_found");
-    return row;
-  }
+function found(row: EndpointRow | undefined): EndpointRow {
+  if (!row) throw new SautikitError("webhooks.not_found");
+  return row;
 }
 
 function endpointOf(row: EndpointRow, clock: Clock): WebhookEndpoint {

@@ -13,7 +13,6 @@ import type { Log } from "../../engine/log.ts";
 import { seedShippedDeck } from "../../engine/metering/rates.ts";
 import { createSettlement } from "../../engine/metering/settlement.ts";
 import { aesSecrets } from "../../engine/secrets.ts";
-import { openSqlite } from "../../engine/store/sqlite.ts";
 import { createLedger } from "../../engine/wallet/ledger.ts";
 import { createWallet } from "../../engine/wallet/wallet.ts";
 import { WebhookEndpoints } from "../../engine/webhooks/endpoints.ts";
@@ -23,6 +22,7 @@ import { addNumber } from "../../engine/workspaces/numbers.ts";
 import { createWorkspace } from "../../engine/workspaces/workspaces.ts";
 import { createRecordings } from "../../recordings/recordings.ts";
 import { createStorage } from "../../recordings/storage.ts";
+import { openTestStore } from "../store/test-database.ts";
 import { checkedFetch } from "./response-checker.ts";
 
 export const nairobi = "+254200000001";
@@ -50,7 +50,7 @@ export async function world(overrides: Partial<ApiParts> = {}) {
   };
   const ids = systemIds(clock);
   const secrets = aesSecrets(Buffer.alloc(32, 7), ids);
-  const store = await openSqlite(join(folder, "sautikit.db"));
+  const store = await openTestStore();
   const ledger = createLedger({ ids });
   const wallet = createWallet({ ledger });
   const wake = () => undefined;

@@ -24,7 +24,6 @@ import { aesSecrets } from "../../engine/secrets.ts";
 import { recordingIdsOfCalls } from "../../engine/store/call-lists.ts";
 import { callById, eventsOfCall, intentsOfCall, legsOfCall } from "../../engine/store/calls.ts";
 import * as recordings from "../../engine/store/recordings.ts";
-import { openSqlite } from "../../engine/store/sqlite.ts";
 import { workspaceById } from "../../engine/store/workspaces.ts";
 import { FreeSwitchBox } from "../../engine/switch/freeswitch-box.ts";
 import { createLedger } from "../../engine/wallet/ledger.ts";
@@ -36,6 +35,7 @@ import { callingWorkspace, createWorkspace } from "../../engine/workspaces/works
 import { startEmbeddedS3 } from "../../recordings/embedded-s3/server.ts";
 import { createSpool } from "../../recordings/spool.ts";
 import { createStorage } from "../../recordings/storage.ts";
+import { openTestStore } from "../store/test-database.ts";
 import { startCarrierProcess } from "../peers/carrier-process.ts";
 import { startSwitchUnderTest } from "../peers/switch-under-test.ts";
 import { eventually } from "../peers/waiting.ts";
@@ -73,7 +73,7 @@ export interface WorldOptions {
   expectedErrors?: RegExp;
 }
 
-/** The engine in this process, on SQLite, with a switch and a carrier that are processes of their own. */
+/** The engine in this process, with a switch and a carrier that are processes of their own. */
 export async function world(options: WorldOptions = {}) {
   const folder = await mkdtemp(join(tmpdir(), "sautikit-calls-"));
   const carrier = await startCarrierProcess();
@@ -83,7 +83,7 @@ export async function world(options: WorldOptions = {}) {
   const errors: string[] = [];
   const log = listeningLog(errors);
   const secrets = aesSecrets(Buffer.alloc(32, 7), ids);
-  const store = await openSqlite(join(folder, "sautikit.db"));
+  const store = await openTestStore();
   const ledger = createLedger({ ids });
   const wallet = createWallet({ ledger });
   const settlement = createSettlement({ ledger });
@@ -114,13 +114,18 @@ export async function world(options: WorldOptions = {}) {
     const box = new FreeSwitchBox({ box: "box", ...peer.esl, recordingsFolder, clock, ids, log });
     return options.tap?.(box) ?? box;
   }
-  const parts: Omit<ChangeParts, "changed"> = { clock, ids, outbox, settlement };
+  const changeParts: ChangeParts = {
+    clock,
+    ids,
+    outbox,
+    settlement,
+    changed: (id) => controller.changed(id),
+  };
   const egress = createEgress({ clock, allowPrivate: true });
   const media = new MediaLibrary({ directory: join(peer.spoolDir, "media"), egress, clock, log });
   const newController = (boxes: readonly Box[], time: Clock = clock) =>
-    new Controller({ ...parts, clock: time, store, log, media, gateway: "carrier" }, boxes);
+    new Controller({ ...changeParts, clock: time, store, log, media, gateway: "carrier" }, boxes);
   let controller = newController([tappedBox()]);
-  const changeParts: ChangeParts = { ...parts, changed: (id) => controller.changed(id) };
   const calls = new Calls({ ...changeParts, box: "box", gateway: "carrier" });
   const news = new RecordingNews(changeParts, () => "http://127.0.0.1");
   /** What the switch itself wrote of each leg's end: the truth that charges are held against. */

@@ -9,7 +9,7 @@ describe("the configuration", () => {
     assert.equal(config.host, "127.0.0.1");
     assert.equal(config.freeswitch, null);
     assert.equal(config.allowPrivateUrls, true);
-    assert.match(config.databaseFile, /\/data\/sautikit\.db$/);
+    assert.match((config.database as { file: string }).file, /\/data\/sautikit\.db$/);
     assert.match(config.spoolDir, /\/data\/spool$/);
   });
 
@@ -36,7 +36,7 @@ describe("the configuration", () => {
     ["PORT", "http"],
     ["PORT", "-1"],
     ["S3_PORT", "1.5"],
-    ["DATABASE_URL", "postgres://localhost/sautikit"],
+    ["DATABASE_URL", "mysql://localhost/sautikit"],
     ["SECRETS_KEY", "short"],
     ["FREESWITCH_URLS", "10.1.0.4"],
     ["FREESWITCH_URLS", "freeswitch://:ClueCon@127.0.0.1:8021"],

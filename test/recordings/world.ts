@@ -9,10 +9,10 @@ import { systemClock, type Clock } from "../../engine/clock.ts";
 import { systemIds, type CallId, type LegId, type RecordingId, type WorkspaceId } from "../../engine/ids.ts";
 import * as recordings from "../../engine/store/recordings.ts";
 import type { RecordingRow, RecordingStatus } from "../../engine/store/recordings.ts";
-import { openSqlite } from "../../engine/store/sqlite.ts";
 import type { Store } from "../../engine/store/store.ts";
 import { startEmbeddedS3, type EmbeddedS3 } from "../../recordings/embedded-s3/server.ts";
 import { createStorage, type Storage, type StorageOptions } from "../../recordings/storage.ts";
+import { openTestStore } from "../store/test-database.ts";
 
 export const log = pino({ level: "silent" });
 export const ids = systemIds(systemClock);
@@ -52,7 +52,7 @@ export interface World {
 export async function openWorld(): Promise<World> {
   const directory = await mkdtemp(join(tmpdir(), "sautikit-recordings-"));
   const clock = shiftableClock();
-  const store = await openSqlite(join(directory, "sautikit.db"));
+  const store = await openTestStore();
   const call = { workspaceId: ids.next("ws"), callId: ids.next("call"), legId: ids.next("leg") };
   const { workspaceId, callId, legId } = call;
   await store.write(async (tx) => {

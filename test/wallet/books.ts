@@ -1,14 +1,11 @@
-import { copyFile, mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { systemClock } from "../../engine/clock.ts";
 import { type CallId, type WorkspaceId, systemIds } from "../../engine/ids.ts";
 import { seedShippedDeck } from "../../engine/metering/rates.ts";
 import { type SettledLeg, createSettlement } from "../../engine/metering/settlement.ts";
-import { openSqlite } from "../../engine/store/sqlite.ts";
 import type { Store, Tx } from "../../engine/store/store.ts";
 import { createLedger } from "../../engine/wallet/ledger.ts";
 import { createWallet } from "../../engine/wallet/wallet.ts";
+import { testDatabase, type TestDatabase } from "../store/test-database.ts";
 
 /** A morning in Nairobi, when every call of these tests starts. */
 export const startedAtUs = Date.UTC(2026, 6, 1, 6) * 1000;
@@ -21,26 +18,24 @@ export const ledger = createLedger({ ids });
 export const wallet = createWallet({ ledger });
 const settlement = createSettlement({ ledger });
 
-/** A database in a folder of its own, with the shipped deck. */
+/** A database of its own, with the shipped deck. */
 export interface Books {
   store: Store;
-  file: string;
-  /** Closes, and removes the folder. */
+  database: TestDatabase;
+  /** Closes, and removes the database. */
   close(): Promise<void>;
 }
 
-export async function openBooks(from?: string): Promise<Books> {
-  const folder = await mkdtemp(join(tmpdir(), "sautikit-books-"));
-  const file = join(folder, "sautikit.db");
-  if (from) await copyFile(from, file);
-  const store = await openSqlite(file);
+export async function openBooks(): Promise<Books> {
+  const database = await testDatabase();
+  const store = await database.open();
   await store.write((tx) => seedShippedDeck(tx, ids, nowMs));
   return {
     store,
-    file,
+    database,
     async close() {
       await store.close();
-      await rm(folder, { recursive: true });
+      await database.remove();
     },
   };
 }

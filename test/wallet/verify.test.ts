@@ -1,5 +1,4 @@
 import { strict as assert } from "node:assert";
-import Database from "better-sqlite3";
 import { invariants } from "../../engine/store/ledger-invariants.ts";
 import { verifyLedger } from "../../engine/wallet/verify.ts";
 import {
@@ -155,19 +154,7 @@ describe("wallet: ledger verify", () => {
   let good: Books;
 
   before(async () => {
-    good = await openBooks();
-    await good.store.write(async (tx) => {
-      const wanjiru = await workspace(tx);
-      const otieno = await workspace(tx, "Otieno's garage");
-      await giveKes(tx, wanjiru, 100);
-      const gift = await giveKes(tx, wanjiru, 7);
-      await ledger.correct(tx, { corrects: gift.transactionId, description: "Achieng", createdAtMs: nowMs });
-      await settle(tx, await leg(tx, { workspaceId: wanjiru }));
-      await settle(tx, await leg(tx, { workspaceId: wanjiru, rateMicroKesPerMinute: 0 }));
-      await settle(tx, await leg(tx, { workspaceId: wanjiru, answeredAtUs: null }));
-      await leg(tx, { workspaceId: wanjiru, endedAtUs: null });
-      await settle(tx, await leg(tx, { workspaceId: otieno, endedAtUs: startedAtUs + seconds(7) }));
-    });
+    good = await goodBooks();
   });
   after(() => good.close());
 
@@ -189,8 +176,8 @@ describe("wallet: ledger verify", () => {
 
   for (const { done, sql, breaks } of corruptions)
     it(`notices that ${done}`, async () => {
-      const books = await copyOf(good);
-      plant(books, sql);
+      const books = await goodBooks();
+      await books.database.byHand(sql);
       const findings = await books.store.read(verifyLedger);
       await books.close();
 
@@ -207,18 +194,20 @@ describe("wallet: ledger verify", () => {
   });
 });
 
-async function copyOf(books: Books): Promise<Books> {
-  const copy = new Database(books.file, { readonly: true });
-  const file = `${books.file}.copy`;
-  await copy.backup(file);
-  copy.close();
-  return openBooks(file);
-}
-
-/** Past the product, and past the constraints that would stop most of these. */
-function plant(books: Books, sql: string): void {
-  const hand = new Database(books.file);
-  hand.pragma("foreign_keys = OFF");
-  hand.exec(sql);
-  hand.close();
+/** What the product writes of two workspaces' mornings. */
+async function goodBooks(): Promise<Books> {
+  const books = await openBooks();
+  await books.store.write(async (tx) => {
+    const wanjiru = await workspace(tx);
+    const otieno = await workspace(tx, "Otieno's garage");
+    await giveKes(tx, wanjiru, 100);
+    const gift = await giveKes(tx, wanjiru, 7);
+    await ledger.correct(tx, { corrects: gift.transactionId, description: "Achieng", createdAtMs: nowMs });
+    await settle(tx, await leg(tx, { workspaceId: wanjiru }));
+    await settle(tx, await leg(tx, { workspaceId: wanjiru, rateMicroKesPerMinute: 0 }));
+    await settle(tx, await leg(tx, { workspaceId: wanjiru, answeredAtUs: null }));
+    await leg(tx, { workspaceId: wanjiru, endedAtUs: null });
+    await settle(tx, await leg(tx, { workspaceId: otieno, endedAtUs: startedAtUs + seconds(7) }));
+  });
+  return books;
 }

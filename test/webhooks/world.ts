@@ -7,11 +7,11 @@ import { systemIds, type CallId, type EventId, type NumberId, type WorkspaceId }
 import type { JsonObject } from "../../engine/json.ts";
 import type { Log } from "../../engine/log.ts";
 import { aesSecrets, newSigningSecret } from "../../engine/secrets.ts";
-import { openSqlite } from "../../engine/store/sqlite.ts";
 import { Deliverer } from "../../engine/webhooks/deliverer.ts";
 import { getDelivery, listDeliveries } from "../../engine/webhooks/deliveries.ts";
 import { WebhookEndpoints } from "../../engine/webhooks/endpoints.ts";
 import { createOutbox } from "../../engine/webhooks/outbox.ts";
+import { openTestStore } from "../store/test-database.ts";
 
 export const quiet: Log = {
   debug: () => undefined,
@@ -25,7 +25,7 @@ export async function world(options: { clock?: Clock; egress?: Partial<EgressOpt
   const folder = await mkdtemp(join(tmpdir(), "sautikit-webhooks-"));
   const clock = options.clock ?? systemClock;
   const ids = systemIds(clock);
-  const store = await openSqlite(join(folder, "sautikit.db"));
+  const store = await openTestStore();
   const secrets = aesSecrets(Buffer.alloc(32, 7), ids);
   const egress = createEgress({ clock, allowPrivate: true, ...options.egress });
 

@@ -7,7 +7,6 @@ import { systemClock } from "../../engine/clock.ts";
 import { systemIds } from "../../engine/ids.ts";
 import { seedShippedDeck } from "../../engine/metering/rates.ts";
 import { aesSecrets } from "../../engine/secrets.ts";
-import { openSqlite } from "../../engine/store/sqlite.ts";
 import type { Store } from "../../engine/store/store.ts";
 import { createLedger } from "../../engine/wallet/ledger.ts";
 import { verifyLedger } from "../../engine/wallet/verify.ts";
@@ -19,6 +18,7 @@ import { startCarrierProcess, type CarrierProcess } from "../peers/carrier-proce
 import { startSautikit, type Child } from "../peers/child.ts";
 import { freePort } from "../peers/free-ports.ts";
 import { startSwitchUnderTest, type SwitchUnderTest } from "../peers/switch-under-test.ts";
+import { testDatabase, type TestDatabase } from "../store/test-database.ts";
 import { Customer } from "./customer.ts";
 import { WebhookInbox } from "./webhook-inbox.ts";
 
@@ -38,27 +38,33 @@ export class TestWorld {
   switch: SwitchUnderTest;
   /** The running `sautikit start`. */
   sautikit: Child;
-  readonly #env: Record<string, string>;
+  /** What each `sautikit` process is started with. */
+  readonly env: Record<string, string>;
+  readonly #roles: string;
+  readonly #database: TestDatabase;
 
   private constructor(
     parts: Pick<TestWorld, "folder" | "carrier" | "inbox" | "customer" | "store" | "switch" | "sautikit">,
-    env: Record<string, string>,
+    { env, roles, database }: { env: Record<string, string>; roles: string; database: TestDatabase },
   ) {
     ({ folder: this.folder, carrier: this.carrier, inbox: this.inbox, customer: this.customer } = parts);
     ({ store: this.store, switch: this.switch, sautikit: this.sautikit } = parts);
-    this.#env = env;
+    this.env = env;
+    this.#roles = roles;
+    this.#database = database;
   }
 
-  static async start(env: Record<string, string> = {}): Promise<TestWorld> {
+  static async start(env: Record<string, string> = {}, roles = "api,controller,spool"): Promise<TestWorld> {
     const folder = await mkdtemp(join(tmpdir(), "sautikit-world-"));
     const carrier = await startCarrierProcess();
     const peer = await startSwitchUnderTest({ carrier });
     const { host, port, password } = peer.esl;
     const [apiPort, s3Port] = [await freePort(), await freePort()];
     const secretsKey = randomBytes(32).toString("hex");
+    const database = await testDatabase();
     const allEnv = {
       DATA_DIR: join(folder, "data"),
-      DATABASE_URL: `sqlite:${join(folder, "sautikit.db")}`,
+      DATABASE_URL: database.url,
       PORT: String(apiPort),
       S3_PORT: String(s3Port),
       SECRETS_KEY: secretsKey,
@@ -68,12 +74,13 @@ export class TestWorld {
       LOG_LEVEL: "warn",
       ...env,
     };
-    const store = await openSqlite(join(folder, "sautikit.db"));
+    const store = await database.open();
     const account = await openAccount(store, Buffer.from(secretsKey, "hex"));
     const inbox = await WebhookInbox.open(account.voiceSigningSecret);
     const customer = new Customer(`http://127.0.0.1:${apiPort}`, account.key);
-    const sautikit = await startServer(folder, allEnv);
-    return new TestWorld({ folder, carrier, inbox, customer, store, switch: peer, sautikit }, allEnv);
+    const sautikit = await startServer(folder, allEnv, roles);
+    const parts = { folder, carrier, inbox, customer, store, switch: peer, sautikit };
+    return new TestWorld(parts, { env: allEnv, roles, database });
   }
 
   /** SIGKILL to `sautikit start` alone; carrier and switch go on. */
@@ -85,7 +92,7 @@ export class TestWorld {
   /** Starts it again with the same settings. */
   async startSautikit(): Promise<void> {
     assert.equal(this.sautikit.running, false, "the one before is gone");
-    this.sautikit = await startServer(this.folder, this.#env);
+    this.sautikit = await startServer(this.folder, this.env, this.#roles);
   }
 
   /** SIGKILL to the switch alone. */
@@ -116,12 +123,13 @@ export class TestWorld {
     await this.carrier.stop();
     await this.inbox.close();
     await this.store.close();
+    await this.#database.remove();
     await rm(this.folder, { recursive: true, force: true });
   }
 }
 
-async function startServer(folder: string, env: Record<string, string>): Promise<Child> {
-  const { child } = await startSautikit(["start", "--role", "api,controller,spool"], { folder, env });
+async function startServer(folder: string, env: Record<string, string>, roles: string): Promise<Child> {
+  const { child } = await startSautikit(["start", "--role", roles], { folder, env });
   return child;
 }
 

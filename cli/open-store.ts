@@ -1,0 +1,23 @@
+import type { Clock } from "../engine/clock.ts";
+import { openPostgresSignals } from "../engine/store/postgres-signals.ts";
+import { openPostgres } from "../engine/store/postgres.ts";
+import { localSignals, type Signals } from "../engine/store/signals.ts";
+import { openSqlite } from "../engine/store/sqlite.ts";
+import type { Store } from "../engine/store/store.ts";
+import type { Config } from "./config.ts";
+
+interface Options {
+  clock: Clock;
+  /** How long one transaction may take; with SQLite nothing bounds it. */
+  transactionMsMax?: number;
+}
+
+/** The database that DATABASE_URL names, its schema up to date. */
+export function openStore({ database }: Pick<Config, "database">, options: Options): Promise<Store> {
+  return database.kind === "sqlite" ? openSqlite(database.file) : openPostgres(database.url, options);
+}
+
+/** What its processes tell each other beside it. */
+export function openSignals({ database }: Pick<Config, "database">, { clock }: Options): Signals {
+  return database.kind === "sqlite" ? localSignals() : openPostgresSignals(database.url, { clock });
+}

@@ -1,0 +1,307 @@
+import pg from "pg";
+import type { Clock } from "../clock.ts";
+import { SautikitError } from "../errors.ts";
+import { camelCase } from "./column-names.ts";
+import { migrate } from "./migrate.ts";
+import { OpenTransaction } from "./open-transaction.ts";
+import { isConflict, isFault, isStalePlan } from "./postgres-errors.ts";
+import type { Params, ReadTx, SqlValue, Store, Tx } from "./store.ts";
+
+export interface PostgresOptions {
+  clock: Clock;
+  /** A transaction that takes longer is given up. Default 10 s; more for an operator who reads everything. */
+  transactionMsMax?: number;
+}
+
+const transactionMsMaxDefault = 10_000;
+/** For a connection, and for one of the pool to come free. */
+const connectMsMax = 5_000;
+/** What another transaction keeps comes free within a few commits, or something is wrong. */
+const lockMsMax = 5_000;
+/** More would only wait for each other's locks, and for the disk. */
+const connectionsMax = 10;
+/** A deadlock's victim has the other transaction out of its way the next time. */
+const triesMax = 5;
+const retryMs = 10;
+/** Each connection keeps the plans of so many statements; texts that a filter composes would fill it without end. */
+const namedStatementsMax = 500;
+/** Migrations wait for each other, and an index on a large table takes its time. */
+const migrationMsMax = 3_600_000;
+/** Any number of our own, the same in every process. */
+const migrationLock = 20_260_627;
+
+/** Opens the database and brings its schema up to date. Directly, or through a pooler that keeps sessions. */
+export async function openPostgres(url: string, options: PostgresOptions): Promise<Store> {
+  const { clock, transactionMsMax = transactionMsMaxDefault } = options;
+  const migrating = new PostgresStore(clock, migrationMsMax, poolOf(url, 1, migrationMsMax, 0));
+  try {
+    await requireUtf8(migrating);
+    await migrate((work) =>
+      migrating.write(async (tx) => {
+        await tx.get("SELECT pg_advisory_xact_lock(?)", [migrationLock]);
+        await work(tx);
+      }),
+    );
+  } finally {
+    await migrating.close();
+  }
+  return new PostgresStore(clock, transactionMsMax, poolOf(url, connectionsMax, transactionMsMax, lockMsMax));
+}
+
+/** Customers' text is in any script. */
+async function requireUtf8(store: Store): Promise<void> {
+  const setting = await store.read((tx) =>
+    tx.get<{ encoding: string }>("SELECT current_setting('server_encoding') AS encoding"),
+  );
+  if (setting?.encoding !== "UTF8")
+    throw new Error(`The database's encoding is ${setting?.encoding ?? "unknown"}; make one with UTF8.`);
+}
+
+function poolOf(url: string, max: number, transactionMsMax: number, lockMsMax: number): pg.Pool {
+  const pool = new pg.Pool({
+    connectionString: url,
+    application_name: "sautikit",
+    max,
+    connectionTimeoutMillis: connectMsMax,
+    statement_timeout: transactionMsMax,
+    idle_in_transaction_session_timeout: transactionMsMax,
+    lock_timeout: lockMsMax,
+    keepAlive: true,
+    types,
+  });
+  // A connection that dies fails what runs on it, or leaves the pool; without a listener it would end the process.
+  pool.on("error", () => undefined);
+  pool.on("connect", (client) => void client.on("error", () => undefined));
+  return pool;
+}
+
+class PostgresStore implements Store {
+  readonly #clock: Clock;
+  readonly #transactionMsMax: number;
+  readonly #pool: pg.Pool;
+  readonly #statements = new Map<string, Statement>();
+  readonly #running = new Set<Promise<unknown>>();
+  #closed = false;
+
+  constructor(clock: Clock, transactionMsMax: number, pool: pg.Pool) {
+    this.#clock = clock;
+    this.#transactionMsMax = transactionMsMax;
+    this.#pool = pool;
+  }
+
+  // READ COMMITTED: what a statement changes it sees as it is now, so a balance that others move too is only waited
+  // for. What is read first and decided upon is kept by FOR NO KEY UPDATE. SERIALIZABLE would need neither, and would
+  // throw away most settlements that meet at the house's accounts.
+  write<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
+    return this.#run("BEGIN", work);
+  }
+
+  read<T>(work: (tx: ReadTx) => Promise<T>): Promise<T> {
+    return this.#run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", work);
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    while (this.#running.size > 0) await Promise.allSettled(this.#running);
+    await this.#pool.end();
+  }
+
+  #run<T>(begin: string, work: (tx: Tx) => Promise<T>): Promise<T> {
+    if (this.#closed)
+      return Promise.reject(new SautikitError("database.unavailable", "The database is closed."));
+    const running = this.#repeatedly(begin, work).finally(() => this.#running.delete(running));
+    this.#running.add(running);
+    return running;
+  }
+
+  async #repeatedly<T>(begin: string, work: (tx: Tx) => Promise<T>): Promise<T> {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await this.#transaction(begin, work);
+      } catch (error) {
+        if (!isConflict(error)) throw error;
+        if (tries === triesMax) throw unavailable(error);
+        await this.#clock.sleep(retryMs * tries);
+      }
+    }
+  }
+
+  async #transaction<T>(begin: string, work: (tx: Tx) => Promise<T>): Promise<T> {
+    const client = await this.#pool.connect().catch((error: unknown) => {
+      throw ours(error);
+    });
+    const open = new OpenTransaction();
+    const tx = new PostgresTx(client, open, this.#statements);
+    try {
+      const value = await this.#inTime(tx, async () => {
+        await tx.command(begin);
+        const result = await work(tx);
+        await tx.idle();
+        open.check();
+        open.over();
+        await tx.command("COMMIT");
+        return result;
+      });
+      client.release();
+      open.signal();
+      return value;
+    } catch (error) {
+      // Whoever is told of the failure may count on it that nothing is kept locked any more.
+      client.release(!(await this.#rolledBack(client, tx)) || isStalePlan(error));
+      throw error;
+    } finally {
+      open.over();
+    }
+  }
+
+  /** Bounds a transaction: one that waits for something else keeps rows locked meanwhile. */
+  async #inTime<T>(tx: PostgresTx, work: () => Promise<T>): Promise<T> {
+    const late = Promise.withResolvers<never>();
+    const timer = this.#clock.after(this.#transactionMsMax, () => {
+      const message = `A transaction took longer than ${this.#transactionMsMax} ms.`;
+      late.reject(
+        tx.waits
+          ? new SautikitError("database.unavailable", message, { retryAfterSeconds: 1 })
+          : new Error(`${message} It awaited something else than its tx.`),
+      );
+    });
+    try {
+      return await Promise.race([work(), late.promise]);
+    } finally {
+      timer.cancel();
+    }
+  }
+
+  async #rolledBack(client: pg.PoolClient, tx: PostgresTx): Promise<boolean> {
+    // A statement that hangs is not waited for: its connection goes.
+    if (tx.waits) return false;
+    return client.query("ROLLBACK").then(
+      () => true,
+      () => false,
+    );
+  }
+}
+
+interface Statement {
+  text: string;
+  /** Of its plan, which the connection keeps; null: planned each time. */
+  name: string | null;
+}
+
+/** Statements go one after another, also where the closure sends several at once. */
+class PostgresTx implements Tx {
+  readonly #client: pg.PoolClient;
+  readonly #open: OpenTransaction;
+  readonly #statements: Map<string, Statement>;
+  #last: Promise<unknown> = Promise.resolve();
+  #waiting = 0;
+
+  constructor(client: pg.PoolClient, open: OpenTransaction, statements: Map<string, Statement>) {
+    this.#client = client;
+    this.#open = open;
+    this.#statements = statements;
+  }
+
+  /** A statement was sent, and is not answered yet. */
+  get waits(): boolean {
+    return this.#waiting > 0;
+  }
+
+  /** Every statement has been answered. */
+  async idle(): Promise<void> {
+    while (this.waits) await this.#last;
+  }
+
+  /** BEGIN and COMMIT. */
+  async command(text: string): Promise<void> {
+    const { command } = await this.#send(() => this.#client.query(text));
+    // PostgreSQL answers COMMIT with ROLLBACK where the transaction had failed.
+    if (!text.startsWith(command)) throw new Error(`${text} was answered with ${command}.`);
+  }
+
+  async get<Row>(sql: string, params: Params = []): Promise<Row | undefined> {
+    return (await this.all<Row>(sql, params))[0];
+  }
+
+  async all<Row>(sql: string, params: Params = []): Promise<Row[]> {
+    const { rows, fields } = await this.#query(sql, params);
+    const columns = fields.map((field) => camelCase(field.name));
+    return rows.map((values) => {
+      const row: Record<string, unknown> = {};
+      for (const [index, name] of columns.entries()) row[name] = values[index];
+      return row as Row;
+    });
+  }
+
+  async run(sql: string, params: Params = []): Promise<{ changes: number }> {
+    const { rowCount } = await this.#query(sql, params);
+    return { changes: rowCount ?? 0 };
+  }
+
+  afterCommit(fn: () => void): void {
+    this.#open.afterCommit(fn);
+  }
+
+  #query(sql: string, params: Params): Promise<pg.QueryArrayResult<unknown[]>> {
+    const { text, name } = this.#statement(sql);
+    const query = { text, values: params.map(bound), rowMode: "array" as const };
+    return this.#open.statement(() =>
+      this.#send(() => this.#client.query<unknown[]>(name === null ? query : { ...query, name })),
+    );
+  }
+
+  async #send<Result>(query: () => Promise<Result>): Promise<Result> {
+    this.#waiting++;
+    const answer = this.#last.then(query);
+    this.#last = answer.then(
+      () => this.#waiting--,
+      () => this.#waiting--,
+    );
+    return answer.catch((error: unknown) => {
+      throw ours(error);
+    });
+  }
+
+  #statement(sql: string): Statement {
+    const known = this.#statements.get(sql);
+    if (known) return known;
+    const size = this.#statements.size;
+    if (size >= namedStatementsMax) return { text: dialect(sql), name: null };
+    const statement = { text: dialect(sql), name: `sautikit_${size}` };
+    this.#statements.set(sql, statement);
+    return statement;
+  }
+}
+
+/** Text sorts by its bytes, as on SQLite, whatever the operator's database was created with. */
+function dialect(sql: string): string {
+  let position = 0;
+  const text = sql.replace(/\?/g, () => `$${++position}`);
+  return /^(CREATE|ALTER) TABLE /.test(text) ? text.replace(/\bTEXT\b/g, 'TEXT COLLATE "C"') : text;
+}
+
+/** PostgreSQL's text has no NUL; a customer's server may send one. */
+function bound(value: SqlValue): SqlValue {
+  return typeof value === "string" && value.includes("\0") ? value.replaceAll("\0", "\ufffd") : value;
+}
+
+/** Numbers are numbers, as on SQLite; the driver's own choice for these two is text. */
+const types: pg.CustomTypesConfig = {
+  getTypeParser: (oid: Parameters<typeof pg.types.getTypeParser>[0]) =>
+    oid === pg.types.builtins.INT8 || oid === pg.types.builtins.NUMERIC
+      ? safeInteger
+      : (pg.types.getTypeParser(oid) as unknown),
+};
+
+function safeInteger(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value)) throw new RangeError(`${text} is not an integer that a number can hold.`);
+  return value;
+}
+
+/** A fault of the database becomes ours; a conflict is tried again, and all else is a bug. */
+const ours = (error: unknown): unknown => (isFault(error) ? unavailable(error) : error);
+
+const unavailable = (cause: unknown) =>
+  new SautikitError("database.unavailable", undefined, { cause, retryAfterSeconds: 1 });
