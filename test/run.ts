@@ -1,9 +1,12 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { postgresPrograms } from "./peers/postgres-server.ts";
 
 /**
  * The one test command: what a machine can check of the code, then every suite. Ends with a line
  * `N passed, N failed, N skipped`. Arguments: nothing (all), `check` (no suites), or folders of test/.
+ * SAUTIKIT_DATABASE=sqlite or postgres: on that one alone. SAUTIKIT_POSTGRES_URL=postgres://…/: on that server, as a user
+ * who may make databases; else one is started.
  */
 const checks: [name: string, command: string, args: string[]][] = [
   ["types", "tsc", ["-p", "."]],
@@ -15,6 +18,22 @@ const checks: [name: string, command: string, args: string[]][] = [
     ["--config", ".dependency-cruiser.cjs", "--output-type", "err", "api", "cli", "engine", "recordings"],
   ],
   ["dead code", "knip", ["--no-progress"]],
+];
+
+/** A minute of waits for the switch, in which the database has no part. */
+const leftOutOnPostgres = "test/calls/refused-and-lost.test.ts";
+/** What stands on a store, and so is run on PostgreSQL as well: folders, or files of one. */
+const storeSuites = [
+  "store",
+  "wallet",
+  "metering",
+  "webhooks",
+  "api",
+  "calls",
+  "recordings/recordings",
+  "recordings/rows",
+  "recordings/uploads",
+  "recordings/end-records",
 ];
 
 const wanted = process.argv.slice(2);
@@ -34,10 +53,34 @@ if (wanted.length === 0 || wanted.includes("check")) {
   }
 }
 if (!wanted.includes("check")) {
-  const folders = wanted.length === 0 ? [""] : wanted.map((folder) => `${folder}/`);
-  const files = folders.map((folder) => `test/${folder}**/*.test.ts`);
-  const child = spawn("mocha", ["--config", "test/mocharc.json", ...files], {
+  const { SAUTIKIT_DATABASE: only } = process.env;
+  if (only !== "postgres") await suites("sqlite", wanted.length === 0 ? [""] : wanted);
+  const again = storeSuites.filter(
+    (suite) => wanted.length === 0 || wanted.includes(suite.split("/")[0] ?? ""),
+  );
+  if (only === undefined && again.length > 0) await onPostgres(again);
+  else if (only === "postgres") await suites("postgres", wanted.length === 0 ? storeSuites : wanted);
+}
+
+process.stdout.write(`${passed} passed, ${failed} failed, ${skipped} skipped\n`);
+process.exitCode = failed > 0 ? 1 : 0;
+
+async function run(command: string, args: string[]): Promise<boolean> {
+  const child = spawn(command, args, { stdio: ["ignore", "inherit", "inherit"] });
+  const [code] = (await once(child, "close")) as [number | null];
+  return code === 0;
+}
+
+/** One run of mocha: folders of test/, or files without their ending. */
+async function suites(database: "sqlite" | "postgres", names: readonly string[]): Promise<void> {
+  const files = names.map((name) =>
+    name.includes("/") ? `test/${name}.test.ts` : `test/${name === "" ? "" : `${name}/`}**/*.test.ts`,
+  );
+  process.stdout.write(`\nOn ${database}:\n`);
+  const ignored = database === "postgres" ? ["--ignore", leftOutOnPostgres] : [];
+  const child = spawn("mocha", ["--config", "test/mocharc.json", ...ignored, ...files], {
     stdio: ["ignore", "inherit", "inherit", "pipe"],
+    env: { ...process.env, SAUTIKIT_DATABASE: database },
   });
   let counts = "";
   child.stdio[3]?.on("data", (chunk: Buffer) => (counts += chunk.toString()));
@@ -59,11 +102,13 @@ if (!wanted.includes("check")) {
   }
 }
 
-process.stdout.write(`${passed} passed, ${failed} failed, ${skipped} skipped\n`);
-process.exitCode = failed > 0 ? 1 : 0;
-
-async function run(command: string, args: string[]): Promise<boolean> {
-  const child = spawn(command, args, { stdio: ["ignore", "inherit", "inherit"] });
-  const [code] = (await once(child, "close")) as [number | null];
-  return code === 0;
+async function onPostgres(names: readonly string[]): Promise<void> {
+  if (postgresPrograms() !== null || process.env["SAUTIKIT_POSTGRES_URL"] !== undefined)
+    return suites("postgres", names);
+  const reason = "PostgreSQL is not on this machine (Debian: apt-get install postgresql)";
+  if (process.env["CI"] === "true") failed++;
+  else skipped++;
+  process.stdout.write(
+    `${process.env["CI"] === "true" ? "FAILED " : "skipped"} the suites on a store: ${reason}\n`,
+  );
 }

@@ -1,0 +1,135 @@
+/** One of several processes that write to one database at once: `<url> <which> <job> <arguments>`. */
+import { once } from "node:events";
+import { openStore } from "../../cli/open-store.ts";
+import { readConfig } from "../../cli/config.ts";
+import { CallChange } from "../../engine/calls/call-change.ts";
+import { DocumentRun } from "../../engine/calls/document-run.ts";
+import { takeLegNews, type LegNews } from "../../engine/calls/leg-progress.ts";
+import { Calls } from "../../engine/calls/calls.ts";
+import type { ChangeParts } from "../../engine/calls/change-parts.ts";
+import { systemClock } from "../../engine/clock.ts";
+import { isError } from "../../engine/errors.ts";
+import { systemIds, type CallId, type WorkspaceId } from "../../engine/ids.ts";
+import { createSettlement } from "../../engine/metering/settlement.ts";
+import type { LegRow } from "../../engine/store/calls.ts";
+import { workspaceById } from "../../engine/store/workspaces.ts";
+import type { Store } from "../../engine/store/store.ts";
+import { createLedger } from "../../engine/wallet/ledger.ts";
+import { createWallet } from "../../engine/wallet/wallet.ts";
+import { createOutbox } from "../../engine/webhooks/outbox.ts";
+import { callingNumber } from "../../engine/workspaces/numbers.ts";
+import { callingWorkspace } from "../../engine/workspaces/workspaces.ts";
+
+const [url = "", which = "", job = "", ...args] = process.argv.slice(2);
+const clock = systemClock;
+const ids = systemIds(clock);
+const ledger = createLedger({ ids });
+const parts: ChangeParts = {
+  clock,
+  ids,
+  outbox: createOutbox({ clock, ids, wake: () => undefined }),
+  settlement: createSettlement({ ledger }),
+  changed: () => undefined,
+};
+
+const jobs: Record<string, (store: Store) => Promise<string>> = {
+  migrate: () => Promise.resolve("opened"),
+
+  /** Credits of its own, and the same ones as the other processes. */
+  async credit(store) {
+    const [workspaceId, count] = [args[0] as WorkspaceId, Number(args[1])];
+    let posted = 0;
+    const give = (reference: string) =>
+      store.write((tx) =>
+        createWallet({ ledger }).credit(tx, {
+          ...{ workspaceId, amountMinor: 100, reference, description: "Together", createdAtMs: 0 },
+          kind: "credit",
+        }),
+      );
+    await Promise.all(
+      Array.from({ length: count }, async (_, index) => {
+        for (const reference of [`${which} ${index}`, `shared ${index}`])
+          if ((await give(reference)).posted) posted++;
+      }),
+    );
+    return `${posted}`;
+  },
+
+  /** Events on one call. */
+  async emit(store) {
+    const [callId, count] = [args[0] as CallId, Number(args[1])];
+    await Promise.all(
+      Array.from({ length: count }, () =>
+        store.write(async (tx) => {
+          const change = await CallChange.load(parts, tx, callId);
+          await change!.emit("call.noted", { by: which });
+          await change!.save();
+        }),
+      ),
+    );
+    return "emitted";
+  },
+
+  /** As many calls as the workspace may have at once. */
+  async originate(store) {
+    const [workspaceId, e164, count] = [args[0] as WorkspaceId, args[1]!, Number(args[2])];
+    const calls = new Calls({ ...parts, box: "box", gateway: "carrier" });
+    const outcomes = await Promise.all(
+      Array.from({ length: count }, () =>
+        store
+          .write(async (tx) => {
+            const workspace = callingWorkspace((await workspaceById(tx, workspaceId))!);
+            const number = await callingNumber(tx, workspaceId, e164, "from");
+            await calls.originate(tx, workspace, number, {
+              ...{ fromE164: e164, toE164: "+254712345678", record: null },
+              ...{ ringTimeoutSeconds: 30, maxDurationSeconds: 60 },
+            });
+            return 1;
+          })
+          .catch((error: unknown) => {
+            if (!isError(error, "calls.concurrency_limit")) throw error;
+            return 0;
+          }),
+      ),
+    );
+    return `${outcomes.reduce<number>((sum, placed) => sum + placed, 0)}`;
+  },
+
+  /** Answers and ends every call of the workspace, as the other processes do. */
+  async end(store) {
+    const workspaceId = args[0] as WorkspaceId;
+    const live = await store.read((tx) =>
+      tx.all<LegRow>("SELECT * FROM legs WHERE workspace_id = ? ORDER BY id", [workspaceId]),
+    );
+    const document = new DocumentRun(() => Promise.reject(new Error("Nobody dials here.")));
+    const take = (leg: LegRow, news: LegNews) =>
+      store.write(async (tx) => {
+        const change = await CallChange.load(parts, tx, leg.callId);
+        await takeLegNews(change!, news, document);
+        await change!.save();
+      });
+    // Each process comes another way round.
+    const mine = Number(which) % 2 === 0 ? live : live.toReversed();
+    await Promise.all(
+      mine.map(async (leg) => {
+        const at = { box: leg.box, leg: leg.id };
+        const answeredAtUs = leg.createdAtMs * 1000 + 1_000_000;
+        const endedAtUs = answeredAtUs + 47_000_000;
+        await take(leg, { kind: "answered", ...at, atUs: answeredAtUs });
+        await take(leg, {
+          ...{ kind: "hungUp", ...at, atUs: endedAtUs, createdAtUs: leg.createdAtMs * 1000 },
+          ...{ ringingAtUs: null, answeredAtUs, endedAtUs, cause: "NORMAL_CLEARING", q850: 16 },
+          ...{ sipStatus: null, quality: null, endedBy: "event" },
+        });
+      }),
+    );
+    return "ended";
+  },
+};
+
+process.stdout.write("ready\n");
+await once(process.stdin, "data");
+const store = await openStore(readConfig({ DATABASE_URL: url }), { clock });
+const outcome = await jobs[job]!(store);
+await store.close();
+process.stdout.write(`${outcome}\n`);
