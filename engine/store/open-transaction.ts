@@ -7,14 +7,9 @@ export class OpenTransaction {
   readonly #signals: (() => void)[] = [];
   #refusal: { error: unknown } | null = null;
 
-  async statement<T>(run: () => T | Promise<T>): Promise<T> {
-    this.check();
-    try {
-      return await run();
-    } catch (error) {
-      this.#refusal ??= { error };
-      throw error;
-    }
+  /** A statement failed, and so the transaction. */
+  fail(error: unknown): void {
+    this.#refusal ??= { error };
   }
 
   afterCommit(fn: () => void): void {
@@ -32,7 +27,7 @@ export class OpenTransaction {
     }
   }
 
-  /** Throws what failed in it. */
+  /** Before each statement, and before the commit: throws what failed in it. */
   check(): void {
     if (this.#refusal) throw this.#refusal.error;
   }

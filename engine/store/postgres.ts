@@ -243,12 +243,18 @@ class PostgresTx implements Tx {
     this.#open.afterCommit(fn);
   }
 
-  #query(sql: string, params: Params): Promise<pg.QueryArrayResult<unknown[]>> {
+  async #query(sql: string, params: Params): Promise<pg.QueryArrayResult<unknown[]>> {
     const { text, name } = this.#statement(sql);
     const query = { text, values: params.map(bound), rowMode: "array" as const };
-    return this.#open.statement(() =>
-      this.#send(() => this.#client.query<unknown[]>(name === null ? query : { ...query, name })),
-    );
+    this.#open.check();
+    try {
+      return await this.#send(() =>
+        this.#client.query<unknown[]>(name === null ? query : { ...query, name }),
+      );
+    } catch (error) {
+      this.#open.fail(error);
+      throw error;
+    }
   }
 
   async #send<Result>(query: () => Promise<Result>): Promise<Result> {

@@ -169,9 +169,8 @@ function withinMicrotasks<T>(work: Promise<T>): Promise<T> {
 function readTx(db: Database.Database, open: OpenTransaction): ReadTx {
   return {
     get: <Row>(sql: string, params: Params = []) =>
-      open.statement(() => attempt(() => select(db, sql, params)[0] as Row | undefined)),
-    all: <Row>(sql: string, params: Params = []) =>
-      open.statement(() => attempt(() => select(db, sql, params) as Row[])),
+      statement(open, () => select(db, sql, params)[0] as Row | undefined),
+    all: <Row>(sql: string, params: Params = []) => statement(open, () => select(db, sql, params) as Row[]),
   };
 }
 
@@ -179,12 +178,25 @@ function writerTx(db: Database.Database, open: OpenTransaction): Tx {
   return {
     ...readTx(db, open),
     run: (sql, params = []) =>
-      open.statement(() => attempt(() => ({ changes: prepared(db, sql).statement.run(...params).changes }))),
+      statement(open, () => ({ changes: prepared(db, sql).statement.run(...params).changes })),
     afterCommit: (fn) => open.afterCommit(fn),
   };
 }
 
-/** Runs what the driver does at once; a fault of the database becomes ours. */
+/** The driver answers at once, or throws: either becomes a promise. */
+function statement<T>(open: OpenTransaction, query: () => T): Promise<T> {
+  return Promise.try(() => {
+    open.check();
+    try {
+      return attempt(query);
+    } catch (error) {
+      open.fail(error);
+      throw error;
+    }
+  });
+}
+
+/** A fault of the database becomes ours. */
 function attempt<T>(query: () => T): T {
   try {
     return query();
