@@ -68,9 +68,11 @@ const eventTime = "Event-Date-Timestamp";
 
 /** The leg that a channel is: its own uuid where we dialled it, `presence_data` where it came to us. */
 export function legOf(fields: Fields): LegId | undefined {
-  return [fields("Unique-ID"), fields("variable_presence_data"), fields("Channel-Presence-Data")].find((id) =>
-    isId("leg", id),
-  );
+  for (const name of ["Unique-ID", "variable_presence_data", "Channel-Presence-Data"]) {
+    const id = fields(name);
+    if (isId("leg", id)) return id;
+  }
+  return undefined;
 }
 
 function bridged(fields: Fields, at: At): Decoded {

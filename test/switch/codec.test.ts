@@ -166,6 +166,31 @@ describe("An event's fields", () => {
     );
   });
 
+  it("are those that a JSON parser finds, whatever is in them", () => {
+    const text = fc.oneof(
+      fc.string({ unit: "binary" }),
+      fc.string({ unit: fc.constantFrom('"', "\\", ",", ":", "{", "}", "a", "é", '"a":"') }),
+    );
+    const name = fc.oneof(
+      fc.constantFrom("a", "Unique-ID"),
+      text.map((word) => word.replace(/[^ -~]/g, "")),
+    );
+    fc.assert(
+      fc.property(fc.array(fc.tuple(name, fc.oneof(text, fc.array(text)))), (pairs) => {
+        const event = { "Event-Name": "X", ...Object.fromEntries(pairs) };
+        const headers = new Map([["content-type", "text/event-json"]]);
+        const body = Buffer.from(JSON.stringify(event));
+        const fields = eventFields({ firstLine: "", headers, body });
+        for (const [key, value] of Object.entries(JSON.parse(body.toString()) as typeof event)) {
+          if (JSON.stringify(key) !== `"${key}"`) continue;
+          assert.equal(fields?.(key), typeof value === "string" ? value : undefined);
+        }
+        assert.equal(fields?.("not there"), undefined);
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
   it("are own strings only", () => {
     const text = '{"Event-Name":"X","n":1,"list":["a"],"__proto__":"odd"}';
     const frame = {
