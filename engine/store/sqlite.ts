@@ -31,6 +31,8 @@ function open(file: string): Database.Database {
   // FULL: a committed charge survives a power cut, and its tail latency beats NORMAL's.
   db.pragma("synchronous = FULL");
   db.pragma("foreign_keys = ON");
+  // What a savepoint would undo is kept aside, and over 64 kB in a file: that took a third of a shared commit's time.
+  db.pragma("temp_store = MEMORY");
   return db;
 }
 
