@@ -1,6 +1,12 @@
 import type { WorkspaceId } from "../ids.ts";
 import { moneyEndsAtUs, secondsOfMoney } from "../metering/money-end.ts";
-import { insertIntent, liveAnsweredLegsOf, updateLeg, type LegRow } from "../store/calls.ts";
+import {
+  insertIntent,
+  talkingLegsCutShort,
+  talkingLegsOf,
+  updateLeg,
+  type TalkingLeg,
+} from "../store/calls.ts";
 import { walletBalanceMinor } from "../store/ledger.ts";
 import type { ReadTx, Tx } from "../store/store.ts";
 import { keepWorkspace, workspaceById } from "../store/workspaces.ts";
@@ -38,13 +44,11 @@ export async function secondsAtDialling(
  */
 export async function rearmCutOffs(tx: Tx, parts: CutOffParts, workspaceId: WorkspaceId): Promise<void> {
   const workspace = await keepWorkspace(tx, workspaceId);
-  const legs = await liveAnsweredLegsOf(tx, workspaceId);
-  if (!workspace || legs.length === 0) return;
+  const moneyEnds = workspace?.onZeroBalance === "hangup";
+  const legs = await (moneyEnds ? talkingLegsOf : talkingLegsCutShort)(tx, workspaceId);
+  if (legs.length === 0) return;
   const nowUs = parts.clock.nowUs();
-  const moneyEndUs =
-    workspace.onZeroBalance === "hangup"
-      ? moneyEndsAtUs(await walletBalanceMinor(tx, workspaceId), legs, nowUs)
-      : null;
+  const moneyEndUs = moneyEnds ? moneyEndsAtUs(await walletBalanceMinor(tx, workspaceId), legs, nowUs) : null;
   for (const leg of legs) {
     const wantedUs = deadlineUs(leg, moneyEndUs);
     const armedUs = leg.cutAtUs ?? leg.answeredAtUs + leg.cutAfterSeconds * 1_000_000;
@@ -53,12 +57,12 @@ export async function rearmCutOffs(tx: Tx, parts: CutOffParts, workspaceId: Work
   }
 }
 
-function deadlineUs(leg: LegRow, moneyEndUs: number | null): number {
-  const longestUs = (leg.answeredAtUs ?? 0) + leg.maxDurationSeconds * 1_000_000;
+function deadlineUs(leg: TalkingLeg, moneyEndUs: number | null): number {
+  const longestUs = leg.answeredAtUs + leg.maxDurationSeconds * 1_000_000;
   return leg.rateMicroKesPerMinute === 0 || moneyEndUs === null ? longestUs : Math.min(longestUs, moneyEndUs);
 }
 
-async function rearm(tx: Tx, parts: CutOffParts, leg: LegRow, cutAtUs: number): Promise<void> {
+async function rearm(tx: Tx, parts: CutOffParts, leg: TalkingLeg, cutAtUs: number): Promise<void> {
   const generation = leg.cutGeneration + 1;
   await updateLeg(tx, leg.id, { cutAtUs, cutGeneration: generation });
   const commands: Command[] = [

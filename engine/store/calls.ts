@@ -166,10 +166,30 @@ export const raiseSeen = (tx: Tx, box: string, atUs: number) =>
 
 export const legById = (tx: ReadTx, id: LegId) => tx.get<LegRow>("SELECT * FROM legs WHERE id = ?", [id]);
 
+/** An answered leg that has not ended, as far as its cut-off goes. */
+export type TalkingLeg = Pick<
+  LegRow,
+  | "id"
+  | "callId"
+  | "rateMicroKesPerMinute"
+  | "maxDurationSeconds"
+  | "cutAfterSeconds"
+  | "cutAtUs"
+  | "cutGeneration"
+> & { answeredAtUs: number };
+
+const talkingLegs = `SELECT id, call_id, rate_micro_kes_per_minute, max_duration_seconds, cut_after_seconds, cut_at_us,
+  cut_generation, answered_at_us FROM legs
+  WHERE workspace_id = ? AND ended_at_us IS NULL AND answered_at_us IS NOT NULL`;
+
 /** Of a whole workspace: what its money is spent on just now. */
-export const liveAnsweredLegsOf = (tx: ReadTx, workspaceId: WorkspaceId) =>
-  tx.all<LegRow & { answeredAtUs: number }>(
-    "SELECT * FROM legs WHERE workspace_id = ? AND ended_at_us IS NULL AND answered_at_us IS NOT NULL ORDER BY id",
+export const talkingLegsOf = (tx: ReadTx, workspaceId: WorkspaceId) =>
+  tx.all<TalkingLeg>(`${talkingLegs} ORDER BY id`, [workspaceId]);
+
+/** Those that are, or may be, armed to end before their own longest time. */
+export const talkingLegsCutShort = (tx: ReadTx, workspaceId: WorkspaceId) =>
+  tx.all<TalkingLeg>(
+    `${talkingLegs} AND (cut_at_us IS NOT NULL OR cut_after_seconds <> max_duration_seconds) ORDER BY id`,
     [workspaceId],
   );
 
