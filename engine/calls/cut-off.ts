@@ -11,6 +11,8 @@ import { walletBalanceMinor } from "../store/ledger.ts";
 import type { ReadTx, Tx } from "../store/store.ts";
 import { keepWorkspace, workspaceById } from "../store/workspaces.ts";
 import { liveAnsweredLegs } from "../store/cdrs.ts";
+import { forgetKill } from "../switch/dial-string.ts";
+import type { KillGroup } from "../switch/switch.ts";
 import { available } from "../wallet/wallet.ts";
 import type { ChangeParts } from "./change-parts.ts";
 import type { Command } from "./command.ts";
@@ -65,8 +67,10 @@ function deadlineUs(leg: TalkingLeg, moneyEndUs: number | null): number {
 async function rearm(tx: Tx, parts: CutOffParts, leg: TalkingLeg, cutAtUs: number): Promise<void> {
   const generation = leg.cutGeneration + 1;
   await updateLeg(tx, leg.id, { cutAtUs, cutGeneration: generation });
+  const group: KillGroup = `cut-${leg.id}-${generation}`;
   const commands: Command[] = [
-    { kind: "cutAt", leg: leg.id, group: `cut-${leg.id}-${generation}`, atUs: cutAtUs },
+    { kind: "cutAt", leg: leg.id, group, atUs: cutAtUs },
+    { kind: "setVariable", leg: leg.id, name: "api_hangup_hook", value: forgetKill(group) },
     { kind: "disarmKill", leg: leg.id, group: `cut-${leg.id}-${generation - 1}` },
   ];
   const { clock, ids } = parts;

@@ -60,6 +60,8 @@ function branchVariables(
     ["api_on_originate", scheduleKill(ring, leg, branch.ringTimeoutSeconds, "NO_ANSWER")],
     ["api_on_answer_cut", scheduleKill(branch.cutGroup, leg, branch.maxSeconds, "ALLOTTED_TIMEOUT")],
     ["api_on_answer_ring", `sched_del ${ring}`],
+    // A task outlives the leg that it is to end, and waits out its hours in a list that every other is looked up in.
+    ["api_hangup_hook", forgetKill(branch.cutGroup)],
   ];
   if (branch.disarmOnAnswer !== undefined) {
     list.push(["api_on_answer_disarm", `sched_del ${branch.disarmOnAnswer}`]);
@@ -92,6 +94,12 @@ export function scheduleKill(group: KillGroup, leg: LegId, inSeconds: number, ca
   assert(Number.isSafeInteger(inSeconds) && inSeconds >= 0 && inSeconds <= secondsMax, "whole seconds");
   assertCause(cause);
   return `sched_api +${inSeconds + 1} ${group} uuid_kill ${leg} ${cause}`;
+}
+
+/** What takes such a command back: also a leg's `api_hangup_hook`, to be set anew when its cut-off is. */
+export function forgetKill(group: KillGroup): string {
+  assertKillGroup(group);
+  return `sched_del ${group}`;
 }
 
 /** A week: longer than any call, and far from where the switch's 32-bit arithmetic would wrap. */

@@ -38,6 +38,7 @@ describe("The dial string", () => {
         `api_on_originate='sched_api +31 ring-${otieno} uuid_kill ${otieno} NO_ANSWER',` +
         `api_on_answer_cut='sched_api +601 cut-${otieno}-0 uuid_kill ${otieno} ALLOTTED_TIMEOUT',` +
         `api_on_answer_ring='sched_del ring-${otieno}',` +
+        `api_hangup_hook='sched_del cut-${otieno}-0',` +
         `api_on_answer_disarm='sched_del idle-${wanjiru}',` +
         `execute_on_answer='record_session /var/spool/sautikit/${recording}.wav']` +
         "sofia/gateway/trunk-1/+254722000001 &park()",
