@@ -2,12 +2,13 @@ import type { Timer } from "../clock.ts";
 import type { CallId } from "../ids.ts";
 import type { Log } from "../log.ts";
 import {
-  callById,
+  callOfLeg,
   callsWithIntents,
   callsToWake,
   legById,
   saveBoxAlive,
   talkingWorkspaces,
+  wakeAtMs,
 } from "../store/calls.ts";
 import type { Store, Tx } from "../store/store.ts";
 import { parseEndRecord } from "../switch/end-record.ts";
@@ -143,8 +144,8 @@ export class Controller {
   async #takeNews(news: LegNews): Promise<void> {
     try {
       await this.#parts.store.write(async (tx) => {
-        const leg = await legById(tx, news.leg);
-        if (leg) await this.#change(tx, leg.callId, (change) => takeLegNews(change, news, this.#document));
+        const callId = await callOfLeg(tx, news.leg);
+        if (callId) await this.#change(tx, callId, (change) => takeLegNews(change, news, this.#document));
       });
     } catch (error) {
       // Not lost: an end comes again by its record, all else by the next reconciliation.
@@ -236,11 +237,11 @@ export class Controller {
 
   /** A timer for the step's own time; the sweep stands in where the timer died with its process. */
   async #arm(callId: CallId): Promise<void> {
-    const call = await this.#parts.store.read((tx) => callById(tx, callId)).catch(() => undefined);
+    const atMs = await this.#parts.store.read((tx) => wakeAtMs(tx, callId)).catch(() => null);
     this.#wakeTimers.get(callId)?.cancel();
     this.#wakeTimers.delete(callId);
-    if (this.#stopped || call?.wakeAtMs == null) return;
-    const delayMs = call.wakeAtMs - this.#parts.clock.nowMs();
+    if (this.#stopped || atMs === null) return;
+    const delayMs = atMs - this.#parts.clock.nowMs();
     this.#wakeTimers.set(
       callId,
       this.#parts.clock.after(delayMs, () => void this.#feedWake(callId)),
@@ -249,8 +250,8 @@ export class Controller {
 
   async #feedWake(callId: CallId): Promise<void> {
     this.#wakeTimers.delete(callId);
-    const call = await this.#parts.store.read((tx) => callById(tx, callId)).catch(() => undefined);
-    if (call?.wakeAtMs == null || call.wakeAtMs > this.#parts.clock.nowMs()) return;
+    const atMs = await this.#parts.store.read((tx) => wakeAtMs(tx, callId)).catch(() => null);
+    if (atMs === null || atMs > this.#parts.clock.nowMs()) return;
     await this.#feed(callId, { kind: "wake" });
   }
 }

@@ -70,7 +70,7 @@ export class DocumentRun {
     store(change, now, step.state === null ? undefined : step.wakeAtMs);
     const facts: StepFact[] = [];
     for (const effect of step.effects) {
-      const fact = await this.#effect(change, effect);
+      const fact = await this.#effect(change, now, effect);
       if (fact) facts.push(fact);
     }
     // A hang-up drops the document: nothing follows it.
@@ -79,10 +79,11 @@ export class DocumentRun {
     for (const fact of facts) await this.feed(change, fact);
   }
 
-  async #effect(change: CallChange, effect: Effect): Promise<StepFact | undefined> {
+  async #effect(change: CallChange, running: Running, effect: Effect): Promise<StepFact | undefined> {
     switch (effect.kind) {
       case "command":
-        change.intend(effect.command);
+        // Every leg of a call that ends is being hung up: nothing is left to be done to them.
+        if (!running.ending) change.intend(effect.command);
         return undefined;
       case "event":
         await change.emit(effect.event, effect.payload);

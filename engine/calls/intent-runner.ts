@@ -8,10 +8,12 @@ import {
   deleteIntent,
   intentsOfCall,
   legById,
+  legPlaces,
   legsOfCall,
   markDialled,
   markIntentSent,
   type IntentRow,
+  type LegPlace,
 } from "../store/calls.ts";
 import { markStatus } from "../store/recordings.ts";
 import type { ReadTx, Store } from "../store/store.ts";
@@ -45,12 +47,15 @@ const failureGraceMs = 2_000;
 /** A kill can overtake the originate of its own leg on another connection. */
 const hangUpTries = 8;
 
+/** A call's legs, as they were when its intents were read. */
+type Legs = ReadonlyMap<LegId, LegPlace>;
+
 /** Carries out what was decided: each call's intents in order, one after another, different calls side by side. */
 export class IntentRunner {
   readonly #parts: Parts;
   readonly #running = new Map<CallId, Promise<void>>();
   readonly #again = new Set<CallId>();
-  /** Begun and not waited for: media being fetched. */
+  /** Begun and not waited for: media being fetched, a row that is done and being deleted. */
   readonly #inFlight = new Set<IntentId>();
   readonly #retries = new Map<CallId, { delayMs: number; timer: Timer }>();
   readonly #jobs = new Set<Promise<void>>();
@@ -87,21 +92,24 @@ export class IntentRunner {
   }
 
   /** Work that nobody waits for but the end of the process. */
-  #track(job: Promise<void>): void {
+  #track(job: Promise<void>, failure: string): void {
     const tracked = job
       .catch((error: unknown) => {
-        if (!this.#stopping.signal.aborted)
-          this.#parts.log.error({ err: error }, "an originate's outcome could not be stored");
+        if (!this.#stopping.signal.aborted) this.#parts.log.error({ err: error }, failure);
       })
       .finally(() => this.#jobs.delete(tracked));
     this.#jobs.add(tracked);
   }
 
   async #runAll(callId: CallId): Promise<void> {
-    const intents = await this.#parts.store.read((tx) => intentsOfCall(tx, callId));
+    const { intents, places } = await this.#parts.store.read(async (tx) => ({
+      intents: await intentsOfCall(tx, callId),
+      places: await legPlaces(tx, callId),
+    }));
+    const legs: Legs = new Map(places.map((place) => [place.id, place]));
     for (const intent of intents) {
       if (this.#inFlight.has(intent.id)) continue;
-      if (await this.#runOne(intent)) continue;
+      if (await this.#runOne(intent, legs)) continue;
       this.#retryLater(callId);
       return;
     }
@@ -119,28 +127,38 @@ export class IntentRunner {
   }
 
   /** False: not now. */
-  async #runOne(intent: IntentRow): Promise<boolean> {
+  async #runOne(intent: IntentRow, legs: Legs): Promise<boolean> {
     const commands = JSON.parse(intent.commands) as Command[];
-    if (intent.atMostOnce === 1) return this.#runOnce(intent, commands);
+    if (intent.atMostOnce === 1) return this.#runOnce(intent, commands, legs);
     for (const command of commands) {
       if (command.kind === "fetchMedia") {
         // In a row of its own, which goes once its outcome is stored.
         this.#fetchMedia(intent, command);
         return true;
       }
-      const outcome = await this.#attempt(command);
+      const outcome = await this.#attempt(command, legs);
       if (outcome === "later") return false;
       // Where the new deadline was not armed the old one stays: there is never a gap.
       if (outcome === "refused" && command.kind === "cutAt") break;
     }
-    await this.#parts.store.write((tx) => deleteIntent(tx, intent.id));
+    this.#done(intent.id);
     return true;
   }
 
+  /** The next row need not wait for the commit that takes this one away: until then it is passed over here. */
+  #done(id: IntentId): void {
+    this.#inFlight.add(id);
+    const deleted = this.#parts.store.write((tx) => deleteIntent(tx, id));
+    this.#track(
+      deleted.then(() => undefined).finally(() => this.#inFlight.delete(id)),
+      "an intent that is done could not be deleted",
+    );
+  }
+
   /** What the switch refuses is over, and holds up nothing that stands behind it. */
-  async #attempt(command: Command): Promise<"done" | "refused" | "later"> {
+  async #attempt(command: Command, legs: Legs): Promise<"done" | "refused" | "later"> {
     try {
-      await this.#repeatable(command);
+      await this.#repeatable(command, legs);
       return "done";
     } catch (error) {
       if (this.#stopping.signal.aborted) return "later";
@@ -155,10 +173,10 @@ export class IntentRunner {
   }
 
   /** Marked `sent` in a commit of its own before it is; one that was already marked belongs to a controller that died. */
-  async #runOnce(intent: IntentRow, commands: readonly Command[]): Promise<boolean> {
+  async #runOnce(intent: IntentRow, commands: readonly Command[], legs: Legs): Promise<boolean> {
     const { store, clock } = this.#parts;
     if (intent.sentAtMs === null) {
-      const box = await this.#boxOf(commands.filter(isAtMostOnce).flatMap(legsOf)[0]);
+      const box = this.#boxOf(commands.filter(isAtMostOnce).flatMap(legsOf)[0], legs);
       const late = clock.nowMs() - intent.createdAtMs >= unsentMsMax;
       if (!late && !box?.connected) return false;
       const claimed = await store.write(async (tx) => {
@@ -167,28 +185,27 @@ export class IntentRunner {
         if (mine) await markDialled(tx, dialledBy(commands), clock.nowMs());
         return mine;
       });
-      if (claimed && late) await this.#notDone(commands, commands, "not_sent");
-      else if (claimed) await this.#send(commands);
+      if (claimed && late) await this.#notDone(commands, commands, "not_sent", legs);
+      else if (claimed) await this.#send(commands, legs);
     }
-    await store.write((tx) => deleteIntent(tx, intent.id));
+    this.#done(intent.id);
     return true;
   }
 
-  async #send(commands: readonly Command[]): Promise<void> {
+  async #send(commands: readonly Command[], legs: Legs): Promise<void> {
     for (const [index, command] of commands.entries()) {
       try {
-        if (command.kind === "originate") await this.#originate(command.originate);
+        if (command.kind === "originate") await this.#originate(command.originate, legs);
         else if (command.kind === "play") {
           const { leg, token, loops } = command;
-          const box = await this.#boxOf(leg);
-          await box?.play(leg, command.file as MediaFile, { token, loops });
-        } else await this.#repeatable(command);
+          await this.#boxOf(leg, legs)?.play(leg, command.file as MediaFile, { token, loops });
+        } else await this.#repeatable(command, legs);
       } catch (error) {
         this.#parts.log.warn({ err: error, command: command.kind }, "a command failed");
         if (isError(error, "switch.refused") && !isAtMostOnce(command)) continue;
         // Of the failed one itself only a play may have been begun, and that nobody waits for: it is taken for ended.
         const reason = isError(error, "calls.not_live") ? "canceled" : "not_sent";
-        await this.#notDone(commands.slice(index), commands, reason);
+        await this.#notDone(commands.slice(index), commands, reason, legs);
         return;
       }
     }
@@ -199,12 +216,13 @@ export class IntentRunner {
     undone: readonly Command[],
     row: readonly Command[],
     reason: keyof typeof neverDialledCauses,
+    legs: Legs,
   ): Promise<void> {
     for (const leg of dialledBy(undone)) await this.#neverDialled(leg, reason);
     for (const command of undone) {
       if (command.kind === "play") {
-        const box = (await this.#parts.store.read((tx) => legById(tx, command.leg)))?.box ?? "";
         const { leg, token } = command;
+        const box = legs.get(leg)?.box ?? "";
         await this.#parts.news({
           kind: "playbackEnded",
           box,
@@ -217,13 +235,13 @@ export class IntentRunner {
     }
     // They were there for the sake of the dial that did not come.
     for (const { leg } of row.filter((command) => command.kind === "playRingback")) {
-      await this.#attempt({ kind: "stopPlayback", leg });
+      await this.#attempt({ kind: "stopPlayback", leg }, legs);
     }
   }
 
-  async #originate(originate: Originate): Promise<void> {
+  async #originate(originate: Originate, legs: Legs): Promise<void> {
     const [first] = originate.branches;
-    const box = await this.#boxOf(first.leg);
+    const box = this.#boxOf(first.leg, legs);
     if (!box) throw new SautikitError("switch.unavailable", `No box is configured for ${first.leg}.`);
     // The commands before it took their time: whoever was to be joined may be gone by now.
     if (await this.#parts.store.read((tx) => isOver(tx, first.leg)))
@@ -238,7 +256,7 @@ export class IntentRunner {
         for (const branch of originate.branches) await this.#neverDialled(branch.leg, "not_sent");
       },
     );
-    this.#track(job);
+    this.#track(job, "an originate's outcome could not be stored");
   }
 
   async #originateFailed(originate: Originate, cause: LegCause, reply: string): Promise<void> {
@@ -276,9 +294,10 @@ export class IntentRunner {
 
   async #repeatable(
     command: Exclude<Command, { kind: "originate" | "play" | "fetchMedia" }> | Command,
+    legs: Legs,
   ): Promise<void> {
     if (command.kind === "originate" || command.kind === "play" || command.kind === "fetchMedia") return;
-    const leg = await this.#parts.store.read((tx) => legById(tx, command.leg));
+    const leg = legs.get(command.leg);
     // Nothing is left to be done to a leg that has ended.
     if (!leg || leg.endedAtUs !== null) return;
     const box = this.#parts.boxOf(leg.box);
@@ -359,9 +378,9 @@ export class IntentRunner {
       .finally(() => this.#inFlight.delete(intent.id));
   }
 
-  async #boxOf(leg: LegId | undefined): Promise<Switch | undefined> {
-    const row = leg === undefined ? undefined : await this.#parts.store.read((tx) => legById(tx, leg));
-    return row && this.#parts.boxOf(row.box);
+  #boxOf(leg: LegId | undefined, legs: Legs): Switch | undefined {
+    const place = leg === undefined ? undefined : legs.get(leg);
+    return place && this.#parts.boxOf(place.box);
   }
 }
 

@@ -166,6 +166,18 @@ export const raiseSeen = (tx: Tx, box: string, atUs: number) =>
 
 export const legById = (tx: ReadTx, id: LegId) => tx.get<LegRow>("SELECT * FROM legs WHERE id = ?", [id]);
 
+/** Which call a leg is part of; undefined: there is no such leg. */
+export async function callOfLeg(tx: ReadTx, id: LegId): Promise<CallId | undefined> {
+  const row = await tx.get<{ callId: CallId }>("SELECT call_id FROM legs WHERE id = ?", [id]);
+  return row?.callId;
+}
+
+/** What a command needs to know of a leg. */
+export type LegPlace = Pick<LegRow, "id" | "box" | "endedAtUs">;
+
+export const legPlaces = (tx: ReadTx, callId: CallId) =>
+  tx.all<LegPlace>("SELECT id, box, ended_at_us FROM legs WHERE call_id = ?", [callId]);
+
 /** An answered leg that has not ended, as far as its cut-off goes. */
 export type TalkingLeg = Pick<
   LegRow,
@@ -245,6 +257,11 @@ export const eventsOfCall = (tx: ReadTx, callId: CallId) =>
     "SELECT id, call_id, position, sequence, kind, payload, occurred_at_ms, created_at_ms FROM call_events WHERE call_id = ? ORDER BY position",
     [callId],
   );
+
+export async function wakeAtMs(tx: ReadTx, id: CallId): Promise<number | null> {
+  const row = await tx.get<{ wakeAtMs: number | null }>("SELECT wake_at_ms FROM calls WHERE id = ?", [id]);
+  return row?.wakeAtMs ?? null;
+}
 
 export const intentsOfCall = (tx: ReadTx, callId: CallId) =>
   tx.all<IntentRow>("SELECT * FROM intents WHERE call_id = ? ORDER BY position", [callId]);
