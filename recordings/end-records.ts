@@ -1,8 +1,7 @@
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "../engine/clock.ts";
 import type { Log } from "../engine/log.ts";
-import { filesIn, remove, statOrNull } from "./files.ts";
+import { filesIn, readOrNull, remove, statOrNull } from "./files.ts";
 import { RepeatedWork } from "./repeated-work.ts";
 import type { Unclaimed } from "./unclaimed.ts";
 
@@ -62,11 +61,11 @@ export class EndRecords {
 
   async #take(path: string): Promise<void> {
     const { clock, takeEndRecord, unclaimed } = this.#options;
-    const file = await statOrNull(path);
-    if (!file) return;
-    const text = await readFile(path, "utf8");
+    const text = await readOrNull(path);
+    if (text === null) return;
     if (!isComplete(text)) {
-      if (clock.nowMs() - file.mtimeMs > tornMsMax) await unclaimed.take(path, "torn");
+      const file = await statOrNull(path);
+      if (file && clock.nowMs() - file.mtimeMs > tornMsMax) await unclaimed.take(path, "torn");
       return;
     }
     const outcome = await takeEndRecord(text);

@@ -1,4 +1,4 @@
-import { readdir, stat, unlink } from "node:fs/promises";
+import { readdir, readFile, stat, unlink } from "node:fs/promises";
 
 /** What of the file system is no error here: a file that is gone, a folder that is not there yet. */
 export async function statOrNull(path: string): Promise<{ size: number; mtimeMs: number } | null> {
@@ -6,6 +6,8 @@ export async function statOrNull(path: string): Promise<{ size: number; mtimeMs:
 }
 
 export const exists = async (path: string): Promise<boolean> => (await statOrNull(path)) !== null;
+
+export const readOrNull = (path: string): Promise<string | null> => orNull(readFile(path, "utf8"));
 
 /** Names of the files in it, not of its folders; null: no such folder. */
 export async function filesIn(directory: string): Promise<string[] | null> {

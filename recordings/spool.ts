@@ -1,4 +1,3 @@
-import { watch, type FSWatcher } from "node:fs";
 import { mkdir, statfs } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "../engine/clock.ts";
@@ -49,7 +48,7 @@ export interface SpoolOptions extends RecordingEvents {
   troubled?: (trouble: SpoolTrouble) => void;
 }
 
-/** The polls are what is relied on; notices from the file system only make it quicker, and may be lost. */
+/** A leg's event settles it within this, as a rule; its record is for when that is lost. */
 const pollMs = 500;
 const sweepFilesEveryMs = 60_000;
 const measureDiskEveryMs = 30_000;
@@ -68,7 +67,6 @@ class BoxSpool implements Spool {
   readonly #endRecords: EndRecords;
   readonly #uploads: Uploads;
   readonly #polls: Poll[];
-  #watcher: FSWatcher | null = null;
   #freeBytes: number | null = null;
   #trouble: (SpoolTrouble & { untilMs: number }) | null = null;
 
@@ -100,14 +98,12 @@ class BoxSpool implements Spool {
   async start(): Promise<void> {
     // Numbers and voices are inside. An operator whose switch runs as somebody else makes the folders beforehand.
     for (const folder of Object.values(this.#folders)) await mkdir(folder, { recursive: true, mode: 0o700 });
-    this.#watch();
     // What ended while nobody was there is known before anybody else looks for it.
     await this.#endRecords.sweep();
     for (const poll of this.#polls) poll.start();
   }
 
   async stop(): Promise<void> {
-    this.#watcher?.close();
     await Promise.all(this.#polls.map((poll) => poll.stop()));
     await Promise.all([this.#endRecords.stop(), this.#uploads.stop()]);
   }
@@ -124,16 +120,6 @@ class BoxSpool implements Spool {
       freeBytes: this.#freeBytes,
       trouble: trouble && { kind: trouble.kind, message: trouble.message },
     };
-  }
-
-  /** Of `cdr/` only: a recording's folder changes 50 times a second for each leg, and its rows say when to look. */
-  #watch(): void {
-    try {
-      this.#watcher = watch(this.#folders.cdr, { persistent: false }, () => this.#polls[0]?.wake());
-      this.#watcher.on("error", () => undefined);
-    } catch (error) {
-      this.#options.log.warn({ err: error }, "The spool cannot be watched; it is polled.");
-    }
   }
 
   async #measureDisk(): Promise<void> {

@@ -6,6 +6,7 @@ import {
   callsWithIntents,
   callsToWake,
   legById,
+  legHasEnded,
   saveBoxAlive,
   talkingWorkspaces,
   wakeAtMs,
@@ -121,6 +122,8 @@ export class Controller {
     const parsed = parseEndRecord(text);
     if (!parsed.ok) return parsed.problem === "torn" ? "unreadable" : "foreign";
     const { record } = parsed;
+    // As a rule the event was there before.
+    if (await this.#parts.store.read((tx) => legHasEnded(tx, record.leg))) return "settled";
     return this.#parts.store.write(async (tx) => {
       const leg = await legById(tx, record.leg);
       if (!leg) return "foreign" as const;

@@ -172,6 +172,11 @@ export async function callOfLeg(tx: ReadTx, id: LegId): Promise<CallId | undefin
   return row?.callId;
 }
 
+export async function legHasEnded(tx: ReadTx, id: LegId): Promise<boolean> {
+  const row = await tx.get("SELECT 1 AS ended FROM legs WHERE id = ? AND ended_at_us IS NOT NULL", [id]);
+  return row !== undefined;
+}
+
 /** What a command needs to know of a leg. */
 export type LegPlace = Pick<LegRow, "id" | "box" | "endedAtUs">;
 
