@@ -50,11 +50,24 @@ export interface Ids {
 }
 
 export function systemIds(clock: Clock): Ids {
-  const ulid = monotonicFactory(() => randomBytes(1).readUInt8(0) / 256);
+  const ulid = monotonicFactory(randomFractions());
   return {
     next: (prefix) => `${prefix}_${ulid(clock.nowMs()).toLowerCase()}`,
     bytes: (count) => randomBytes(count),
     fraction: () => randomBytes(4).readUInt32BE(0) / 2 ** 32,
+  };
+}
+
+/** From random bytes drawn many at a time: an id takes 16, and each draw costs as much as a thousand bytes. */
+function randomFractions(): () => number {
+  let bytes = randomBytes(0);
+  let next = 0;
+  return () => {
+    if (next === bytes.length) {
+      bytes = randomBytes(1024);
+      next = 0;
+    }
+    return bytes.readUInt8(next++) / 256;
   };
 }
 

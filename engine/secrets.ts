@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv } from "node:crypto";
+import { createCipheriv, createDecipheriv, createSecretKey } from "node:crypto";
 import type { Ids } from "./ids.ts";
 
 /** Secrets that we must be able to read again (signing secrets) are kept sealed; those we only compare are hashed. */
@@ -9,8 +9,9 @@ export interface Secrets {
 }
 
 /** AES-256-GCM under one 32-byte key; the sealed text is `v1.<nonce>.<tag>.<ciphertext>`, base64url. */
-export function aesSecrets(key: Buffer, ids: Ids): Secrets {
-  if (key.length !== 32) throw new Error("The key that seals secrets must be 32 bytes.");
+export function aesSecrets(keyBytes: Buffer, ids: Ids): Secrets {
+  if (keyBytes.length !== 32) throw new Error("The key that seals secrets must be 32 bytes.");
+  const key = createSecretKey(keyBytes);
   return {
     seal(plain) {
       const nonce = ids.bytes(12);

@@ -122,7 +122,9 @@ function exchange(target: Target, request: EgressRequest, limit: TimeLimit): Pro
       method: request.method,
       headers: request.headers ?? {},
     });
+    let settled = false;
     const settle = (done: () => void) => {
+      settled = true;
       done();
       // No socket outlives its request; later errors on it have nobody to tell.
       outgoing.destroy();
@@ -140,9 +142,9 @@ function exchange(target: Target, request: EgressRequest, limit: TimeLimit): Pro
     });
     outgoing.on("error", fail);
     // A 101 that nobody asked for ends the socket without an error.
-    outgoing.on("close", () =>
-      fail(new EgressError("reset", "The connection was closed without an answer.")),
-    );
+    outgoing.on("close", () => {
+      if (!settled) fail(new EgressError("reset", "The connection was closed without an answer."));
+    });
     outgoing.on("response", (incoming) => {
       const chunks: Buffer[] = [];
       let bytes = 0;

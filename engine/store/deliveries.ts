@@ -148,17 +148,18 @@ export async function recordAttempt(
   attempt: AttemptRow,
   progress: DeliveryProgress,
 ): Promise<void> {
-  await tx.run("UPDATE deliveries SET attempts = attempts + 1 WHERE id = ?", [id]);
+  const { changes } = await tx.run(
+    `UPDATE deliveries SET attempts = attempts + 1, status = ?, schedule_step = ?, next_attempt_at_ms = ?,
+       delivered_at_ms = ?
+     WHERE id = ? AND status = 'pending'`,
+    [progress.status, progress.scheduleStep, progress.nextAttemptAtMs, progress.deliveredAtMs, id],
+  );
+  if (changes === 0) await tx.run("UPDATE deliveries SET attempts = attempts + 1 WHERE id = ?", [id]);
   await tx.run(
     `INSERT INTO delivery_attempts (delivery_id, attempt, attempted_at_ms, status, latency_ms, response, error)
      SELECT id, attempts, CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS TEXT), CAST(? AS TEXT)
      FROM deliveries WHERE id = ?`,
     [attempt.attemptedAtMs, attempt.status, attempt.latencyMs, attempt.response, attempt.error, id],
-  );
-  await tx.run(
-    `UPDATE deliveries SET status = ?, schedule_step = ?, next_attempt_at_ms = ?, delivered_at_ms = ?
-     WHERE id = ? AND status = 'pending'`,
-    [progress.status, progress.scheduleStep, progress.nextAttemptAtMs, progress.deliveredAtMs, id],
   );
 }
 
