@@ -55,8 +55,8 @@ export class IntentRunner {
   readonly #parts: Parts;
   readonly #running = new Map<CallId, Promise<void>>();
   readonly #again = new Set<CallId>();
-  /** Begun and not waited for: media being fetched, a row that is done and being deleted. */
-  readonly #inFlight = new Set<IntentId>();
+  /** By call, what is begun and not waited for: media being fetched, a row that is done and being deleted. */
+  readonly #inFlight = new Map<CallId, Set<IntentId>>();
   readonly #retries = new Map<CallId, { delayMs: number; timer: Timer }>();
   readonly #jobs = new Set<Promise<void>>();
   readonly #stopping = new AbortController();
@@ -102,13 +102,15 @@ export class IntentRunner {
   }
 
   async #runAll(callId: CallId): Promise<void> {
+    // Before the read: a row that is deleted meanwhile is still in what was read.
+    const begun = new Set(this.#inFlight.get(callId));
     const { intents, places } = await this.#parts.store.read(async (tx) => ({
       intents: await intentsOfCall(tx, callId),
       places: await legPlaces(tx, callId),
     }));
     const legs: Legs = new Map(places.map((place) => [place.id, place]));
     for (const intent of intents) {
-      if (this.#inFlight.has(intent.id)) continue;
+      if (begun.has(intent.id)) continue;
       if (await this.#runOne(intent, legs)) continue;
       this.#retryLater(callId);
       return;
@@ -141,18 +143,25 @@ export class IntentRunner {
       // Where the new deadline was not armed the old one stays: there is never a gap.
       if (outcome === "refused" && command.kind === "cutAt") break;
     }
-    this.#done(intent.id);
+    this.#done(intent);
     return true;
   }
 
   /** The next row need not wait for the commit that takes this one away: until then it is passed over here. */
-  #done(id: IntentId): void {
-    this.#inFlight.add(id);
-    const deleted = this.#parts.store.write((tx) => deleteIntent(tx, id));
-    this.#track(
-      deleted.then(() => undefined).finally(() => this.#inFlight.delete(id)),
-      "an intent that is done could not be deleted",
-    );
+  #done(intent: IntentRow): void {
+    const over = this.#begin(intent);
+    const deleted = this.#parts.store.write((tx) => deleteIntent(tx, intent.id));
+    this.#track(deleted.then(() => undefined).finally(over), "an intent that is done could not be deleted");
+  }
+
+  /** Passed over until the function that is returned is called. */
+  #begin({ callId, id }: IntentRow): () => void {
+    const ofCall = this.#inFlight.get(callId) ?? new Set();
+    this.#inFlight.set(callId, ofCall.add(id));
+    return () => {
+      ofCall.delete(id);
+      if (ofCall.size === 0 && this.#inFlight.get(callId) === ofCall) this.#inFlight.delete(callId);
+    };
   }
 
   /** What the switch refuses is over, and holds up nothing that stands behind it. */
@@ -188,7 +197,7 @@ export class IntentRunner {
       if (claimed && late) await this.#notDone(commands, commands, "not_sent", legs);
       else if (claimed) await this.#send(commands, legs);
     }
-    this.#done(intent.id);
+    this.#done(intent);
     return true;
   }
 
@@ -359,7 +368,7 @@ export class IntentRunner {
 
   #fetchMedia(intent: IntentRow, command: Extract<Command, { kind: "fetchMedia" }>): void {
     const { media, store, log } = this.#parts;
-    this.#inFlight.add(intent.id);
+    const over = this.#begin(intent);
     void media
       .prepare(command.url)
       .then(
@@ -375,7 +384,7 @@ export class IntentRunner {
       .catch((error: unknown) =>
         log.error({ err: error, callId: intent.callId }, "media could not be handed on"),
       )
-      .finally(() => this.#inFlight.delete(intent.id));
+      .finally(over);
   }
 
   #boxOf(leg: LegId | undefined, legs: Legs): Switch | undefined {

@@ -327,6 +327,49 @@ describeOnSwitch("a command that the switch refuses, or does not answer", functi
 const interfered = (interference: Interference, options: Parameters<typeof world>[0] = {}) =>
   world({ ...options, tap: (box) => interferedBox(box, interference) });
 
+describeOnSwitch("a command that was carried out", function () {
+  this.timeout(60_000);
+
+  it("is not carried out again by who read its row before it was deleted", async () => {
+    const asked: Question[] = [];
+    const on = await world({
+      tap: (box) =>
+        interferedBox(box, {
+          question(question, _, ask) {
+            asked.push(question);
+            return ask();
+          },
+        }),
+      // As on a database at the other end of a network.
+      tapStore: (store) => ({
+        write: (work) => store.write(work),
+        async read(work) {
+          const value = await store.read(work);
+          await systemClock.sleep(30);
+          return value;
+        },
+        close: () => store.close(),
+      }),
+    });
+    try {
+      const id = await on.place({ to: wanjiru });
+      await on.event(id, "call.answered");
+      const [recording] = await on.record(id, "on");
+      on.changed(id);
+      await on.event(id, "recording.started");
+      await on.record(id, "off");
+      on.changed(id);
+      await on.event(id, "recording.stopped");
+      await on.hangUp(id);
+      await on.ended(id);
+      const count = (wanted: Question) => asked.filter((question) => question === wanted).length;
+      assert.deepEqual([count("startRecording"), count("stopRecording")], [1, 1], recording!.id);
+    } finally {
+      await on.end();
+    }
+  });
+});
+
 describeOnSwitch("a switch whose news is lost", function () {
   this.timeout(60_000);
 

@@ -24,6 +24,7 @@ import { aesSecrets } from "../../engine/secrets.ts";
 import { recordingIdsOfCalls } from "../../engine/store/call-lists.ts";
 import { callById, eventsOfCall, intentsOfCall, legsOfCall } from "../../engine/store/calls.ts";
 import * as recordings from "../../engine/store/recordings.ts";
+import type { Store } from "../../engine/store/store.ts";
 import { workspaceById } from "../../engine/store/workspaces.ts";
 import { FreeSwitchBox } from "../../engine/switch/freeswitch-box.ts";
 import { createLedger } from "../../engine/wallet/ledger.ts";
@@ -65,6 +66,8 @@ export interface PlacedCall {
 export interface WorldOptions {
   /** What the controller sees instead of the box itself. */
   tap?: (box: Box) => Box;
+  /** What the controller sees instead of the store itself. */
+  tapStore?: (store: Store) => Store;
   /** False: nobody drives the calls until `control` is called. */
   controller?: boolean;
   /** Awaited before an end-of-leg record is taken in. */
@@ -124,7 +127,13 @@ export async function world(options: WorldOptions = {}) {
   const egress = createEgress({ clock, allowPrivate: true });
   const media = new MediaLibrary({ directory: join(peer.spoolDir, "media"), egress, clock, log });
   const newController = (boxes: readonly Box[], time: Clock = clock) =>
-    new Controller({ ...changeParts, clock: time, store, log, media, gateway: "carrier" }, boxes);
+    new Controller(
+      {
+        ...{ ...changeParts, clock: time, log, media, gateway: "carrier" },
+        store: options.tapStore?.(store) ?? store,
+      },
+      boxes,
+    );
   let controller = newController([tappedBox()]);
   const calls = new Calls({ ...changeParts, box: "box", gateway: "carrier" });
   const news = new RecordingNews(changeParts, () => "http://127.0.0.1");
