@@ -21,7 +21,8 @@ export type Command =
   | { kind: "disarmKill"; leg: LegId; group: KillGroup };
 
 /** Never sent twice: somebody's phone would ring twice, somebody would hear a prompt twice. */
-export const isAtMostOnce = (command: Command): boolean =>
+export type AtMostOnceCommand = Extract<Command, { kind: "originate" | "play" }>;
+export const isAtMostOnce = (command: Command): command is AtMostOnceCommand =>
   command.kind === "originate" || command.kind === "play";
 
 /** A second leg that a document wants, to be joined to the leg that waits for it. */

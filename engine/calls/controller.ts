@@ -73,6 +73,7 @@ export class Controller {
       boxOf: (name) => boxes.find((box) => box.box === name),
       news: (news) => this.#takeNews(news),
       fact: (callId, fact) => this.#feed(callId, fact),
+      inDoubt: (box) => this.#reconcilers.get(box)?.soon(),
     });
     this.#events = new EventOrder(async (leg) => (await parts.store.read((tx) => legById(tx, leg)))?.callId);
     for (const box of boxes) {

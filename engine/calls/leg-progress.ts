@@ -1,6 +1,7 @@
+import type { LegId } from "../ids.ts";
 import { withdrawUnsentIntents, type LegRow } from "../store/calls.ts";
 import * as recordings from "../store/recordings.ts";
-import type { SwitchEvent } from "../switch/switch.ts";
+import type { ChannelFacts, SwitchEvent } from "../switch/switch.ts";
 import type { CallChange } from "./call-change.ts";
 import type { Command } from "./command.ts";
 import type { DocumentRun } from "./document-run.ts";
@@ -10,12 +11,53 @@ import { failureCodeOf, transition, type FailureCode } from "./leg-state.ts";
 /** What the switch, its records or the reconciliation say of one leg. */
 export type LegNews =
   | Exclude<SwitchEvent, { kind: "hungUp" }>
-  | (Extract<SwitchEvent, { kind: "hungUp" }> & { endedBy: EndedBy; failureCode?: FailureCode });
+  | (Extract<SwitchEvent, { kind: "hungUp" }> & {
+      endedBy: EndedBy;
+      failureCode?: FailureCode;
+      /** It was closed without a word from the switch. */
+      closed?: Closed;
+    })
+  | Found
+  | Stray;
+
+/** A channel as it is, where events of it may have been missed. */
+export interface Found extends At {
+  kind: "found";
+  facts: ChannelFacts;
+  /** The leg's other side as it was stored before the channel was looked at. */
+  bridgedBefore: string | null;
+  /** It lived before this connection to its switch. */
+  adopted: "controller_started" | "reconnected" | null;
+}
+
+/** A channel of a leg that had ended: it is being hung up. */
+interface Stray extends At {
+  kind: "stray";
+}
+
+interface At {
+  box: string;
+  leg: LegId;
+  atUs: number;
+}
+
+/** Why the reconciliation closed a leg. */
+export type Closed =
+  /** Another core answers than the one that had the leg. */
+  | "switch_restarted"
+  /** The switch lives, has no such channel, and no end-of-leg record came. */
+  | "not_on_switch"
+  /** Whether it was ever dialled died with a controller, or with a reply; the switch does not have it. */
+  | "never_on_switch"
+  /** Its switch is away, and so is the last moment at which it would have ended the leg by itself. */
+  | "switch_away"
+  | "switch_not_configured";
 
 /** Takes in one piece of news of one leg: its state, the call's, what the running step makes of it, and what is told. */
 export async function takeLegNews(change: CallChange, news: LegNews, document: DocumentRun): Promise<void> {
   const leg = change.leg(news.leg);
   if (!leg) return;
+  if (news.kind === "found") return found(change, leg, news, document);
   const isFirst = leg.id === change.firstLeg.id;
   const atMs = Math.floor(news.atUs / 1000);
   switch (news.kind) {
@@ -37,6 +79,8 @@ export async function takeLegNews(change: CallChange, news: LegNews, document: D
       else if (change.call.hangupRequestedAtMs === null) await document.begin(change);
       return;
     case "hungUp":
+      if (news.closed !== undefined && leg.endedAtUs === null)
+        await reconciled(change, leg, "closed", news.closed);
       if (news.endedBy !== "controller") await started(change, leg, isFirst, news.createdAtUs);
       // Perhaps it was never told to us, but it is a fact of the call.
       if (news.answeredAtUs !== null) await answered(change, leg, isFirst, news.answeredAtUs);
@@ -57,8 +101,7 @@ export async function takeLegNews(change: CallChange, news: LegNews, document: D
       return;
     case "unbridged":
       if (leg.bridgedTo === null || leg.endedAtUs !== null) return;
-      change.setLeg(leg, { bridgedTo: null });
-      await change.emit("leg.unbridged", { leg_id: leg.id }, atMs);
+      await unbridged(change, leg, atMs);
       return;
     case "recordingStarted":
       if (await recordings.markStarted(change.tx, news.recording, news.atUs)) {
@@ -81,11 +124,47 @@ export async function takeLegNews(change: CallChange, news: LegNews, document: D
     case "playbackEnded":
       await document.feed(change, { kind: "playbackEnded", token: news.token, outcome: news.outcome });
       return;
+    case "stray":
+      await reconciled(change, leg, "closed", "had_ended");
+      return;
     case "parked":
     case "digit":
       return;
   }
 }
+
+/** What the channel knows and we do not, as if its events had come now; and what was made of it. */
+async function found(change: CallChange, leg: LegRow, news: Found, document: DocumentRun): Promise<void> {
+  if (leg.endedAtUs !== null) return;
+  const { box, leg: id, atUs, facts, bridgedBefore, adopted } = news;
+  const at = { box, leg: id };
+  const missed: string[] = [];
+  const take = async (fact: string, event: LegNews) => {
+    await takeLegNews(change, event, document);
+    missed.push(fact);
+  };
+  if (leg.startedAtUs === null) await take("created", { kind: "created", ...at, atUs: facts.createdAtUs });
+  if (facts.ringingAtUs !== null && leg.ringingAtUs === null && facts.answeredAtUs === null)
+    await take("ringing", { kind: "ringing", ...at, atUs: facts.ringingAtUs });
+  if (facts.answeredAtUs !== null && leg.answeredAtUs === null)
+    await take("answered", { kind: "answered", ...at, atUs: facts.answeredAtUs });
+  const { bridgedTo } = facts;
+  if (leg.bridgedTo !== null && leg.bridgedTo === bridgedBefore && bridgedTo !== leg.bridgedTo)
+    await take("unbridged", { kind: "unbridged", ...at, atUs });
+  if (bridgedTo !== null && leg.bridgedTo === null && change.leg(bridgedTo)?.endedAtUs === null)
+    await take("bridged", { kind: "bridged", ...at, atUs, otherLeg: bridgedTo });
+  if (adopted !== null) await reconciled(change, leg, "adopted", adopted, missed);
+  else if (missed.length > 0) await reconciled(change, leg, "corrected", "events_missed", missed);
+}
+
+/** On the call's events: what reconciliation did to a leg, why, and what of it had not been told. */
+const reconciled = (
+  change: CallChange,
+  leg: LegRow,
+  action: "adopted" | "corrected" | "closed",
+  reason: Closed | NonNullable<Found["adopted"]> | "events_missed" | "had_ended",
+  missed: string[] = [],
+) => change.emit("leg.reconciled", { leg_id: leg.id, action, reason, missed });
 
 /**
  * Ends every leg of the call that is still up: what was not dialled yet never will be, the rest is hung up. Nobody is
@@ -109,7 +188,12 @@ export async function windDown(change: CallChange, document: DocumentRun): Promi
  * The end of a leg that nobody will ever tell of: at the last moment in which it was proven to live, and not before its
  * answer, so that it is never billed over.
  */
-export function lostLeg(leg: LegRow, provenUs: number, nowUs: number): Extract<LegNews, { kind: "hungUp" }> {
+export function lostLeg(
+  leg: LegRow,
+  provenUs: number,
+  nowUs: number,
+  closed: Closed,
+): Extract<LegNews, { kind: "hungUp" }> {
   const endedAtUs = leg.answeredAtUs === null ? nowUs : Math.max(leg.answeredAtUs, provenUs);
   const known = leg.startedAtUs !== null;
   return {
@@ -127,6 +211,7 @@ export function lostLeg(leg: LegRow, provenUs: number, nowUs: number): Extract<L
     quality: null,
     endedBy: known ? "last_proven" : "controller",
     failureCode: known ? "switch_failed" : "controller_restarted",
+    closed: known ? closed : "never_on_switch",
   };
 }
 
@@ -185,6 +270,11 @@ async function answered(change: CallChange, leg: LegRow, isFirst: boolean, atUs:
   change.setCall({ status: "answered", answeredAtUs: atUs });
   await change.emit("call.answered", { answered_at: iso(atUs) }, atMs);
   return true;
+}
+
+async function unbridged(change: CallChange, leg: LegRow, atMs: number): Promise<void> {
+  change.setLeg(leg, { bridgedTo: null });
+  await change.emit("leg.unbridged", { leg_id: leg.id }, atMs);
 }
 
 async function bridged(change: CallChange, leg: LegRow, otherId: string, atMs: number): Promise<void> {

@@ -12,7 +12,7 @@ import {
 } from "../store/calls.ts";
 import type { Store } from "../store/store.ts";
 import type { BoxEvent, ChannelFacts, Switch } from "../switch/switch.ts";
-import { lostLeg, type LegNews } from "./leg-progress.ts";
+import { lostLeg, type Found, type LegNews } from "./leg-progress.ts";
 
 interface Parts {
   box: Switch;
@@ -30,15 +30,25 @@ const listLagMs = 2_000;
  */
 const recordGraceMs = 600_000;
 const noRecordGraceMs = 5_000;
-/** While a leg is missing the next look comes sooner. */
-const missingEveryMs = 2_000;
+/** A leg that is missing or was not found yet, or a command whose outcome is unknown, is looked for sooner. */
+const doubtsEveryMs = 2_000;
+/** By then the switch has done what it was asked, and lists it. */
+const inDoubtMs = 10_000;
+/** The longest that a phone may ring, with room. */
+const ringMsMax = 600_000;
 
 /** Compares what the store believes of one box's legs with what the box says, and sets the store right. */
 export class Reconciler {
   readonly #parts: Parts;
   /** Legs that were not found, and when that was first noticed, monotonic ms. */
   readonly #missing = new Map<LegId, number>();
-  #lastMs: number | undefined;
+  /** Legs that lived when this connection was made, and were not found since. */
+  #toAdopt = new Set<LegId>();
+  #adopting: NonNullable<Found["adopted"]> = "controller_started";
+  #connections = 0;
+  #inDoubtUntilMs = 0;
+  #lastMs = 0;
+  #allMs: number | undefined;
   #running: Promise<void> | undefined;
   #stopped = false;
 
@@ -52,69 +62,89 @@ export class Reconciler {
 
   /** The box is there (again). Another core uuid: the switch itself was restarted and its legs died with it. */
   async connected(event: Extract<BoxEvent, { kind: "connected" }>): Promise<void> {
-    const { store, clock, box } = this.#parts;
+    const { box } = this.#parts;
     try {
-      await store.write(async (tx) => {
-        const before = await boxByName(tx, box.box);
-        if (before?.aliveAtUs != null && before.coreUuid !== event.coreUuid) {
-          await raiseSeen(tx, box.box, before.aliveAtUs);
-          // Kept with the leg: the next controller would see no other core than this one saw.
-          for (const leg of await liveLegsOfBox(tx, box.box))
-            await updateLeg(tx, leg.id, { endedBy: "last_proven" });
-        }
-        const { coreUuid, version } = event;
-        await saveBox(tx, { name: box.box, coreUuid, version, aliveAtUs: clock.nowUs() });
-      });
+      this.#toAdopt = await this.#livedBefore(event);
+      this.#adopting = this.#connections++ === 0 ? "controller_started" : "reconnected";
       // One that runs already asks a connection that has gone.
       await this.#running?.catch(() => undefined);
-      await this.#once();
+      await this.#once(() => true);
     } catch (error) {
-      this.#lastMs = undefined;
+      this.#allMs = undefined;
       this.#parts.log.error({ err: error, box: box.box }, "reconciliation on connect failed");
     }
   }
 
-  /** Reconciles when the last time is longer ago than that, and every second while a leg is missing. */
+  /** What was asked of the box may have been done or not: it is looked at as soon as its list can tell. */
+  soon(): void {
+    this.#inDoubtUntilMs = this.#parts.clock.monotonicMs() + inDoubtMs;
+  }
+
+  /** Compares all when the last time is longer ago than that, and every two seconds what is in doubt. */
   async every(intervalMs: number): Promise<void> {
     const nowMs = this.#parts.clock.monotonicMs();
-    if (!this.#parts.box.connected) return;
-    const pressing = this.#missing.size > 0 && nowMs - (this.#lastMs ?? 0) >= missingEveryMs;
-    if (!pressing && this.#lastMs !== undefined && nowMs - this.#lastMs < intervalMs) return;
+    const allDue = this.#allMs === undefined || nowMs - this.#allMs >= intervalMs;
+    const doubts = this.#missing.size > 0 || this.#toAdopt.size > 0 || nowMs < this.#inDoubtUntilMs;
+    if (!allDue && !(doubts && nowMs - this.#lastMs >= doubtsEveryMs)) return;
     try {
-      await this.#once();
+      if (!this.#parts.box.connected) await this.#closeOverdue();
+      else await this.#once(allDue ? () => true : (leg) => this.#isInDoubt(leg));
     } catch (error) {
       this.#parts.log.warn({ err: error, box: this.#parts.box.box }, "reconciliation failed");
     }
   }
 
-  #once(): Promise<void> {
-    this.#running ??= this.#compare().finally(() => {
+  #isInDoubt({ id, startedAtUs }: LegRow): boolean {
+    return startedAtUs === null || this.#missing.has(id) || this.#toAdopt.has(id);
+  }
+
+  /** Remembers which core answers; resolves with the legs that may have lived through the change. */
+  #livedBefore({ coreUuid, version }: Extract<BoxEvent, { kind: "connected" }>): Promise<Set<LegId>> {
+    const { store, clock, box } = this.#parts;
+    return store.write(async (tx) => {
+      const before = await boxByName(tx, box.box);
+      const legs = await liveLegsOfBox(tx, box.box);
+      if (before?.aliveAtUs != null && before.coreUuid !== coreUuid) {
+        await raiseSeen(tx, box.box, before.aliveAtUs);
+        // Kept with the leg: the next controller would see no other core than this one saw.
+        for (const leg of legs) await updateLeg(tx, leg.id, { endedBy: "last_proven" });
+      }
+      await saveBox(tx, { name: box.box, coreUuid, version, aliveAtUs: clock.nowUs() });
+      return new Set(legs.flatMap((leg) => (leg.startedAtUs === null ? [] : [leg.id])));
+    });
+  }
+
+  #once(which: (leg: LegRow) => boolean): Promise<void> {
+    this.#running ??= this.#compare(which).finally(() => {
       this.#running = undefined;
     });
     return this.#running;
   }
 
-  async #compare(): Promise<void> {
+  async #compare(which: (leg: LegRow) => boolean): Promise<void> {
     const { box, store, clock } = this.#parts;
     const askedAtUs = clock.nowUs();
     const listed = new Set((await box.listChannels()).map((channel) => channel.leg));
     const legs = await store.read((tx) => liveLegsOfBox(tx, box.box));
+    const wanted = legs.filter(which);
     this.#lastMs = clock.monotonicMs();
+    if (wanted.length === legs.length) this.#allMs = this.#lastMs;
     const seen: LegId[] = [];
-    for (const leg of legs) {
+    for (const leg of wanted) {
       if (this.#stopped) return;
       const facts = await this.#factsOf(leg, listed.has(leg.id));
       if (facts === "too young") continue;
       if (facts) {
         seen.push(leg.id);
         this.#missing.delete(leg.id);
-        await this.#adopt(leg, facts);
+        await this.#found(leg, facts);
       } else {
         await this.#gone(leg);
       }
     }
     const live = new Set(legs.map((leg) => leg.id));
     for (const id of this.#missing.keys()) if (!live.has(id)) this.#missing.delete(id);
+    for (const id of this.#toAdopt) if (!live.has(id)) this.#toAdopt.delete(id);
     await store.write((tx) => markSeen(tx, box.box, seen, askedAtUs));
     await this.#endStrangers(listed, live);
   }
@@ -126,20 +156,20 @@ export class Reconciler {
     return this.#parts.box.channelFacts(leg.id);
   }
 
-  /** What the channel knows and we do not: events that were missed. */
-  async #adopt(leg: LegRow, facts: ChannelFacts): Promise<void> {
-    const { news, box } = this.#parts;
-    const at = { box: box.box, leg: leg.id };
-    if (leg.startedAtUs === null) await news({ kind: "created", ...at, atUs: facts.createdAtUs });
-    if (facts.ringingAtUs !== null && leg.ringingAtUs === null && facts.answeredAtUs === null) {
-      await news({ kind: "ringing", ...at, atUs: facts.ringingAtUs });
-    }
-    if (facts.answeredAtUs !== null && leg.answeredAtUs === null) {
-      await news({ kind: "answered", ...at, atUs: facts.answeredAtUs });
-    }
-    if (facts.bridgedTo !== null && leg.bridgedTo === null) {
-      await news({ kind: "bridged", ...at, otherLeg: facts.bridgedTo, atUs: this.#parts.clock.nowUs() });
-    }
+  async #found(leg: LegRow, facts: ChannelFacts): Promise<void> {
+    const { news, box, clock } = this.#parts;
+    const adopted = this.#toAdopt.has(leg.id) ? this.#adopting : null;
+    if (adopted === null && tellsNothingNew(leg, facts)) return;
+    this.#toAdopt.delete(leg.id);
+    await news({
+      kind: "found",
+      box: box.box,
+      leg: leg.id,
+      atUs: clock.nowUs(),
+      facts,
+      bridgedBefore: leg.bridgedTo,
+      adopted,
+    });
   }
 
   async #gone(leg: LegRow): Promise<void> {
@@ -151,19 +181,46 @@ export class Reconciler {
     const recordMayCome = leg.startedAtUs !== null && !switchDied;
     if (nowMs - sinceMs < (recordMayCome ? recordGraceMs : noRecordGraceMs)) return;
     log.warn({ leg: leg.id, box: box.box }, "a leg is gone without an end-of-leg record");
-    await news(lostLeg(leg, leg.seenAtUs ?? 0, clock.nowUs()));
+    await news(
+      lostLeg(leg, leg.seenAtUs ?? 0, clock.nowUs(), switchDied ? "switch_restarted" : "not_on_switch"),
+    );
+  }
+
+  /** The box does not come back: what it would long have ended by itself is over, billed as far as it was proven. */
+  async #closeOverdue(): Promise<void> {
+    const { box, store, clock, log, news } = this.#parts;
+    this.#allMs = this.#lastMs = clock.monotonicMs();
+    const { legs, aliveAtUs } = await store.read(async (tx) => ({
+      legs: await liveLegsOfBox(tx, box.box),
+      aliveAtUs: (await boxByName(tx, box.box))?.aliveAtUs ?? 0,
+    }));
+    for (const leg of legs) {
+      const longestUs = leg.maxDurationSeconds * 1_000_000;
+      const endUs = (leg.answeredAtUs ?? leg.createdAtMs * 1000 + ringMsMax * 1000) + longestUs;
+      if (this.#stopped || clock.nowUs() < endUs + recordGraceMs * 1000) continue;
+      log.warn({ leg: leg.id, box: box.box }, "ending a leg of a box that does not come back");
+      const provenUs = Math.min(Math.max(leg.seenAtUs ?? 0, aliveAtUs), endUs);
+      await news(lostLeg(leg, provenUs, clock.nowUs(), "switch_away"));
+    }
   }
 
   /** A channel with an id of ours that the store has ended, or never had, talks on nobody's account. */
   async #endStrangers(listed: ReadonlySet<LegId>, live: ReadonlySet<LegId>): Promise<void> {
-    const { box, store, log } = this.#parts;
+    const { box, store, clock, log, news } = this.#parts;
     for (const leg of listed) {
       if (live.has(leg)) continue;
       // Dialled since we read the store, perhaps: look again before killing.
       const legs = await store.read((tx) => liveLegsOfBox(tx, box.box));
       if (legs.some((row) => row.id === leg) || (await box.channelFacts(leg)) === null) continue;
       log.warn({ leg, box: box.box }, "ending a channel that no live leg stands for");
+      await news({ kind: "stray", box: box.box, leg, atUs: clock.nowUs() });
       await box.hangUp(leg, "MANAGER_REQUEST");
     }
   }
 }
+
+const tellsNothingNew = (leg: LegRow, facts: ChannelFacts): boolean =>
+  leg.startedAtUs !== null &&
+  (leg.ringingAtUs !== null || facts.ringingAtUs === null) &&
+  (leg.answeredAtUs !== null || facts.answeredAtUs === null) &&
+  leg.bridgedTo === facts.bridgedTo;

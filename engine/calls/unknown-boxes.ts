@@ -16,6 +16,7 @@ export async function endLegsOfUnknownBoxes(
   for (const leg of await store.read((tx) => liveLegsOfOtherBoxes(tx, known))) {
     log.warn({ leg: leg.id, box: leg.box }, "ending a leg of a box that is not configured any more");
     const box = await store.read((tx) => boxByName(tx, leg.box));
-    await news(lostLeg(leg, Math.max(leg.seenAtUs ?? 0, box?.aliveAtUs ?? 0), clock.nowUs()));
+    const provenUs = Math.max(leg.seenAtUs ?? 0, box?.aliveAtUs ?? 0);
+    await news(lostLeg(leg, provenUs, clock.nowUs(), "switch_not_configured"));
   }
 }

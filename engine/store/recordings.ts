@@ -65,6 +65,11 @@ export async function insert(tx: Tx, recording: NewRecording): Promise<void> {
   );
 }
 
+export async function hasStarted(tx: ReadTx, id: RecordingId): Promise<boolean> {
+  const row = await tx.get("SELECT 1 AS one FROM recordings WHERE id = ? AND started_at_us IS NOT NULL", [id]);
+  return row !== undefined;
+}
+
 /** The switch began to write. False: known already. A pause or a stop that came first is left standing. */
 export async function markStarted(tx: Tx, id: RecordingId, atUs: number): Promise<boolean> {
   const { changes } = await tx.run(

@@ -1,0 +1,117 @@
+import type { Clock } from "../clock.ts";
+import { isError, SautikitError } from "../errors.ts";
+import type { LegId } from "../ids.ts";
+import type { Log } from "../log.ts";
+import { legById, type LegPlace } from "../store/calls.ts";
+import { hasStarted, markStatus } from "../store/recordings.ts";
+import type { Store } from "../store/store.ts";
+import type { Switch } from "../switch/switch.ts";
+import type { AtMostOnceCommand, Command } from "./command.ts";
+import type { LegNews } from "./leg-progress.ts";
+
+export interface SenderParts {
+  store: Store;
+  clock: Clock;
+  log: Log;
+  boxOf: (name: string) => Switch | undefined;
+  news: (news: LegNews) => Promise<void>;
+  /** A command's outcome is unknown: the box is to be looked at as soon as that can tell. */
+  inDoubt: (box: string) => void;
+}
+
+/** A call's legs, as they were when its intents were read. */
+export type Legs = ReadonlyMap<LegId, LegPlace>;
+
+type Repeatable = Exclude<Command, AtMostOnceCommand | { kind: "fetchMedia" }>;
+
+/** A kill can overtake the originate of its own leg on another connection. */
+const hangUpTries = 8;
+const hangUpAgainMsMin = 100;
+const hangUpAgainMsMax = 1_000;
+
+/** Sends the commands that may be sent again. */
+export class CommandSender {
+  readonly #parts: SenderParts;
+  readonly #stopping: AbortSignal;
+
+  constructor(parts: SenderParts, stopping: AbortSignal) {
+    this.#parts = parts;
+    this.#stopping = stopping;
+  }
+
+  /** What the switch refuses is over, and holds up nothing that stands behind it. */
+  async attempt(command: Repeatable, legs: Legs): Promise<"done" | "refused" | "later"> {
+    try {
+      await this.send(command, legs);
+      return "done";
+    } catch (error) {
+      if (this.#stopping.aborted) return "later";
+      if (isError(error, "switch.unavailable") || isError(error, "switch.unknown_outcome")) return "later";
+      this.#parts.log.error({ err: error, command: command.kind }, "a command was refused");
+      if (command.kind === "startRecording") {
+        // No file will come: the spool finds that out, and tells it.
+        await this.#parts.store.write((tx) => markStatus(tx, command.recording, ["starting"], "uploading"));
+      }
+      return "refused";
+    }
+  }
+
+  boxOf(leg: LegId | undefined, legs: Legs): Switch | undefined {
+    const place = leg === undefined ? undefined : legs.get(leg);
+    return place && this.#parts.boxOf(place.box);
+  }
+
+  /** Throws what the switch says: `switch.refused`, `switch.unavailable`, `switch.unknown_outcome`. */
+  async send(command: Repeatable, legs: Legs): Promise<unknown> {
+    const leg = legs.get(command.leg);
+    // Nothing is left to be done to a leg that has ended.
+    if (!leg || leg.endedAtUs !== null) return;
+    const box = this.#parts.boxOf(leg.box);
+    if (!box?.connected) throw new SautikitError("switch.unavailable");
+    switch (command.kind) {
+      case "hangUp":
+        return this.#hangUp(box, command.leg, command.cause);
+      case "stopPlayback":
+        return box.stopPlayback(command.leg);
+      case "playRingback":
+        return box.playRingback(command.leg);
+      case "setVariable":
+        return box.setVariable(command.leg, command.name, command.value);
+      case "startRecording":
+        // Done before a crash, perhaps, and stopped since: the switch would begin the file again.
+        if (await this.#parts.store.read((tx) => hasStarted(tx, command.recording))) return;
+        return box.startRecording(command.leg, command.recording);
+      case "stopRecording":
+        return box.stopRecording(command.leg, command.recording);
+      case "maskRecording":
+        return box.maskRecording(command.leg, command.recording, command.masked);
+      case "armKill":
+        return box.armKill(command.leg, command.group, command.inSeconds, command.cause);
+      case "cutAt": {
+        const inSeconds = Math.max(0, Math.ceil((command.atUs - this.#parts.clock.nowUs()) / 1_000_000));
+        return box.armKill(command.leg, command.group, inSeconds, "ALLOTTED_TIMEOUT");
+      }
+      case "disarmKill":
+        return box.disarmKill(command.group);
+    }
+  }
+
+  /**
+   * A kill that finds no channel may have overtaken the originate, and one that is refused leaves somebody talking: it
+   * tries until the leg has ended.
+   */
+  async #hangUp(box: Switch, leg: LegId, cause: Parameters<Switch["hangUp"]>[1]): Promise<void> {
+    let delayMs = hangUpAgainMsMin;
+    for (let tries = 1; tries <= hangUpTries; tries++) {
+      const killed = await box.hangUp(leg, cause).catch((error: unknown) => {
+        if (isError(error, "switch.refused") && tries < hangUpTries) return false;
+        throw error;
+      });
+      if (killed) return;
+      await this.#parts.clock.sleep(delayMs, this.#stopping);
+      delayMs = Math.min(delayMs * 2, hangUpAgainMsMax);
+      const row = await this.#parts.store.read((tx) => legById(tx, leg));
+      if (!row || row.endedAtUs !== null) return;
+    }
+  }
+}

@@ -1,0 +1,112 @@
+import { isError, SautikitError } from "../errors.ts";
+import type { LegId } from "../ids.ts";
+import { callById, legById, legsOfCall } from "../store/calls.ts";
+import type { ReadTx } from "../store/store.ts";
+import type { Originate, Switch } from "../switch/switch.ts";
+import type { SenderParts } from "./command-sender.ts";
+import type { LegNews } from "./leg-progress.ts";
+import type { FailureCode } from "./leg-state.ts";
+
+type LegCause = Parameters<Switch["hangUp"]>[1];
+
+/** Why a leg was not dialled: nobody waits for it any more, or no box took it. */
+const neverDialledCauses = {
+  canceled: "ORIGINATOR_CANCEL",
+  not_sent: "NORMAL_TEMPORARY_FAILURE",
+} as const satisfies Partial<Record<FailureCode, LegCause>>;
+export type NeverDialled = keyof typeof neverDialledCauses;
+
+/** After the switch said that an originate failed, its event or record with the true stamps may still be on its way. */
+const failureGraceMs = 2_000;
+
+/** Dials legs, each at most once, and tells of those that were never dialled. */
+export class Dialler {
+  readonly #parts: SenderParts;
+  readonly #stopping: AbortSignal;
+
+  constructor(parts: SenderParts, stopping: AbortSignal) {
+    this.#parts = parts;
+    this.#stopping = stopping;
+  }
+
+  /**
+   * `job` ends when a leg is answered or all have failed; meanwhile the call's other intents go on. Throws
+   * `calls.not_live` where nobody waits for the legs any more.
+   */
+  async originate(originate: Originate, box: Switch | undefined): Promise<{ job: Promise<void> }> {
+    const [first] = originate.branches;
+    if (!box) throw new SautikitError("switch.unavailable", `No box is configured for ${first.leg}.`);
+    // The commands before it took their time: whoever was to be joined may be gone by now.
+    if (await this.#parts.store.read((tx) => isOver(tx, first.leg)))
+      throw new SautikitError("calls.not_live");
+    const job = box.originate(originate).then(
+      (outcome) => (outcome.ok ? undefined : this.#failed(originate, outcome.cause, outcome.reply)),
+      async (error: unknown) => {
+        if (isError(error, "switch.unknown_outcome")) {
+          // The legs are adopted or closed by reconciliation.
+          this.#parts.inDoubt(box.box);
+          return;
+        }
+        this.#parts.log.warn({ err: error, leg: first.leg }, "originate was not sent");
+        for (const branch of originate.branches) await this.neverDialled(branch.leg, "not_sent");
+      },
+    );
+    return { job };
+  }
+
+  async neverDialled(leg: LegId, failureCode: NeverDialled): Promise<void> {
+    const row = await this.#parts.store.read((tx) => legById(tx, leg));
+    if (!row) return;
+    const nowUs = this.#parts.clock.nowUs();
+    await this.#parts.news({
+      ...unansweredEnd(row.box, leg, row.createdAtMs * 1000, nowUs, neverDialledCauses[failureCode]),
+      failureCode,
+    });
+  }
+
+  async #failed(originate: Originate, cause: LegCause, reply: string): Promise<void> {
+    const { store, clock, log, boxOf, news } = this.#parts;
+    await clock.sleep(failureGraceMs, this.#stopping);
+    for (const { leg } of originate.branches) {
+      const row = await store.read((tx) => legById(tx, leg));
+      if (!row || row.endedAtUs !== null) continue;
+      const facts = await boxOf(row.box)
+        ?.channelFacts(leg)
+        .catch(() => undefined);
+      if (facts !== null) continue;
+      log.warn({ leg, reply }, "originate failed without an end of its leg");
+      const startedAtUs = row.startedAtUs ?? row.createdAtMs * 1000;
+      await news(unansweredEnd(row.box, leg, startedAtUs, clock.nowUs(), cause));
+    }
+  }
+}
+
+/** Whether the leg's call is to end, or its first leg has: then nobody else is rung for it. */
+async function isOver(tx: ReadTx, leg: LegId): Promise<boolean> {
+  const row = await legById(tx, leg);
+  const call = row && (await callById(tx, row.callId));
+  if (!call || call.hangupRequestedAtMs !== null) return true;
+  const [first] = await legsOfCall(tx, call.id);
+  return first?.endedAtUs != null;
+}
+
+function unansweredEnd(
+  box: string,
+  leg: LegId,
+  createdAtUs: number,
+  endedAtUs: number,
+  cause: LegCause,
+): Extract<LegNews, { kind: "hungUp" }> {
+  const none = { ringingAtUs: null, answeredAtUs: null, q850: 0, sipStatus: null, quality: null };
+  return {
+    kind: "hungUp",
+    box,
+    leg,
+    atUs: endedAtUs,
+    createdAtUs,
+    endedAtUs,
+    cause,
+    endedBy: "controller",
+    ...none,
+  };
+}
