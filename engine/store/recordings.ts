@@ -66,7 +66,9 @@ export async function insert(tx: Tx, recording: NewRecording): Promise<void> {
 }
 
 export async function hasStarted(tx: ReadTx, id: RecordingId): Promise<boolean> {
-  const row = await tx.get("SELECT 1 AS one FROM recordings WHERE id = ? AND started_at_us IS NOT NULL", [id]);
+  const row = await tx.get("SELECT 1 AS one FROM recordings WHERE id = ? AND started_at_us IS NOT NULL", [
+    id,
+  ]);
   return row !== undefined;
 }
 
