@@ -178,6 +178,8 @@ describeOnSwitch("a controller that is killed, and back after 5 s", function () 
   });
 
   it("leaves the books in order", () => world.verifyLedger());
+
+  it("stands up to the auditor", () => world.audit());
 });
 
 /** So many kills, each at another moment of some call's life. */
@@ -324,6 +326,8 @@ describeOnSwitch(`a controller that is killed ${rounds} times, at any moment`, f
     );
     await world.verifyLedger();
   });
+
+  seeded("stands up to the auditor", () => world.audit());
 });
 
 describeOnSwitch("a switch that is killed during calls", function () {
@@ -386,4 +390,6 @@ describeOnSwitch("a switch that is killed during calls", function () {
     assert.equal((await customer.ended(id)).status, "completed");
     await world.verifyLedger();
   });
+
+  it("stands up to the auditor", () => world.audit());
 });

@@ -39,6 +39,8 @@ export interface ApiCall {
 export class Customer {
   readonly baseUrl: string;
   readonly key: string;
+  /** Every call that the API took, once or more often. */
+  readonly placed: string[] = [];
 
   constructor(baseUrl: string, key: string) {
     this.baseUrl = baseUrl;
@@ -59,11 +61,14 @@ export class Customer {
       signal: AbortSignal.timeout(10_000),
     });
     const text = await response.text();
-    return {
+    const answer: ApiAnswer = {
       status: response.status,
       headers: response.headers,
       body: text === "" ? null : JSON.parse(text),
     };
+    if (method === "POST" && path === "/v1/calls" && answer.status === 201)
+      this.placed.push(String(answer.body.id));
+    return answer;
   }
 
   /** Places a call that must be taken. */

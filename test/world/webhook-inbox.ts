@@ -13,18 +13,26 @@ export interface Told {
   data: Record<string, unknown>;
 }
 
+/** One request as it came. */
+export interface ReceivedWebhook {
+  headers: IncomingHttpHeaders;
+  body: string;
+}
+
 /**
  * Wanjiru's web server: takes her webhooks, checks both signatures of each, and answers OK. `GET` is a prompt. Events
  * come at least once; an event that came again is kept once.
  */
 export class WebhookInbox {
   readonly told = new Map<string, Told>();
+  /** All of them, in order, those that came again too. */
+  readonly received: ReceivedWebhook[] = [];
   readonly refused: string[] = [];
+  readonly secret: string;
   readonly #server: Server;
-  readonly #secret: string;
 
   private constructor(secret: string) {
-    this.#secret = secret;
+    this.secret = secret;
     this.#server = createServer((request, response) => {
       if (request.method === "GET") {
         response.setHeader("Content-Type", "audio/wav").end(demoPrompt());
@@ -56,11 +64,12 @@ export class WebhookInbox {
   }
 
   #take(headers: IncomingHttpHeaders, body: string): void {
+    this.received.push({ headers, body });
     const ours = String(headers["x-sautikit-signature"]);
-    if (!verifySautikit(ours, body, this.#secret, Math.floor(Date.now() / 1000)))
+    if (!verifySautikit(ours, body, this.secret, Math.floor(Date.now() / 1000)))
       this.refused.push(`${ours}: ${body}`);
     try {
-      new Webhook(this.#secret).verify(body, headers as Record<string, string>);
+      new Webhook(this.secret).verify(body, headers as Record<string, string>);
     } catch (error) {
       this.refused.push(`${String(error)}: ${body}`);
     }

@@ -14,6 +14,7 @@ import { createWallet } from "../../engine/wallet/wallet.ts";
 import { createKey } from "../../engine/workspaces/api-keys.ts";
 import { addNumber } from "../../engine/workspaces/numbers.ts";
 import { createWorkspace } from "../../engine/workspaces/workspaces.ts";
+import { Auditor } from "../faults/auditor/auditor.ts";
 import { startCarrierProcess, type CarrierProcess } from "../peers/carrier-process.ts";
 import { startSautikit, type Child } from "../peers/child.ts";
 import { freePort } from "../peers/free-ports.ts";
@@ -30,11 +31,11 @@ export const nairobi = "+254200000001";
  */
 export class TestWorld {
   readonly folder: string;
-  readonly carrier: CarrierProcess;
   readonly inbox: WebhookInbox;
   readonly customer: Customer;
   /** The same database that `sautikit` has open, for setting up and for looking at what no customer sees. */
   readonly store: Store;
+  carrier: CarrierProcess;
   switch: SwitchUnderTest;
   /** The running `sautikit start`. */
   sautikit: Child;
@@ -42,6 +43,8 @@ export class TestWorld {
   readonly env: Record<string, string>;
   readonly #roles: string;
   readonly #database: TestDatabase;
+  /** There from the moment that `start` gives the world away. */
+  #auditor!: Auditor;
 
   private constructor(
     parts: Pick<TestWorld, "folder" | "carrier" | "inbox" | "customer" | "store" | "switch" | "sautikit">,
@@ -80,31 +83,58 @@ export class TestWorld {
     const customer = new Customer(`http://127.0.0.1:${apiPort}`, account.key);
     const sautikit = await startServer(folder, allEnv, roles);
     const parts = { folder, carrier, inbox, customer, store, switch: peer, sautikit };
-    return new TestWorld(parts, { env: allEnv, roles, database });
+    const world = new TestWorld(parts, { env: allEnv, roles, database });
+    world.#auditor = await Auditor.watch(world);
+    return world;
   }
 
   /** SIGKILL to `sautikit start` alone; carrier and switch go on. */
   async killSautikit(): Promise<void> {
     this.sautikit.kill("SIGKILL");
     await this.sautikit.exited();
+    this.#auditor.controllerDied();
   }
 
   /** Starts it again with the same settings. */
   async startSautikit(): Promise<void> {
     assert.equal(this.sautikit.running, false, "the one before is gone");
     this.sautikit = await startServer(this.folder, this.env, this.#roles);
+    this.#auditor.controllerStarted();
   }
 
   /** SIGKILL to the switch alone. */
   async killSwitch(): Promise<void> {
+    const fromMs = Date.now();
     this.switch.child.kill("SIGKILL");
     await this.switch.child.exited();
+    this.#auditor.switchDied({ fromMs, toMs: Date.now() });
   }
 
   /** A new switch where the old one was, with its spool. */
   async startSwitch(): Promise<void> {
     const { spoolDir, esl } = this.switch;
     this.switch = await startSwitchUnderTest({ carrier: this.carrier, spoolDir, eslPort: esl.port });
+  }
+
+  /** SIGKILL to the carrier alone; what it was seen to do is kept for the audit. */
+  async killCarrier(): Promise<void> {
+    await this.#auditor.rememberCarrier();
+    this.carrier.child.kill("SIGKILL");
+    await this.carrier.child.exited();
+  }
+
+  /** A new carrier where the old one was. It knows nothing of that one's calls. */
+  async startCarrier(): Promise<void> {
+    this.carrier = await startCarrierProcess(this.carrier.port);
+  }
+
+  /**
+   * Waits until calls, outbox and uploads are quiet, and throws whatever is wrong with what was charged, told, recorded
+   * and rung since the world's start, by the independent auditor. Every call must have ended, or be about to.
+   */
+  async audit(options?: { withinMs?: number }): Promise<void> {
+    const findings = await this.#auditor.audit(options);
+    assert.ok(findings.length === 0, `${findings.length} findings:\n${findings.join("\n")}`);
   }
 
   /** Throws what is wrong with the ledger. */
@@ -118,6 +148,7 @@ export class TestWorld {
 
   /** Ends every process, and removes the folder. Twice is fine. */
   async end(): Promise<void> {
+    await this.#auditor.stop();
     await this.sautikit.stop();
     await this.switch.stop();
     await this.carrier.stop();

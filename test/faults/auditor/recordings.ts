@@ -1,0 +1,136 @@
+import type { LegRow, RecordingRow } from "./books.ts";
+import type { StoredObject } from "./bucket.ts";
+import type { EndRecord } from "./end-records.ts";
+import { deathAfter, type Evidence } from "./evidence.ts";
+
+/** How far a recording's length may be from the clock on the wall. */
+const lengthMsMax = 100;
+
+/** What was to be recorded of an answered leg is in the bucket, whole and as long as the leg; and nothing else is. */
+export function checkRecordings(evidence: Evidence): string[] {
+  const { books, objects } = evidence;
+  const keys = new Set(books.recordings.filter(({ status }) => status === "ready").map(keyOf));
+  const going = new Set(
+    books.recordings
+      .filter((row) => row.status === "deleted" && row.object_removed_at_ms === null)
+      .map(keyOf),
+  );
+  return [
+    ...checkAskedFor(evidence),
+    ...books.recordings.flatMap((row) => checkRow(evidence, row)),
+    ...[...objects.keys()]
+      .filter((key) => !keys.has(key) && !going.has(key))
+      .map((key) => `${key} is in the bucket, and no recording's row says so`),
+  ];
+}
+
+const keyOf = (row: RecordingRow) => `${row.workspace_id}/${row.call_id}/${row.id}.wav`;
+
+/** By the call's own options for its first leg, by what the switch was told for each. */
+function checkAskedFor({ books, records }: Evidence): string[] {
+  const rows = new Map(books.recordings.map((row) => [row.id, row]));
+  const findings: string[] = [];
+  for (const leg of books.legs) {
+    const record = records.get(leg.id);
+    for (const { id } of record?.recordings ?? [])
+      if (rows.get(id)?.leg_id !== leg.id)
+        findings.push(`${id}: the switch was told to record it of ${leg.id}, and the leg has no such row`);
+    const options = books.calls.find(({ id }) => id === leg.call_id)?.options ?? "{}";
+    const asked = leg.position === 0n && Boolean((JSON.parse(options) as { record?: unknown }).record);
+    if (asked && !books.recordings.some((row) => row.leg_id === leg.id))
+      findings.push(`${leg.id} (of ${leg.call_id}) was to be recorded, and has no recording`);
+  }
+  return findings;
+}
+
+function checkRow(evidence: Evidence, row: RecordingRow): string[] {
+  const { books, objects, records } = evidence;
+  const of = (finding: string) => `${row.id} (of ${row.leg_id}, ${row.call_id}): ${finding}`;
+  const leg = books.legs.find(({ id }) => id === row.leg_id);
+  if (!leg) return [of("a recording of a leg that is not there")];
+  const object = objects.get(keyOf(row));
+  if (row.status === "deleted")
+    return object && row.object_removed_at_ms !== null ? [of("deleted, and its object is still there")] : [];
+  const spanMs = wallMs(evidence, row, leg, records.get(leg.id));
+  if (row.status === "empty" || row.status === "missing")
+    return spanMs > lengthMsMax && !wasCutOff(evidence, leg, records.get(leg.id))
+      ? [of(`${row.status}, while its leg had ${Math.round(spanMs)} ms to be recorded`)]
+      : [];
+  if (row.status !== "ready") return [of(`still ${row.status}`)];
+  return [
+    ...(object ? checkObject(row, object) : [`its object ${keyOf(row)} is not in the bucket`]),
+    ...(object ? checkLength(evidence, row, leg, object, spanMs) : []),
+    ...checkReady(evidence, row),
+  ].map(of);
+}
+
+function checkObject(row: RecordingRow, object: StoredObject): string[] {
+  const findings: string[] = [];
+  if (object.sha256 !== row.sha256)
+    findings.push(`its object's SHA-256 is ${object.sha256}, and its row says ${row.sha256}`);
+  if (BigInt(object.sizeBytes) !== row.size_bytes)
+    findings.push(`its object has ${object.sizeBytes} bytes, and its row says ${row.size_bytes}`);
+  if (row.object_key !== object.key) findings.push(`its row says that it is at ${row.object_key}`);
+  if (object.durationMs === null)
+    findings.push("its object is no WAV file of the length that its header says");
+  else if (Math.abs(object.durationMs - Number(row.duration_ms)) > 1)
+    findings.push(`its object lasts ${object.durationMs} ms, and its row says ${row.duration_ms}`);
+  return findings;
+}
+
+/** A dead switch wrote no more than it had: nothing but the leg's `last_proven` says so, and its file may be shorter. */
+function checkLength(
+  evidence: Evidence,
+  row: RecordingRow,
+  leg: LegRow,
+  { durationMs }: StoredObject,
+  spanMs: number,
+): string[] {
+  if (durationMs === null) return [];
+  const cutOff = wasCutOff(evidence, leg, evidence.records.get(leg.id));
+  const over = durationMs - spanMs;
+  const beyond = cutOff ? msToDeath(evidence, row, leg) - spanMs : 0;
+  if (over > lengthMsMax + beyond || (over < -lengthMsMax && !cutOff))
+    return [`lasts ${Math.round(durationMs)} ms, and ${Math.round(spanMs)} ms were to be recorded`];
+  return [];
+}
+
+/** The one call.recording.ready of it says what is in the bucket. */
+function checkReady({ books }: Evidence, row: RecordingRow): string[] {
+  const told = books.events
+    .filter(({ kind, call_id }) => kind === "call.recording.ready" && call_id === row.call_id)
+    .map(({ payload }) => JSON.parse(payload) as Record<string, unknown>)
+    .filter((payload) => payload["recording_id"] === row.id);
+  if (told.length !== 1) return [`ready, and told so ${told.length} times`];
+  const [{ sha256, size_bytes }] = told as [Record<string, unknown>];
+  return sha256 === row.sha256 && BigInt(Number(size_bytes)) === row.size_bytes
+    ? []
+    : [`told as ${String(size_bytes)} bytes of SHA-256 ${String(sha256)}`];
+}
+
+/** How long was to be recorded, by the switch's stamps where it has them. */
+function wallMs({ books }: Evidence, row: RecordingRow, leg: LegRow, record: EndRecord | undefined): number {
+  const asked = record?.recordings.find(({ id }) => id === row.id);
+  const answeredUs = record?.answeredUs ?? leg.answered_at_us ?? 0n;
+  let fromUs = row.started_at_us ?? answeredUs;
+  if (asked?.from === "answer") fromUs = answeredUs;
+  if (asked?.from === "media" && record) fromUs = record.earlyMediaUs || answeredUs;
+  const stopped = books.events.some(
+    ({ kind, payload }) =>
+      kind === "recording.stopping" &&
+      (JSON.parse(payload) as { recording_id: string }).recording_id === row.id,
+  );
+  const legEndedUs = record?.endedUs ?? leg.ended_at_us ?? 0n;
+  const toUs = stopped ? (row.ended_at_us ?? legEndedUs) : legEndedUs;
+  return fromUs === 0n ? 0 : Math.max(0, Number(toUs - fromUs) / 1000);
+}
+
+const wasCutOff = ({ history }: Evidence, leg: LegRow, record: EndRecord | undefined): boolean =>
+  record === undefined && deathAfter(history, Number(leg.created_at_ms)) !== undefined;
+
+/** The file may hold what came after the last second that was proven. */
+function msToDeath({ history }: Evidence, row: RecordingRow, leg: LegRow): number {
+  const death = deathAfter(history, Number(leg.created_at_ms));
+  const fromUs = row.started_at_us ?? leg.answered_at_us ?? 0n;
+  return death ? death.toMs - Number(fromUs) / 1000 : 0;
+}

@@ -1,0 +1,27 @@
+import type { Evidence } from "./evidence.ts";
+
+/** The carrier's own account: each INVITE is one leg's, and no leg has two. */
+export function checkRinging({ rung, books, records, history }: Evidence): string[] {
+  const findings: string[] = [];
+  const legs = Map.groupBy(
+    books.legs.filter((leg) => leg.dialled_at_ms !== null),
+    (leg) => leg.to_e164,
+  );
+  for (const [number, invites] of Map.groupBy(rung, (call) => call.number)) {
+    const dialled = legs.get(number) ?? [];
+    if (invites.length > dialled.length)
+      findings.push(
+        `${number} was rung ${invites.length} times for ${dialled.length} legs (${dialled.map(({ id }) => id).join(", ")})`,
+      );
+  }
+  const dialogs = new Set([...records.values()].map(({ sipCallId }) => sipCallId));
+  for (const { sip_call_id, number, invited_at } of rung) {
+    const atMs = Date.parse(invited_at);
+    // A switch that died took the records of what it had dialled with it.
+    if (dialogs.has(sip_call_id) || history.switchDeaths.some(({ toMs }) => toMs >= atMs)) continue;
+    findings.push(
+      `${number} was rung at ${invited_at} (${sip_call_id}), and no leg's end-of-leg record says so`,
+    );
+  }
+  return findings;
+}
