@@ -1,5 +1,6 @@
 import { Gauge, type Registry } from "prom-client";
 import { countLive } from "../engine/store/calls.ts";
+import { countShort } from "../engine/store/recordings.ts";
 import type { Store } from "../engine/store/store.ts";
 import type { FreeSwitchBox } from "../engine/switch/freeswitch-box.ts";
 import type { Spool } from "../recordings/spool.ts";
@@ -35,6 +36,11 @@ export function registerMetrics(
     "sautikit_spool_recordings_waiting",
     "Recordings that are still to be stored.",
     () => spool.status().recordingsWaiting,
+  );
+  gauge(
+    "sautikit_recordings_short",
+    "Recordings that lack more than 2 % of the talk, and more than 100 ms; those without a file too.",
+    () => store.read(countShort),
   );
   gauge(
     "sautikit_spool_end_records_waiting",

@@ -3,10 +3,11 @@ import type { Clock } from "../engine/clock.ts";
 import { isId, type RecordingId } from "../engine/ids.ts";
 import type { Log } from "../engine/log.ts";
 import * as recordings from "../engine/store/recordings.ts";
-import type { RecordingRow, SpooledRow } from "../engine/store/recordings.ts";
+import type { Coverage, RecordingRow, SpooledRow } from "../engine/store/recordings.ts";
 import type { Store, Tx } from "../engine/store/store.ts";
 import { exists, filesIn, remove, statOrNull } from "./files.ts";
 import { fingerprintFile, type Fingerprint } from "./fingerprint.ts";
+import { isShort, talkMsOf } from "./gap.ts";
 import { objectKey } from "./object-key.ts";
 import { RepeatedWork } from "./repeated-work.ts";
 import type { Storage } from "./storage.ts";
@@ -145,10 +146,11 @@ export class Uploads {
   }
 
   /** One transaction: the row is ready, and the engine tells it. */
-  #commitReady(row: RecordingRow, wav: WavFile, file: Fingerprint, key: string): Promise<"ready" | "gone"> {
+  #commitReady(row: SpooledRow, wav: WavFile, file: Fingerprint, key: string): Promise<"ready" | "gone"> {
     const { store, clock, recordingReady } = this.#options;
     const stored = {
       durationMs: wav.durationMs,
+      ...this.#coverage(row, wav.durationMs),
       sizeBytes: file.sizeBytes,
       sha256: file.sha256,
       objectKey: key,
@@ -163,7 +165,18 @@ export class Uploads {
     });
   }
 
-  async #finishEmpty(row: RecordingRow, path: string): Promise<void> {
+  /** How much of the talk is there; what is missing, whoever looks after the switch hears of. */
+  #coverage(row: SpooledRow, durationMs: number): Coverage {
+    const talkMs = talkMsOf(row);
+    if (!isShort(durationMs, talkMs)) return { talkMs, short: 0 };
+    this.#options.log.warn(
+      { recording: row.id, leg: row.legId, talkMs, durationMs },
+      "A recording is shorter than the talk.",
+    );
+    return { talkMs, short: 1 };
+  }
+
+  async #finishEmpty(row: SpooledRow, path: string): Promise<void> {
     await this.#commitEmpty(row);
     await this.#removeCopy({ ...row, status: "empty" }, path);
   }
@@ -182,17 +195,19 @@ export class Uploads {
     this.#absentSinceMs.delete(row.id);
   }
 
-  #commitEmpty(row: RecordingRow): Promise<void> {
+  #commitEmpty(row: SpooledRow): Promise<void> {
+    const coverage = this.#coverage(row, 0);
     return this.#options.store.write(async (tx) => {
-      if (!(await recordings.markWithoutAudio(tx, row.id, "empty"))) return;
+      if (!(await recordings.markWithoutAudio(tx, row.id, "empty", coverage))) return;
       await this.#options.recordingEmpty(tx, await fresh(tx, row));
     });
   }
 
-  async #lose(row: RecordingRow): Promise<void> {
+  async #lose(row: SpooledRow): Promise<void> {
     this.#options.log.error({ recording: row.id, leg: row.legId }, "A recording's file is missing.");
+    const coverage = this.#coverage(row, 0);
     await this.#options.store.write(async (tx) => {
-      if (!(await recordings.markWithoutAudio(tx, row.id, "missing"))) return;
+      if (!(await recordings.markWithoutAudio(tx, row.id, "missing", coverage))) return;
       await this.#options.recordingMissing(tx, await fresh(tx, row));
     });
   }

@@ -18,6 +18,7 @@ export class RecordingNews {
   async ready(tx: Tx, row: RecordingRow): Promise<void> {
     await this.#emit(tx, row, "call.recording.ready", {
       duration_seconds: (row.durationMs ?? 0) / 1000,
+      ...coverage(row),
       size_bytes: row.sizeBytes,
       sha256: row.sha256,
       download_url: `${this.#publicUrl()}/v1/calls/${row.callId}/recording?recording_id=${row.id}`,
@@ -26,12 +27,12 @@ export class RecordingNews {
 
   /** The file held no audio. */
   empty(tx: Tx, row: RecordingRow): Promise<void> {
-    return this.#emit(tx, row, "recording.empty", {});
+    return this.#emit(tx, row, "recording.empty", coverage(row));
   }
 
   /** The switch left no file. */
   missing(tx: Tx, row: RecordingRow): Promise<void> {
-    return this.#emit(tx, row, "recording.missing", {});
+    return this.#emit(tx, row, "recording.missing", coverage(row));
   }
 
   async #emit(
@@ -45,4 +46,9 @@ export class RecordingNews {
     await change.emit(kind, { recording_id: row.id, leg_id: row.legId, ...payload });
     await change.save();
   }
+}
+
+/** How long there was something to record, and how much of that the file lacks; null: not known. */
+function coverage({ talkMs, durationMs }: RecordingRow) {
+  return { talk_ms: talkMs, gap_ms: talkMs === null ? null : Math.max(0, talkMs - (durationMs ?? 0)) };
 }

@@ -26,6 +26,10 @@ export interface RecordingRow {
   startedAtUs: number | null;
   endedAtUs: number | null;
   durationMs: number | null;
+  /** How long there was something to record; null: not known, or not finished. */
+  talkMs: number | null;
+  /** 1: much of the talk is missing. */
+  short: 0 | 1;
   sizeBytes: number | null;
   /** Hex. */
   sha256: string | null;
@@ -108,7 +112,13 @@ export async function finishForLeg(tx: Tx, legId: LegId, endedAtUs: number): Pro
   return changes;
 }
 
-export interface StoredFile {
+/** How much of the talk the recording has. */
+export interface Coverage {
+  talkMs: number | null;
+  short: 0 | 1;
+}
+
+export interface StoredFile extends Coverage {
   durationMs: number;
   sizeBytes: number;
   sha256: string;
@@ -118,13 +128,14 @@ export interface StoredFile {
 
 /** The storage was seen to hold the whole file. False: ready already, or deleted meanwhile. */
 export async function markReady(tx: Tx, id: RecordingId, file: StoredFile): Promise<boolean> {
-  const { durationMs, sizeBytes, sha256, objectKey, storedAtMs } = file;
+  const { durationMs, talkMs, short, sizeBytes, sha256, objectKey, storedAtMs } = file;
   const from: RecordingStatus[] = [...liveStatuses, "uploading", "missing"];
   const { changes } = await tx.run(
     `UPDATE recordings
-     SET status = 'ready', duration_ms = ?, size_bytes = ?, sha256 = ?, object_key = ?, stored_at_ms = ?
+     SET status = 'ready', duration_ms = ?, talk_ms = ?, short = ?, size_bytes = ?, sha256 = ?, object_key = ?,
+       stored_at_ms = ?
      WHERE id = ? AND status IN (${marks(from)})`,
-    [durationMs, sizeBytes, sha256, objectKey, storedAtMs, id, ...from],
+    [durationMs, talkMs, short, sizeBytes, sha256, objectKey, storedAtMs, id, ...from],
   );
   return changes === 1;
 }
@@ -134,6 +145,7 @@ export async function markWithoutAudio(
   tx: Tx,
   id: RecordingId,
   status: "empty" | "missing",
+  { talkMs, short }: Coverage,
 ): Promise<boolean> {
   const from: RecordingStatus[] = [
     ...liveStatuses,
@@ -141,8 +153,9 @@ export async function markWithoutAudio(
     ...(status === "empty" ? ["missing" as const] : []),
   ];
   const { changes } = await tx.run(
-    `UPDATE recordings SET status = ?, duration_ms = 0 WHERE id = ? AND status IN (${marks(from)})`,
-    [status, id, ...from],
+    `UPDATE recordings SET status = ?, duration_ms = 0, talk_ms = ?, short = ?
+     WHERE id = ? AND status IN (${marks(from)})`,
+    [status, talkMs, short, id, ...from],
   );
   return changes === 1;
 }
@@ -202,6 +215,7 @@ export function byWorkspace(
 }
 
 export interface SpooledRow extends RecordingRow {
+  legDialledAtMs: number | null;
   legAnsweredAtUs: number | null;
   legEndedAtUs: number | null;
 }
@@ -209,7 +223,8 @@ export interface SpooledRow extends RecordingRow {
 /** Of whichever workspace: for the spool alone. */
 export function spooledById(tx: ReadTx, id: RecordingId): Promise<SpooledRow | undefined> {
   return tx.get(
-    `SELECT r.*, l.answered_at_us AS leg_answered_at_us, l.ended_at_us AS leg_ended_at_us
+    `SELECT r.*, l.dialled_at_ms AS leg_dialled_at_ms, l.answered_at_us AS leg_answered_at_us,
+       l.ended_at_us AS leg_ended_at_us
      FROM recordings r JOIN legs l ON l.id = r.leg_id WHERE r.id = ?`,
     [id],
   );
@@ -251,6 +266,14 @@ export function toRemove(tx: ReadTx, limit: number): Promise<RecordingRow[]> {
      ORDER BY deleted_at_ms LIMIT ?`,
     [limit],
   );
+}
+
+/** Recordings, of every workspace, that lack much of the talk. */
+export async function countShort(tx: ReadTx): Promise<number> {
+  const row = await tx.get<{ recordings: number }>(
+    "SELECT COUNT(*) AS recordings FROM recordings WHERE short = 1",
+  );
+  return row?.recordings ?? 0;
 }
 
 /** Bytes that a workspace has in the storage. */

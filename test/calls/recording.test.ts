@@ -42,6 +42,9 @@ describeOnSwitch("a recording", () => {
     near(seconds(row), talked(call.legs[0]!), "recorded");
     const told = await on.event(id, "call.recording.ready");
     assert.deepEqual(eventsOf(told, row!.id).slice(-1), ["call.recording.ready"]);
+    const { talk_ms: talkMs, gap_ms: gapMs } = told.events.at(-1)!.payload;
+    near(Number(talkMs) / 1000, talked(call.legs[0]!), "told", 0.05);
+    assert.equal(gapMs, Math.max(0, Number(talkMs) - row!.durationMs!));
     assert.deepEqual(told.legs[0]!.recording_ids, [row!.id]);
   });
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, truncate } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -185,6 +185,40 @@ describeOnSwitch("sautikit start, each role a process of its own", function () {
     await start("spool");
     await checkRecorded(id, 1);
     assert.equal((await customer.call(id)).cost_minor, call.cost_minor);
+  });
+
+  it("say of a recording that lacks a part how long that is: on the call, in the log, and to Prometheus", async () => {
+    const short = async () =>
+      Number(
+        /^sautikit_recordings_short (\d+)$/m.exec(
+          await (await fetch(`${customer.baseUrl}/metrics`)).text(),
+        )?.[1],
+      );
+    const before = await short();
+    const id = await customer.place({
+      ...{ from: nairobi, to: hangsUpAfter3s, events_url: inbox.url, record: true },
+    });
+    await customer.until(id, "its answer", ({ status }) => status === "answered");
+    await kill("spool");
+    const call = await customer.ended(id);
+    const recording = call.legs[0]!.recording_ids[0]!;
+    const file = join(peer.spoolDir, "recordings", `${recording}.wav`);
+    // A second of it, as a disk that filled up leaves it.
+    await truncate(file, 44 + 32_000);
+    await start("spool");
+
+    const [ready] = await inbox.kind(id, "call.recording.ready", 1, 30_000);
+    const { duration_seconds: seconds, talk_ms: talkMs, gap_ms: gapMs } = ready!.data;
+    const [leg] = call.legs;
+    assert.equal(seconds, 1);
+    const talked = Date.parse(leg!.ended_at!) - Date.parse(leg!.answered_at!);
+    assert.ok(Math.abs(Number(talkMs) - talked) <= 100, `${String(talkMs)} ms, not ${talked}`);
+    assert.equal(gapMs, Number(talkMs) - 1000);
+    assert.match(
+      running.get("spool")!.output(),
+      new RegExp(`"recording":"${recording}".*shorter than the talk`),
+    );
+    assert.equal(await short(), before + 1);
   });
 
   it("leave what a call is to do next to the controller, whoever told of the end before it", async () => {

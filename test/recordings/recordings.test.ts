@@ -45,6 +45,8 @@ describe("a customer's recordings", function () {
     await world.store.write((tx) =>
       rows.markReady(tx, id, {
         durationMs: 100,
+        talkMs: 100,
+        short: 0,
         sizeBytes: print.sizeBytes,
         sha256: print.sha256,
         objectKey: key,

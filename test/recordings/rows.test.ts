@@ -7,7 +7,8 @@ import { addRecording, openWorld, rowOf, type World } from "./world.ts";
 
 type Change = (tx: Tx, id: RecordingId, world: World) => Promise<unknown>;
 
-const stored = { durationMs: 1, sizeBytes: 48, sha256: "00", objectKey: "key", storedAtMs: 1 };
+const coverage = { talkMs: 1, short: 0 } as const;
+const stored = { durationMs: 1, ...coverage, sizeBytes: 48, sha256: "00", objectKey: "key", storedAtMs: 1 };
 
 const changes: Record<string, Change> = {
   started: (tx, id) => rows.markStarted(tx, id, 1),
@@ -15,8 +16,8 @@ const changes: Record<string, Change> = {
   stopped: (tx, id) => rows.markStatus(tx, id, rows.liveStatuses, "uploading", 2),
   "its leg ended": (tx, _id, { legId }) => rows.finishForLeg(tx, legId, 3),
   stored: (tx, id) => rows.markReady(tx, id, stored),
-  "found empty": (tx, id) => rows.markWithoutAudio(tx, id, "empty"),
-  "found missing": (tx, id) => rows.markWithoutAudio(tx, id, "missing"),
+  "found empty": (tx, id) => rows.markWithoutAudio(tx, id, "empty", coverage),
+  "found missing": (tx, id) => rows.markWithoutAudio(tx, id, "missing", coverage),
   deleted: (tx, id) => rows.markDeleted(tx, id, "requested", 4),
 };
 

@@ -27,6 +27,16 @@ import {
   type World,
 } from "./world.ts";
 
+interface Stamps {
+  asked?: number;
+  started?: number | null;
+  answered?: number;
+  ended: number | null;
+  file: number;
+  talk: number | null;
+  short: 0 | 1;
+}
+
 describe("recordings on the spool", function () {
   this.timeout(20_000);
 
@@ -296,6 +306,47 @@ describe("recordings on the spool", function () {
     storage.close();
     await proxy.close();
   });
+
+  /** Stamps in ms from the dialling; the file's length; how long there was something to record, and whether it is short. */
+  for (const [what, { asked = -1, started = 3000, answered = 3000, ended, file, talk, short }] of [
+    ["as long as the talk are not short", { ended: 13_000, file: 9980, talk: 10_000, short: 0 }],
+    ["that lack 2 % are not short", { ended: 13_000, file: 9800, talk: 10_000, short: 0 }],
+    ["that lack more are short", { ended: 13_000, file: 9780, talk: 10_000, short: 1 }],
+    ["of a second that lack 100 ms are not short", { ended: 4000, file: 900, talk: 1000, short: 0 }],
+    ["of a second that lack more are short", { ended: 4000, file: 880, talk: 1000, short: 1 }],
+    ["that began late are short", { started: 5000, ended: 13_000, file: 8000, talk: 10_000, short: 1 }],
+    [
+      "whose start nobody heard count from the answer",
+      { started: null, ended: 5000, file: 1000, talk: 2000, short: 1 },
+    ],
+    ["from ringing count from their start", { started: 1000, ended: 5000, file: 3000, talk: 4000, short: 1 }],
+    [
+      "switched on in mid-call count from their start",
+      { asked: 9000, started: 9100, ended: 10_100, file: 1000, talk: 1000, short: 0 },
+    ],
+    ["longer than the talk are not short", { ended: 4000, file: 1100, talk: 1000, short: 0 }],
+    ["whose end nobody knows say so", { ended: null, file: 1000, talk: null, short: 0 }],
+  ] as [string, Stamps][]) {
+    it(what, async () => {
+      const dialledMs = world.clock.nowMs() - 60_000;
+      const us = (afterMs: number | null) => (afterMs === null ? null : (dialledMs + afterMs) * 1000);
+      const id = await addRecording(world, "stopping");
+      await world.store.write(async (tx) => {
+        await tx.run("UPDATE legs SET dialled_at_ms = ?, answered_at_us = ?", [dialledMs, us(answered)]);
+        await tx.run("UPDATE recordings SET created_at_ms = ?, started_at_us = ?, ended_at_us = ?", [
+          ...[dialledMs + asked, us(started), us(ended)],
+        ]);
+      });
+      await spoolFile(folder, `${id}.wav`, wav({ frames: speech(file) }));
+      await world.store.write((tx) => recordings.markStatus(tx, id, ["stopping"], "uploading"));
+      spool.wake();
+
+      await gone();
+      const row = await rowOf(world, id);
+      assert.deepEqual([row.durationMs, row.talkMs, row.short], [file, talk, short]);
+      assert.equal(await world.store.read(recordings.countShort), short);
+    });
+  }
 
   for (const [what, content] of [
     ["no bytes", Buffer.alloc(0)],

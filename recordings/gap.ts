@@ -1,0 +1,28 @@
+import type { SpooledRow } from "../engine/store/recordings.ts";
+
+/** What is lost at a recording's two ends, each at most some 20 ms frames, is none. */
+const gapMsMin = 100;
+const gapShareMin = 0.02;
+
+/**
+ * How long there was something to record, ms, by the switch's stamps: from the leg's answer, or from the recording's
+ * own start where that came earlier (from ringing) or was asked for later, to its end. Null: not known.
+ */
+export function talkMsOf(row: SpooledRow): number | null {
+  const endUs = row.endedAtUs ?? row.legEndedAtUs;
+  const startUs = startUsOf(row);
+  return endUs === null || startUs === null ? null : Math.max(0, Math.round((endUs - startUs) / 1000));
+}
+
+function startUsOf({ createdAtMs, startedAtUs, legDialledAtMs, legAnsweredAtUs }: SpooledRow): number | null {
+  const askedLater = legDialledAtMs !== null && createdAtMs > legDialledAtMs;
+  if (askedLater) return startedAtUs ?? createdAtMs * 1000;
+  if (startedAtUs === null || legAnsweredAtUs === null) return startedAtUs ?? legAnsweredAtUs;
+  // One that began late has lost what was said before.
+  return Math.min(startedAtUs, legAnsweredAtUs);
+}
+
+/** Whether so much is missing that somebody must hear of it: more than 2 % and more than 100 ms. */
+export function isShort(durationMs: number, talkMs: number | null): boolean {
+  return talkMs !== null && talkMs - durationMs > Math.max(gapMsMin, talkMs * gapShareMin);
+}
