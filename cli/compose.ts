@@ -30,6 +30,7 @@ import { registerMetrics } from "./metrics.ts";
 import { createLog } from "./log.ts";
 import { makeBucket, openObjectStorage } from "./object-storage.ts";
 import { openSignals, openStore } from "./open-store.ts";
+import { lockRoles } from "./role-locks.ts";
 import { secretsKey } from "./secrets-key.ts";
 
 export const roles = ["api", "controller", "spool"] as const;
@@ -78,6 +79,8 @@ async function build(
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
+  const lock = lockRoles(config.dataDir, wanted);
+  closers.push(() => lock.release());
   const secrets = aesSecrets(await secretsKey(config.secretsKey, config.dataDir, ids), ids);
 
   const store = await openStore(config, { clock });
