@@ -41,6 +41,8 @@ export interface App {
   baseUrl: string | null;
   /** The simulated carrier's account of its calls; null with a real switch. */
   carrierStatusUrl: string | null;
+  /** Where the demo workspace's key is; null: there is no demo workspace. */
+  demoFile: string | null;
   /** Stops taking calls, lets requests end, and closes everything; calls in a real switch go on. Twice is fine. */
   stop(): Promise<void>;
 }
@@ -129,6 +131,7 @@ async function build(
   const recordings = createRecordings({ store, storage, clock, log });
 
   let baseUrl: string | null = null;
+  let demoFile: string | null = null;
   const publicUrl = () => config.publicUrl ?? baseUrl ?? `http://${config.host}:${config.port}`;
   const news = new RecordingNews(changeParts, publicUrl);
   const spool = createSpool({
@@ -193,12 +196,14 @@ async function build(
     baseUrl = server.url;
     closers.push(() => server.close());
     if (demoWorkspace) {
-      await makeDemoWorkspace({ store, ids, secrets, clock, dataDir: config.dataDir, baseUrl: publicUrl() });
+      demoFile = join(config.dataDir, "demo.json");
+      await makeDemoWorkspace({ store, ids, secrets, clock, file: demoFile, baseUrl: publicUrl() });
     }
   }
   return {
     baseUrl,
     carrierStatusUrl: embedded?.carrierStatusUrl ?? null,
+    demoFile,
     stop() {
       draining = true;
       return stop();

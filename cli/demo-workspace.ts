@@ -1,5 +1,4 @@
 import { readFile, rename, writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import type { Clock } from "../engine/clock.ts";
 import type { Ids } from "../engine/ids.ts";
 import type { Secrets } from "../engine/secrets.ts";
@@ -23,7 +22,7 @@ const demoNumber = "+254200000001";
 const demoCreditMinor = 100_000;
 
 /**
- * On the first start of the embedded default: a workspace with KES 1,000, a number and a key, in DATA_DIR/demo.json,
+ * On the first start of the embedded default: a workspace with KES 1,000, a number and a key, in `file`,
  * which its owner alone can read. Later starts only bring the address up to date.
  */
 export async function makeDemoWorkspace(parts: {
@@ -31,10 +30,10 @@ export async function makeDemoWorkspace(parts: {
   ids: Ids;
   secrets: Secrets;
   clock: Clock;
-  dataDir: string;
+  file: string;
   baseUrl: string;
 }): Promise<Demo> {
-  const file = join(parts.dataDir, "demo.json");
+  const { file } = parts;
   const before = await readDemo(file);
   const demo = before ? { ...before, base_url: parts.baseUrl } : await create(parts);
   await writeFile(`${file}.new`, `${JSON.stringify(demo, null, 2)}\n`, { mode: 0o600 });

@@ -41,9 +41,8 @@ export async function start(args: readonly string[]): Promise<void> {
   };
   process.stdout.write(`${JSON.stringify(ready)}\n`);
   if (app.baseUrl !== null) {
-    process.stderr.write(
-      `Sautikit is ready at ${app.baseUrl}; the demo key is in ${config.dataDir}/demo.json\n`,
-    );
+    const demo = app.demoFile === null ? "" : `; the demo key is in ${app.demoFile}`;
+    process.stderr.write(`Sautikit is ready at ${app.baseUrl}${demo}\n`);
   }
   // The store, the switch's sockets or the server keep the process alive; a role with none of them must too.
   setInterval(() => undefined, 2 ** 30);

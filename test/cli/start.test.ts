@@ -83,6 +83,9 @@ describe("sautikit start, with everything embedded", function () {
         "voice_signing_secret",
       ]);
       assert.equal(demo.base_url, ready["base_url"]);
+      assert.ok(
+        child.output().includes(`ready at ${demo.base_url}; the demo key is in ${folder}/data/demo.json\n`),
+      );
       const customer = new Customer(demo.base_url, demo.api_key);
       const wallet = await customer.ask("GET", "/v1/wallet");
       assert.equal(wallet.body.workspace_id, demo.workspace_id);
@@ -152,6 +155,25 @@ describe("sautikit start, with everything embedded", function () {
       }
     });
   }
+
+  it("makes no demo workspace beside a real switch, and does not speak of one", async () => {
+    const { child, ready } = await startSautikit(["start"], {
+      folder,
+      env: {
+        ...{ DATA_DIR: join(folder, "data"), PORT: "0", LOG_LEVEL: "silent" },
+        // Nobody listens there: it starts all the same.
+        FREESWITCH_URLS: "freeswitch://:a-password@127.0.0.1:1",
+      },
+    });
+    try {
+      const said = `Sautikit is ready at ${String(ready["base_url"])}\n`;
+      await eventually("its address", () => (child.output() === "" ? undefined : true));
+      assert.equal(child.output(), said);
+      await assert.rejects(demoAccount(), { code: "ENOENT" });
+    } finally {
+      await child.stop();
+    }
+  });
 
   it("killed by SIGKILL leaves no carrier and no switch behind", async () => {
     const { child } = await start();
