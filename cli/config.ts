@@ -7,7 +7,7 @@ import { z } from "zod";
  */
 const settings = {
   HOST: setting(z.string(), "127.0.0.1", "Address that the API listens on."),
-  PORT: setting(port(), "8080", "Port that the API listens on; 0: a free one."),
+  PORT: setting(port(), "8080", "Port that the API listens on; 0: a free one, another at each start."),
   PUBLIC_URL: setting(z.string(), "", "Where customers reach the API. Empty: http://HOST:PORT."),
   TRUSTED_PROXIES: setting(
     z.string().regex(/^\d$/, "must be a number from 0 to 9"),
@@ -64,7 +64,11 @@ const settings = {
     "",
     "Where customers reach that server; presigned links name it. Empty: S3_ENDPOINT.",
   ),
-  S3_PORT: setting(port(), "0", "Port of the embedded S3 server; 0: a free one."),
+  S3_PORT: setting(
+    port(),
+    "0",
+    "Port of the embedded S3 server; 0: a free one, kept in DATA_DIR/s3.port, since links to recordings name it.",
+  ),
   S3_REGION: setting(z.string().min(1), "af-nairobi-1", "Region that requests are signed for."),
   S3_BUCKET: setting(
     z.string().min(3),

@@ -1,8 +1,9 @@
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "../engine/clock.ts";
 import type { Ids } from "../engine/ids.ts";
 import type { Log } from "../engine/log.ts";
-import { startEmbeddedS3 } from "../recordings/embedded-s3/server.ts";
+import { startEmbeddedS3, type EmbeddedS3 } from "../recordings/embedded-s3/server.ts";
 import { createStorage, type Storage, type StorageOptions } from "../recordings/storage.ts";
 import type { Config } from "./config.ts";
 import { keptOnce } from "./secrets-key.ts";
@@ -36,18 +37,42 @@ export async function openObjectStorage(config: Config, parts: Parts): Promise<O
       options.secretAccessKey ||
       (await keptOnce(config.dataDir, "s3.key", () => parts.ids.bytes(32).toString("base64url"))),
   };
-  const server = await startEmbeddedS3({
-    host: config.host,
-    port,
-    directory: join(config.dataDir, "objects"),
-    region: options.region,
-    credentials,
-    clock: parts.clock,
-    onFault: (error) => parts.log.error({ err: error }, "the embedded object storage failed"),
-  });
+  const startAt = (at: number) =>
+    startEmbeddedS3({
+      host: config.host,
+      port: at,
+      directory: join(config.dataDir, "objects"),
+      region: options.region,
+      credentials,
+      clock: parts.clock,
+      onFault: (error) => parts.log.error({ err: error }, "the embedded object storage failed"),
+    });
+  const server = port === 0 ? await onItsPort(config.dataDir, startAt, parts.log) : await startAt(port);
   return opened({ ...common, ...credentials, endpoint: server.endpoint, clock: parts.clock }, () =>
     server.close(),
   );
+}
+
+/** Presigned links name the port, and live longer than this process: so the free one is kept, and taken again. */
+async function onItsPort(
+  dataDir: string,
+  startAt: (port: number) => Promise<EmbeddedS3>,
+  log: Log,
+): Promise<EmbeddedS3> {
+  const file = join(dataDir, "s3.port");
+  const before = Number(await readFile(file, "utf8").catch(() => "0"));
+  const server = await startAt(before).catch((error: unknown) => {
+    if (before === 0) throw error;
+    return startAt(0).then((elsewhere) => {
+      log.warn(
+        { err: error, before, now: elsewhere.port },
+        "The embedded object storage's port is taken: links to recordings that were given out are dead. Set S3_PORT.",
+      );
+      return elsewhere;
+    });
+  });
+  await writeFile(file, String(server.port), { mode: 0o600 });
+  return server;
 }
 
 function opened(options: StorageOptions, closeServer: () => Promise<void>): ObjectStorage {

@@ -175,6 +175,41 @@ describe("sautikit start, with everything embedded", function () {
     }
   });
 
+  it("keeps the port of its object storage, so that a link to a recording outlives a restart", async () => {
+    let { child } = await start();
+    const blocker = createServer();
+    try {
+      const demo = await demoAccount();
+      const customer = new Customer(demo.base_url, demo.api_key);
+      const id = await customer.place({ from: demo.number, to: "+254700000103", record: true });
+      const [recording] = (await customer.ended(id)).legs[0]!.recording_ids;
+      const linkFrom = (to: Customer) =>
+        eventually("a link", async () => {
+          const { status, headers } = await to.ask(
+            "GET",
+            `/v1/calls/${id}/recording?recording_id=${recording}`,
+          );
+          return status === 302 ? headers.get("location")! : undefined;
+        });
+      const link = await linkFrom(customer);
+      await child.stop();
+      ({ child } = await start());
+      assert.equal((await fetch(link)).status, 200);
+      assert.doesNotMatch(child.output(), /port is taken/);
+
+      await child.stop();
+      blocker.listen(Number(new URL(link).port), "127.0.0.1");
+      await once(blocker, "listening");
+      ({ child } = await start());
+      assert.match(child.output(), new RegExp(`"before":${new URL(link).port},.*port is taken`));
+      const again = new Customer((await demoAccount()).base_url, demo.api_key);
+      assert.equal((await fetch(await linkFrom(again))).status, 200);
+    } finally {
+      blocker.close();
+      await child.stop();
+    }
+  });
+
   it("killed by SIGKILL leaves no carrier and no switch behind", async () => {
     const { child } = await start();
     const children = await descendants(child.pid);
