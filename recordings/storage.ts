@@ -1,5 +1,5 @@
 import { createReadStream } from "node:fs";
-import type { Readable } from "node:stream";
+import { addAbortSignal, type Readable } from "node:stream";
 import {
   AbortMultipartUploadCommand,
   CreateBucketCommand,
@@ -76,7 +76,7 @@ function clientConfig(options: StorageOptions, endpoint: string | undefined) {
     maxAttempts: 2,
     requestHandler: {
       connectionTimeout: 5000,
-      // From the request to the head of the answer; a part of 8 MiB makes it at 1.2 Mbit/s.
+      // From the request to the head of the answer; a part of 8 MiB makes it on the slowest link.
       requestTimeout: 60_000,
       throwOnRequestTimeout: true,
       // Nothing sent or received for so long.
@@ -86,6 +86,13 @@ function clientConfig(options: StorageOptions, endpoint: string | undefined) {
     },
   };
 }
+
+/**
+ * What an answer may take beside its bytes, and those on the slowest link, 1.2 Mbit/s. It bounds what the limits above
+ * do not: an answer that drips.
+ */
+const answerMsMax = 10_000;
+const bytesPerMsMin = 150;
 
 class S3Storage implements Storage {
   readonly #client: S3Client;
@@ -102,9 +109,10 @@ class S3Storage implements Storage {
 
   async ensureBucket(): Promise<void> {
     await attempt("make the bucket", async () => {
-      if (await this.#found(() => this.#client.send(new HeadBucketCommand({ Bucket: this.#bucket })))) return;
+      const named = { Bucket: this.#bucket };
+      if (await this.#found((limit) => this.#client.send(new HeadBucketCommand(named), limit))) return;
       try {
-        await this.#client.send(new CreateBucketCommand({ Bucket: this.#bucket }));
+        await this.#inTime((limit) => this.#client.send(new CreateBucketCommand(named), limit));
       } catch (error) {
         // Another box of ours was quicker.
         if (!isNamed(error, "BucketAlreadyOwnedByYou")) throw error;
@@ -116,7 +124,7 @@ class S3Storage implements Storage {
     await attempt(`upload ${key}`, async () => {
       if (await this.#holds(key, expected)) return;
       if (expected.sizeBytes > partBytes) await this.#dropParts(key);
-      await this.#upload(file, key);
+      await this.#upload(file, key, expected.sizeBytes);
       if (!(await this.#holds(key, expected))) throw new Error("The storage does not hold what was sent.");
     });
   }
@@ -146,13 +154,17 @@ class S3Storage implements Storage {
 
   async delete(key: string): Promise<void> {
     await attempt(`delete ${key}`, () =>
-      this.#found(() => this.#client.send(new DeleteObjectCommand({ Bucket: this.#bucket, Key: key }))),
+      this.#found((limit) =>
+        this.#client.send(new DeleteObjectCommand({ Bucket: this.#bucket, Key: key }), limit),
+      ),
     );
   }
 
   async healthy(): Promise<boolean> {
     try {
-      await this.#client.send(new HeadBucketCommand({ Bucket: this.#bucket }));
+      await this.#inTime((limit) =>
+        this.#client.send(new HeadBucketCommand({ Bucket: this.#bucket }), limit),
+      );
       return true;
     } catch {
       return false;
@@ -164,10 +176,10 @@ class S3Storage implements Storage {
     this.#signer.destroy();
   }
 
-  async #upload(file: string, key: string): Promise<void> {
+  async #upload(file: string, key: string, bytes: number): Promise<void> {
     const Body = createReadStream(file);
     try {
-      await new Upload({
+      const upload = new Upload({
         client: this.#client,
         partSize: partBytes,
         // With 4 files at once, at most 64 MiB of parts are in memory.
@@ -179,7 +191,11 @@ class S3Storage implements Storage {
           ContentType: "audio/wav",
           ChecksumAlgorithm: "SHA256",
         },
-      }).done();
+      });
+      await this.#inTime(({ abortSignal }) => {
+        abortSignal.addEventListener("abort", () => void upload.abort(), { once: true });
+        return upload.done();
+      }, bytes);
     } finally {
       Body.destroy();
     }
@@ -187,12 +203,12 @@ class S3Storage implements Storage {
 
   /** What an upload that was killed left behind is nowhere to be seen, and paid for. */
   async #dropParts(key: string): Promise<void> {
-    const { Uploads = [] } = await this.#client.send(
-      new ListMultipartUploadsCommand({ Bucket: this.#bucket, Prefix: key }),
+    const { Uploads = [] } = await this.#inTime((limit) =>
+      this.#client.send(new ListMultipartUploadsCommand({ Bucket: this.#bucket, Prefix: key }), limit),
     );
     for (const { UploadId } of Uploads) {
       const command = new AbortMultipartUploadCommand({ Bucket: this.#bucket, Key: key, UploadId });
-      await this.#found(() => this.#client.send(command));
+      await this.#found((limit) => this.#client.send(command, limit));
     }
   }
 
@@ -201,32 +217,51 @@ class S3Storage implements Storage {
     const head = await this.#head(key);
     if (head?.ContentLength !== expected.sizeBytes) return false;
     const told = head.ChecksumSHA256;
-    if (told === undefined) return (await this.#read(key))?.sha256 === expected.sha256;
+    if (told === undefined) return (await this.#read(key, expected.sizeBytes))?.sha256 === expected.sha256;
     return told === (told.includes("-") ? expected.sha256OfParts : base64(expected.sha256));
   }
 
-  async #read(key: string): Promise<Fingerprint | null> {
-    const object = await this.#found(() =>
-      this.#client.send(new GetObjectCommand({ Bucket: this.#bucket, Key: key })),
-    );
-    return object?.Body ? fingerprint(object.Body as Readable) : null;
+  #read(key: string, bytes: number): Promise<Fingerprint | null> {
+    return this.#found(async (limit) => {
+      const object = await this.#client.send(new GetObjectCommand({ Bucket: this.#bucket, Key: key }), limit);
+      return object.Body ? fingerprint(addAbortSignal(limit.abortSignal, object.Body as Readable)) : null;
+    }, bytes);
   }
 
   #head(key: string): Promise<HeadObjectCommandOutput | null> {
-    return this.#found(() =>
-      this.#client.send(new HeadObjectCommand({ Bucket: this.#bucket, Key: key, ChecksumMode: "ENABLED" })),
-    );
+    const command = new HeadObjectCommand({ Bucket: this.#bucket, Key: key, ChecksumMode: "ENABLED" });
+    return this.#found((limit) => this.#client.send(command, limit));
   }
 
   /** Null for a 404. */
-  async #found<T>(request: () => Promise<T>): Promise<T | null> {
+  async #found<T>(request: (limit: Limit) => Promise<T>, bytes = 0): Promise<T | null> {
     try {
-      return await request();
+      return await this.#inTime(request, bytes);
     } catch (error) {
       if (error instanceof S3ServiceException && error.$metadata.httpStatusCode === 404) return null;
       throw error;
     }
   }
+
+  /** Gives a request up, its second try included, once it has taken longer than its bytes can explain. */
+  async #inTime<T>(request: (limit: Limit) => Promise<T>, bytes = 0): Promise<T> {
+    const late = new AbortController();
+    const ms = answerMsMax + Math.ceil(bytes / bytesPerMsMin);
+    const timer = this.#clock.after(ms, () => late.abort());
+    try {
+      return await request({ abortSignal: late.signal });
+    } catch (cause) {
+      if (!late.signal.aborted) throw cause;
+      throw new Error(`There was no complete answer within ${ms} ms.`, { cause });
+    } finally {
+      timer.cancel();
+    }
+  }
+}
+
+/** As the SDK takes it. */
+interface Limit {
+  abortSignal: AbortSignal;
 }
 
 async function attempt<T>(what: string, work: () => Promise<T>): Promise<T> {

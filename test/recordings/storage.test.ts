@@ -3,31 +3,23 @@ import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { appendFile } from "node:fs/promises";
 import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import { CreateMultipartUploadCommand, ListMultipartUploadsCommand, S3Client } from "@aws-sdk/client-s3";
+import { systemClock } from "../../engine/clock.ts";
 import { isError } from "../../engine/errors.ts";
 import { fingerprintFile } from "../../recordings/fingerprint.ts";
-import {
-  bucket,
-  credentials,
-  ids,
-  openProxy,
-  openWorld,
-  spoolFile,
-  storageAt,
-  type Proxy,
-  type World,
-} from "./world.ts";
+import { openStorageProxy, type StorageProxy } from "../peers/storage-proxy.ts";
+import { bucket, credentials, ids, openWorld, spoolFile, storageAt, type World } from "./world.ts";
 
 describe("the object storage", function () {
   this.timeout(20_000);
 
   let world: World;
-  let proxy: Proxy;
+  let proxy: StorageProxy;
 
   beforeEach(async () => {
     world = await openWorld();
-    proxy = await openProxy(world.s3);
+    proxy = await openStorageProxy(world.s3);
   });
   afterEach(async () => {
     await proxy.close();
@@ -231,6 +223,33 @@ describe("the object storage", function () {
     assert.equal(await storage.healthy(), true);
     storage.close();
   });
+
+  for (const [what, drip] of [
+    ["its answer's head", (socket: Socket) => socket.write("HTTP/1.1 200 OK\r\n")],
+    [
+      "the bytes that it holds",
+      (socket: Socket) => socket.write("HTTP/1.1 200 OK\r\nContent-Length: 16044\r\n\r\n"),
+    ],
+  ] as const) {
+    it(`that drips ${what} is given up`, async () => {
+      const { path, print } = await fileOf(16_044);
+      await world.storage.put(path, "ws/call/rec.wav", print);
+      proxy.meddle = (asked, answer) => {
+        delete answer.headers["x-amz-checksum-sha256"];
+        if (asked.method !== "GET") return false;
+        drip(asked.socket);
+        const timer = setInterval(() => asked.socket.write("X"), 20);
+        asked.socket.once("close", () => clearInterval(timer));
+        return true;
+      };
+      // A minute goes by in a second.
+      const hasty = { ...world.clock, after: (ms: number, fn: () => void) => systemClock.after(ms / 60, fn) };
+      const storage = storageAt(proxy.endpoint, hasty);
+
+      await assert.rejects(storage.put(path, "ws/call/rec.wav", print), unavailable);
+      storage.close();
+    });
+  }
 
   it("that does not answer is given up", async () => {
     // Takes connections and drops each without a word.

@@ -8,6 +8,7 @@ import type { RecordingRow } from "../../engine/store/recordings.ts";
 import type { Tx } from "../../engine/store/store.ts";
 import { createSpool, type Spool, type SpoolTrouble } from "../../recordings/spool.ts";
 import type { Storage } from "../../recordings/storage.ts";
+import { openStorageProxy } from "../peers/storage-proxy.ts";
 import {
   addLeg,
   addRecording,
@@ -15,7 +16,6 @@ import {
   ids,
   log,
   neverClosed,
-  openProxy,
   openWorld,
   reopenS3,
   rowOf,
@@ -202,7 +202,7 @@ describe("recordings on the spool", function () {
   });
 
   it("stay on the spool while the storage tells another checksum", async () => {
-    const proxy = await openProxy(world.s3);
+    const proxy = await openStorageProxy(world.s3);
     let lies = 0;
     proxy.meddle = (asked, answer) => {
       if (asked.method !== "HEAD" || answer.statusCode !== 200) return false;
@@ -279,7 +279,7 @@ describe("recordings on the spool", function () {
   });
 
   it("that grow while they are uploaded are not taken for finished", async () => {
-    const proxy = await openProxy(world.s3);
+    const proxy = await openStorageProxy(world.s3);
     const id = await addRecording(world);
     let grown = false;
     const path = join(folder, `${id}.wav`);
@@ -476,7 +476,7 @@ describe("recordings on the spool", function () {
   });
 
   it("that were deleted during the upload leave nothing behind", async () => {
-    const proxy = await openProxy(world.s3);
+    const proxy = await openStorageProxy(world.s3);
     const id = await addRecording(world);
     let deleting: Promise<unknown> | null = null;
     proxy.refuse = (asked) => {

@@ -1,7 +1,4 @@
-import { createServer, request, type IncomingMessage, type ServerResponse } from "node:http";
-import { once } from "node:events";
 import { mkdtemp, rename, rm, writeFile } from "node:fs/promises";
-import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pino from "pino";
@@ -214,45 +211,4 @@ export async function until(
     if (systemClock.monotonicMs() > deadlineMs) throw new Error(`Not in time: ${what}`);
     await systemClock.sleep(5);
   }
-}
-
-/** What stands between us and the storage; `meddle` may change or give the answer itself. */
-export interface Proxy {
-  endpoint: string;
-  requests: string[];
-  meddle: (asked: IncomingMessage, answer: IncomingMessage, reply: ServerResponse) => boolean;
-  /** Refuses the request without passing it on. */
-  refuse: (asked: IncomingMessage, reply: ServerResponse) => boolean;
-  close(): Promise<void>;
-}
-
-export async function openProxy(target: EmbeddedS3): Promise<Proxy> {
-  const server = createServer((asked, reply) => {
-    proxy.requests.push(`${asked.method} ${asked.url}`);
-    if (proxy.refuse(asked, reply)) return;
-    const onward = request(
-      { host: "127.0.0.1", port: target.port, method: asked.method, path: asked.url, headers: asked.headers },
-      (answer) => {
-        if (proxy.meddle(asked, answer, reply)) return void answer.resume();
-        reply.writeHead(answer.statusCode ?? 502, answer.headers);
-        answer.pipe(reply);
-      },
-    );
-    onward.on("error", () => reply.destroy());
-    asked.pipe(onward);
-  });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const proxy: Proxy = {
-    endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    requests: [],
-    meddle: () => false,
-    refuse: () => false,
-    async close() {
-      server.closeAllConnections();
-      server.close();
-      await once(server, "close");
-    },
-  };
-  return proxy;
 }
