@@ -1,0 +1,129 @@
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { ReadTx } from "../../engine/store/store.ts";
+import { Inspector } from "../bench/inspector.ts";
+import type { TestWorld } from "../world/world.ts";
+
+const mebibyte = 1024 ** 2;
+
+/** What one look at the running product shows, by the measure's name. */
+export type Sample = Record<string, number>;
+
+/** How many rows and files there are of what is not over. */
+export interface InFlight {
+  calls: number;
+  legs: number;
+  intents: number;
+  deliveries: number;
+  recordings: number;
+  spoolFiles: number;
+}
+
+/** Looks at the product's processes from outside, and at what it stored. */
+export class Sampler {
+  readonly #world: TestWorld;
+  readonly #inspector: Inspector;
+  #cpu: { atMs: number; ours: number; theirs: number };
+
+  private constructor(world: TestWorld, inspector: Inspector, cpu: { ours: number; theirs: number }) {
+    this.#world = world;
+    this.#inspector = inspector;
+    this.#cpu = { ...cpu, atMs: performance.now() };
+  }
+
+  /** `inspectorPort`: what `sautikit` was started with, as `--inspect=127.0.0.1:<port>`. */
+  static async open(world: TestWorld, inspectorPort: number): Promise<Sampler> {
+    const inspector = await Inspector.open(inspectorPort);
+    const [ours, theirs] = await Promise.all([world.sautikit.pid, world.switch.child.pid].map(readProcess));
+    return new Sampler(world, inspector, { ours: ours!.cpuMs, theirs: theirs!.cpuMs });
+  }
+
+  close(): void {
+    this.#inspector.close();
+  }
+
+  async take(): Promise<Sample> {
+    const inFlight = await takeInFlight(this.#world);
+    const metrics = await readMetrics(this.#world);
+    const processes = [this.#world.sautikit, this.#world.switch.child, this.#world.carrier.child];
+    const [ours, theirs, carriers] = await Promise.all(processes.map(({ pid }) => readProcess(pid)));
+    const now = { atMs: performance.now(), ours: ours!.cpuMs, theirs: theirs!.cpuMs };
+    const last = this.#cpu;
+    const passedS = (now.atMs - last.atMs) / 1000;
+    this.#cpu = now;
+    const { heap, external } = await this.#inspector.held();
+    const timers = await this.#inspector.count("setTimeout(() => {}).constructor");
+    return {
+      "sautikit: live heap": heap / mebibyte,
+      "sautikit: buffers": external / mebibyte,
+      "sautikit: resident memory": ours!.residentMib,
+      "sautikit: descriptors": ours!.descriptors,
+      "sautikit: threads": ours!.threads,
+      "sautikit: timers": timers,
+      "sautikit: handles": metrics("nodejs_active_handles_total"),
+      "sautikit: CPU, ms a second": (now.ours - last.ours) / passedS,
+      "store: live calls": inFlight.calls,
+      "store: live legs": inFlight.legs,
+      "store: intents": inFlight.intents,
+      "store: deliveries to make": inFlight.deliveries,
+      "store: recordings to store": inFlight.recordings,
+      "spool: files": inFlight.spoolFiles,
+      "switch: resident memory": theirs!.residentMib,
+      "switch: descriptors": theirs!.descriptors,
+      "switch: threads": theirs!.threads,
+      "switch: CPU, ms a second": (now.theirs - last.theirs) / passedS,
+      "carrier: resident memory": carriers!.residentMib,
+      "carrier: descriptors": carriers!.descriptors,
+      "carrier: threads": carriers!.threads,
+    };
+  }
+}
+
+export async function takeInFlight(world: TestWorld): Promise<InFlight> {
+  const rows = await world.store.read(rowsInFlight);
+  const folders = ["recordings", "cdr"].map((name) => join(world.switch.spoolDir, name));
+  const files = await Promise.all(folders.map((folder) => readdir(folder, { recursive: true })));
+  return { ...rows, spoolFiles: files.flat().length };
+}
+
+async function rowsInFlight(tx: ReadTx): Promise<Omit<InFlight, "spoolFiles">> {
+  const counts = {
+    calls: "calls WHERE ended_at_us IS NULL",
+    legs: "legs WHERE ended_at_us IS NULL",
+    intents: "intents",
+    deliveries: "deliveries WHERE next_attempt_at_ms IS NOT NULL",
+    recordings: "recordings WHERE status IN ('starting', 'recording', 'paused', 'stopping', 'uploading')",
+  };
+  const columns = Object.entries(counts).map(([name, from]) => `(SELECT COUNT(*) FROM ${from}) AS ${name}`);
+  const row = await tx.get<Omit<InFlight, "spoolFiles">>(`SELECT ${columns.join(", ")}`);
+  return row!;
+}
+
+/** What the kernel knows of a process. */
+async function readProcess(pid: number) {
+  const [status, descriptors, stat] = await Promise.all([
+    readFile(`/proc/${pid}/status`, "utf8"),
+    readdir(`/proc/${pid}/fd`),
+    readFile(`/proc/${pid}/stat`, "utf8"),
+  ]);
+  const field = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+)`, "m").exec(status)?.[1]);
+  // The name in brackets may hold blanks; utime and stime are the 14th and 15th field, the state is the 3rd, in 10 ms.
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return {
+    residentMib: field("VmRSS") / 1024,
+    threads: field("Threads"),
+    descriptors: descriptors.length,
+    cpuMs: (Number(fields[11]) + Number(fields[12])) * 10,
+  };
+}
+
+/** A figure of /metrics that has no labels. */
+async function readMetrics(world: TestWorld): Promise<(name: string) => number> {
+  const response = await fetch(`${world.customer.baseUrl}/metrics`, { signal: AbortSignal.timeout(10_000) });
+  const lines = (await response.text()).split("\n");
+  return (name) => {
+    const line = lines.find((text) => text.startsWith(`${name} `));
+    if (line === undefined) throw new Error(`/metrics has no ${name}`);
+    return Number(line.split(" ").at(-1));
+  };
+}
