@@ -3,6 +3,7 @@ import type { Calls } from "../engine/calls/calls.ts";
 import type { Clock } from "../engine/clock.ts";
 import type { Ids } from "../engine/ids.ts";
 import type { Log } from "../engine/log.ts";
+import type { Secrets } from "../engine/secrets.ts";
 import type { Store } from "../engine/store/store.ts";
 import type { Deliverer } from "../engine/webhooks/deliverer.ts";
 import type { WebhookEndpoints } from "../engine/webhooks/endpoints.ts";
@@ -19,6 +20,8 @@ export interface ApiParts {
   calls: Pick<Calls, "originate" | "hangUp" | "setRecording" | "moneyChanged">;
   recordings: Pick<Recordings, "forCall" | "listForCall" | "list" | "get" | "delete">;
   webhooks: WebhookEndpoints;
+  /** Seals signing secrets. */
+  secrets: Secrets;
   /** Told of deliveries that are to be made at once. */
   deliverer: Pick<Deliverer, "wake">;
   /** Throws `webhooks.url_not_allowed` at `field`. Asks DNS. */

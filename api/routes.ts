@@ -25,6 +25,7 @@ import { listWebhooks } from "./routes/list-webhooks.ts";
 import { patchWebhook } from "./routes/patch-webhook.ts";
 import { patchWorkspace } from "./routes/patch-workspace.ts";
 import { replayDelivery } from "./routes/replay-delivery.ts";
+import { rotateNumberSecret } from "./routes/rotate-number-secret.ts";
 import { rotateWebhookSecret } from "./routes/rotate-webhook-secret.ts";
 import { setCallRecording } from "./routes/set-call-recording.ts";
 import { testWebhook } from "./routes/test-webhook.ts";
@@ -58,6 +59,7 @@ export const routes: readonly Route[] = [
   deleteWebhook,
   rotateWebhookSecret,
   testWebhook,
+  rotateNumberSecret,
   getWorkspace,
   patchWorkspace,
   getPublicPricing,

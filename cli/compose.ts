@@ -177,6 +177,7 @@ async function build(
       registry,
       calls,
       recordings,
+      secrets,
       webhooks: new WebhookEndpoints({ clock, ids, secrets, wake }),
       deliverer,
       checkUrl: (url, field) => egress.checkUrl(url, field),

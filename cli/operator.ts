@@ -1,12 +1,12 @@
 import { mkdir } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { rearmCutOffs } from "../engine/calls/cut-off.ts";
-import { systemClock, type Clock } from "../engine/clock.ts";
+import { rfc3339Seconds, systemClock, type Clock } from "../engine/clock.ts";
 import { parseE164 } from "../engine/e164.ts";
 import { isId, systemIds, type Ids, type WorkspaceId } from "../engine/ids.ts";
 import { aesSecrets } from "../engine/secrets.ts";
 import type { Store } from "../engine/store/store.ts";
-import { workspaceById } from "../engine/store/workspaces.ts";
+import { apiKeysOf, revokeApiKey, workspaceById, type ApiKeyRow } from "../engine/store/workspaces.ts";
 import { createLedger } from "../engine/wallet/ledger.ts";
 import { verifyLedger } from "../engine/wallet/verify.ts";
 import { createWallet } from "../engine/wallet/wallet.ts";
@@ -46,6 +46,8 @@ export async function operator(subject: string, args: readonly string[]): Promis
 const commands: Record<string, (desk: Desk, args: string[]) => Promise<void>> = {
   "workspace create": workspaceCreate,
   "key create": keyCreate,
+  "key list": keyList,
+  "key revoke": keyRevoke,
   "number add": numberAdd,
   credit,
   "ledger verify": ledgerVerify,
@@ -76,6 +78,29 @@ async function keyCreate({ store, ids, clock }: Desk, args: string[]): Promise<v
   );
   print({ key_id: made.id, api_key: made.key });
 }
+
+/** A line for each, oldest first. */
+async function keyList({ store }: Desk, args: string[]): Promise<void> {
+  const workspaceId = await workspaceOf(store, args[0]);
+  for (const key of await store.read((tx) => apiKeysOf(tx, workspaceId))) print(keyView(key));
+}
+
+async function keyRevoke({ store, clock }: Desk, [id]: string[]): Promise<void> {
+  if (!isId("key", id)) throw new Error(`"${id ?? ""}" is not a key's id (key_…).`);
+  const revoked = await store.write((tx) => revokeApiKey(tx, id, clock.nowMs()));
+  if (!revoked) throw new Error(`There is no key ${id}.`);
+  print(keyView(revoked));
+}
+
+const keyView = (key: ApiKeyRow) => ({
+  key_id: key.id,
+  name: key.name,
+  last_four: key.lastFour,
+  scopes: JSON.parse(key.scopes) as string[],
+  created_at: rfc3339Seconds(key.createdAtMs),
+  expires_at: key.expiresAtMs === null ? null : rfc3339Seconds(key.expiresAtMs),
+  revoked_at: key.revokedAtMs === null ? null : rfc3339Seconds(key.revokedAtMs),
+});
 
 async function numberAdd({ store, ids, clock, config }: Desk, args: string[]): Promise<void> {
   const workspaceId = await workspaceOf(store, args[0]);

@@ -10,6 +10,8 @@ const usage = `Usage: npx sautikit <command>
   config                                Prints every setting and its value.
   workspace create NAME                 Makes a workspace.
   key create WORKSPACE [--name N] [--scopes a,b]   Makes an API key, shown once.
+  key list WORKSPACE                    Lists its keys, revoked ones too.
+  key revoke KEY                        Ends a key, by its id; it is refused at once.
   number add WORKSPACE E164             Gives a number to a workspace.
   credit WORKSPACE KES [--reference R] [--description D]   Puts money into a wallet.
   ledger verify                         Checks every invariant of the ledger.

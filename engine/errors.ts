@@ -79,6 +79,7 @@ export const errorCatalogue = {
     "The leg's recording cannot go into that state from where it is.",
     "See the message.",
   ),
+  "numbers.not_found": e(404, "The workspace has no such number.", "Check the id."),
   "recordings.not_found": e(404, "There is no such recording.", "Check the id."),
   "wallet.insufficient_funds": e(
     402,

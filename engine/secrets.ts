@@ -35,5 +35,8 @@ export function aesSecrets(keyBytes: Buffer, ids: Ids): Secrets {
   };
 }
 
+/** After a rotation the secret before signs too, for so long. */
+export const rotationOverlapMs = 24 * 3_600_000;
+
 /** `whsec_` + base64 of 32 bytes, as Standard Webhooks has it. */
 export const newSigningSecret = (ids: Ids): string => `whsec_${ids.bytes(32).toString("base64")}`;

@@ -109,14 +109,16 @@ export async function insertApiKey(tx: Tx, row: Omit<ApiKeyRow, "revokedAtMs">):
 export const apiKeyByHash = (tx: ReadTx, keySha256: string) =>
   tx.get<ApiKeyRow>("SELECT * FROM api_keys WHERE key_sha256 = ?", [keySha256]);
 
-/** False: there is no such key in the workspace, or it was revoked before. */
-export async function revokeApiKey(tx: Tx, workspaceId: WorkspaceId, id: KeyId, nowMs: number) {
-  const { changes } = await tx.run(
-    "UPDATE api_keys SET revoked_at_ms = ? WHERE id = ? AND workspace_id = ? AND revoked_at_ms IS NULL",
-    [nowMs, id, workspaceId],
+/** A workspace's, oldest first, revoked and expired ones too. */
+export const apiKeysOf = (tx: ReadTx, workspaceId: WorkspaceId) =>
+  tx.all<ApiKeyRow>("SELECT * FROM api_keys WHERE workspace_id = ? ORDER BY id", [workspaceId]);
+
+/** Refused from the commit on. Revoked before, it stays as it was. Undefined: there is no such key. */
+export const revokeApiKey = (tx: Tx, id: KeyId, nowMs: number) =>
+  tx.get<ApiKeyRow>(
+    "UPDATE api_keys SET revoked_at_ms = COALESCE(revoked_at_ms, ?) WHERE id = ? RETURNING *",
+    [nowMs, id],
   );
-  return changes === 1;
-}
 
 /** False: somebody has the number. */
 export async function insertNumber(tx: Tx, row: NumberRow): Promise<boolean> {
@@ -140,6 +142,26 @@ export async function insertNumber(tx: Tx, row: NumberRow): Promise<boolean> {
     ],
   );
   return changes === 1;
+}
+
+/** The row as it is now; others that change it wait until this transaction ends. */
+export const numberToChange = (tx: Tx, workspaceId: WorkspaceId, id: NumberId) =>
+  tx.get<NumberRow>("SELECT * FROM numbers WHERE id = ? AND workspace_id = ? FOR NO KEY UPDATE", [
+    id,
+    workspaceId,
+  ]);
+
+/** Sealed ones. */
+export async function updateSigningSecrets(
+  tx: Tx,
+  id: NumberId,
+  row: Pick<NumberRow, "voiceSigningSecret" | "previousSigningSecret" | "previousSigningSecretUntilMs">,
+): Promise<void> {
+  await tx.run(
+    `UPDATE numbers SET voice_signing_secret = ?, previous_signing_secret = ?, previous_signing_secret_until_ms = ?
+     WHERE id = ?`,
+    [row.voiceSigningSecret, row.previousSigningSecret, row.previousSigningSecretUntilMs, id],
+  );
 }
 
 /** The number only if it is that workspace's and may be called from. */

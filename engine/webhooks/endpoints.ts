@@ -1,7 +1,7 @@
 import type { Clock } from "../clock.ts";
 import { SautikitError } from "../errors.ts";
 import type { DeliveryId, EventId, WebhookId, WorkspaceId } from "../ids.ts";
-import { newSigningSecret, type Secrets } from "../secrets.ts";
+import { newSigningSecret, rotationOverlapMs, type Secrets } from "../secrets.ts";
 import { abandonPending, redirectPending } from "../store/deliveries.ts";
 import type { ReadTx, Tx } from "../store/store.ts";
 import {
@@ -41,9 +41,6 @@ export interface EndpointChanges {
   events?: string[] | undefined;
   enabled?: boolean | undefined;
 }
-
-/** After a rotation both secrets sign for so long. */
-export const rotationOverlapMs = 24 * 3_600_000;
 
 /** What /v1/webhooks does. A URL is checked by `Egress.checkUrl` before the transaction: it asks DNS. */
 export class WebhookEndpoints {

@@ -1,9 +1,10 @@
 import type { CallingNumber } from "../calls/call-request.ts";
+import type { Clock } from "../clock.ts";
 import { SautikitError } from "../errors.ts";
 import type { Ids, NumberId, WorkspaceId } from "../ids.ts";
-import { newSigningSecret, type Secrets } from "../secrets.ts";
+import { newSigningSecret, rotationOverlapMs, type Secrets } from "../secrets.ts";
 import type { ReadTx, Tx } from "../store/store.ts";
-import { activeNumberOf, insertNumber } from "../store/workspaces.ts";
+import { activeNumberOf, insertNumber, numberToChange, updateSigningSecrets } from "../store/workspaces.ts";
 
 export interface NewNumber {
   workspaceId: WorkspaceId;
@@ -43,6 +44,28 @@ export async function addNumber(
     provisionedAtMs: number.provisionedAtMs,
   });
   return added ? { id, voiceSigningSecret } : null;
+}
+
+/** A new secret, in this answer alone; the one before signs too for 24 h. Throws `numbers.not_found`. */
+export async function rotateSigningSecret(
+  tx: Tx,
+  { clock, ids, secrets }: { clock: Clock; ids: Ids; secrets: Secrets },
+  workspaceId: WorkspaceId,
+  id: NumberId,
+): Promise<{
+  number: { id: NumberId; e164: string; previousSecretUntilMs: number };
+  voiceSigningSecret: string;
+}> {
+  const before = await numberToChange(tx, workspaceId, id);
+  if (!before) throw new SautikitError("numbers.not_found");
+  const voiceSigningSecret = newSigningSecret(ids);
+  const previousSecretUntilMs = clock.nowMs() + rotationOverlapMs;
+  await updateSigningSecrets(tx, id, {
+    voiceSigningSecret: secrets.seal(voiceSigningSecret),
+    previousSigningSecret: before.voiceSigningSecret,
+    previousSigningSecretUntilMs: previousSecretUntilMs,
+  });
+  return { number: { id, e164: before.e164, previousSecretUntilMs }, voiceSigningSecret };
 }
 
 /** The number to call from, or to present. Throws `calls.caller_id_not_owned` at `field`. */

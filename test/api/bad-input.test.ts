@@ -460,6 +460,7 @@ describe("bad input", () => {
       ["POST", `/v1/webhooks/${webhook.id}/rotate-secret`, undefined, "webhooks.not_found"],
       ["POST", `/v1/webhooks/${webhook.id}/test`, undefined, "webhooks.not_found"],
       ["GET", `/v1/webhooks/deliveries/${sent.delivery_id}`, undefined, "webhooks.delivery_not_found"],
+      ["POST", `/v1/numbers/${wanjiru.numberId}/rotate-signing-secret`, undefined, "numbers.not_found"],
       [
         "POST",
         `/v1/webhooks/deliveries/${sent.delivery_id}/replay`,

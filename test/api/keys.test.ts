@@ -50,7 +50,7 @@ describe("API keys", () => {
     api.clock.offsetMs += 60_001;
     const expired = await wallet({ authorization: `Bearer ${soon}` });
     const njeri = await api.workspace({ name: "Njeri", number: "+254200000002" });
-    await api.store.write((tx) => revokeApiKey(tx, njeri.id, njeri.keyId, api.clock.nowMs()));
+    await api.store.write((tx) => revokeApiKey(tx, njeri.keyId, api.clock.nowMs()));
     const revoked = await wallet({ authorization: `Bearer ${njeri.key}` });
 
     assert.deepEqual([expired.status, expired.body.error.code], [401, "auth.invalid"]);

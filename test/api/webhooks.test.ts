@@ -1,4 +1,6 @@
 import { strict as assert } from "node:assert";
+import type { SigningSecretsRow } from "../../engine/store/deliveries.ts";
+import { openSigningSecrets } from "../../engine/webhooks/signing.ts";
 import { nairobi, otienosPhone, world, type World } from "./world.ts";
 
 const url = "https://93.184.215.14/events";
@@ -42,6 +44,42 @@ describe("webhooks over HTTP", () => {
     assert.notEqual(body.signing_secret, made.signing_secret);
     const overlapMs = Date.parse(body.previous_secret_until) - api.clock.nowMs();
     assert.ok(overlapMs > 23 * 3_600_000 && overlapMs <= 24 * 3_600_000);
+  });
+
+  it("a number's secret is rotated the same way, and a call's events are signed with both", async () => {
+    const before = await api.store.read((tx) =>
+      tx.get<{ voiceSigningSecret: string }>("SELECT voice_signing_secret FROM numbers WHERE id = ?", [
+        wanjiru.numberId!,
+      ]),
+    );
+    const path = `/v1/numbers/${wanjiru.numberId}/rotate-signing-secret`;
+    const rotate = () => api.ask("POST", path, { key: wanjiru.key, headers: { "idempotency-key": "once" } });
+
+    const { status, body } = await rotate();
+    const again = await rotate();
+
+    assert.equal(status, 200);
+    assert.deepEqual([body.id, body.number], [wanjiru.numberId, nairobi]);
+    const overlapMs = Date.parse(body.previous_secret_until) - api.clock.nowMs();
+    assert.ok(overlapMs > 23 * 3_600_000 && overlapMs <= 24 * 3_600_000);
+    assert.deepEqual([again.body.voice_signing_secret, again.body.secret_omitted], [undefined, true]);
+    const row = await api.store.read((tx) =>
+      tx.get<SigningSecretsRow>(
+        `SELECT voice_signing_secret AS signing_secret, previous_signing_secret, previous_signing_secret_until_ms
+         FROM numbers WHERE id = ?`,
+        [wanjiru.numberId!],
+      ),
+    );
+    const secretsAt = (ms: number) => openSigningSecrets(row!, api.secrets, ms);
+    const old = api.secrets.open(before!.voiceSigningSecret);
+    assert.deepEqual(secretsAt(api.clock.nowMs()), [body.voice_signing_secret, old]);
+    assert.deepEqual(secretsAt(api.clock.nowMs() + 24 * 3_600_000), [body.voice_signing_secret]);
+    for (const id of ["num_01j00000000000000000000001", "Nairobi"]) {
+      const { body: refusal } = await api.ask("POST", `/v1/numbers/${id}/rotate-signing-secret`, {
+        key: wanjiru.key,
+      });
+      assert.equal(refusal.error.code, "numbers.not_found");
+    }
   });
 
   it("a kind that does not exist, and a URL that leads inside, are refused", async () => {

@@ -83,6 +83,7 @@ export async function world(overrides: Partial<ApiParts> = {}) {
     registry: new Registry(),
     calls,
     recordings: createRecordings({ store, storage, clock, log: quiet }),
+    secrets,
     webhooks: new WebhookEndpoints({ clock, ids, wake, secrets }),
     deliverer: { wake },
     checkUrl: (url, field) => createEgress({ clock, allowPrivate: false }).checkUrl(url, field),

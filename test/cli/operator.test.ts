@@ -66,6 +66,40 @@ describe("the operator's commands", function () {
     }
   });
 
+  it("list a workspace's keys without their text, and revoke one, once and for all", async () => {
+    const { workspace_id: workspace } = await told("workspace", "create", "Achieng");
+    const till = await told("key", "create", String(workspace), "--name", "till");
+    await told("key", "create", String(workspace), "--name", "office", "--scopes", "calls.read");
+    const list = async () => {
+      const { code, stdout } = await run("key", "list", String(workspace));
+      assert.equal(code, 0);
+      assert.ok(!stdout.includes(String(till["api_key"])));
+      return stdout
+        .trimEnd()
+        .split("\n")
+        .map((line) => JSON.parse(line) as Record<string, unknown>);
+    };
+    const keys = await list();
+    assert.deepEqual(
+      keys.map(({ name, revoked_at, expires_at }) => [name, revoked_at, expires_at]),
+      [
+        ["till", null, null],
+        ["office", null, null],
+      ],
+    );
+    assert.equal(keys[0]!["last_four"], String(till["api_key"]).slice(-4));
+    assert.deepEqual(keys[1]!["scopes"], ["calls.read"]);
+
+    const revoked = await told("key", "revoke", String(till["key_id"]));
+    assert.match(String(revoked["revoked_at"]), /^2\d{3}-.*Z$/);
+    assert.deepEqual(await told("key", "revoke", String(till["key_id"])), revoked);
+    assert.deepEqual((await list())[0], revoked);
+
+    await refused(/no key key_01m8804jzshqmazxfz36pa688e/, "key", "revoke", "key_01m8804jzshqmazxfz36pa688e");
+    await refused(/is not a key's id/, "key", "revoke", "till");
+    await refused(/is not a workspace id/, "key", "list");
+  });
+
   it("leave only what the owner may read", async () => {
     for (const name of await readdir(folder)) {
       if (name.endsWith(".key")) assert.equal((await stat(join(folder, name))).mode & 0o777, 0o600, name);

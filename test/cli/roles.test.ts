@@ -268,6 +268,16 @@ describeOnSwitch("sautikit start, each role a process of its own", function () {
     assert.equal(rang.length, 1);
   });
 
+  it("refuse a key from the moment in which an operator revokes it", async () => {
+    const workspace = String((await customer.ask("GET", "/v1/wallet")).body.workspace_id);
+    const made = await told("key", "create", workspace, "--name", "lost");
+    const lost = new Customer(customer.baseUrl, String(made["api_key"]));
+    assert.equal((await lost.ask("GET", "/v1/wallet")).status, 200);
+    await told("key", "revoke", String(made["key_id"]));
+    const refusal = await lost.ask("GET", "/v1/wallet");
+    assert.deepEqual([refusal.status, refusal.body.error.code], [401, "auth.invalid"]);
+  });
+
   it("go on without an API, which shows all of it when it is back", async () => {
     const id = await customer.place({ from: nairobi, to: hangsUpAfter3s, events_url: inbox.url });
     await kill("api");
