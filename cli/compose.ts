@@ -1,4 +1,3 @@
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { Registry, collectDefaultMetrics } from "prom-client";
 import { createApi } from "../api/app.ts";
@@ -24,6 +23,7 @@ import { createOutbox } from "../engine/webhooks/outbox.ts";
 import { createRecordings } from "../recordings/recordings.ts";
 import { createSpool } from "../recordings/spool.ts";
 import type { Config } from "./config.ts";
+import { makeDataDir } from "./data-dir.ts";
 import { makeDemoWorkspace } from "./demo-workspace.ts";
 import { startEmbeddedSwitch } from "./embedded.ts";
 import { registerMetrics } from "./metrics.ts";
@@ -80,7 +80,14 @@ async function build(
   const log = createLog(config.logLevel);
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
-  await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
+  const openToOthers = await makeDataDir(config.dataDir);
+  if (openToOthers !== null) {
+    const { dataDir } = config;
+    log.warn(
+      { dataDir, mode: openToOthers },
+      "Others on this machine can look into DATA_DIR; close it by chmod 700.",
+    );
+  }
   const lock = lockRoles(config.dataDir, wanted);
   closers.push(() => lock.release());
   const secrets = aesSecrets(await secretsKey(config.secretsKey, config.dataDir, ids), ids);

@@ -5,6 +5,7 @@ import { localSignals, type Signals } from "../engine/store/signals.ts";
 import { openSqlite } from "../engine/store/sqlite.ts";
 import type { Store } from "../engine/store/store.ts";
 import type { Config } from "./config.ts";
+import { closeToOthers } from "./data-dir.ts";
 
 interface Options {
   clock: Clock;
@@ -13,8 +14,10 @@ interface Options {
 }
 
 /** The database that DATABASE_URL names, its schema up to date. */
-export function openStore({ database }: Pick<Config, "database">, options: Options): Promise<Store> {
-  return database.kind === "sqlite" ? openSqlite(database.file) : openPostgres(database.url, options);
+export async function openStore({ database }: Pick<Config, "database">, options: Options): Promise<Store> {
+  if (database.kind === "postgres") return openPostgres(database.url, options);
+  await closeToOthers(database.file);
+  return openSqlite(database.file);
 }
 
 /** What its processes tell each other beside it. */

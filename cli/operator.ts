@@ -1,4 +1,3 @@
-import { mkdir } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { rearmCutOffs } from "../engine/calls/cut-off.ts";
 import { rfc3339Seconds, systemClock, type Clock } from "../engine/clock.ts";
@@ -15,8 +14,10 @@ import { addNumber } from "../engine/workspaces/numbers.ts";
 import { scopes, type Scope } from "../engine/workspaces/scopes.ts";
 import { createWorkspace } from "../engine/workspaces/workspaces.ts";
 import { readConfig, type Config } from "./config.ts";
+import { makeDataDir } from "./data-dir.ts";
 import { openStore } from "./open-store.ts";
 import { secretsKey } from "./secrets-key.ts";
+import { UsageError } from "./usage.ts";
 
 /** `ledger verify` reads everything. */
 const transactionMsMax = 3_600_000;
@@ -32,9 +33,9 @@ interface Desk {
 export async function operator(subject: string, args: readonly string[]): Promise<void> {
   const [action = "", ...rest] = subject === "credit" ? ["", ...args] : args;
   const command = commands[`${subject} ${action}`.trim()];
-  if (!command) throw new Error(`"${subject} ${action}" is not a command; see npx sautikit help.`);
+  if (!command) throw new UsageError(`"${`${subject} ${action}`.trim()}" is not a command.`);
   const config = readConfig(process.env);
-  await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
+  await makeDataDir(config.dataDir);
   const store = await openStore(config, { clock: systemClock, transactionMsMax });
   try {
     await command({ config, store, clock: systemClock, ids: systemIds(systemClock) }, rest);
@@ -54,8 +55,9 @@ const commands: Record<string, (desk: Desk, args: string[]) => Promise<void>> = 
 };
 
 async function workspaceCreate({ store, ids, clock }: Desk, args: string[]): Promise<void> {
-  const [name] = args;
-  if (name === undefined || name.trim() === "") throw new Error("workspace create NAME");
+  const [name] = words(args, "NAME");
+  if (name === undefined || name.trim() === "")
+    throw new UsageError("workspace create NAME: it needs a name.");
   const made = await store.write((tx) => createWorkspace(tx, ids, { name, createdAtMs: clock.nowMs() }));
   print({ workspace_id: made.id, name, mpesa_account_ref: made.mpesaAccountRef });
 }
@@ -66,7 +68,7 @@ async function keyCreate({ store, ids, clock }: Desk, args: string[]): Promise<v
     allowPositionals: true,
     options: { name: { type: "string", default: "operator" }, scopes: { type: "string" } },
   });
-  const workspaceId = await workspaceOf(store, positionals[0]);
+  const workspaceId = await workspaceOf(store, words(positionals, "WORKSPACE")[0]);
   const wanted = values.scopes?.split(",").map(scopeNamed);
   const made = await store.write((tx) =>
     createKey(tx, ids, {
@@ -81,11 +83,12 @@ async function keyCreate({ store, ids, clock }: Desk, args: string[]): Promise<v
 
 /** A line for each, oldest first. */
 async function keyList({ store }: Desk, args: string[]): Promise<void> {
-  const workspaceId = await workspaceOf(store, args[0]);
+  const workspaceId = await workspaceOf(store, words(args, "WORKSPACE")[0]);
   for (const key of await store.read((tx) => apiKeysOf(tx, workspaceId))) print(keyView(key));
 }
 
-async function keyRevoke({ store, clock }: Desk, [id]: string[]): Promise<void> {
+async function keyRevoke({ store, clock }: Desk, args: string[]): Promise<void> {
+  const [id] = words(args, "KEY");
   if (!isId("key", id)) throw new Error(`"${id ?? ""}" is not a key's id (key_…).`);
   const revoked = await store.write((tx) => revokeApiKey(tx, id, clock.nowMs()));
   if (!revoked) throw new Error(`There is no key ${id}.`);
@@ -103,9 +106,10 @@ const keyView = (key: ApiKeyRow) => ({
 });
 
 async function numberAdd({ store, ids, clock, config }: Desk, args: string[]): Promise<void> {
-  const workspaceId = await workspaceOf(store, args[0]);
-  const parsed = parseE164(args[1] ?? "");
-  if (!parsed.ok) throw new Error(`number add WORKSPACE E164: "${args[1] ?? ""}" is not E.164.`);
+  const [workspace, e164 = ""] = words(args, "WORKSPACE", "E164");
+  const workspaceId = await workspaceOf(store, workspace);
+  const parsed = parseE164(e164);
+  if (!parsed.ok) throw new Error(`number add WORKSPACE E164: "${e164}" is not E.164.`);
   const secrets = aesSecrets(await secretsKey(config.secretsKey, config.dataDir, ids), ids);
   const number = {
     workspaceId,
@@ -120,6 +124,9 @@ async function numberAdd({ store, ids, clock, config }: Desk, args: string[]): P
 
 /** Amounts are typed in shillings, with at most two decimals, and never pass through a float. */
 async function credit({ store, ids, clock }: Desk, args: string[]): Promise<void> {
+  // A negative amount is a wrong amount, not an option.
+  const negative = args.findIndex((arg) => /^-[\d.]/.test(arg));
+  if (negative >= 0 && !args.slice(0, negative).includes("--")) throw wrongAmount();
   const { values, positionals } = parseArgs({
     args,
     allowPositionals: true,
@@ -128,11 +135,11 @@ async function credit({ store, ids, clock }: Desk, args: string[]): Promise<void
       description: { type: "string", default: "Credit by the operator" },
     },
   });
-  const workspaceId = await workspaceOf(store, positionals[0]);
-  const [, shillings, cents = ""] = /^(\d{1,10})(?:\.(\d{1,2}))?$/.exec(positionals[1] ?? "") ?? [];
+  const [workspace, amount = ""] = words(positionals, "WORKSPACE", "KES");
+  const workspaceId = await workspaceOf(store, workspace);
+  const [, shillings, cents = ""] = /^(\d{1,10})(?:\.(\d{1,2}))?$/.exec(amount) ?? [];
   const amountMinor = Number(shillings) * 100 + Number(cents.padEnd(2, "0"));
-  if (shillings === undefined || amountMinor === 0)
-    throw new Error("credit WORKSPACE KES: the amount is like 500 or 49.50.");
+  if (shillings === undefined || amountMinor === 0) throw wrongAmount();
   const posted = await store.write(async (tx) => {
     const credited = await createWallet({ ledger: createLedger({ ids }) }).credit(tx, {
       workspaceId,
@@ -142,6 +149,13 @@ async function credit({ store, ids, clock }: Desk, args: string[]): Promise<void
       kind: "credit",
       createdAtMs: clock.nowMs(),
     });
+    if (credited.first.workspaceId !== workspaceId || credited.first.amountMinor !== amountMinor) {
+      const { first, transactionId } = credited;
+      throw new Error(
+        `The reference "${values.reference ?? ""}" was used before, for KES ${(first.amountMinor / 100).toFixed(2)} ` +
+          `to ${String(first.workspaceId)} (${transactionId}). Nothing was credited.`,
+      );
+    }
     // The controller, another process, finds what is to be armed within a second.
     await rearmCutOffs(tx, { clock, ids, changed: () => undefined }, workspaceId);
     return credited;
@@ -153,6 +167,9 @@ async function credit({ store, ids, clock }: Desk, args: string[]): Promise<void
     transaction_id: posted.transactionId,
   });
 }
+
+const wrongAmount = () =>
+  new Error("credit WORKSPACE KES: the amount is like 500 or 49.50, and more than 0.");
 
 /** Lists every invariant; exits non-zero when one is broken. */
 async function ledgerVerify({ store }: Desk): Promise<void> {
@@ -174,6 +191,15 @@ function scopeNamed(name: string): Scope {
   const scope = scopes.find((known) => known === name);
   if (!scope) throw new Error(`There is no scope "${name}"; known are ${scopes.join(", ")}.`);
   return scope;
+}
+
+/** What stands behind a command, and no more than that: a name in two words is two. */
+function words(given: readonly string[], ...names: string[]): readonly string[] {
+  const surplus = given[names.length];
+  if (surplus === undefined) return given;
+  throw new UsageError(
+    `"${surplus}" is one word too many for ${names.join(" ")}; put what has spaces in quotes.`,
+  );
 }
 
 const print = (line: Record<string, unknown>) => process.stdout.write(`${JSON.stringify(line)}\n`);

@@ -1,26 +1,15 @@
 #!/usr/bin/env node
 import { runCarrierProcess } from "../engine/simulator/carrier/process.ts";
 import { describeConfig } from "./config.ts";
-
-const usage = `Usage: npx sautikit <command>
-
-  start [--role api,controller,spool]   Runs Sautikit; all roles by default.
-  spool                                 Runs the spool role alone, on a FreeSWITCH box.
-  demo [--keep]                         Shows a real call on the embedded default.
-  config                                Prints every setting and its value.
-  workspace create NAME                 Makes a workspace.
-  key create WORKSPACE [--name N] [--scopes a,b]   Makes an API key, shown once.
-  key list WORKSPACE                    Lists its keys, revoked ones too.
-  key revoke KEY                        Ends a key, by its id; it is refused at once.
-  number add WORKSPACE E164             Gives a number to a workspace.
-  credit WORKSPACE KES [--reference R] [--description D]   Puts money into a wallet.
-  ledger verify                         Checks every invariant of the ledger.
-  simulator switch|carrier [options]    Runs one part of the simulator.
-`;
+import { asUsageError, usage, UsageError } from "./usage.ts";
 
 /** Each command's own file is loaded when it is asked for, so that a small one starts fast. */
 async function main(args: readonly string[]): Promise<void> {
   const [command, ...rest] = args;
+  if (command === undefined || command === "help" || asksForHelp(args)) {
+    process.stdout.write(usage(command === "help" ? rest : args));
+    return;
+  }
   switch (command) {
     case "start":
       return (await import("./start.ts")).start(rest);
@@ -39,14 +28,15 @@ async function main(args: readonly string[]): Promise<void> {
       return (await import("./operator.ts")).operator(command, rest);
     case "simulator":
       return simulator(rest);
-    case undefined:
-    case "help":
-    case "--help":
-      process.stdout.write(usage);
-      return;
     default:
       throw new UsageError(`There is no command "${command}".`);
   }
+}
+
+/** Behind `--` nothing is an option. */
+function asksForHelp(args: readonly string[]): boolean {
+  const end = args.indexOf("--");
+  return (end < 0 ? args : args.slice(0, end)).some((arg) => arg === "--help" || arg === "-h");
 }
 
 async function simulator([part, ...args]: readonly string[]): Promise<void> {
@@ -55,13 +45,13 @@ async function simulator([part, ...args]: readonly string[]): Promise<void> {
   throw new UsageError("simulator takes `switch` or `carrier`.");
 }
 
-class UsageError extends Error {}
-
+const args = process.argv.slice(2);
 try {
-  await main(process.argv.slice(2));
-} catch (error) {
+  await main(args);
+} catch (thrown) {
+  const error = asUsageError(thrown);
   const message = error instanceof Error ? error.message : String(error);
-  process.stderr.write(`sautikit: ${message}\n${error instanceof UsageError ? `\n${usage}` : ""}`);
+  process.stderr.write(`sautikit: ${message}\n${error instanceof UsageError ? `\n${usage(args)}` : ""}`);
   if (process.env["LOG_LEVEL"] === "debug" && error instanceof Error)
     process.stderr.write(`${error.stack ?? ""}\n`);
   process.exitCode = 1;

@@ -6,6 +6,7 @@ import { activeCalls, liveAnsweredLegs } from "../store/cdrs.ts";
 import {
   type WalletSettings,
   type WalletTransaction,
+  entriesOf,
   walletBalanceMinor,
   walletSettings,
   walletTransactions,
@@ -69,9 +70,14 @@ export interface Credit {
   createdAtMs: number;
 }
 
+/** What the reference paid, now or before; where that is not what was asked for, it was used for something else. */
+export interface Credited extends Posted {
+  first: { workspaceId: WorkspaceId | null; amountMinor: number };
+}
+
 export interface Wallet {
   /** Money that the operator puts into a wallet. Throws `not_found` for an unknown workspace. */
-  credit(tx: Tx, credit: Credit): Promise<Posted>;
+  credit(tx: Tx, credit: Credit): Promise<Credited>;
 }
 
 export function createWallet({ ledger }: { ledger: Ledger }): Wallet {
@@ -81,7 +87,7 @@ export function createWallet({ ledger }: { ledger: Ledger }): Wallet {
       if (!(await keepWorkspace(tx, workspaceId)))
         throw new SautikitError("not_found", `There is no workspace ${workspaceId}.`);
       const source = credit.kind === "promotion" ? "promotions" : "adjustments";
-      return ledger.post(tx, {
+      const posted = await ledger.post(tx, {
         ...credit,
         reference: `credit ${reference}`,
         workspaceId,
@@ -90,6 +96,14 @@ export function createWallet({ ledger }: { ledger: Ledger }): Wallet {
           { account: { kind: source }, amountMinor: -amountMinor },
         ],
       });
+      if (posted.posted) return { ...posted, first: { workspaceId, amountMinor } };
+      const paid = (await entriesOf(tx, posted.transactionId)).find(
+        (entry) => entry.accountKind === "wallet",
+      );
+      return {
+        ...posted,
+        first: { workspaceId: paid?.accountWorkspaceId ?? null, amountMinor: paid?.amountMinor ?? 0 },
+      };
     },
   };
 }

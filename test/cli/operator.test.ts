@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtemp, readdir, rm, stat } from "node:fs/promises";
+import { chmod, mkdtemp, readdir, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import Database from "better-sqlite3";
@@ -61,6 +61,24 @@ describe("the operator's commands", function () {
     await refused(/belongs to somebody already/, "number", "add", String(workspace), "+254200000007");
     await refused(/is not E\.164/, "number", "add", String(workspace), "0200000008");
     await refused(/no scope "calls\.listen"/, "key", "create", String(workspace), "--scopes", "calls.listen");
+  });
+
+  it("credit what was asked for, once for a reference, and nothing else", async () => {
+    const { workspace_id: workspace } = await told("workspace", "create", "Njoroge");
+    await told("credit", String(workspace), "49.50", "--reference", "cheque 8");
+    // Another cheque of that number is a mistake, whoever it is for.
+    await refused(
+      /"cheque 8" was used before, for KES 49\.50 to ws_\w+ \(txn_\w+\)\. Nothing was credited/,
+      ...["credit", String(workspace), "49.51", "--reference", "cheque 8"],
+    );
+    const { workspace_id: other } = await told("workspace", "create", "Otieno");
+    await refused(/"cheque 8" was used before/, "credit", String(other), "49.50", "--reference", "cheque 8");
+  });
+
+  it("credit no amount that is none", async () => {
+    const { workspace_id: workspace } = await told("workspace", "create", "Njoroge");
+    for (const amount of ["-5", "-0.50", "-.5"])
+      await refused(/the amount is like 500 or 49\.50, and more than 0/, "credit", String(workspace), amount);
     for (const amount of ["0", "-5", "1.234", "1e3", "KES 5", ""]) {
       await refused(/the amount is like/, "credit", String(workspace), "--", amount);
     }
@@ -101,9 +119,23 @@ describe("the operator's commands", function () {
   });
 
   it("leave only what the owner may read", async () => {
-    for (const name of await readdir(folder)) {
-      if (name.endsWith(".key")) assert.equal((await stat(join(folder, name))).mode & 0o777, 0o600, name);
-    }
+    const modes = async (dataDir: string) =>
+      Object.fromEntries(
+        await Promise.all(
+          (await readdir(dataDir)).map(async (name) => {
+            const { mode } = await stat(join(dataDir, name));
+            return [name, (mode & 0o777).toString(8)] as const;
+          }),
+        ),
+      );
+    assert.deepEqual(await modes(folder), { "sautikit.db": "600", "secrets.key": "600" });
+    // A database that was everybody's to read is its owner's from the next command on.
+    await chmod(join(folder, "sautikit.db"), 0o644);
+    await told("workspace", "create", "Njeri");
+    assert.equal((await modes(folder))["sautikit.db"], "600");
+    const made = join(folder, "made", "data");
+    assert.equal((await sautikit(["workspace", "create", "Njeri"], { DATA_DIR: made })).code, 0);
+    assert.equal((await stat(made)).mode & 0o777, 0o700);
   });
 
   it("refuse what they do not know", async () => {
@@ -111,7 +143,15 @@ describe("the operator's commands", function () {
     await refused(/"workspace destroy" is not a command/, "workspace", "destroy");
     await refused(/is not a workspace id/, "key", "create", "Wanjiru");
     await refused(/is not a workspace id/, "credit", "call_01m8804jzshqmazxfz36pa688e", "5");
-    await refused(/Unknown option '--nme'/, "key", "create", "ws_01m8804jzshqmazxfz36pa688e", "--nme", "x");
+    await refused(/"Kiosk" is one word too many/, "workspace", "create", "Wanjiru's", "Kiosk");
+    await refused(
+      /Unknown option '--nme'\.\n\nUsage: npx sautikit <command>\n\n {2}key create/,
+      "key",
+      "create",
+      "ws_01m8804jzshqmazxfz36pa688e",
+      "--nme",
+      "x",
+    );
     // Of a workspace that there is not.
     await refused(/workspace/i, "key", "create", "ws_01m8804jzshqmazxfz36pa688e");
     await refused(/workspace/i, "credit", "ws_01m8804jzshqmazxfz36pa688e", "5");
@@ -139,6 +179,24 @@ describe("sautikit", function () {
     }
   });
 
+  for (const [args, first, says] of [
+    [["credit", "--help"], "credit", /The same reference pays once/],
+    [["start", "-h"], "start", /--role api,controller,spool/],
+    [["key", "--help"], "key create", /key revoke KEY/],
+    [["key", "revoke", "--help"], "key revoke", /refused at once/],
+    [["simulator", "carrier", "--help"], "simulator carrier", /--port P/],
+    [["help", "ledger"], "ledger verify", /invariant/],
+    [["workspace", "create", "--help"], "workspace create", /Makes a workspace/],
+  ] as const) {
+    it(`explains "${args.join(" ")}"`, async () => {
+      const { code, stdout, stderr } = await sautikit(args);
+      assert.deepEqual([code, stderr], [0, ""]);
+      assert.ok(stdout.startsWith(`Usage: npx sautikit <command>\n\n  ${first}`), stdout);
+      assert.match(stdout, says);
+      assert.doesNotMatch(stdout, / {2}config/);
+    });
+  }
+
   const wrong: [args: string[], says: RegExp, env?: Record<string, string>][] = [
     [["dial"], /no command "dial"/],
     [["simulator"], /simulator takes/],
@@ -159,7 +217,7 @@ describe("sautikit", function () {
       const { code, stderr } = await sautikit(args, env);
       assert.equal(code, 1);
       assert.match(stderr, says);
-      assert.doesNotMatch(stderr, /\n {4}at /);
+      assert.doesNotMatch(stderr, /\n {4}at |To specify a positional/);
     });
   }
 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readFile, rm, stat } from "node:fs/promises";
+import { chmod, mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -74,7 +74,14 @@ describe("sautikit start, with everything embedded", function () {
     const { child, ready } = await start();
     try {
       const demo = await demoAccount();
-      assert.equal((await stat(join(folder, "data", "demo.json"))).mode & 0o777, 0o600);
+      const data = join(folder, "data");
+      for (const name of await readdir(data)) {
+        const found = await stat(join(data, name));
+        assert.equal((found.mode & 0o777).toString(8), found.isDirectory() ? "700" : "600", name);
+      }
+      assert.ok((await readdir(data)).includes("sautikit.db-wal"));
+      assert.equal((await stat(data)).mode & 0o777, 0o700);
+      assert.doesNotMatch(child.output(), /chmod 700/);
       assert.deepEqual(Object.keys(demo), [
         "base_url",
         "api_key",
@@ -95,7 +102,11 @@ describe("sautikit start, with everything embedded", function () {
       await customer.hangUp(id);
       assert.equal((await customer.ended(id)).status, "completed");
       await child.stop();
+      await chmod(data, 0o750);
       const again = await start();
+      // What was opened on purpose is left so, and said.
+      assert.match(again.child.output(), /"mode":"750".*chmod 700/);
+      assert.equal((await stat(data)).mode & 0o777, 0o750);
       const after = await demoAccount();
       await again.child.stop();
       assert.deepEqual({ ...after, base_url: "" }, { ...demo, base_url: "" });

@@ -1,0 +1,53 @@
+/** Every command: how it is typed, and what it does. */
+const commands: readonly (readonly [synopsis: string, purpose: string])[] = [
+  ["start [--role api,controller,spool]", "Runs Sautikit; all roles by default."],
+  ["spool", "Runs the spool role alone, on a FreeSWITCH box."],
+  ["demo [--keep]", "Shows a real call on the embedded default; --keep leaves it running."],
+  ["config", "Prints every setting and its value."],
+  ["workspace create NAME", "Makes a workspace."],
+  [
+    "key create WORKSPACE [--name N] [--scopes a,b]",
+    "Makes an API key, shown once. Default: all scopes but keys.manage.",
+  ],
+  ["key list WORKSPACE", "Lists its keys, revoked ones too."],
+  ["key revoke KEY", "Ends a key, by its id; it is refused at once."],
+  ["number add WORKSPACE E164", "Gives a number to a workspace."],
+  [
+    "credit WORKSPACE KES [--reference R] [--description D]",
+    "Puts money into a wallet: 500 or 49.50. The same reference pays once.",
+  ],
+  ["ledger verify", "Checks every invariant of the ledger; fails where one is broken."],
+  [
+    "simulator switch --cdr-dir DIR [options]",
+    "Runs the simulated FreeSWITCH; its password is ESL_PASSWORD.",
+  ],
+  ["simulator carrier [--port P] [options]", "Runs the simulated carrier."],
+];
+
+/** Of the commands that begin like `words`; of all where none does. */
+export function usage(words: readonly string[] = []): string {
+  const wanted = words.filter((word) => !word.startsWith("-"));
+  const begin = (synopsis: string, count: number) =>
+    wanted.slice(0, count).every((word, index) => synopsis.split(" ")[index] === word);
+  const fitting = [2, 1].map((count) =>
+    wanted.length < count ? [] : commands.filter(([synopsis]) => begin(synopsis, count)),
+  );
+  const found = fitting.find((some) => some.length > 0) ?? commands;
+  const lines = found.map(([synopsis, purpose]) => `  ${synopsis}\n      ${purpose}\n`).join("");
+  const all =
+    found === commands
+      ? "\nThe operator's commands (workspace to credit) print one line of JSON for each thing.\n"
+      : "";
+  return `Usage: npx sautikit <command>\n\n${lines}${all}`;
+}
+
+/** A command that was typed wrongly: the usage follows. */
+export class UsageError extends Error {}
+
+/** What node:util's parseArgs refused; the rest of its text is about parseArgs. */
+export function asUsageError(error: unknown): unknown {
+  const code = error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined;
+  if (!(error instanceof Error) || code?.startsWith("ERR_PARSE_ARGS_") !== true) return error;
+  const [first = ""] = error.message.split(/\. |\n/);
+  return new UsageError(`${first.replace(/\.$/, "")}.`, { cause: error });
+}
