@@ -17,7 +17,7 @@ interface Options {
 export async function openStore({ database }: Pick<Config, "database">, options: Options): Promise<Store> {
   if (database.kind === "postgres") return openPostgres(database.url, options);
   await closeToOthers(database.file);
-  return openSqlite(database.file);
+  return openSqlite(database.file, options);
 }
 
 /** What its processes tell each other beside it. */

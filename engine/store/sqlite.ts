@@ -1,4 +1,5 @@
 import Database from "better-sqlite3";
+import type { Clock } from "../clock.ts";
 import { SautikitError } from "../errors.ts";
 import { camelCase } from "./column-names.ts";
 import { migrate } from "./migrate.ts";
@@ -6,6 +7,7 @@ import { OpenTransaction } from "./open-transaction.ts";
 import type { Params, ReadTx, Store, Tx } from "./store.ts";
 
 interface Job {
+  queuedAtMs: number;
   run: (tx: Tx) => Promise<unknown>;
   resolve: (value: unknown) => void;
   reject: (reason: unknown) => void;
@@ -14,19 +16,25 @@ interface Job {
 /** One fsync carries at most so many transactions: more would make the first wait for the last. */
 const jobsPerCommitMax = 64;
 
+/** Another process's transaction takes a few ms, unless something is wrong. */
+const lockMsMax = 5_000;
+const lockRetryMsMax = 20;
+
 const walTriesMax = 250;
 const walRetryMs = 20;
 
 /** Opens, or creates, the database file and brings its schema up to date. */
-export async function openSqlite(file: string): Promise<Store> {
+export async function openSqlite(file: string, { clock }: { clock: Clock }): Promise<Store> {
   const writer = open(file);
   await migrate((work) => exclusively(writer, work));
+  // SQLite's own wait would stop the whole process: no switch would be heard and no timer run.
+  writer.pragma("busy_timeout = 0");
   const reader = open(file);
-  return new SqliteStore(writer, reader);
+  return new SqliteStore(writer, reader, clock);
 }
 
 function open(file: string): Database.Database {
-  const db = new Database(file, { timeout: 5000 });
+  const db = new Database(file, { timeout: lockMsMax });
   goOverToWal(db);
   // FULL: a committed charge survives a power cut, and its tail latency beats NORMAL's.
   db.pragma("synchronous = FULL");
@@ -65,21 +73,24 @@ async function exclusively(db: Database.Database, work: (tx: Tx) => Promise<void
 class SqliteStore implements Store {
   readonly #writer: Database.Database;
   readonly #reader: Database.Database;
+  readonly #clock: Clock;
   #queue: Job[] = [];
   #draining: Promise<void> | null = null;
   #reading: Promise<unknown> = Promise.resolve();
   #closed = false;
 
-  constructor(writer: Database.Database, reader: Database.Database) {
+  constructor(writer: Database.Database, reader: Database.Database, clock: Clock) {
     this.#writer = writer;
     this.#reader = reader;
+    this.#clock = clock;
   }
 
   write<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
     if (this.#closed)
       return Promise.reject(new SautikitError("database.unavailable", "The database is closed."));
     return new Promise<T>((resolve, reject) => {
-      this.#queue.push({ run: work, resolve: resolve as (value: unknown) => void, reject });
+      const queuedAtMs = this.#clock.monotonicMs();
+      this.#queue.push({ queuedAtMs, run: work, resolve: resolve as (value: unknown) => void, reject });
       this.#draining ??= this.#drain();
     });
   }
@@ -114,16 +125,32 @@ class SqliteStore implements Store {
   async #drain(): Promise<void> {
     while (this.#queue.length > 0) {
       await new Promise((resolve) => setImmediate(resolve));
-      await this.#commit(this.#queue.splice(0, jobsPerCommitMax));
+      if (await this.#begun()) await this.#commit(this.#queue.splice(0, jobsPerCommitMax));
     }
     this.#draining = null;
+  }
+
+  /** Waits while another process writes. Who has waited too long is told; false: nobody is left. */
+  async #begun(): Promise<boolean> {
+    for (let tries = 1; this.#queue.length > 0; tries++) {
+      try {
+        this.#writer.exec("BEGIN IMMEDIATE");
+        return true;
+      } catch (cause) {
+        const sinceMs = isBusy(cause) ? this.#clock.monotonicMs() - lockMsMax : Infinity;
+        const late = this.#queue.findIndex((job) => job.queuedAtMs > sinceMs);
+        for (const job of this.#queue.splice(0, late === -1 ? this.#queue.length : late))
+          job.reject(unavailable(cause));
+        if (this.#queue.length > 0) await this.#clock.sleep(Math.min(tries, lockRetryMsMax));
+      }
+    }
+    return false;
   }
 
   async #commit(jobs: Job[]): Promise<void> {
     const settled: (() => void)[] = [];
     const done: OpenTransaction[] = [];
     try {
-      this.#writer.exec("BEGIN IMMEDIATE");
       for (const job of jobs) settled.push(await this.#savepoint(job, done));
       this.#writer.exec("COMMIT");
     } catch (cause) {

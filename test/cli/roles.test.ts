@@ -72,7 +72,7 @@ describeOnSwitch("sautikit start, each role a process of its own", function () {
 
   /** More questions a minute than these tests ask. */
   async function liftLimits(workspace: string): Promise<void> {
-    const store = await openSqlite(join(folder, "data", "sautikit.db"));
+    const store = await openSqlite(join(folder, "data", "sautikit.db"), { clock: systemClock });
     await store.write((tx) =>
       tx.run("UPDATE workspaces SET requests_per_minute = 100000 WHERE id = ?", [workspace]),
     );

@@ -4,6 +4,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setImmediate as turn } from "node:timers/promises";
+import { systemClock } from "../../engine/clock.ts";
 import { openSqlite } from "../../engine/store/sqlite.ts";
 import type { ReadTx, Store, Tx } from "../../engine/store/store.ts";
 
@@ -14,7 +15,7 @@ describe("the SQLite store", () => {
   let store: Store;
   beforeEach(async () => {
     folder = await mkdtemp(join(tmpdir(), "sautikit-store-"));
-    store = await openSqlite(join(folder, "sautikit.db"));
+    store = await openSqlite(join(folder, "sautikit.db"), { clock: systemClock });
     await store.write((tx) => tx.run("CREATE TABLE notes (text TEXT NOT NULL)"));
   });
   afterEach(async () => {

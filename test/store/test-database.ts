@@ -44,7 +44,7 @@ async function sqliteDatabase(): Promise<TestDatabase> {
   const file = join(folder, "sautikit.db");
   return {
     url: `sqlite:${file}`,
-    open: () => openSqlite(file),
+    open: () => openSqlite(file, { clock: systemClock }),
     byHand(sql) {
       const hand = new Database(file);
       hand.pragma("foreign_keys = OFF");
