@@ -44,7 +44,7 @@ export class TestWorld {
   readonly #roles: string;
   readonly #database: TestDatabase;
   /** There from the moment that `start` gives the world away. */
-  #auditor!: Auditor;
+  auditor!: Auditor;
 
   private constructor(
     parts: Pick<TestWorld, "folder" | "carrier" | "inbox" | "customer" | "store" | "switch" | "sautikit">,
@@ -84,7 +84,7 @@ export class TestWorld {
     const sautikit = await startServer(folder, allEnv, roles);
     const parts = { folder, carrier, inbox, customer, store, switch: peer, sautikit };
     const world = new TestWorld(parts, { env: allEnv, roles, database });
-    world.#auditor = await Auditor.watch(world);
+    world.auditor = await Auditor.watch(world);
     return world;
   }
 
@@ -92,14 +92,14 @@ export class TestWorld {
   async killSautikit(): Promise<void> {
     this.sautikit.kill("SIGKILL");
     await this.sautikit.exited();
-    this.#auditor.controllerDied();
+    this.auditor.controllerDied();
   }
 
   /** Starts it again with the same settings. */
   async startSautikit(): Promise<void> {
     assert.equal(this.sautikit.running, false, "the one before is gone");
     this.sautikit = await startServer(this.folder, this.env, this.#roles);
-    this.#auditor.controllerStarted();
+    this.auditor.controllerStarted();
   }
 
   /** SIGKILL to the switch alone. */
@@ -107,7 +107,7 @@ export class TestWorld {
     const fromMs = Date.now();
     this.switch.child.kill("SIGKILL");
     await this.switch.child.exited();
-    this.#auditor.switchDied({ fromMs, toMs: Date.now() });
+    this.auditor.switchDied({ fromMs, toMs: Date.now() });
   }
 
   /** A new switch where the old one was, with its spool. */
@@ -118,7 +118,7 @@ export class TestWorld {
 
   /** SIGKILL to the carrier alone; what it was seen to do is kept for the audit. */
   async killCarrier(): Promise<void> {
-    await this.#auditor.rememberCarrier();
+    await this.auditor.rememberCarrier();
     this.carrier.child.kill("SIGKILL");
     await this.carrier.child.exited();
   }
@@ -133,8 +133,13 @@ export class TestWorld {
    * and rung since the world's start, by the independent auditor. Every call must have ended, or be about to.
    */
   async audit(options?: { withinMs?: number }): Promise<void> {
-    const findings = await this.#auditor.audit(options);
+    const findings = await this.auditor.audit(options);
     assert.ok(findings.length === 0, `${findings.length} findings:\n${findings.join("\n")}`);
+  }
+
+  /** Statements past the product, and past the foreign keys. */
+  byHand(sql: string): Promise<Record<string, unknown>[]> {
+    return this.#database.byHand(sql);
   }
 
   /** Throws what is wrong with the ledger. */
@@ -148,7 +153,7 @@ export class TestWorld {
 
   /** Ends every process, and removes the folder. Twice is fine. */
   async end(): Promise<void> {
-    await this.#auditor.stop();
+    await this.auditor.stop();
     await this.sautikit.stop();
     await this.switch.stop();
     await this.carrier.stop();

@@ -13,10 +13,9 @@ export interface StoredObject {
   durationMs: number | null;
 }
 
-/** Everything in the bucket that `sautikit` was configured with, over S3 by Amazon's client. By key. */
-export async function readBucket(env: Readonly<Record<string, string>>): Promise<Map<string, StoredObject>> {
+/** Amazon's client for the storage that `sautikit` was configured with, and the bucket's name. */
+export function openBucket(env: Readonly<Record<string, string>>): { client: S3Client; Bucket: string } {
   const embedded = env["S3_ENDPOINT"] === undefined;
-  const Bucket = env["S3_BUCKET"] ?? "sautikit-recordings";
   const client = new S3Client({
     endpoint: env["S3_ENDPOINT"] ?? `http://127.0.0.1:${env["S3_PORT"] ?? ""}`,
     region: env["S3_REGION"] ?? "af-nairobi-1",
@@ -28,6 +27,12 @@ export async function readBucket(env: Readonly<Record<string, string>>): Promise
         (embedded ? readFileSync(join(env["DATA_DIR"] ?? "", "s3.key"), "utf8").trim() : ""),
     },
   });
+  return { client, Bucket: env["S3_BUCKET"] ?? "sautikit-recordings" };
+}
+
+/** Everything in the bucket, by key. */
+export async function readBucket(env: Readonly<Record<string, string>>): Promise<Map<string, StoredObject>> {
+  const { client, Bucket } = openBucket(env);
   const objects = new Map<string, StoredObject>();
   try {
     for await (const page of paginateListObjectsV2({ client }, { Bucket })) {

@@ -28,6 +28,9 @@ function checkCall(evidence: Evidence, call: CallRow, events: EventRow[]): strin
     findings.push(`${call.id}: the positions of its events are not 1, 2, …`);
   if (told.some(({ sequence }, index) => sequence !== BigInt(index + 1)))
     findings.push(`${call.id}: data.sequence of what is told of it is not 1, 2, …`);
+  for (const { id, payload, sequence } of told)
+    if (BigInt((JSON.parse(payload) as { sequence: number }).sequence) !== sequence)
+      findings.push(`${id} of ${call.id} says another data.sequence than ${sequence}`);
   for (const event of told) findings.push(...checkTold(evidence, call, event));
   for (const end of ends) findings.push(...checkEnd(evidence, call, end));
   return findings;
