@@ -31,6 +31,10 @@ export const dial: Verb<DialSpec, Dialing> = {
     record: z.union([z.boolean(), z.enum(["from-answer", "from-ringing"])]).optional(),
     maxDuration: z.int().min(10).max(14_400).optional(),
   }),
+  numbers: ({ number, callerId }) => [
+    { field: "number", e164: number, use: "dialled" },
+    ...(callerId === undefined ? [] : [{ field: "callerId", e164: callerId, use: "presented" as const }]),
+  ],
   begin(spec, scene) {
     const timeout = spec.timeout ?? 30;
     const state: Dialing = { number: spec.number, timeout, leg: null, answered: false };

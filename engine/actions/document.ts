@@ -3,7 +3,7 @@ import type { JsonObject } from "../json.ts";
 import { dial } from "./dial.ts";
 import { hangup } from "./hangup.ts";
 import { play } from "./play.ts";
-import type { Verb } from "./verb.ts";
+import type { NumberUse, Verb } from "./verb.ts";
 import { wait } from "./wait.ts";
 
 /** Every verb there is. Adding one is its file and this line. */
@@ -44,6 +44,14 @@ export const documentItemSchemas = Object.values(verbs).map((verb) =>
 const isVerb = (name: string): name is VerbName => Object.hasOwn(verbs, name);
 
 export type Document = { [verb in VerbName]?: unknown }[];
+
+/** Every number in a validated document, by its path: `[1].dial.number`. */
+export const numbersIn = (document: Document): NumberUse[] =>
+  document.flatMap((item, index) => {
+    const { verb, spec } = itemOf(item);
+    const numbers = verb.numbers?.(spec) ?? [];
+    return numbers.map((number) => ({ ...number, field: `[${index}].${verb.name}.${number.field}` }));
+  });
 
 /** The verb and the specification of one item of a validated document. */
 export function itemOf(item: Document[number]): { verb: Verb<unknown, JsonObject>; spec: unknown } {

@@ -12,9 +12,18 @@ export interface Verb<Spec, State extends JsonObject> {
   name: string;
   /** Of what stands behind the verb in the document; strict, so that a misspelt option never passes. */
   schema: z.ZodType<Spec>;
+  /** Numbers in it, so that one which would be refused is refused when the document is given, not in the call. */
+  numbers?(spec: Spec): NumberUse[];
   begin(spec: Spec, scene: Scene): Step<State>;
   /** Null: the fact is not this step's business. */
   on(state: State, fact: StepFact, scene: Scene): Step<State> | null;
+}
+
+/** A number that a document dials, or presents as caller id; `field` is its path as the customer wrote it. */
+export interface NumberUse {
+  field: string;
+  e164: string;
+  use: "dialled" | "presented";
 }
 
 /** What a step may know of the call it runs on. */

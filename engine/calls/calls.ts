@@ -1,3 +1,5 @@
+import { numbersIn } from "../actions/document.ts";
+import type { NumberUse } from "../actions/verb.ts";
 import { SautikitError } from "../errors.ts";
 import type { CallId, LegId, WorkspaceId } from "../ids.ts";
 import {
@@ -12,6 +14,7 @@ import * as recordings from "../store/recordings.ts";
 import type { RecordingRow } from "../store/recordings.ts";
 import type { Tx } from "../store/store.ts";
 import { keepWorkspace } from "../store/workspaces.ts";
+import { callingNumber } from "../workspaces/numbers.ts";
 import { CallChange } from "./call-change.ts";
 import type { ChangeParts } from "./change-parts.ts";
 import type { CallingNumber, CallingWorkspace, CallOptions, CallRequest } from "./call-request.ts";
@@ -40,7 +43,7 @@ export class Calls {
 
   /**
    * Stores a call that the controller then dials. Throws `workspace.frozen`, `calls.destination_not_allowed`,
-   * `calls.concurrency_limit`, `calls.rate_limit`, `wallet.insufficient_funds`; then nothing is stored.
+   * `calls.caller_id_not_owned` (of numbers in `actions`), `calls.concurrency_limit`, `calls.rate_limit`, `wallet.insufficient_funds`; then nothing is stored.
    */
   async originate(
     tx: Tx,
@@ -52,6 +55,9 @@ export class Calls {
     const nowMs = clock.nowMs();
     if (workspace.frozen) throw new SautikitError("workspace.frozen");
     const destination = await allowedDestination(tx, workspace, request.toE164, nowMs, "to");
+    for (const number of request.actions ? numbersIn(request.actions) : []) {
+      await requireAllowed(tx, workspace, { ...number, field: `actions${number.field}` }, nowMs);
+    }
     await requireFunds(tx, workspace.id, destination.rateMicroKesPerMinute, clock.nowUs());
     await this.#requireCapacity(tx, workspace, nowMs);
 
@@ -235,4 +241,15 @@ export class Calls {
       );
     }
   }
+}
+
+/** The same question as when the number's turn comes; by then the answer may be another. */
+async function requireAllowed(
+  tx: Tx,
+  workspace: CallingWorkspace,
+  { use, e164, field }: NumberUse,
+  nowMs: number,
+): Promise<void> {
+  if (use === "dialled") await allowedDestination(tx, workspace, e164, nowMs, field);
+  else await callingNumber(tx, workspace.id, e164, field);
 }

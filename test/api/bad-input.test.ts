@@ -264,6 +264,28 @@ describe("bad input", () => {
       "to",
       "destination",
     ],
+    ...(
+      [
+        ["an inline dial to a country that is not allowed", "+442079460000"],
+        ["an inline dial to a satellite", "+881612345678"],
+        ["an inline dial to a premium number", "+254900123456"],
+      ] as const
+    ).map(
+      ([what, number]) =>
+        [
+          what,
+          { ...good, actions: [{ wait: { seconds: 1 } }, { dial: { number } }] },
+          ...([422, "calls.destination_not_allowed", "actions[1].dial.number", "destination"] as const),
+        ] as [string, object, number, string, string, string],
+    ),
+    [
+      "an inline dial that shows somebody else's number",
+      { ...good, actions: [{ dial: { number: otienosPhone, callerId: "+254200000002" } }] },
+      403,
+      "calls.caller_id_not_owned",
+      "actions[0].dial.callerId",
+      "not_owned",
+    ],
     [
       "a URL that leads inside",
       { ...good, events_url: "http://169.254.169.254/" },
@@ -315,6 +337,14 @@ describe("bad input", () => {
     assert.equal(status, 422);
     assert.equal(body.error.code, "calls.destination_not_allowed");
     assert.match(body.error.message, /no rate/);
+    const inline = await place(
+      { from: otieno.number, to: otienosPhone, actions: [{ dial: { number: "+256772123456" } }] },
+      otieno.key,
+    );
+    assert.deepEqual(
+      [inline.status, inline.body.error.fields[0].field, inline.body.error.message],
+      [422, "actions[0].dial.number", body.error.message],
+    );
   });
 
   it("a body that is not JSON, not UTF-8 or cut short is malformed", async () => {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import type { SautikitError } from "../../engine/errors.ts";
 import { sideBySide } from "../peers/side-by-side.ts";
 import { describeOnSwitch } from "../peers/switch-under-test.ts";
 import { eventOf, kindsOf, nairobi, world, type SeenCall, type World } from "./world.ts";
@@ -168,31 +169,67 @@ describeOnSwitch("a dial", () => {
     assert.equal(call.events.filter(({ kind }) => kind === "leg.bridged").length, 2);
   });
 
-  const refusals: [why: string, number: string, code: string][] = [
-    ["an emergency number", "+254999", "calls.destination_not_allowed"],
-    ["a country that is not allowed", "+447700900123", "calls.destination_not_allowed"],
+  const refusals: [why: string, dial: object, code: string, field: string][] = [
+    ["to an emergency number", { number: "+254999" }, "calls.destination_not_allowed", "number"],
+    [
+      "to a country that is not allowed",
+      { number: "+447700900123" },
+      "calls.destination_not_allowed",
+      "number",
+    ],
+    [
+      "with another's caller ID",
+      { number: otieno, callerId: "+254200000999" },
+      "calls.caller_id_not_owned",
+      "callerId",
+    ],
   ];
-  for (const [why, number, code] of refusals) {
-    together(`to ${why} is refused, told of, and the next action runs`, async () => {
-      const id = await on.place({
-        to: wanjiru,
-        actions: [{ dial: { number } }, { wait: { seconds: 1 } }],
-      });
+  for (const [why, dial, code, field] of refusals) {
+    together(`${why} is refused before the call is placed`, async () => {
+      await assert.rejects(
+        on.place({ to: wanjiru, actions: [{ wait: { seconds: 1 } }, { dial }] }),
+        (error: SautikitError) =>
+          error.code === code && error.fields[0]?.field === `actions[1].dial.${field}`,
+      );
+    });
+  }
+
+  const meanwhile: [what: string, dial: object, sql: string, code: string][] = [
+    [
+      "to a country that was allowed when the call was placed",
+      { number: "+256772123456" },
+      `UPDATE workspaces SET allowed_countries = '["KE"]' WHERE id = ?`,
+      "calls.destination_not_allowed",
+    ],
+    [
+      "with a caller ID that was the workspace's when the call was placed",
+      { number: otieno, callerId: "+254200000007" },
+      "UPDATE numbers SET status = 'suspended' WHERE workspace_id = ? AND e164 = '+254200000007'",
+      "calls.caller_id_not_owned",
+    ],
+  ];
+  for (const [index, [what, dial, sql, code]] of meanwhile.entries()) {
+    together(`${what} is refused in the call, told of, and the next action runs`, async () => {
+      const e164 = index === 0 ? "+254200000006" : "+254200000007";
+      const workspaceId = await on.workspace(e164);
+      await on.store.write((tx) =>
+        tx.run(`UPDATE workspaces SET allowed_countries = '["KE","UG"]' WHERE id = ?`, [workspaceId]),
+      );
+      const id = await on.place(
+        { to: wanjiru, actions: [{ wait: { seconds: 2 } }, { dial }, { wait: { seconds: 1 } }] },
+        { workspaceId, e164 },
+      );
+      await on.store.write((tx) => tx.run(sql, [workspaceId]));
+
       const call = await on.ended(id);
+
       assert.equal(eventOf(call, "dial.refused").payload["code"], code);
       assert.equal(outcome(call)["dial_status"], "failed");
       assert.equal(outcome(call)["leg_id"], null);
       assert.equal(call.legs.length, 1);
-      assert.ok(call.duration_seconds >= 1);
+      assert.ok(call.duration_seconds >= 3);
     });
   }
-
-  together("with another's caller ID is refused", async () => {
-    const call = await on.ended(
-      await on.place({ to: wanjiru, actions: [{ dial: { number: otieno, callerId: "+254200000999" } }] }),
-    );
-    assert.equal(eventOf(call, "dial.refused").payload["code"], "calls.caller_id_not_owned");
-  });
 
   together("without funds is refused, and the call ends without Otieno", async () => {
     // KES 0.05: the first second of Wanjiru's own leg takes it all.
