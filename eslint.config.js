@@ -15,6 +15,13 @@ const injectedGlobals = ["setTimeout", "setInterval"].map((name) => ({
   message: "Use the injected Clock's timers (engine/clock.ts).",
 }));
 
+/** Modules have no state: what changes belongs to an object that the composition root built. */
+const moduleState = [
+  "Program > VariableDeclaration[kind='let']",
+  "Program > ExportNamedDeclaration > VariableDeclaration[kind='let']",
+  "Program > VariableDeclaration > VariableDeclarator > NewExpression[callee.name=/^(Weak)?(Map|Set)$/][arguments.length=0]",
+].map((selector) => ({ selector, message: "A module has no state; keep it in an object." }));
+
 export default tseslint.config(
   {
     ignores: ["node_modules/", "data/", "coverage/", "docs/", "eslint.config.js", ".dependency-cruiser.cjs"],
@@ -45,6 +52,10 @@ export default tseslint.config(
       "no-restricted-properties": ["error", ...injected],
       "no-restricted-globals": ["error", ...injectedGlobals],
     },
+  },
+  {
+    files: ["engine/**/*.ts", "api/**/*.ts", "recordings/**/*.ts", "cli/**/*.ts"],
+    rules: { "no-restricted-syntax": ["error", ...moduleState] },
   },
   {
     files: ["test/**/*.ts"],

@@ -5,15 +5,13 @@ import type { Store } from "../engine/store/store.ts";
 import { callerOfKey, type Caller } from "../engine/workspaces/api-keys.ts";
 import type { Scope } from "../engine/workspaces/scopes.ts";
 
-const callers = new WeakMap<Response, Caller | SautikitError>();
-
 /**
  * Looks the key up, and lets a request without a good one go on: the rate limit has to count it first, and whether
  * the route asks for a key at all is the route's to say.
  */
 export function authentication(parts: { store: Store; clock: Clock }): RequestHandler {
   return async (request, response, next) => {
-    callers.set(response, await identify(parts, request.headers.authorization));
+    heard(response).caller = await identify(parts, request.headers.authorization);
     next();
   };
 }
@@ -34,15 +32,18 @@ async function identify(
   }
 }
 
+/** What Express keeps with a response for its handlers. */
+const heard = (response: Response) => response.locals as { caller?: Caller | SautikitError };
+
 /** Undefined: nobody we know. */
 export function callerOf(response: Response): Caller | undefined {
-  const found = callers.get(response);
+  const found = heard(response).caller;
   return found instanceof SautikitError ? undefined : found;
 }
 
 /** Throws `auth.missing`, `auth.invalid`, or `auth.scope`. */
 export function requireCaller(response: Response, scope: Scope): Caller {
-  const found = callers.get(response) ?? new SautikitError("auth.missing");
+  const found = heard(response).caller ?? new SautikitError("auth.missing");
   if (found instanceof SautikitError) throw found;
   if (!found.scopes.includes(scope)) {
     throw new SautikitError("auth.scope", `This needs a key with the scope ${scope}.`);

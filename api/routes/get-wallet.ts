@@ -1,3 +1,4 @@
+import { walletView } from "../../engine/wallet/wallet.ts";
 import { answers } from "../route.ts";
 import { walletBody, walletSchema } from "../schemas/wallet.ts";
 
@@ -12,8 +13,9 @@ const at = (path: string, operationId: string) =>
     responses: { 200: { description: "The wallet.", schema: walletSchema } },
     errors: [],
     async answer({ parts, caller }) {
-      const body = await parts.store.read((tx) => walletBody(tx, parts, caller.workspace.id));
-      return { status: 200, body };
+      const { id } = caller.workspace;
+      const wallet = await parts.store.read((tx) => walletView(tx, id, parts.clock.nowUs()));
+      return { status: 200, body: walletBody(id, wallet, parts.paybill) };
     },
   });
 

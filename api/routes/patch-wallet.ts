@@ -1,4 +1,5 @@
 import { updateWorkspace } from "../../engine/store/workspaces.ts";
+import { walletView } from "../../engine/wallet/wallet.ts";
 import { changes } from "../route.ts";
 import { patchWalletBody, walletBody, walletSchema } from "../schemas/wallet.ts";
 
@@ -19,6 +20,7 @@ export const patchWallet = changes({
     const { id } = caller.workspace;
     await updateWorkspace(tx, id, { onZeroBalance: body.on_zero_balance });
     await parts.calls.moneyChanged(tx, id);
-    return { status: 200, body: await walletBody(tx, parts, id) };
+    const wallet = await walletView(tx, id, parts.clock.nowUs());
+    return { status: 200, body: walletBody(id, wallet, parts.paybill) };
   },
 });

@@ -1,9 +1,8 @@
 import { z } from "zod";
 import type { WorkspaceId } from "../../engine/ids.ts";
 import type { JsonObject } from "../../engine/json.ts";
-import type { ReadTx } from "../../engine/store/store.ts";
-import { walletView } from "../../engine/wallet/wallet.ts";
-import type { ApiParts } from "../parts.ts";
+import type { WalletSettings } from "../../engine/store/ledger.ts";
+import type { Available } from "../../engine/wallet/wallet.ts";
 
 export const walletSchema = z
   .strictObject({
@@ -22,12 +21,11 @@ export const walletSchema = z
 
 export const patchWalletBody = z.strictObject({ on_zero_balance: z.enum(["continue", "hangup"]) });
 
-export async function walletBody(
-  tx: ReadTx,
-  { clock, paybill }: Pick<ApiParts, "clock" | "paybill">,
+export function walletBody(
   workspaceId: WorkspaceId,
-): Promise<JsonObject> {
-  const wallet = await walletView(tx, workspaceId, clock.nowUs());
+  wallet: WalletSettings & Available,
+  paybill: string | null,
+): JsonObject {
   return {
     workspace_id: workspaceId,
     currency: wallet.currency,

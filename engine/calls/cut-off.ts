@@ -10,7 +10,6 @@ import {
 import { walletBalanceMinor } from "../store/ledger.ts";
 import type { ReadTx, Tx } from "../store/store.ts";
 import { keepWorkspace, workspaceById } from "../store/workspaces.ts";
-import { liveAnsweredLegs } from "../store/cdrs.ts";
 import { forgetKill } from "../switch/dial-string.ts";
 import type { KillGroup } from "../switch/switch.ts";
 import { available } from "../wallet/wallet.ts";
@@ -35,7 +34,7 @@ export async function secondsAtDialling(
   const workspace = await workspaceById(tx, workspaceId);
   if (workspace?.onZeroBalance !== "hangup" || leg.rateMicroKesPerMinute === 0) return leg.maxDurationSeconds;
   const { availableMinor } = await available(tx, workspaceId, nowUs);
-  const seconds = secondsOfMoney(availableMinor, [...(await liveAnsweredLegs(tx, workspaceId)), leg]);
+  const seconds = secondsOfMoney(availableMinor, [...(await talkingLegsOf(tx, workspaceId)), leg]);
   return Math.min(leg.maxDurationSeconds, Math.max(seconds ?? leg.maxDurationSeconds, 1));
 }
 

@@ -62,23 +62,3 @@ export async function insertCdr(tx: Tx, cdr: Cdr): Promise<boolean> {
 export async function cdrOfLeg(tx: ReadTx, legId: LegId): Promise<Cdr | undefined> {
   return tx.get("SELECT * FROM cdrs WHERE leg_id = ?", [legId]);
 }
-
-/** The legs of a workspace that talk right now: what its accrual is made of. */
-export async function liveAnsweredLegs(
-  tx: ReadTx,
-  workspaceId: WorkspaceId,
-): Promise<{ answeredAtUs: number; rateMicroKesPerMinute: number }[]> {
-  return tx.all(
-    `SELECT answered_at_us, rate_micro_kes_per_minute FROM legs
-     WHERE workspace_id = ? AND ended_at_us IS NULL AND answered_at_us IS NOT NULL`,
-    [workspaceId],
-  );
-}
-
-export async function activeCalls(tx: ReadTx, workspaceId: WorkspaceId): Promise<number> {
-  const row = await tx.get<{ count: number }>(
-    "SELECT CAST(COUNT(*) AS BIGINT) AS count FROM calls WHERE workspace_id = ? AND ended_at_us IS NULL",
-    [workspaceId],
-  );
-  return row?.count ?? 0;
-}

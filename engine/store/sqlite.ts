@@ -28,12 +28,12 @@ export async function openSqlite(file: string, { clock }: { clock: Clock }): Pro
   const writer = open(file);
   await migrate((work) => exclusively(writer, work));
   // SQLite's own wait would stop the whole process: no switch would be heard and no timer run.
-  writer.pragma("busy_timeout = 0");
+  writer.db.pragma("busy_timeout = 0");
   const reader = open(file);
   return new SqliteStore(writer, reader, clock);
 }
 
-function open(file: string): Database.Database {
+function open(file: string): Connection {
   const db = new Database(file, { timeout: lockMsMax });
   goOverToWal(db);
   // FULL: a committed charge survives a power cut, and its tail latency beats NORMAL's.
@@ -41,7 +41,7 @@ function open(file: string): Database.Database {
   db.pragma("foreign_keys = ON");
   // What a savepoint would undo is kept aside, and over 64 kB in a file: that took a third of a shared commit's time.
   db.pragma("temp_store = MEMORY");
-  return db;
+  return new Connection(db);
 }
 
 /** Does not wait for another process that does the same just then, as all else does: so it is tried again. */
@@ -59,10 +59,11 @@ function goOverToWal(db: Database.Database): void {
 }
 
 /** BEGIN IMMEDIATE lets one process in and keeps the others waiting. */
-async function exclusively(db: Database.Database, work: (tx: Tx) => Promise<void>): Promise<void> {
+async function exclusively(writer: Connection, work: (tx: Tx) => Promise<void>): Promise<void> {
+  const { db } = writer;
   db.exec("BEGIN IMMEDIATE");
   try {
-    await work(writerTx(db, new OpenTransaction()));
+    await work(writerTx(writer, new OpenTransaction()));
     db.exec("COMMIT");
   } catch (error) {
     if (db.inTransaction) db.exec("ROLLBACK");
@@ -71,15 +72,15 @@ async function exclusively(db: Database.Database, work: (tx: Tx) => Promise<void
 }
 
 class SqliteStore implements Store {
-  readonly #writer: Database.Database;
-  readonly #reader: Database.Database;
+  readonly #writer: Connection;
+  readonly #reader: Connection;
   readonly #clock: Clock;
   #queue: Job[] = [];
   #draining: Promise<void> | null = null;
   #reading: Promise<unknown> = Promise.resolve();
   #closed = false;
 
-  constructor(writer: Database.Database, reader: Database.Database, clock: Clock) {
+  constructor(writer: Connection, reader: Connection, clock: Clock) {
     this.#writer = writer;
     this.#reader = reader;
     this.#clock = clock;
@@ -104,12 +105,12 @@ class SqliteStore implements Store {
 
   async #snapshot<T>(work: (tx: ReadTx) => Promise<T>): Promise<T> {
     const open = new OpenTransaction();
-    attempt(() => this.#reader.exec("BEGIN"));
+    attempt(() => this.#reader.db.exec("BEGIN"));
     try {
       return await withinMicrotasks(work(readTx(this.#reader, open)));
     } finally {
       open.over();
-      if (this.#reader.inTransaction) this.#reader.exec("COMMIT");
+      if (this.#reader.db.inTransaction) this.#reader.db.exec("COMMIT");
     }
   }
 
@@ -117,8 +118,8 @@ class SqliteStore implements Store {
     this.#closed = true;
     while (this.#draining) await this.#draining;
     await this.#reading;
-    this.#reader.close();
-    this.#writer.close();
+    this.#reader.db.close();
+    this.#writer.db.close();
   }
 
   /** Lets one turn of the event loop gather closures, then commits them together, until none are left. */
@@ -134,7 +135,7 @@ class SqliteStore implements Store {
   async #begun(): Promise<boolean> {
     for (let tries = 1; this.#queue.length > 0; tries++) {
       try {
-        this.#writer.exec("BEGIN IMMEDIATE");
+        this.#writer.db.exec("BEGIN IMMEDIATE");
         return true;
       } catch (cause) {
         const sinceMs = isBusy(cause) ? this.#clock.monotonicMs() - lockMsMax : Infinity;
@@ -152,9 +153,9 @@ class SqliteStore implements Store {
     const done: OpenTransaction[] = [];
     try {
       for (const job of jobs) settled.push(await this.#savepoint(job, done));
-      this.#writer.exec("COMMIT");
+      this.#writer.db.exec("COMMIT");
     } catch (cause) {
-      if (this.#writer.inTransaction) this.#writer.exec("ROLLBACK");
+      if (this.#writer.db.inTransaction) this.#writer.db.exec("ROLLBACK");
       const error = unavailable(cause);
       for (const job of jobs) job.reject(error);
       return;
@@ -166,20 +167,20 @@ class SqliteStore implements Store {
   /** Runs one closure; a throw undoes it alone, and is told only after the commit, as success is. */
   async #savepoint(job: Job, done: OpenTransaction[]): Promise<() => void> {
     const open = new OpenTransaction();
-    this.#writer.exec("SAVEPOINT job");
+    this.#writer.db.exec("SAVEPOINT job");
     try {
       const value = await withinMicrotasks(job.run(writerTx(this.#writer, open)));
       open.check();
       open.over();
-      this.#writer.exec("RELEASE job");
+      this.#writer.db.exec("RELEASE job");
       done.push(open);
       return () => job.resolve(value);
     } catch (error) {
       open.over();
       // A full disk or an I/O error may have ended the whole transaction: then nobody's work is in it any more.
-      if (!this.#writer.inTransaction) throw error;
-      this.#writer.exec("ROLLBACK TO job");
-      this.#writer.exec("RELEASE job");
+      if (!this.#writer.db.inTransaction) throw error;
+      this.#writer.db.exec("ROLLBACK TO job");
+      this.#writer.db.exec("RELEASE job");
       return () => job.reject(error);
     }
   }
@@ -195,19 +196,19 @@ function withinMicrotasks<T>(work: Promise<T>): Promise<T> {
   });
 }
 
-function readTx(db: Database.Database, open: OpenTransaction): ReadTx {
+function readTx(connection: Connection, open: OpenTransaction): ReadTx {
   return {
     get: <Row>(sql: string, params: Params = []) =>
-      statement(open, () => select(db, sql, params)[0] as Row | undefined),
-    all: <Row>(sql: string, params: Params = []) => statement(open, () => select(db, sql, params) as Row[]),
+      statement(open, () => connection.select(sql, params)[0] as Row | undefined),
+    all: <Row>(sql: string, params: Params = []) =>
+      statement(open, () => connection.select(sql, params) as Row[]),
   };
 }
 
-function writerTx(db: Database.Database, open: OpenTransaction): Tx {
+function writerTx(connection: Connection, open: OpenTransaction): Tx {
   return {
-    ...readTx(db, open),
-    run: (sql, params = []) =>
-      statement(open, () => ({ changes: prepared(db, sql).statement.run(...params).changes })),
+    ...readTx(connection, open),
+    run: (sql, params = []) => statement(open, () => ({ changes: connection.run(sql, params) })),
     afterCommit: (fn) => open.afterCommit(fn),
   };
 }
@@ -251,23 +252,43 @@ interface Prepared {
   columns: string[];
 }
 
-const preparedByDb = new WeakMap<Database.Database, Map<string, Prepared>>();
+/** With the statements that it has prepared. */
+class Connection {
+  readonly db: Database.Database;
+  readonly #prepared = new Map<string, Prepared>();
 
-function prepared(db: Database.Database, sql: string): Prepared {
-  let cache = preparedByDb.get(db);
-  if (!cache) preparedByDb.set(db, (cache = new Map<string, Prepared>()));
-  let entry = cache.get(sql);
-  if (!entry) {
-    const statement = db.prepare(planOnce(sql.replace(/ FOR NO KEY UPDATE$/, "")));
-    const columns = statement.reader
-      ? statement
-          .raw()
-          .columns()
-          .map((column) => camelCase(column.name))
-      : [];
-    cache.set(sql, (entry = { statement, columns }));
+  constructor(db: Database.Database) {
+    this.db = db;
   }
-  return entry;
+
+  /** How many rows it changed. */
+  run(sql: string, params: Params): number {
+    return this.#prepare(sql).statement.run(...params).changes;
+  }
+
+  select(sql: string, params: Params): Record<string, unknown>[] {
+    const { statement, columns } = this.#prepare(sql);
+    return (statement.all(...params) as unknown[][]).map((values) => {
+      const row: Record<string, unknown> = {};
+      for (const [index, name] of columns.entries()) row[name] = values[index];
+      return row;
+    });
+  }
+
+  #prepare(sql: string): Prepared {
+    let entry = this.#prepared.get(sql);
+    if (!entry) {
+      const statement = this.db.prepare(planOnce(sql.replace(/ FOR NO KEY UPDATE$/, "")));
+      const columns = statement.reader
+        ? statement
+            .raw()
+            .columns()
+            .map((column) => camelCase(column.name))
+        : [];
+      this.#prepared.set(sql, (entry = { statement, columns }));
+    }
+    return entry;
+  }
 }
 
 /**
@@ -275,12 +296,3 @@ function prepared(db: Database.Database, sql: string): Prepared {
  * query anew at each run, at five to ten times its cost. `likely()` hides the parameter, and is nothing at run time.
  */
 const planOnce = (sql: string) => (sql.startsWith("SELECT") ? sql.replaceAll("?", "likely(?)") : sql);
-
-function select(db: Database.Database, sql: string, params: Params): Record<string, unknown>[] {
-  const { statement, columns } = prepared(db, sql);
-  return (statement.all(...params) as unknown[][]).map((values) => {
-    const row: Record<string, unknown> = {};
-    for (const [index, name] of columns.entries()) row[name] = values[index];
-    return row;
-  });
-}

@@ -2,7 +2,7 @@ import { strict as assert } from "node:assert";
 import { SautikitError } from "../errors.ts";
 import type { TransactionId, WorkspaceId } from "../ids.ts";
 import { accruedMinor } from "../metering/accrual.ts";
-import { activeCalls, liveAnsweredLegs } from "../store/cdrs.ts";
+import { countLiveCalls, talkingLegsOf } from "../store/calls.ts";
 import {
   type WalletSettings,
   type WalletTransaction,
@@ -27,12 +27,12 @@ export interface Available {
 /** The money of a workspace, in KES cents, at `nowUs`: the ledger's balance less what its live legs have run up. */
 export async function available(tx: ReadTx, workspaceId: WorkspaceId, nowUs: number): Promise<Available> {
   const balanceMinor = await walletBalanceMinor(tx, workspaceId);
-  const accrued = accruedMinor(await liveAnsweredLegs(tx, workspaceId), nowUs);
+  const accrued = accruedMinor(await talkingLegsOf(tx, workspaceId), nowUs);
   return {
     balanceMinor,
     accruedMinor: accrued,
     availableMinor: balanceMinor - accrued,
-    activeCalls: await activeCalls(tx, workspaceId),
+    activeCalls: await countLiveCalls(tx, workspaceId),
   };
 }
 
