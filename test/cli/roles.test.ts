@@ -293,7 +293,9 @@ describeOnSwitch("sautikit start, each role a process of its own", function () {
 
   it("say what they need where the storage would be another process's", async () => {
     for (const role of ["api", "controller"]) {
-      const refused = await sautikit(["start", "--role", role], { ...env, S3_ENDPOINT: "", PORT: "0" });
+      // A folder where nobody has the role yet.
+      const elsewhere = { DATA_DIR: join(env["DATA_DIR"]!, role), S3_ENDPOINT: "", PORT: "0" };
+      const refused = await sautikit(["start", "--role", role], { ...env, ...elsewhere });
       assert.equal(refused.code, 1, refused.stdout);
       assert.match(refused.stderr, /S3_ENDPOINT is needed/);
     }
