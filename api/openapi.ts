@@ -3,6 +3,7 @@ import { errorCatalogue, type ErrorCode } from "../engine/errors.ts";
 import type { Route } from "./route.ts";
 import { voiceAction } from "./schemas/call.ts";
 import { errorSchema } from "./schemas/errors.ts";
+import { envelopeSchema, webhookEvents } from "./schemas/event.ts";
 
 /** The OpenAPI 3.1 document, made from the routes that the router is made from. */
 export function openApiDocument(routes: readonly Route[]) {
@@ -20,6 +21,9 @@ export function openApiDocument(routes: readonly Route[]) {
     },
     security: [{ apiKey: [] }],
     paths,
+    webhooks: Object.fromEntries(
+      Object.entries(webhookEvents).map(([kind, event]) => [kind, { post: webhookOf(kind, event) }]),
+    ),
     components: {
       schemas: { VoiceAction: voiceAction, Error: errorSchema },
       securitySchemes: {
@@ -60,6 +64,35 @@ function operationOf(route: Route): ZodOpenApiOperationObject {
     responses: { ...successes(route), ...refusals(route) },
   };
 }
+
+/** The request that we send; signatures and retries are in docs/webhooks.md. */
+function webhookOf(kind: string, event: (typeof webhookEvents)[string]): ZodOpenApiOperationObject {
+  return {
+    operationId: `on ${kind}`,
+    tags: ["Webhooks"],
+    summary: event.happened,
+    description:
+      "Answer with any 2xx within 10 s; else it comes again. Check the signature before anything else.",
+    parameters: webhookHeaders,
+    requestBody: { required: true, content: { "application/json": { schema: envelopeSchema(kind, event) } } },
+    responses: { "2XX": { description: "Taken." } },
+  };
+}
+
+const webhookHeaders = Object.entries({
+  "X-Sautikit-Signature": "`t=<unix seconds>,v1=<hex>`: HMAC-SHA256 of the body, a dot and t.",
+  "X-Sautikit-Event-Id": "As in the body.",
+  "X-Sautikit-Event-Kind": "As in the body.",
+  "webhook-id": "The event's id (Standard Webhooks).",
+  "webhook-timestamp": "Unix seconds of this try.",
+  "webhook-signature": "`v1,<base64>`: HMAC-SHA256 of id, timestamp and body with dots between.",
+}).map(([name, description]) => ({
+  in: "header" as const,
+  name,
+  required: true,
+  description,
+  schema: { type: "string" as const },
+}));
 
 const idempotencyKeyParameter = {
   in: "header" as const,

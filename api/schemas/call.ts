@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { documentItemSchemas, documentSchema } from "../../engine/actions/document.ts";
+import { callEventKinds } from "../../engine/calls/event-kinds.ts";
 import { failureCodes } from "../../engine/calls/leg-state.ts";
 import { callbackUrl, lineOfText, ownE164 } from "./text.ts";
 
@@ -72,20 +73,36 @@ export const createCallBody = z.strictObject({
   caller_id: ownE164
     .optional()
     .meta({ description: "Another number of the workspace, to be shown instead of `from`." }),
-  voice_callback_url: callbackUrl.optional(),
-  events_url: callbackUrl.optional(),
+  voice_callback_url: callbackUrl.optional().meta({
+    description:
+      "Is told every event of the call, for now without being asked anything. Default: the number's.",
+  }),
+  events_url: callbackUrl.optional().meta({
+    description: "Is told every event of the call; see `webhooks` in this document. Default: the number's.",
+  }),
   actions: voiceDocument.optional(),
   record: z
     .union([z.boolean(), z.enum(["from-answer", "from-ringing"])])
     .default(false)
-    .meta({ description: '`true` is "from-answer".' }),
-  ring_timeout_seconds: z.int().min(5).max(120).default(60),
+    .meta({
+      description:
+        '`true` is "from-answer". "from-ringing" has what is heard before the answer too (an announcement). Stereo: left ' +
+        "what the party said, right what they heard.",
+    }),
+  ring_timeout_seconds: z.int().min(5).max(120).default(60).meta({
+    description:
+      "How long the callee may ring, early media included; then `no_answer`. Held by the switch itself.",
+  }),
   max_duration_seconds: z
     .int()
     .min(10)
     .max(14_400)
     .default(14_400)
-    .meta({ description: "Counted from the answer." }),
+    .meta({
+      description:
+        "The longest time from the answer, held by the switch itself, whatever becomes of us. A started second counts; the " +
+        "switch ends the leg within 1.3 s after it, never before, so that the last second can be charged on top.",
+    }),
   client_request_id: lineOfText(5000).optional().meta({
     description:
       "A label of yours, echoed in answers and events. For doing things once there is Idempotency-Key.",
@@ -115,8 +132,10 @@ export const callEventSchema = z
   .strictObject({
     id: z.string(),
     call_id: z.string(),
-    kind: z.string().meta({ examples: ["call.answered"] }),
-    payload: z.record(z.string(), z.unknown()),
+    kind: z.enum(callEventKinds).meta({ examples: ["call.answered"] }),
+    payload: z.record(z.string(), z.unknown()).meta({
+      description: "By kind, each field in docs/events.md; of `call.*` the same as `data` of the webhook.",
+    }),
     occurred_at: time,
     created_at: time,
   })
@@ -134,21 +153,27 @@ export const legSchema = z
     answered_at: timeOrNull,
     ended_at: timeOrNull,
     billed_seconds: z.int().meta({ description: "From answer to end, rounded up; live while it talks." }),
-    rate_per_minute_minor: z.number(),
+    rate_per_minute_minor: z
+      .number()
+      .meta({ description: "KES cents a minute, with fractions; fixed when the leg was dialled." }),
     cost_minor: z.int().meta({ description: "KES cents; live while it talks." }),
     hangup_cause: z
       .string()
       .nullable()
       .meta({ description: "Q.850 name.", examples: ["normal_clearing"] }),
-    sip_status: z.int().nullable(),
+    sip_status: z
+      .int()
+      .nullable()
+      .meta({ description: "The carrier's final answer where it refused; else null.", examples: [486] }),
     quality: z
       .strictObject({ mos: z.number(), jitter_ms: z.number(), packet_loss_percent: z.number() })
-      .nullable(),
-    recording_ids: z.array(z.string()),
+      .nullable()
+      .meta({ description: "Of what came from the party, once the leg has ended; null without media." }),
+    recording_ids: z.array(z.string()).meta({ description: "Oldest first." }),
   })
   .meta({ id: "Leg" });
 
-const failureCode = z.enum(Object.keys(failureCodes) as [string, ...string[]]).meta({
+export const failureCode = z.enum(Object.keys(failureCodes) as [string, ...string[]]).meta({
   id: "FailureCode",
   description: Object.entries(failureCodes)
     .map(([code, meaning]) => `- \`${code}\`: ${meaning}`)
@@ -163,9 +188,9 @@ export const callSchema = z
     direction,
     from: z.string(),
     to: z.string(),
-    local_e164: z.string(),
-    remote_e164: z.string(),
-    country: z.string().nullable(),
+    local_e164: z.string().meta({ description: "The workspace's side." }),
+    remote_e164: z.string().meta({ description: "The other side." }),
+    country: z.string().nullable().meta({ description: "The other side's: ISO 3166 alpha-2." }),
     status: callStatus,
     created_at: time,
     started_at: timeOrNull,
@@ -181,7 +206,7 @@ export const callSchema = z
     failure_code: failureCode.nullable(),
     cost_minor: z.int().meta({ description: "KES cents, all legs; live while they talk." }),
     cost_currency: z.literal("KES"),
-    rate_per_minute_minor: z.number().nullable(),
+    rate_per_minute_minor: z.number().nullable().meta({ description: "The first leg's." }),
     client_request_id: z.string().nullable(),
     metadata: metadata.nullable(),
     legs: z.array(legSchema),

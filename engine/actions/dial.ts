@@ -8,6 +8,7 @@ import { done, stay, type Effect, type Scene, type Verb } from "./verb.ts";
 const ringSlackMs = 30_000;
 /** How long the waiting leg outlives a controller that does not come back to direct it. */
 const idleSecondsMax = 30;
+const timeoutDefault = 30;
 
 interface Dialing extends JsonObject {
   number: string;
@@ -24,19 +25,41 @@ const e164 = z.string().regex(/^\+[1-9][0-9]{7,14}$/, "must be E.164: + and 8 to
  */
 export const dial: Verb<DialSpec, Dialing> = {
   name: "dial",
+  meaning:
+    "Rings a second party and joins it to the caller, who hears ringback meanwhile, or what the callee's network plays. " +
+    "Afterwards the next action runs; without one the call ends. `call.dial_completed` tells what came of it.",
   schema: z.strictObject({
-    number: e164,
-    callerId: e164.optional(),
-    timeout: z.int().min(5).max(120).optional(),
-    record: z.union([z.boolean(), z.enum(["from-answer", "from-ringing"])]).optional(),
-    maxDuration: z.int().min(10).max(14_400).optional(),
+    number: e164.meta({ description: "Who is dialled, E.164. Its leg is billed as one of its own." }),
+    callerId: e164
+      .optional()
+      .meta({ description: "The number that is shown, one of the workspace. Default: the call's own." }),
+    timeout: z
+      .int()
+      .min(5)
+      .max(120)
+      .optional()
+      .meta({ description: `Seconds that it may ring. Default: ${timeoutDefault}.` }),
+    record: z
+      .union([z.boolean(), z.enum(["from-answer", "from-ringing"])])
+      .optional()
+      .meta({ description: 'Records the dialled leg; true is "from-answer". Default: false.' }),
+    maxDuration: z
+      .int()
+      .min(10)
+      .max(14_400)
+      .optional()
+      .meta({
+        description:
+          "Seconds from the answer, held by the switch; a started second counts, and the end comes up to 1.3 s later, never " +
+          "before. Default: the call's max_duration_seconds.",
+      }),
   }),
   numbers: ({ number, callerId }) => [
     { field: "number", e164: number, use: "dialled" },
     ...(callerId === undefined ? [] : [{ field: "callerId", e164: callerId, use: "presented" as const }]),
   ],
   begin(spec, scene) {
-    const timeout = spec.timeout ?? 30;
+    const timeout = spec.timeout ?? timeoutDefault;
     const state: Dialing = { number: spec.number, timeout, leg: null, answered: false };
     const request: Effect = {
       kind: "dial",

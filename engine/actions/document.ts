@@ -38,7 +38,7 @@ export const documentSchema = z.array(itemSchema).min(1).max(50) as unknown as z
 
 /** The same for the OpenAPI document, which can name the alternatives. */
 export const documentItemSchemas = Object.values(verbs).map((verb) =>
-  z.strictObject({ [verb.name]: verb.schema }),
+  z.strictObject({ [verb.name]: verb.schema }).meta({ description: verb.meaning }),
 );
 
 const isVerb = (name: string): name is VerbName => Object.hasOwn(verbs, name);

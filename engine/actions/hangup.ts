@@ -4,6 +4,7 @@ import { done, type Verb } from "./verb.ts";
 /** `hangup`: ends the call. */
 export const hangup: Verb<Record<string, never>, Record<string, never>> = {
   name: "hangup",
+  meaning: "Ends the call, both legs of it.",
   schema: z.strictObject({}),
   begin: () => done([{ kind: "hangUp" }]),
   on: () => null,

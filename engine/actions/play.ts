@@ -15,9 +15,15 @@ interface Playing extends Record<string, string | number> {
 /** `play`: fetches a WAV or MP3 and plays it, so many times. What cannot be fetched is an event, and the next action runs. */
 export const play: Verb<{ url: string; loop?: number | undefined }, Playing> = {
   name: "play",
+  meaning:
+    "Fetches a WAV or MP3 (at most 10 MiB and an hour) and plays it. What cannot be played is told by `play.failed`, and " +
+    "the next action runs.",
   schema: z.strictObject({
-    url: z.url({ protocol: /^https?$/, error: "must be an http or https URL" }).max(2048),
-    loop: z.int().min(0).max(20).optional(),
+    url: z
+      .url({ protocol: /^https?$/, error: "must be an http or https URL" })
+      .max(2048)
+      .meta({ description: "http(s). Fetched anew when its Cache-Control has run out." }),
+    loop: z.int().min(0).max(20).optional().meta({ description: "How often; 0 is 1. Default: 1." }),
   }),
   begin(spec, scene) {
     // A loop of 0 is 1, as published.

@@ -2,6 +2,7 @@ import type { z } from "zod";
 import type { LegId } from "../ids.ts";
 import type { JsonObject } from "../json.ts";
 import type { Command, DialRequest } from "../calls/command.ts";
+import type { CallEventKind } from "../calls/event-kinds.ts";
 import type { LegStatus } from "../store/calls.ts";
 
 /**
@@ -10,6 +11,8 @@ import type { LegStatus } from "../store/calls.ts";
  */
 export interface Verb<Spec, State extends JsonObject> {
   name: string;
+  /** What it does, for customers: in the OpenAPI document and in docs/events.md. */
+  meaning: string;
   /** Of what stands behind the verb in the document; strict, so that a misspelt option never passes. */
   schema: z.ZodType<Spec>;
   /** Numbers in it, so that one which would be refused is refused when the document is given, not in the call. */
@@ -50,7 +53,7 @@ export type Effect =
   /** Rated, checked for funds, originated towards the waiting leg; refused: a `dialRefused` fact follows at once. */
   | { kind: "dial"; request: DialRequest }
   /** An event on the call; kinds `call.*` are also told by webhook. */
-  | { kind: "event"; event: string; payload: JsonObject }
+  | { kind: "event"; event: CallEventKind; payload: JsonObject }
   | { kind: "hangUp" };
 
 export type StepFact =

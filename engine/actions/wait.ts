@@ -4,7 +4,10 @@ import { done, stay, type Verb } from "./verb.ts";
 /** `wait`: nothing happens for so many seconds; the caller hears silence. */
 export const wait: Verb<{ seconds: number }, { untilMs: number }> = {
   name: "wait",
-  schema: z.strictObject({ seconds: z.number().min(1).max(600) }),
+  meaning: "Nothing happens for so long; the caller hears silence.",
+  schema: z.strictObject({
+    seconds: z.number().min(1).max(600).meta({ description: "Seconds, fractions too." }),
+  }),
   begin(spec, scene) {
     const untilMs = scene.nowMs + Math.round(spec.seconds * 1000);
     return stay({ untilMs }, [], untilMs);

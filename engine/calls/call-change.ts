@@ -15,6 +15,7 @@ import type { Tx } from "../store/store.ts";
 import { keepWorkspace } from "../store/workspaces.ts";
 import { rearmCutOffs } from "./cut-off.ts";
 import type { ChangeParts } from "./change-parts.ts";
+import type { CallEventKind } from "./event-kinds.ts";
 import { isAtMostOnce, type Command } from "./command.ts";
 
 /**
@@ -81,7 +82,7 @@ export class CallChange {
   }
 
   /** Keeps an event on the call; kinds `call.*` are told by webhook, in `data.sequence` without gaps. */
-  async emit(kind: string, payload: JsonObject, occurredAtMs = this.nowMs): Promise<void> {
+  async emit(kind: CallEventKind, payload: JsonObject, occurredAtMs = this.nowMs): Promise<void> {
     const told = kind.startsWith("call.");
     const position = this.call.lastPosition + 1;
     const sequence = told ? this.call.lastSequence + 1 : null;

@@ -2,6 +2,7 @@ import type { RecordingRow } from "../store/recordings.ts";
 import type { Tx } from "../store/store.ts";
 import { CallChange } from "./call-change.ts";
 import type { ChangeParts } from "./change-parts.ts";
+import type { CallEventKind } from "./event-kinds.ts";
 
 /** What the spool has to say of a recording, told as events of its call in the spool's own transaction. */
 export class RecordingNews {
@@ -38,7 +39,7 @@ export class RecordingNews {
   async #emit(
     tx: Tx,
     row: RecordingRow,
-    kind: string,
+    kind: CallEventKind,
     payload: Record<string, string | number | null>,
   ): Promise<void> {
     const change = await CallChange.load(this.#parts, tx, row.callId);

@@ -61,6 +61,21 @@ describe("the OpenAPI document", () => {
     }
   });
 
+  it("describes each webhook by its kind and data", () => {
+    assert.deepEqual(Object.keys(document.webhooks), [
+      ...["call.started", "call.answered", "call.dial_completed", "call.completed", "call.failed"],
+      ...["call.recording.ready", "webhook.test"],
+    ]);
+    for (const [kind, { post }] of Object.entries<{ post: { requestBody: object } }>(document.webhooks)) {
+      const { schema } = (post.requestBody as { content: Record<string, { schema: { $ref: string } }> })
+        .content["application/json"]!;
+      const envelope = document.components.schemas[schema.$ref.replace("#/components/schemas/", "")];
+      assert.equal(envelope.properties.kind.const, kind);
+      assert.ok(envelope.properties.data.properties, kind);
+      assert.deepEqual(envelope.required, ["kind", "event_id", "workspace_id", "occurred_at", "data"]);
+    }
+  });
+
   it("points at nothing that is not there, and its schemas are JSON Schema 2020-12", () => {
     const text = JSON.stringify(document);
     for (const [, pointer] of text.matchAll(/"\$ref":"#\/([^"]+)"/g)) {

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { callEvents } from "../../api/schemas/event.ts";
+import type { CallEventKind } from "../../engine/calls/event-kinds.ts";
 import { cdrOfLeg } from "../../engine/store/cdrs.ts";
 import type { ReadTx } from "../../engine/store/store.ts";
 import type { SeenCall } from "./world.ts";
@@ -57,6 +59,13 @@ export function checkStory(call: SeenCall): void {
     call.legs.every((leg) => leg.ended_at !== null),
     "every leg has ended",
   );
+  for (const { kind, payload } of call.events) {
+    const checked = callEvents[kind as CallEventKind].data.safeParse(payload);
+    assert.ok(
+      checked.success,
+      `${kind} is as described: ${checked.error?.message} ${JSON.stringify(payload)}`,
+    );
+  }
 
   const ended = call.events
     .filter(({ kind }) => kind === "leg.ended")

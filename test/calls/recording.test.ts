@@ -3,6 +3,7 @@ import type { CallId, RecordingId } from "../../engine/ids.ts";
 import { sideBySide } from "../peers/side-by-side.ts";
 import { describeOnSwitch } from "../peers/switch-under-test.ts";
 import { eventually } from "../peers/waiting.ts";
+import { checkStory } from "./checks.ts";
 import { world, type SeenCall, type SeenLeg, type World } from "./world.ts";
 
 const wanjiru = "+254700000001";
@@ -42,6 +43,7 @@ describeOnSwitch("a recording", () => {
     near(seconds(row), talked(call.legs[0]!), "recorded");
     const told = await on.event(id, "call.recording.ready");
     assert.deepEqual(eventsOf(told, row!.id).slice(-1), ["call.recording.ready"]);
+    checkStory(told);
     const { talk_ms: talkMs, gap_ms: gapMs } = told.events.at(-1)!.payload;
     near(Number(talkMs) / 1000, talked(call.legs[0]!), "told", 0.05);
     assert.equal(gapMs, Math.max(0, Number(talkMs) - row!.durationMs!));
@@ -61,12 +63,13 @@ describeOnSwitch("a recording", () => {
   together("from the answer of a call that nobody answers holds nothing, and says so", async () => {
     const id = await on.place({ to: "+254700000486", record: "from-answer" });
     await on.ended(id);
-    await on.until(
+    const call = await on.until(
       id,
       "recording.empty or missing",
       ({ events }) => events.some(({ kind }) => kind === "recording.empty" || kind === "recording.missing"),
       20_000,
     );
+    checkStory(call);
   });
 
   together("of a dial is of the dialled leg alone", async () => {

@@ -62,7 +62,7 @@ const jobs: Record<string, (store: Store) => Promise<string>> = {
       Array.from({ length: count }, () =>
         store.write(async (tx) => {
           const change = await CallChange.load(parts, tx, callId);
-          await change!.emit("call.noted", { by: which });
+          await change!.emit("call.answered", { by: which });
           await change!.save();
         }),
       ),

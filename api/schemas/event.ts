@@ -1,0 +1,217 @@
+import { z } from "zod";
+import { callEventKinds, type CallEventKind } from "../../engine/calls/event-kinds.ts";
+import { callStatus, direction, failureCode, legSchema, metadata } from "./call.ts";
+
+/** What an event says: in a webhook's `data`, and in the `payload` of a call's event. */
+interface EventDescription {
+  happened: string;
+  data: z.ZodObject;
+}
+
+const time = (description: string) => z.string().meta({ format: "date-time", description });
+const legId = z.string().meta({ description: "The leg." });
+const ofCall = {
+  call_id: z.string().meta({ description: "The call." }),
+  direction,
+  from: z.string().meta({ description: "E.164: the workspace's number." }),
+  to: z.string().meta({ description: "E.164: the other party." }),
+  number_id: z.string().nullable().meta({ description: "The workspace's number, by its id." }),
+  status: callStatus.meta({ description: "Of the call, as it was then." }),
+  sequence: z
+    .int()
+    .meta({ description: "1, 2, … within the call, without a gap: go by it, not by the order of arrival." }),
+  client_request_id: z
+    .string()
+    .optional()
+    .meta({ description: "As given with the call; absent where none was." }),
+  metadata: metadata.optional().meta({ description: "As given with the call; absent where none was." }),
+};
+
+const call = (happened: string, fields: z.ZodRawShape = {}): EventDescription => ({
+  happened,
+  data: z.strictObject({ ...ofCall, ...fields }),
+});
+const plain = (happened: string, fields: z.ZodRawShape = {}): EventDescription => ({
+  happened,
+  data: z.strictObject(fields),
+});
+
+const ended = time("When the first leg ended.");
+const cause = z
+  .string()
+  .meta({ description: "Q.850 name in lower snake case.", examples: ["normal_clearing"] });
+const costMinor = (of: string) => z.int().meta({ description: `KES cents charged for ${of}.` });
+const url = z.string().meta({ description: "As in the action." });
+const ofRecording = { recording_id: z.string().meta({ description: "The recording." }), leg_id: legId };
+const coverage = {
+  talk_ms: z
+    .int()
+    .nullable()
+    .meta({
+      description:
+        "Milliseconds for which there was something to record, by the switch's stamps: from the leg's answer (earlier with " +
+        "from-ringing, or from its own start where it was switched on later) to its end. Null: not known.",
+    }),
+  gap_ms: z
+    .int()
+    .nullable()
+    .meta({
+      description:
+        "How much of `talk_ms` the recording lacks; 0: nothing. Up to 100 ms are its beginning and end; more is a gap, and " +
+        "above 2 % of the talk the operator is warned too.",
+    }),
+};
+
+/** `known_by` of a leg's end. */
+const knownBy = z.enum(["event", "end_record", "last_proven", "controller"]).meta({
+  description:
+    "How the end is known: the switch's event; its end-of-leg record, where the event was missed; the last second in " +
+    "which the switch was proven alive, where it died; or the controller, for a leg that was never on a switch.",
+});
+
+export const callEvents: Record<CallEventKind, EventDescription> = {
+  "call.started": call("The switch took the call and dials."),
+  "call.answered": call("The first leg was answered; it is billed from here.", {
+    answered_at: time("By the switch's clock."),
+  }),
+  "call.dial_completed": call("A `dial` is over, whatever came of it.", {
+    to: z.string().meta({ description: "The number that was dialled." }),
+    dial_status: z.enum(["completed", "no_answer", "busy", "canceled", "failed"]).meta({
+      description:
+        "`completed`: there was a talk. `failed` too where the dial was refused (see `dial.refused`).",
+    }),
+    dial_duration_seconds: z
+      .int()
+      .meta({ description: "Billed seconds of the dialled leg; 0 without an answer." }),
+    leg_id: z.string().nullable().meta({ description: "The dialled leg; null where the dial was refused." }),
+  }),
+  "call.completed": call("An answered call is over, its last leg too; every charge is known.", {
+    duration_seconds: z.int().meta({ description: "From the first leg's answer to its end, rounded up." }),
+    answered_at: time("When the first leg was answered."),
+    ended_at: ended,
+    hangup_cause: cause.meta({ description: "Why the first leg ended: Q.850 name." }),
+    cost_minor: costMinor("all legs"),
+    currency: z.literal("KES"),
+    legs: z.array(legSchema).meta({ description: "The first leg first, each as in GET /v1/calls/{id}." }),
+  }),
+  "call.failed": call("The call ended without an answer; it costs nothing.", {
+    failure_reason: z.string().meta({ description: "The same as `status`." }),
+    failure_code: failureCode,
+    hangup_cause: cause.nullable(),
+    ended_at: ended,
+  }),
+  "call.recording.ready": call("A recording is in the storage, checked there.", {
+    ...ofRecording,
+    duration_seconds: z.number().meta({ description: "Length of the audio, to the millisecond." }),
+    ...coverage,
+    size_bytes: z.int().meta({ description: "Of the WAV file, header included." }),
+    sha256: z.string().meta({ description: "Of the file, hex." }),
+    download_url: z.string().meta({ description: "The API's own link to it, which asks for a key." }),
+  }),
+  "leg.ringing": plain("A leg rings.", {
+    leg_id: legId,
+    early_media: z
+      .boolean()
+      .meta({ description: "True: it plays something of its own (an announcement), unbilled." }),
+  }),
+  "leg.answered": plain("A leg was answered.", { leg_id: legId }),
+  "leg.bridged": plain("Two legs hear each other.", {
+    leg_id: legId,
+    other_leg_id: z.string().meta({ description: "The one that it was joined to." }),
+  }),
+  "leg.unbridged": plain("They do so no longer.", { leg_id: legId }),
+  "leg.ended": plain("A leg is over and settled.", {
+    leg_id: legId,
+    status: callStatus,
+    hangup_cause: cause,
+    billed_seconds: z.int().meta({ description: "Whole seconds begun, from its answer to its end." }),
+    cost_minor: costMinor("it"),
+    known_by: knownBy,
+  }),
+  "leg.reconciled": plain(
+    "After a restart or a lost connection the leg was brought in line with the switch.",
+    {
+      leg_id: legId,
+      action: z.enum(["adopted", "corrected", "closed"]).meta({
+        description: "Taken up where it was; told what had been missed; or ended, since it was gone.",
+      }),
+      reason: z.string().meta({
+        description:
+          "`controller_started`, `reconnected`; `events_missed`; `switch_restarted`, `not_on_switch`, `never_on_switch`, " +
+          "`switch_away`, `switch_not_configured`, `had_ended`.",
+      }),
+      missed: z.array(z.string()).meta({
+        description:
+          "What had not been told and is now: `created`, `ringing`, `answered`, `bridged`, `unbridged`.",
+      }),
+    },
+  ),
+  "action.started": plain("An action of the voice document begins.", {
+    verb: z.string().meta({ examples: ["play"] }),
+    index: z.int().meta({ description: "Its place in the document, from 0." }),
+  }),
+  "document.ended": plain("The last action is over; the call hangs up."),
+  "play.started": plain("A prompt was fetched and is played.", {
+    url,
+    loops: z.int().meta({ description: "How often." }),
+  }),
+  "play.finished": plain("It was played to its end.", { url }),
+  "play.failed": plain("It was not played; the next action runs.", {
+    url,
+    reason: z.string().meta({
+      description:
+        "`fetch_failed`, `fetch_timed_out` (20 s), `too_large` (10 MiB), `too_long` (1 h), `not_audio`, `unsupported` (a WAV " +
+        "of a coding that is not read), `busy` (too many wait to be converted), `failed`; of the switch: `notFound`, " +
+        "`playback_timed_out`.",
+    }),
+  }),
+  "dial.started": plain("A second party is dialled.", {
+    leg_id: legId,
+    to: z.string().meta({ description: "E.164." }),
+  }),
+  "dial.refused": plain("A dial was not carried out; `call.dial_completed` follows.", {
+    to: z.string().meta({ description: "E.164." }),
+    code: z
+      .string()
+      .meta({ description: "A code of the error catalogue.", examples: ["wallet.insufficient_funds"] }),
+    message: z.string(),
+  }),
+  "recording.started": plain("The switch began to write.", ofRecording),
+  "recording.paused": plain("Silence is written instead of the talk, from here.", ofRecording),
+  "recording.resumed": plain("The talk is written again.", ofRecording),
+  "recording.stopping": plain("The switch was told to stop.", ofRecording),
+  "recording.stopped": plain(
+    "The file is closed; `call.recording.ready` follows once it is stored.",
+    ofRecording,
+  ),
+  "recording.empty": plain("There is no audio in it: nothing will be stored.", {
+    ...ofRecording,
+    ...coverage,
+  }),
+  "recording.missing": plain("The switch left no file.", { ...ofRecording, ...coverage }),
+};
+
+/** What is told by webhook, by kind: `data` of each. */
+export const webhookEvents: Readonly<Record<string, EventDescription>> = {
+  ...Object.fromEntries(
+    callEventKinds.filter((kind) => kind.startsWith("call.")).map((kind) => [kind, callEvents[kind]]),
+  ),
+  "webhook.test": plain("You asked for it: POST /v1/webhooks/{id}/test.", {
+    webhook_id: z.string().meta({ description: "The endpoint." }),
+  }),
+};
+
+/** The envelope that everything told by webhook comes in. */
+export const envelopeSchema = (kind: string, { happened, data }: EventDescription) =>
+  z
+    .strictObject({
+      kind: z.literal(kind),
+      event_id: z.string().meta({ description: "The same at every try: keep those that you have seen." }),
+      workspace_id: z.string(),
+      occurred_at: time("When it happened, to the millisecond."),
+      data,
+    })
+    .meta({
+      id: `Event_${kind.replaceAll(".", "_")}`,
+      description: happened,
+    });
