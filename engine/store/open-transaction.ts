@@ -6,6 +6,7 @@
 export class OpenTransaction {
   readonly #signals: (() => void)[] = [];
   #refusal: { error: unknown } | null = null;
+  #over = false;
 
   /** A statement failed, and so the transaction. */
   fail(error: unknown): void {
@@ -30,10 +31,11 @@ export class OpenTransaction {
   /** Before each statement, and before the commit: throws what failed in it. */
   check(): void {
     if (this.#refusal) throw this.#refusal.error;
+    if (this.#over) throw new Error("The transaction is over: its tx can no longer be used.");
   }
 
   /** No statement comes after this. */
   over(): void {
-    this.#refusal ??= { error: new Error("The transaction is over: its tx can no longer be used.") };
+    this.#over = true;
   }
 }
