@@ -75,7 +75,7 @@ export class Controller {
       fact: (callId, fact) => this.#feed(callId, fact),
       inDoubt: (box) => this.#reconcilers.get(box)?.soon(),
     });
-    this.#events = new EventOrder(async (leg) => (await parts.store.read((tx) => legById(tx, leg)))?.callId);
+    this.#events = new EventOrder((leg) => parts.store.read((tx) => callOfLeg(tx, leg)));
     for (const box of boxes) {
       this.#reconcilers.set(box.box, new Reconciler({ ...parts, box, news: (news) => this.#takeNews(news) }));
     }
