@@ -33,6 +33,7 @@ export async function startRealSwitch(options: SwitchOptions): Promise<SwitchUnd
     // Many tests share it, and fifty calls at once are one of them.
     SESSIONS_PER_SECOND: "500",
     SESSIONS_MAX: "2000",
+    ...options.env,
   });
   const stop = async () => {
     await child.stop(15_000);

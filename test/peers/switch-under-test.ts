@@ -20,6 +20,8 @@ export interface SwitchOptions {
   /** For a switch that comes back after its end. */
   spoolDir?: string;
   eslPort?: number;
+  /** Of a real switch: more variables of freeswitch-conf/README.md. */
+  env?: Record<string, string>;
 }
 
 export const switchKinds = ["simulator", "freeswitch"] as const;

@@ -170,7 +170,7 @@ async function startServer(folder: string, env: Record<string, string>, roles: s
 }
 
 /** As the operator's commands do it, but in one transaction and without limits that a busy test would meet. */
-function openAccount(store: Store, secretsKey: Buffer) {
+export function openAccount(store: Store, secretsKey: Buffer) {
   const ids = systemIds(systemClock);
   const createdAtMs = systemClock.nowMs();
   return store.write(async (tx) => {

@@ -1,0 +1,40 @@
+import assert from "node:assert/strict";
+import { execFile, spawnSync } from "node:child_process";
+import { promisify } from "node:util";
+
+const bench = new URL("bench.ts", import.meta.url).pathname;
+
+/** What was measured, row by row. Half a second says nothing about how fast it was. */
+async function measured(...names: string[]): Promise<string[]> {
+  const env = { ...process.env, BENCH_SECONDS: "0.5", FREESWITCH_BIN: "" };
+  const { stdout } = await promisify(execFile)(process.execPath, [bench, ...names], { env });
+  const rows = stdout.split("\n").flatMap((line) => /^\| (.*?) +\| /.exec(line)?.[1] ?? []);
+  return rows.slice(2);
+}
+
+describe("npm run bench", function () {
+  this.timeout(60_000);
+
+  it("measures what needs no switch", async () => {
+    assert.deepEqual(await measured("events", "ledger"), [
+      "ESL events per CPU second, against modesl 1.2.1",
+      "ESL events per CPU second, against framing alone",
+      "ledger postings, one by one",
+      "ledger postings, 128 at once, against one by one",
+    ]);
+  });
+
+  it("puts calls through the product, and through a bare loop with the same commands", async function () {
+    if (spawnSync("sipp", ["-v"]).error !== undefined) {
+      assert.notEqual(process.env["CI"], "true", "SIPp (Debian: sip-tester) must be there in CI");
+      console.log("    skipped: SIPp (Debian: sip-tester) is not on this machine");
+      this.skip();
+    }
+
+    assert.deepEqual(await measured("calls-recorded"), [
+      "calls set up and torn down (simulator, recording on)",
+      "our CPU a call against the switch's (simulator, recording on)",
+      "bare loop with our 8 commands against one with 3 (simulator, recording on)",
+    ]);
+  });
+});

@@ -1,0 +1,74 @@
+import { execFileSync } from "node:child_process";
+import { readFileSync, writeFileSync } from "node:fs";
+import { cpus, release, totalmem } from "node:os";
+import { callSetUp } from "./calls/set-up.ts";
+import { eslEvents } from "./esl-events.ts";
+import { ledgerPostings } from "./ledger.ts";
+import { liveCalls } from "./live-calls.ts";
+import { markdown, type Row } from "./table.ts";
+
+/**
+ * How fast, as ratios within one run: `npm run bench`, or `npm run bench -- <name> …` for some of it. With `--write` the
+ * table also goes into docs/performance.md. FREESWITCH_BIN names a real FreeSWITCH; without one the calls run on the
+ * simulator, which has no limit worth comparing with. BENCH_SECONDS is how long each run of calls is measured (default
+ * 30); all else is in proportion.
+ */
+const seconds = Number(process.env["BENCH_SECONDS"] ?? 30);
+const freeswitch = process.env["FREESWITCH_BIN"];
+
+const kind = freeswitch ? "freeswitch" : "simulator";
+const benches: Record<string, () => Promise<Row[]> | Row[]> = {
+  events: () => eslEvents(),
+  ledger: () => ledgerPostings(seconds * 0.7),
+  live: () => liveCalls(seconds / 5),
+  "calls-unrecorded": () => callSetUp({ kind, seconds, record: false }),
+  "calls-recorded": () => callSetUp({ kind, seconds, record: true }),
+  "calls-apart": () => callSetUp({ kind, seconds: seconds / 2, record: false, apart: true }),
+};
+
+const page = new URL("../../docs/performance.md", import.meta.url);
+
+const write = process.argv.includes("--write");
+const wanted = process.argv.slice(2).filter((argument) => argument !== "--write");
+for (const name of wanted) {
+  if (!(name in benches)) throw new Error(`There is no bench ${name}: ${Object.keys(benches).join(", ")}.`);
+}
+const rows: Row[] = [];
+for (const [name, run] of Object.entries(benches)) {
+  if (wanted.length > 0 && !wanted.includes(name)) continue;
+  process.stderr.write(`${name} …\n`);
+  rows.push(...(await run()));
+}
+const text = `${machine()}\n\n${markdown(rows)}\n`;
+process.stdout.write(`\n${text}`);
+if (write) writeInto(page, text);
+
+function machine(): string {
+  const [cpu] = cpus();
+  const gib = Math.round(totalmem() / 1024 ** 3);
+  return [
+    new Date().toISOString().slice(0, 10),
+    `${cpus().length} × ${cpu?.model.trim() ?? "unknown CPU"}, ${gib} GiB`,
+    `Linux ${release()}`,
+    `Node ${process.version}`,
+    ...(freeswitch ? [versionOf(freeswitch)] : []),
+  ].join("; ");
+}
+
+/** As it says itself: `FreeSWITCH version: 1.11.1-release~64bit ( 64bit)`. */
+function versionOf(binary: string): string {
+  const [, version = "of unknown version"] =
+    /version: (\S+)/.exec(execFileSync(binary, ["-version"], { encoding: "utf8" })) ?? [];
+  return `FreeSWITCH ${version}`;
+}
+
+/** Between its two marks; the reasoning around them is written by hand. */
+function writeInto(page: URL, table: string): void {
+  const before = readFileSync(page, "utf8");
+  const marked = /(<!-- bench -->\n)[\s\S]*(<!-- \/bench -->)/;
+  if (!marked.test(before)) throw new Error("docs/performance.md has lost its marks.");
+  writeFileSync(
+    page,
+    before.replace(marked, (_, from: string, to: string) => `${from}\n${table}\n${to}`),
+  );
+}
