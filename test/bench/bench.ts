@@ -5,6 +5,7 @@ import { callSetUp } from "./calls/set-up.ts";
 import { eslEvents } from "./esl-events.ts";
 import { ledgerPostings } from "./ledger.ts";
 import { liveCalls } from "./live-calls.ts";
+import { overdraw } from "./overdraw.ts";
 import { markdown, type Row } from "./table.ts";
 
 /**
@@ -20,6 +21,7 @@ const kind = freeswitch ? "freeswitch" : "simulator";
 const benches: Record<string, () => Promise<Row[]> | Row[]> = {
   events: () => eslEvents(),
   ledger: () => ledgerPostings(seconds * 0.7),
+  overdraw: () => overdraw(kind),
   live: () => liveCalls(seconds / 5),
   "calls-unrecorded": () => callSetUp({ kind, seconds, record: false }),
   "calls-recorded": () => callSetUp({ kind, seconds, record: true }),

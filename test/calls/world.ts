@@ -38,7 +38,7 @@ import { createSpool } from "../../recordings/spool.ts";
 import { createStorage } from "../../recordings/storage.ts";
 import { openTestStore } from "../store/test-database.ts";
 import { startCarrierProcess } from "../peers/carrier-process.ts";
-import { startSwitchUnderTest } from "../peers/switch-under-test.ts";
+import { startSwitchUnderTest, type SwitchKind } from "../peers/switch-under-test.ts";
 import { eventually } from "../peers/waiting.ts";
 import { checkBooks, checkStory, type EndStamps } from "./checks.ts";
 
@@ -64,6 +64,8 @@ export interface PlacedCall {
 }
 
 export interface WorldOptions {
+  /** Default: the one that the suites run over. */
+  switchKind?: SwitchKind;
   /** What the controller sees instead of the box itself. */
   tap?: (box: Box) => Box;
   /** What the controller sees instead of the store itself. */
@@ -80,7 +82,7 @@ export interface WorldOptions {
 export async function world(options: WorldOptions = {}) {
   const folder = await mkdtemp(join(tmpdir(), "sautikit-calls-"));
   const carrier = await startCarrierProcess();
-  const peer = await startSwitchUnderTest({ carrier });
+  const peer = await startSwitchUnderTest({ carrier }, options.switchKind);
   const clock = systemClock;
   const ids = systemIds(clock);
   const errors: string[] = [];

@@ -36,8 +36,8 @@ export const switchMissing: string | undefined =
     ? "FREESWITCH_BIN does not name a freeswitch"
     : undefined;
 
-export const startSwitchUnderTest = (options: SwitchOptions): Promise<SwitchUnderTest> =>
-  switchKind === "freeswitch" ? startRealSwitch(options) : startSimulatedSwitchProcess(options);
+export const startSwitchUnderTest = (options: SwitchOptions, kind = switchKind): Promise<SwitchUnderTest> =>
+  kind === "freeswitch" ? startRealSwitch(options) : startSimulatedSwitchProcess(options);
 
 /** `describe` for a suite that holds for any switch; where the one asked for is not there, its name says why not. */
 export function describeOnSwitch(title: string, suite: (this: Mocha.Suite) => void): void {
