@@ -13,8 +13,9 @@ import type { Reply } from "./route.ts";
 
 export const keptForMs = 24 * 3_600_000;
 
-/** Each request that keeps a response sweeps so many old ones: more than come, and never a long wait. */
-const sweptAtOnce = 100;
+/** How many old responses go at once, never a long wait, and how often: more than come. */
+const sweptAtOnce = 1_000;
+const sweepEveryMs = 10_000;
 
 /** A request's effect, ready to be run in a transaction. */
 export type Change = (tx: Tx) => Promise<Reply>;
@@ -25,6 +26,7 @@ export class Idempotency {
   readonly #clock: Clock;
   /** Body hashes of requests that are running now. They die with the process, and so does what they were doing. */
   readonly #inFlight = new Map<string, string>();
+  #sweptAtMs = -Infinity;
 
   constructor({ store, clock }: { store: Store; clock: Clock }) {
     this.#store = store;
@@ -45,9 +47,12 @@ export class Idempotency {
       const kept = await this.#store.read((tx) => findResponse(tx, request, this.#sinceMs()));
       if (kept) return replay(kept, bodySha256);
       const change = await begin();
-      return await this.#store
+      const reply = await this.#store
         .write((tx) => this.#run(tx, request, bodySha256, change))
         .catch((error: unknown) => this.#afterAnother(error, request, bodySha256));
+      // The answer stands, whatever becomes of the old ones.
+      await this.#sweep().catch(() => undefined);
+      return reply;
     } finally {
       this.#inFlight.delete(name);
     }
@@ -62,8 +67,15 @@ export class Idempotency {
     const response = { bodySha256, status: reply.status, response: JSON.stringify(withoutSecrets(reply)) };
     const times = { createdAtMs: this.#clock.nowMs(), sinceMs };
     if (!(await keepResponse(tx, request, response, times))) throw inProgress();
-    await sweepResponses(tx, sinceMs, sweptAtOnce);
     return reply;
+  }
+
+  /** By a request now and then, in a transaction of its own, which keeps nobody else's rows. */
+  async #sweep(): Promise<void> {
+    const nowMs = this.#clock.nowMs();
+    if (nowMs - this.#sweptAtMs < sweepEveryMs) return;
+    this.#sweptAtMs = nowMs;
+    await this.#store.write((tx) => sweepResponses(tx, this.#sinceMs(), sweptAtOnce));
   }
 
   /** Two at once in two processes: one was undone, when the other's answer was stored. */

@@ -1,4 +1,5 @@
 import type { Timer } from "../clock.ts";
+import { isError } from "../errors.ts";
 import type { CallId } from "../ids.ts";
 import type { Log } from "../log.ts";
 import {
@@ -44,6 +45,9 @@ export interface Box extends Switch {
 
 /** How often the switch's own list is compared with ours while nothing seems wrong. */
 const reconcileEveryMs = 30_000;
+/** Each try waits for the database by itself, and from one to the next a second longer: over half a minute in all. */
+const newsTriesMax = 6;
+const newsRetryMs = 1_000;
 /** Besides the signals in the process: what another process stored, or a signal lost in a crash. */
 const sweepEveryMs = 1_000;
 
@@ -61,6 +65,7 @@ export class Controller {
   readonly #wakeTimers = new Map<CallId, Timer>();
   #sweep: Timer | undefined;
   #stopped = false;
+  readonly #stopping = new AbortController();
   #startedMs: number | undefined;
   #unknownBoxesDone = false;
 
@@ -100,6 +105,7 @@ export class Controller {
   /** Drops the connections; calls in the switch go on, and the next controller takes them up. */
   async stop(): Promise<void> {
     this.#stopped = true;
+    this.#stopping.abort();
     this.#sweep?.cancel();
     for (const timer of this.#wakeTimers.values()) timer.cancel();
     for (const reconciler of this.#reconcilers.values()) reconciler.stop();
@@ -147,16 +153,30 @@ export class Controller {
 
   async #takeNews(news: LegNews): Promise<void> {
     try {
-      await this.#parts.store.write(async (tx) => {
-        const callId = await callOfLeg(tx, news.leg);
-        if (callId) await this.#change(tx, callId, (change) => takeLegNews(change, news, this.#document));
-      });
+      await this.#persistently(() =>
+        this.#parts.store.write(async (tx) => {
+          const callId = await callOfLeg(tx, news.leg);
+          if (callId) await this.#change(tx, callId, (change) => takeLegNews(change, news, this.#document));
+        }),
+      );
     } catch (error) {
-      // Not lost: an end comes again by its record, all else by the next reconciliation.
+      // An end comes again by its record, a leg's state by the next reconciliation; what a step waits for, by its time.
       this.#parts.log.error(
         { err: error, leg: news.leg, news: news.kind },
         "news of a leg could not be stored",
       );
+    }
+  }
+
+  /** A database that is away for a while costs no news: the switch tells each once. */
+  async #persistently(write: () => Promise<void>): Promise<void> {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await write();
+      } catch (error) {
+        if (!isError(error, "database.unavailable") || tries === newsTriesMax || this.#stopped) throw error;
+        await this.#parts.clock.sleep(newsRetryMs * tries, this.#stopping.signal);
+      }
     }
   }
 
@@ -183,7 +203,7 @@ export class Controller {
     switch (event.kind) {
       case "alive":
         await store
-          .write((tx) => saveBoxAlive(tx, box.box, event.atUs))
+          .write((tx) => saveBoxAlive(tx, box.box, event.coreUuid, event.atUs))
           .catch((error: unknown) => {
             log.warn({ err: error, box: box.box }, "the heartbeat could not be stored");
           });

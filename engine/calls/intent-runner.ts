@@ -1,7 +1,7 @@
 import type { StepFact } from "../actions/verb.ts";
 import type { Timer } from "../clock.ts";
 import { isError } from "../errors.ts";
-import type { CallId, IntentId, LegId } from "../ids.ts";
+import type { CallId, LegId } from "../ids.ts";
 import {
   deleteIntent,
   intentsOfCall,
@@ -13,6 +13,7 @@ import {
 import type { MediaFile } from "../switch/switch.ts";
 import { isAtMostOnce, type Command } from "./command.ts";
 import { CommandSender, type Legs, type SenderParts } from "./command-sender.ts";
+import { DoneIntents } from "./done-intents.ts";
 import { Dialler, type NeverDialled } from "./dialler.ts";
 
 export interface MediaLibrary {
@@ -35,8 +36,7 @@ export class IntentRunner {
   readonly #parts: Parts;
   readonly #running = new Map<CallId, Promise<void>>();
   readonly #again = new Set<CallId>();
-  /** By call, what is begun and not waited for: media being fetched, a row that is done and being deleted. */
-  readonly #inFlight = new Map<CallId, Set<IntentId>>();
+  readonly #done: DoneIntents;
   readonly #retries = new Map<CallId, { delayMs: number; timer: Timer }>();
   readonly #jobs = new Set<Promise<void>>();
   readonly #stopping = new AbortController();
@@ -45,6 +45,7 @@ export class IntentRunner {
 
   constructor(parts: Parts) {
     this.#parts = parts;
+    this.#done = new DoneIntents(parts);
     this.#sender = new CommandSender(parts, this.#stopping.signal);
     this.#dialler = new Dialler(parts, this.#stopping.signal);
   }
@@ -72,7 +73,7 @@ export class IntentRunner {
     this.#stopping.abort();
     for (const { timer } of this.#retries.values()) timer.cancel();
     await Promise.all(this.#running.values());
-    await Promise.all(this.#jobs);
+    await Promise.all([...this.#jobs, this.#done.stop()]);
   }
 
   /** Work that nobody waits for but the end of the process. */
@@ -86,8 +87,7 @@ export class IntentRunner {
   }
 
   async #runAll(callId: CallId): Promise<void> {
-    // Before the read: a row that is deleted meanwhile is still in what was read.
-    const begun = new Set(this.#inFlight.get(callId));
+    const begun = this.#done.begunOf(callId);
     const { intents, places } = await this.#parts.store.read(async (tx) => ({
       intents: await intentsOfCall(tx, callId),
       places: await legPlaces(tx, callId),
@@ -129,25 +129,8 @@ export class IntentRunner {
       // Where the new deadline was not armed the old one stays: there is never a gap.
       if (outcome === "refused" && command.kind === "cutAt") break;
     }
-    this.#done(intent);
+    this.#done.done(intent);
     return true;
-  }
-
-  /** The next row need not wait for the commit that takes this one away: until then it is passed over here. */
-  #done(intent: IntentRow): void {
-    const over = this.#begin(intent);
-    const deleted = this.#parts.store.write((tx) => deleteIntent(tx, intent.id));
-    this.#track(deleted.then(() => undefined).finally(over), "an intent that is done could not be deleted");
-  }
-
-  /** Passed over until the function that is returned is called. */
-  #begin({ callId, id }: IntentRow): () => void {
-    const ofCall = this.#inFlight.get(callId) ?? new Set();
-    this.#inFlight.set(callId, ofCall.add(id));
-    return () => {
-      ofCall.delete(id);
-      if (ofCall.size === 0 && this.#inFlight.get(callId) === ofCall) this.#inFlight.delete(callId);
-    };
   }
 
   /** Marked `sent` in a commit of its own before it is; one that was already marked belongs to a controller that died. */
@@ -158,15 +141,17 @@ export class IntentRunner {
       const late = clock.nowMs() - intent.createdAtMs >= unsentMsMax;
       if (!late && !box?.connected) return false;
       const claimed = await store.write(async (tx) => {
-        if (late) return (await deleteIntent(tx, intent.id)).changes === 1;
-        const mine = await markIntentSent(tx, intent.id, clock.nowMs());
+        const mine = late
+          ? (await deleteIntent(tx, intent.id)).changes === 1
+          : await markIntentSent(tx, intent.id, clock.nowMs());
+        // Also those that come too late: should we die before their end is told, reconciliation closes them.
         if (mine) await markDialled(tx, dialledBy(commands), clock.nowMs());
         return mine;
       });
       if (claimed && late) await this.#notDone(commands, commands, "not_sent", legs);
       else if (claimed) await this.#send(commands, legs);
     }
-    this.#done(intent);
+    this.#done.done(intent);
     return true;
   }
 
@@ -237,7 +222,7 @@ export class IntentRunner {
 
   #fetchMedia(intent: IntentRow, command: Extract<Command, { kind: "fetchMedia" }>): void {
     const { media, store, log } = this.#parts;
-    const over = this.#begin(intent);
+    const over = this.#done.begin(intent);
     void media
       .prepare(command.url)
       .then(
@@ -248,11 +233,16 @@ export class IntentRunner {
           reason: reasonOf(error),
         }),
       )
-      .then((fact) => this.#parts.fact(intent.callId, fact))
-      .then(() => store.write((tx) => deleteIntent(tx, intent.id)))
-      .catch((error: unknown) =>
-        log.error({ err: error, callId: intent.callId }, "media could not be handed on"),
-      )
+      .then(async (fact) => {
+        // The next controller fetches it again.
+        if (this.#stopping.signal.aborted) return;
+        await this.#parts.fact(intent.callId, fact);
+        await store.write((tx) => deleteIntent(tx, intent.id));
+      })
+      .catch((error: unknown) => {
+        if (!this.#stopping.signal.aborted)
+          log.error({ err: error, callId: intent.callId }, "media could not be handed on");
+      })
       .finally(over);
   }
 }

@@ -151,7 +151,12 @@ async function found(change: CallChange, leg: LegRow, news: Found, document: Doc
   const { bridgedTo } = facts;
   if (leg.bridgedTo !== null && leg.bridgedTo === bridgedBefore && bridgedTo !== leg.bridgedTo)
     await take("unbridged", { kind: "unbridged", ...at, atUs });
-  if (bridgedTo !== null && leg.bridgedTo === null && change.leg(bridgedTo)?.endedAtUs === null)
+  if (
+    bridgedTo !== null &&
+    leg.bridgedTo === null &&
+    bridgedBefore === null &&
+    change.leg(bridgedTo)?.endedAtUs === null
+  )
     await take("bridged", { kind: "bridged", ...at, atUs, otherLeg: bridgedTo });
   if (adopted !== null) await reconciled(change, leg, "adopted", adopted, missed);
   else if (missed.length > 0) await reconciled(change, leg, "corrected", "events_missed", missed);
@@ -241,7 +246,7 @@ function notDialled(change: CallChange, leg: LegRow): LegNews {
 
 /** The switch took the originate: the first sign of life of a leg, whichever event brings it. */
 async function started(change: CallChange, leg: LegRow, isFirst: boolean, atUs: number): Promise<void> {
-  if (leg.startedAtUs !== null) return;
+  if (leg.startedAtUs !== null || leg.endedAtUs !== null) return;
   change.setLeg(leg, { startedAtUs: atUs });
   // A hang-up that came before the channel was there found nothing to end.
   if (change.call.hangupRequestedAtMs !== null) {

@@ -4,10 +4,10 @@ import type { Log } from "../log.ts";
 import {
   boxByName,
   liveLegsOfBox,
+  markLastProven,
   markSeen,
   raiseSeen,
   saveBox,
-  updateLeg,
   type LegRow,
 } from "../store/calls.ts";
 import type { Store } from "../store/store.ts";
@@ -20,6 +20,11 @@ interface Parts {
   clock: Clock;
   log: Log;
   news: (news: LegNews) => Promise<void>;
+}
+
+interface Connected {
+  event: Extract<BoxEvent, { kind: "connected" }>;
+  atMs: number;
 }
 
 /** The switch's list lags its commands by up to a second: a leg younger than this is not looked for in it. */
@@ -46,6 +51,8 @@ export class Reconciler {
   #toAdopt = new Set<LegId>();
   #adopting: NonNullable<Found["adopted"]> = "controller_started";
   #connections = 0;
+  /** That could not be stored yet. */
+  #unsaved: Connected | null = null;
   #inDoubtUntilMs = 0;
   #lastMs = 0;
   #allMs: number | undefined;
@@ -62,9 +69,16 @@ export class Reconciler {
 
   /** The box is there (again). Another core uuid: the switch itself was restarted and its legs died with it. */
   async connected(event: Extract<BoxEvent, { kind: "connected" }>): Promise<void> {
+    this.#unsaved = { event, atMs: this.#parts.clock.nowMs() };
+    await this.#takeConnected(this.#unsaved);
+  }
+
+  /** Before anything is compared: which core it is decides what the legs are held against. */
+  async #takeConnected({ event, atMs }: Connected): Promise<void> {
     const { box } = this.#parts;
     try {
-      this.#toAdopt = await this.#livedBefore(event);
+      this.#toAdopt = await this.#livedBefore(event, atMs);
+      if (this.#unsaved?.event === event) this.#unsaved = null;
       this.#adopting = this.#connections++ === 0 ? "controller_started" : "reconnected";
       // One that runs already asks a connection that has gone.
       await this.#running?.catch(() => undefined);
@@ -84,10 +98,15 @@ export class Reconciler {
   async every(intervalMs: number): Promise<void> {
     const nowMs = this.#parts.clock.monotonicMs();
     const allDue = this.#allMs === undefined || nowMs - this.#allMs >= intervalMs;
-    const doubts = this.#missing.size > 0 || this.#toAdopt.size > 0 || nowMs < this.#inDoubtUntilMs;
+    const doubts =
+      this.#unsaved !== null ||
+      this.#missing.size > 0 ||
+      this.#toAdopt.size > 0 ||
+      nowMs < this.#inDoubtUntilMs;
     if (!allDue && !(doubts && nowMs - this.#lastMs >= doubtsEveryMs)) return;
     try {
       if (!this.#parts.box.connected) await this.#closeOverdue();
+      else if (this.#unsaved !== null) await this.#takeConnected(this.#unsaved);
       else await this.#once(allDue ? () => true : (leg) => this.#isInDoubt(leg));
     } catch (error) {
       this.#parts.log.warn({ err: error, box: this.#parts.box.box }, "reconciliation failed");
@@ -99,15 +118,14 @@ export class Reconciler {
   }
 
   /** Remembers which core answers; resolves with the legs that may have lived through the change. */
-  #livedBefore({ coreUuid, version }: Extract<BoxEvent, { kind: "connected" }>): Promise<Set<LegId>> {
+  #livedBefore({ coreUuid, version }: Connected["event"], connectedAtMs: number): Promise<Set<LegId>> {
     const { store, clock, box } = this.#parts;
     return store.write(async (tx) => {
       const before = await boxByName(tx, box.box);
       const legs = await liveLegsOfBox(tx, box.box);
       if (before?.aliveAtUs != null && before.coreUuid !== coreUuid) {
         await raiseSeen(tx, box.box, before.aliveAtUs);
-        // Kept with the leg: the next controller would see no other core than this one saw.
-        for (const leg of legs) await updateLeg(tx, leg.id, { endedBy: "last_proven" });
+        await markLastProven(tx, box.box, connectedAtMs);
       }
       await saveBox(tx, { name: box.box, coreUuid, version, aliveAtUs: clock.nowUs() });
       return new Set(legs.flatMap((leg) => (leg.startedAtUs === null ? [] : [leg.id])));
@@ -145,7 +163,8 @@ export class Reconciler {
     const live = new Set(legs.map((leg) => leg.id));
     for (const id of this.#missing.keys()) if (!live.has(id)) this.#missing.delete(id);
     for (const id of this.#toAdopt) if (!live.has(id)) this.#toAdopt.delete(id);
-    await store.write((tx) => markSeen(tx, box.box, seen, askedAtUs));
+    // One a transaction: a call that keeps its own leg is not waited for with all the others kept.
+    await Promise.all(seen.map((leg) => store.write((tx) => markSeen(tx, box.box, leg, askedAtUs))));
     await this.#endStrangers(listed, live);
   }
 

@@ -112,13 +112,19 @@ async function update(
 
 export const insertCall = (tx: Tx, row: CallRow) => insert(tx, "calls", { ...row });
 export const insertLeg = (tx: Tx, row: LegRow) => insert(tx, "legs", { ...row });
-/** Behind all that the call has yet to do. */
-export const insertIntent = (tx: Tx, row: IntentRow) =>
-  tx.run(
-    `INSERT INTO intents (id, call_id, position, commands, at_most_once, sent_at_ms, created_at_ms)
-     VALUES (?, ?, (SELECT COALESCE(MAX(position), 0) + 1 FROM intents WHERE call_id = ?), ?, ?, ?, ?)`,
-    [row.id, row.callId, row.callId, row.commands, row.atMostOnce, row.sentAtMs, row.createdAtMs],
-  );
+/** Behind all that the call has yet to do: also where a re-armed cut-off of its workspace takes the same place just now. */
+export async function insertIntent(tx: Tx, row: IntentRow): Promise<void> {
+  const { id, callId, commands, atMostOnce, sentAtMs, createdAtMs } = row;
+  for (let inserted = 0; inserted === 0;) {
+    const { changes } = await tx.run(
+      `INSERT INTO intents (id, call_id, position, commands, at_most_once, sent_at_ms, created_at_ms)
+       VALUES (?, ?, (SELECT COALESCE(MAX(position), 0) + 1 FROM intents WHERE call_id = ?), ?, ?, ?, ?)
+       ON CONFLICT (call_id, position) DO NOTHING`,
+      [id, callId, callId, commands, atMostOnce, sentAtMs, createdAtMs],
+    );
+    inserted = changes;
+  }
+}
 export const updateCall = (tx: Tx, id: CallId, patch: Partial<CallRow>) => update(tx, "calls", id, patch);
 export const updateLeg = (tx: Tx, id: LegId, patch: Partial<LegRow>) => update(tx, "legs", id, patch);
 
@@ -146,16 +152,16 @@ export const liveLegsOfOtherBoxes = (tx: ReadTx, boxes: readonly string[]) =>
 export const markDialled = (tx: Tx, legs: readonly LegId[], nowMs: number) =>
   Promise.all(legs.map((id) => tx.run("UPDATE legs SET dialled_at_ms = ? WHERE id = ?", [nowMs, id])));
 
-/** Proof that they lived at that moment, for the day when their end is never told. */
-export async function markSeen(tx: Tx, box: string, legs: readonly LegId[], atUs: number): Promise<void> {
-  for (const id of legs) {
-    await tx.run("UPDATE legs SET seen_at_us = ? WHERE id = ? AND box = ? AND ended_at_us IS NULL", [
-      atUs,
-      id,
-      box,
-    ]);
-  }
-}
+/** Proof that it lived at that moment, for the day when its end is never told. */
+export const markSeen = (tx: Tx, box: string, leg: LegId, atUs: number) =>
+  tx.run("UPDATE legs SET seen_at_us = ? WHERE id = ? AND box = ? AND ended_at_us IS NULL", [atUs, leg, box]);
+
+/** The switch that had them died: kept with each, since the next controller sees no other core than this one saw. */
+export const markLastProven = (tx: Tx, box: string, dialledBeforeMs: number) =>
+  tx.run(
+    "UPDATE legs SET ended_by = 'last_proven' WHERE box = ? AND ended_at_us IS NULL AND dialled_at_ms <= ?",
+    [box, dialledBeforeMs],
+  );
 
 /** The same for all of a box's live legs, never backwards: the box itself was alive then. */
 export const raiseSeen = (tx: Tx, box: string, atUs: number) =>
@@ -315,7 +321,8 @@ export const saveBox = (tx: Tx, row: BoxRow) =>
     [row.name, row.coreUuid, row.version, row.aliveAtUs],
   );
 
-export const saveBoxAlive = (tx: Tx, name: string, aliveAtUs: number) =>
-  tx.run("UPDATE boxes SET alive_at_us = ? WHERE name = ?", [aliveAtUs, name]);
+/** Nothing where another core is stored: what lived on that one is not proven by this one's life. */
+export const saveBoxAlive = (tx: Tx, name: string, coreUuid: string, aliveAtUs: number) =>
+  tx.run("UPDATE boxes SET alive_at_us = ? WHERE name = ? AND core_uuid = ?", [aliveAtUs, name, coreUuid]);
 
 export const parseObject = (text: string): JsonObject => JSON.parse(text) as JsonObject;

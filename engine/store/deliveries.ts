@@ -244,7 +244,6 @@ export async function restartDelivery(
   );
 }
 
-/** What is pending for an endpoint follows it to its new URL. */
 /** Forgets settled deliveries made before `beforeMs`, oldest first, so many at most. Answers how many there were. */
 export async function forgetSettled(tx: Tx, beforeMs: number, limit: number): Promise<number> {
   const old = await tx.all<{ id: DeliveryId }>(
@@ -258,6 +257,7 @@ export async function forgetSettled(tx: Tx, beforeMs: number, limit: number): Pr
   return old.length;
 }
 
+/** What is pending for an endpoint follows it to its new URL. */
 export async function redirectPending(
   tx: Tx,
   endpointId: WebhookId,

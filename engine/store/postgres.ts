@@ -14,8 +14,9 @@ export interface PostgresOptions {
 }
 
 const transactionMsMaxDefault = 10_000;
-/** For a connection, and for one of the pool to come free. */
 const connectMsMax = 5_000;
+/** A backlog of a thousand calls' events is worked off sooner. */
+const turnMsMax = 15_000;
 /** What another transaction keeps comes free within a few commits, or something is wrong. */
 const lockMsMax = 5_000;
 /** More would only wait for each other's locks, and for the disk. */
@@ -81,10 +82,12 @@ class PostgresStore implements Store {
   readonly #pool: pg.Pool;
   readonly #statements = new Map<string, Statement>();
   readonly #running = new Set<Promise<unknown>>();
+  readonly #turns: Turns;
   #closed = false;
 
   constructor(clock: Clock, transactionMsMax: number, pool: pg.Pool) {
     this.#clock = clock;
+    this.#turns = new Turns(clock, pool.options.max);
     this.#transactionMsMax = transactionMsMax;
     this.#pool = pool;
   }
@@ -128,7 +131,18 @@ class PostgresStore implements Store {
   }
 
   async #transaction<T>(begin: string, work: (tx: Tx) => Promise<T>): Promise<T> {
+    await this.#turns.take();
+    try {
+      return await this.#onConnection(begin, work);
+    } finally {
+      this.#turns.give();
+    }
+  }
+
+  async #onConnection<T>(begin: string, work: (tx: Tx) => Promise<T>): Promise<T> {
     const client = await this.#pool.connect().catch((error: unknown) => {
+      // Who waits behind would find the same, one after another.
+      this.#turns.refuse(ours(error));
       throw ours(error);
     });
     const open = new OpenTransaction();
@@ -147,6 +161,7 @@ class PostgresStore implements Store {
       open.signal();
       return value;
     } catch (error) {
+      open.over();
       // Whoever is told of the failure may count on it that nothing is kept locked any more.
       client.release(!(await this.#rolledBack(client, tx)) || isStalePlan(error));
       throw error;
@@ -180,6 +195,49 @@ class PostgresStore implements Store {
       () => true,
       () => false,
     );
+  }
+}
+
+/**
+ * Our own backlog waits here, not for the pool, whose limit is for a connection that cannot be made: a burst of calls'
+ * events is worked off, not thrown away.
+ */
+class Turns {
+  readonly #clock: Clock;
+  #free: number;
+  readonly #waiting: { resolve: () => void; reject: (reason: unknown) => void }[] = [];
+
+  constructor(clock: Clock, free: number) {
+    this.#clock = clock;
+    this.#free = free;
+  }
+
+  /** Throws `database.unavailable` after `turnMsMax`, or when the others are refused. */
+  async take(): Promise<void> {
+    if (this.#free > 0) {
+      this.#free--;
+      return;
+    }
+    await new Promise<void>((resolve, reject) => {
+      const turn = { resolve, reject };
+      const late = this.#clock.after(turnMsMax, () => {
+        this.#waiting.splice(this.#waiting.indexOf(turn), 1);
+        reject(unavailable(new Error(`No connection came free within ${turnMsMax} ms.`)));
+      });
+      turn.resolve = () => (late.cancel(), resolve());
+      turn.reject = (reason) => (late.cancel(), reject(reason as Error));
+      this.#waiting.push(turn);
+    });
+  }
+
+  give(): void {
+    const next = this.#waiting.shift();
+    if (next) next.resolve();
+    else this.#free++;
+  }
+
+  refuse(error: unknown): void {
+    for (const turn of this.#waiting.splice(0)) turn.reject(error);
   }
 }
 

@@ -5,7 +5,8 @@
  *
  * A SELECT that ends with ` FOR NO KEY UPDATE` keeps its rows for this transaction until it ends: what is decided by
  * reading them, or by counting rows that hang on them, is still true at the commit. PostgreSQL runs transactions side by
- * side and needs it; on SQLite they come one after another, and the words are left out.
+ * side and needs it; on SQLite they come one after another, and the words are left out. ` FOR SHARE` does not exclude
+ * others who only ask for the same.
  */
 export interface ReadTx {
   get<Row>(sql: string, params?: Params): Promise<Row | undefined>;

@@ -64,13 +64,14 @@ export const endpointsOf = (
     before === undefined ? [workspaceId, limit] : [workspaceId, before, limit],
   );
 
+/** Not changed or deleted while this transaction lasts: what is told to one now is redirected, or given up, with it. */
 export const enabledEndpoints = (
-  tx: ReadTx,
+  tx: Tx,
   workspaceId: WorkspaceId,
 ): Promise<Pick<EndpointRow, "id" | "url" | "events">[]> =>
   tx.all(
     `SELECT id, url, events FROM webhook_endpoints
-     WHERE workspace_id = ? AND enabled = 1 AND deleted_at_ms IS NULL ORDER BY id`,
+     WHERE workspace_id = ? AND enabled = 1 AND deleted_at_ms IS NULL ORDER BY id FOR SHARE`,
     [workspaceId],
   );
 

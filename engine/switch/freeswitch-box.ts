@@ -326,14 +326,15 @@ export class FreeSwitchBox implements Switch {
   }
 
   async #beat(connection: Connection): Promise<void> {
+    let coreUuid: string;
     try {
-      await connection.send(api("global_getvar", "core_uuid"), heartbeatTimeoutMs);
+      coreUuid = await connection.send(api("global_getvar", "core_uuid"), heartbeatTimeoutMs);
     } catch {
       // The other connections lead to the same silence: a command sent there would only find out by its time-out.
       for (const line of this.#commandLines) line.connection?.close("no heartbeat");
       return connection.close(`no heartbeat for ${heartbeatTimeoutMs} ms`);
     }
-    this.#tell({ kind: "alive", box: this.box, atUs: this.#options.clock.nowUs() });
+    this.#tell({ kind: "alive", box: this.box, coreUuid, atUs: this.#options.clock.nowUs() });
     this.#heartbeat = this.#options.clock.after(heartbeatEveryMs, () => void this.#beat(connection));
   }
 

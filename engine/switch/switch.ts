@@ -145,8 +145,8 @@ export type BoxEvent =
   /** Connected, authenticated, subscribed; `coreUuid` differs from the last one when the switch itself was restarted. */
   | { kind: "connected"; box: string; coreUuid: string; version: string }
   | { kind: "disconnected"; box: string; reason: string }
-  /** A heartbeat was answered: every leg known to live was alive at `atUs` (our wall clock). */
-  | { kind: "alive"; box: string; atUs: number };
+  /** A heartbeat was answered by that core: every leg known to live on it was alive at `atUs` (our wall clock). */
+  | { kind: "alive"; box: string; coreUuid: string; atUs: number };
 
 /** FreeSWITCH's name of a Q.850 cause or of its own, e.g. NORMAL_CLEARING; kept as the switch spells it. */
 export type HangupCause = Uppercase<string>;

@@ -43,6 +43,15 @@ if (databaseKind === "postgres") {
         ),
       );
 
+    it("a burst that takes longer than a connection may is worked off", async function () {
+      this.timeout(30_000);
+      // Ten at once: over seven seconds.
+      const outcomes = await Promise.allSettled(
+        Array.from({ length: 1_200 }, () => store.write((tx) => tx.get("SELECT pg_sleep(0.06)"))),
+      );
+      assert.deepEqual([...new Set(outcomes.map(({ status }) => status))], ["fulfilled"]);
+    });
+
     it("a connection that is killed in a transaction takes that with it, and nothing else", async () => {
       const outcomes = await Promise.allSettled([
         raise("b"),

@@ -80,7 +80,12 @@ describe("A FreeSWITCH box", () => {
     });
     clock.advance(1000);
     await until(() => told("alive") === 2);
-    assert.deepEqual(boxEvents.at(-1), { kind: "alive", box: "nairobi-1", atUs: clock.nowUs() });
+    assert.deepEqual(boxEvents.at(-1), {
+      kind: "alive",
+      box: "nairobi-1",
+      coreUuid: "core-1",
+      atUs: clock.nowUs(),
+    });
   });
 
   it("subscribes to the events it needs and never to ALL", async () => {

@@ -1,0 +1,251 @@
+import assert from "node:assert/strict";
+import { CallChange } from "../../engine/calls/call-change.ts";
+import { Calls } from "../../engine/calls/calls.ts";
+import type { ChangeParts } from "../../engine/calls/change-parts.ts";
+import type { Command } from "../../engine/calls/command.ts";
+import { DocumentRun } from "../../engine/calls/document-run.ts";
+import { IntentRunner } from "../../engine/calls/intent-runner.ts";
+import { takeLegNews, type LegNews } from "../../engine/calls/leg-progress.ts";
+import { Reconciler } from "../../engine/calls/reconciler.ts";
+import { systemClock as clock } from "../../engine/clock.ts";
+import { SautikitError } from "../../engine/errors.ts";
+import { systemIds, type CallId, type LegId, type WorkspaceId } from "../../engine/ids.ts";
+import type { Log } from "../../engine/log.ts";
+import { seedShippedDeck } from "../../engine/metering/rates.ts";
+import { createSettlement } from "../../engine/metering/settlement.ts";
+import { aesSecrets } from "../../engine/secrets.ts";
+import * as calls from "../../engine/store/calls.ts";
+import type { LegRow } from "../../engine/store/calls.ts";
+import type { Store, Tx } from "../../engine/store/store.ts";
+import { updateWorkspace, workspaceById } from "../../engine/store/workspaces.ts";
+import type { Switch } from "../../engine/switch/switch.ts";
+import { createLedger } from "../../engine/wallet/ledger.ts";
+import { createWallet } from "../../engine/wallet/wallet.ts";
+import { WebhookEndpoints } from "../../engine/webhooks/endpoints.ts";
+import { createOutbox } from "../../engine/webhooks/outbox.ts";
+import { addNumber, callingNumber } from "../../engine/workspaces/numbers.ts";
+import { callingWorkspace, createWorkspace } from "../../engine/workspaces/workspaces.ts";
+import { eventually } from "../peers/waiting.ts";
+import { databaseKind, testDatabase, type TestDatabase } from "../store/test-database.ts";
+
+const nairobi = "+254200000001";
+const ids = systemIds(clock);
+const secrets = aesSecrets(Buffer.alloc(32, 7), ids);
+const ledger = createLedger({ ids });
+const silent: Log = {
+  debug: () => undefined,
+  info: () => undefined,
+  warn: () => undefined,
+  error: () => undefined,
+};
+const parts: ChangeParts = {
+  clock,
+  ids,
+  outbox: createOutbox({ clock, ids, wake: () => undefined }),
+  settlement: createSettlement({ ledger }),
+  changed: () => undefined,
+};
+const document = new DocumentRun(() => Promise.reject(new Error("no second leg here")));
+const api = new Calls({ ...parts, box: "box", gateway: "carrier" });
+
+/** Lets another transaction in between, where the database runs them side by side. */
+const linger = (tx: Tx) =>
+  databaseKind === "postgres" ? tx.get("SELECT pg_sleep(0.3)") : Promise.resolve(undefined);
+
+/** The store, whose first so many writes find no database. */
+function awayFor(writes: number, store: Store): Store {
+  let left = writes;
+  return {
+    read: (work) => store.read(work),
+    write: (work) =>
+      left-- > 0 ? Promise.reject(new SautikitError("database.unavailable")) : store.write(work),
+    close: () => store.close(),
+  };
+}
+
+describe(`work on one call that crosses, on ${databaseKind}`, function () {
+  this.timeout(30_000);
+  let database: TestDatabase;
+  let store: Store;
+  let home: WorkspaceId;
+  beforeEach(async () => {
+    database = await testDatabase();
+    store = await database.open();
+    home = await store.write(async (tx) => {
+      await seedShippedDeck(tx, ids, clock.nowMs());
+      const { id } = await createWorkspace(tx, ids, { name: "Wanjiru", createdAtMs: 0 });
+      const credit = { workspaceId: id, amountMinor: 10_000, reference: "first", description: "" };
+      await createWallet({ ledger }).credit(tx, { ...credit, kind: "credit", createdAtMs: 0 });
+      const number = { workspaceId: id, e164: nairobi, country: "ke", provisionedAtMs: 0 };
+      await addNumber(tx, { ids, secrets }, number);
+      return id;
+    });
+  });
+  afterEach(async () => {
+    await store.close();
+    await database.remove();
+  });
+
+  async function placed(): Promise<LegRow> {
+    return store.write(async (tx) => {
+      const workspace = callingWorkspace((await workspaceById(tx, home))!);
+      const call = await api.originate(tx, workspace, await callingNumber(tx, home, nairobi, "from"), {
+        ...{ fromE164: nairobi, toE164: "+254712345678", record: null },
+        ...{ ringTimeoutSeconds: 30, maxDurationSeconds: 14_400 },
+      });
+      return (await calls.legsOfCall(tx, call.id))[0]!;
+    });
+  }
+
+  type Told = LegNews extends infer News ? (News extends LegNews ? Omit<News, "box" | "leg"> : never) : never;
+  const take = (leg: LegRow, news: Told) =>
+    store.write(async (tx) => {
+      const change = (await CallChange.load(parts, tx, leg.callId))!;
+      await takeLegNews(change, { box: leg.box, leg: leg.id, ...news }, document);
+      await change.save();
+    });
+
+  async function talking(answeredAtUs = clock.nowUs()): Promise<LegRow> {
+    const leg = await placed();
+    await store.write(async (tx) => {
+      await tx.run("DELETE FROM intents");
+      await calls.markDialled(tx, [leg.id], 1);
+    });
+    await take(leg, { kind: "answered", atUs: answeredAtUs });
+    return leg;
+  }
+
+  const intentsOf = (callId: CallId) => store.read((tx) => calls.intentsOfCall(tx, callId));
+  const legOf = async (id: LegId) => (await store.read((tx) => calls.legById(tx, id)))!;
+
+  it("keeps what both want done: a cut-off armed anew for its workspace, and its own hang-up", async () => {
+    const leg = await talking();
+    const policy = store.write(async (tx) => {
+      await updateWorkspace(tx, home, { onZeroBalance: "hangup" });
+      await api.moneyChanged(tx, home);
+      await linger(tx);
+    });
+    await clock.sleep(100);
+    await Promise.all([policy, store.write((tx) => api.hangUp(tx, home, leg.callId))]);
+    const kinds = (await intentsOf(leg.callId)).flatMap(({ commands }) =>
+      (JSON.parse(commands) as Command[]).map(({ kind }) => kind),
+    );
+    assert.deepEqual(kinds.sort(), ["cutAt", "disarmKill", "hangUp", "setVariable"]);
+  });
+
+  function runner(over: Store, box: Partial<Switch>) {
+    return new IntentRunner({
+      ...{ store: over, clock, log: silent },
+      media: { prepare: () => Promise.reject(new Error("no media here")) },
+      boxOf: () => ({ connected: true, ...box }) as Switch,
+      inDoubt: () => undefined,
+      fact: () => Promise.resolve(),
+      news: () => Promise.resolve(),
+    });
+  }
+
+  it("does a call's commands again in their order, where the rows of those that were done stayed", async () => {
+    const leg = await talking();
+    const recording = ids.next("rec");
+    await store.write(async (tx) => {
+      for (const masked of [true, false]) {
+        const command: Command = { kind: "maskRecording", leg: leg.id, recording, masked };
+        await calls.insertIntent(tx, {
+          ...{ id: ids.next("int"), callId: leg.callId, commands: JSON.stringify([command]) },
+          ...{ atMostOnce: 0, sentAtMs: null, createdAtMs: clock.nowMs() },
+        });
+      }
+    });
+    const sent: boolean[] = [];
+    const intents = runner(awayFor(1, store), {
+      maskRecording: (_leg, _recording, masked) => Promise.resolve(sent.push(masked) > 0),
+    });
+    await eventually("the rows gone", async () => {
+      intents.run(leg.callId);
+      return (await intentsOf(leg.callId)).length === 0 ? true : undefined;
+    });
+    await intents.stop();
+    assert.equal(sent.at(-1), false, "the recording goes on");
+    for (let at = 0; at < sent.length; at += 2) assert.deepEqual(sent.slice(at, at + 2), [true, false]);
+  });
+
+  it("leaves to reconciliation a call that came too late and whose end could not be told", async () => {
+    const leg = await placed();
+    await store.write((tx) => tx.run("UPDATE intents SET created_at_ms = created_at_ms - 11000"));
+    // Its news gets nowhere, as if we died there.
+    const intents = runner(store, { connected: false });
+    intents.run(leg.callId);
+    await eventually("the row gone", async () =>
+      (await intentsOf(leg.callId)).length === 0 ? true : undefined,
+    );
+    await intents.stop();
+    const live = await store.read((tx) => calls.liveLegsOfBox(tx, leg.box));
+    assert.deepEqual(
+      live.map(({ id }) => id),
+      [leg.id],
+    );
+  });
+
+  it("believes an unbridge that came after the channel was looked at", async () => {
+    const leg = await talking();
+    const other: LegRow = { ...leg, id: ids.next("leg"), position: 2, endedAtUs: null };
+    await store.write((tx) => calls.insertLeg(tx, other));
+    await take(leg, { kind: "bridged", atUs: 3_000_000, otherLeg: other.id });
+    await take(leg, { kind: "unbridged", atUs: 4_000_000 });
+    const facts = { leg: leg.id, createdAtUs: 1, ringingAtUs: null, answeredAtUs: 2_000_000 };
+    await take(leg, {
+      ...{ kind: "found", atUs: 5_000_000, bridgedBefore: other.id, adopted: "reconnected" },
+      facts: { ...facts, bridgedTo: other.id },
+    });
+    assert.equal((await legOf(leg.id)).bridgedTo, null);
+  });
+
+  it("proves no leg by the life of another core than its own, though the change was stored late", async () => {
+    const leg = await talking(2_000_000);
+    await store.write(async (tx) => {
+      await tx.run("UPDATE legs SET seen_at_us = 4000000");
+      await calls.saveBox(tx, { name: leg.box, coreUuid: "old", version: "1", aliveAtUs: 5_000_000 });
+    });
+    const box = {
+      ...{ box: leg.box, connected: true },
+      listChannels: () => Promise.resolve([]),
+      channelFacts: () => Promise.resolve(null),
+    } as Partial<Switch> as Switch;
+    const reconciler = new Reconciler({
+      ...{ box, clock, log: silent },
+      store: awayFor(1, store),
+      news: () => Promise.resolve(),
+    });
+    const connected = { kind: "connected", box: leg.box, coreUuid: "new", version: "1" } as const;
+    await reconciler.connected(connected);
+    // Minutes of beats of the new core, and its connection is cut once.
+    await store.write((tx) => calls.saveBoxAlive(tx, leg.box, "new", 300_000_000));
+    await reconciler.every(30_000);
+    await store.write((tx) => calls.saveBoxAlive(tx, leg.box, "new", 301_000_000));
+    await reconciler.connected(connected);
+    const { seenAtUs, endedBy } = await legOf(leg.id);
+    assert.deepEqual([seenAtUs, endedBy], [5_000_000, "last_proven"]);
+  });
+
+  it("gives up what is told to an endpoint that is being deleted", async () => {
+    const endpoints = new WebhookEndpoints({ clock, ids, secrets, wake: () => undefined });
+    const { endpoint } = await store.write((tx) =>
+      endpoints.create(tx, home, { url: "https://example.com/", events: ["call.dial_completed"] }),
+    );
+    const leg = await talking();
+    const told = store.write(async (tx) => {
+      const change = (await CallChange.load(parts, tx, leg.callId))!;
+      await change.emit("call.dial_completed", {});
+      await change.save();
+      await linger(tx);
+    });
+    await clock.sleep(100);
+    await store.write((tx) => endpoints.delete(tx, home, endpoint.id));
+    await told;
+    const rows = await store.read((tx) =>
+      tx.all<{ status: string }>("SELECT status FROM deliveries WHERE endpoint_id = ?", [endpoint.id]),
+    );
+    assert.ok(rows.length > 0);
+    assert.ok(rows.every(({ status }) => status !== "pending"));
+  });
+});
