@@ -1,7 +1,12 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { describeConfig } from "../../cli/config.ts";
+import { systemClock } from "../../engine/clock.ts";
+import { systemIds } from "../../engine/ids.ts";
+import { workspaceById } from "../../engine/store/workspaces.ts";
+import { createWorkspace } from "../../engine/workspaces/workspaces.ts";
+import { openTestStore } from "../store/test-database.ts";
 import { anyOtherNumber, magicNumbers } from "../../engine/simulator/carrier/magic-numbers.ts";
 
 const root = join(import.meta.dirname, "../..");
@@ -20,6 +25,49 @@ describe("the README", () => {
       Object.entries(magicNumbers).map(([number, { description }]) => [number, description]),
     );
     assert.ok(page("README.md").includes(`Any other number ${anyOtherNumber.description}.`));
+  });
+
+  it("tells the limits that a new workspace has", async () => {
+    const store = await openTestStore();
+    try {
+      const row = await store.write(async (tx) => {
+        const ids = systemIds(systemClock);
+        const { id } = await createWorkspace(tx, ids, { name: "Wanjiru", createdAtMs: 0 });
+        return workspaceById(tx, id);
+      });
+      const { callsPerSecond, concurrentCalls, requestsPerMinute } = row!;
+      assert.ok(
+        page("README.md").includes(
+          `may place ${callsPerSecond} calls a second and have ${concurrentCalls} at once; a key may ask ${requestsPerMinute} times`,
+        ),
+      );
+    } finally {
+      await store.close();
+    }
+  });
+
+  it("leads only to pages and headings that there are", () => {
+    for (const name of [
+      "README.md",
+      "ARCHITECTURE.md",
+      "docs/webhooks.md",
+      "docs/events.md",
+      "docs/freeswitch.md",
+    ]) {
+      for (const [, path = "", heading] of page(name).matchAll(/\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)/g)) {
+        const target = path === "" ? name : join(dirname(name), path);
+        const headings = target.endsWith(".md")
+          ? [...page(target).matchAll(/^#+ (.+)$/gm)].map(([, title = ""]) =>
+              title
+                .toLowerCase()
+                .replace(/[^\w\s-]/g, "")
+                .replace(/\s/g, "-"),
+            )
+          : [];
+        if (heading !== undefined) assert.ok(headings.includes(heading), `${name}: ${target}#${heading}`);
+        assert.ok(existsSync(join(root, target)), `${name}: ${target}`);
+      }
+    }
   });
 
   it("names only settings that there are", () => {
