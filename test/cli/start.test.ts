@@ -235,9 +235,11 @@ describe("sautikit start, with everything embedded", function () {
     const npm = spawn("npm", ["start", "--silent"], {
       cwd: new URL("../..", import.meta.url).pathname,
       env: { ...process.env, DATA_DIR: join(folder, "data"), PORT: "0", LOG_LEVEL: "warn" },
-      stdio: ["ignore", "pipe", "inherit"],
+      stdio: ["ignore", "pipe", "pipe"],
       detached: true,
     });
+    let said = "";
+    npm.stderr.on("data", (piece: Buffer) => void (said += piece.toString()));
     const group = -npm.pid!;
     const ended = once(npm, "exit");
     try {
@@ -252,6 +254,7 @@ describe("sautikit start, with everything embedded", function () {
       process.kill(group, "SIGINT");
       await ended;
       await allGone(children);
+      assert.doesNotMatch(said, /"level":/, "nothing is wrong when a user stops it");
     } finally {
       if (alive(group)) process.kill(group, "SIGKILL");
     }

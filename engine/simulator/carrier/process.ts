@@ -41,7 +41,10 @@ function portOf(option: string, text: string): number {
 function stopRequest(withParent: boolean): Promise<void> {
   return new Promise((resolve) => {
     process.once("SIGTERM", () => resolve());
-    process.once("SIGINT", () => resolve());
+    // Ctrl-C comes to the parent too, which says when.
+    process.on("SIGINT", () => {
+      if (!withParent) resolve();
+    });
     if (!withParent) return;
     process.stdin.once("close", () => resolve());
     process.stdin.once("end", () => resolve());

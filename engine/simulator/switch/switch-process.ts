@@ -2,8 +2,8 @@ import { startSimulatedSwitch, type SimulatedSwitchOptions } from "./simulated-s
 
 /**
  * The simulated switch as a process of its own: prints one line of JSON once it can be used, and stops by SIGTERM or
- * SIGINT as the real one does. With `exitWithParent` it also stops when its standard input ends, so that it never
- * outlives whoever started it.
+ * SIGINT as the real one does. With `exitWithParent` it stops when its standard input ends instead of by SIGINT, so that
+ * it never outlives whoever started it, nor goes before.
  */
 export async function runSwitchProcess(
   options: SimulatedSwitchOptions & { exitWithParent: boolean },
@@ -13,7 +13,8 @@ export async function runSwitchProcess(
     void simulated.close().finally(() => process.exit(0));
   };
   process.once("SIGTERM", stop);
-  process.once("SIGINT", stop);
+  // Ctrl-C comes to the parent too, which says when.
+  process.on("SIGINT", options.exitWithParent ? () => undefined : stop);
   if (options.exitWithParent) process.stdin.once("end", stop).once("error", stop).resume();
   const ready = {
     ready: true,
