@@ -41,7 +41,14 @@ export async function openTestStore(): Promise<Store> {
 
 async function sqliteDatabase(): Promise<TestDatabase> {
   const folder = await mkdtemp(join(tmpdir(), "sautikit-store-"));
-  const file = join(folder, "sautikit.db");
+  return {
+    ...sqliteFile(join(folder, "sautikit.db")),
+    remove: () => rm(folder, { recursive: true, force: true }),
+  };
+}
+
+/** Where a test wants the file to be; it goes with its folder. */
+export function sqliteFile(file: string): TestDatabase {
   return {
     url: `sqlite:${file}`,
     open: () => openSqlite(file, { clock: systemClock }),
@@ -57,7 +64,18 @@ async function sqliteDatabase(): Promise<TestDatabase> {
       hand.close();
       return Promise.resolve(rows);
     },
-    remove: () => rm(folder, { recursive: true, force: true }),
+    remove: () => Promise.resolve(),
+  };
+}
+
+/** On a server that a test may kill: the only database there, which goes with it. */
+export function onServerOf(server: { url: string }): TestDatabase {
+  const url = `${server.url}postgres`;
+  return {
+    url,
+    open: () => openPostgres(url, { clock: systemClock }),
+    byHand: (sql) => onDatabase(url, sql),
+    remove: () => Promise.resolve(),
   };
 }
 

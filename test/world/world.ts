@@ -57,14 +57,22 @@ export class TestWorld {
     this.#database = database;
   }
 
-  static async start(env: Record<string, string> = {}, roles = "api,controller,spool"): Promise<TestWorld> {
+  /** With a database or a spool that somebody has prepared, in place of its own. */
+  static async start(
+    env: Record<string, string> = {},
+    roles = "api,controller,spool",
+    prepared: { database?: TestDatabase; spoolDir?: string } = {},
+  ): Promise<TestWorld> {
     const folder = await mkdtemp(join(tmpdir(), "sautikit-world-"));
     const carrier = await startCarrierProcess();
-    const peer = await startSwitchUnderTest({ carrier });
+    const peer = await startSwitchUnderTest({
+      carrier,
+      ...(prepared.spoolDir === undefined ? {} : { spoolDir: prepared.spoolDir }),
+    });
     const { host, port, password } = peer.esl;
     const [apiPort, s3Port] = [await freePort(), await freePort()];
     const secretsKey = randomBytes(32).toString("hex");
-    const database = await testDatabase();
+    const database = prepared.database ?? (await testDatabase());
     const allEnv = {
       DATA_DIR: join(folder, "data"),
       DATABASE_URL: database.url,
