@@ -34,6 +34,7 @@ const storeSuites = [
   "recordings/rows",
   "recordings/uploads",
   "recordings/end-records",
+  "faults/postgres",
 ];
 
 const wanted = process.argv.slice(2);

@@ -14,7 +14,7 @@ export interface SenderParts {
   clock: Clock;
   log: Log;
   boxOf: (name: string) => Switch | undefined;
-  news: (news: LegNews) => Promise<void>;
+  news: (news: LegNews) => Promise<unknown>;
   /** A command's outcome is unknown: the box is to be looked at as soon as that can tell. */
   inDoubt: (box: string) => void;
 }

@@ -45,11 +45,13 @@ export interface Box extends Switch {
 
 /** How often the switch's own list is compared with ours while nothing seems wrong. */
 const reconcileEveryMs = 30_000;
-/** Each try waits for the database by itself, and from one to the next a second longer: over half a minute in all. */
-const newsTriesMax = 6;
-const newsRetryMs = 1_000;
 /** Besides the signals in the process: what another process stored, or a signal lost in a crash. */
 const sweepEveryMs = 1_000;
+
+/** An event waits so long for the database to come back; then it takes the next reconciliation, or the leg's record. */
+const eventMsMax = 30_000;
+const eventRetryMsMin = 50;
+const eventRetryMsMax = 1_000;
 
 /** An operator who got a box's address wrong has so long to mend it. */
 const unknownBoxGraceMs = 60_000;
@@ -65,7 +67,6 @@ export class Controller {
   readonly #wakeTimers = new Map<CallId, Timer>();
   #sweep: Timer | undefined;
   #stopped = false;
-  readonly #stopping = new AbortController();
   #startedMs: number | undefined;
   #unknownBoxesDone = false;
 
@@ -105,7 +106,6 @@ export class Controller {
   /** Drops the connections; calls in the switch go on, and the next controller takes them up. */
   async stop(): Promise<void> {
     this.#stopped = true;
-    this.#stopping.abort();
     this.#sweep?.cancel();
     for (const timer of this.#wakeTimers.values()) timer.cancel();
     for (const reconciler of this.#reconcilers.values()) reconciler.stop();
@@ -147,36 +147,34 @@ export class Controller {
   }
 
   async #onEvent(event: SwitchEvent): Promise<void> {
-    await this.#takeNews(event.kind === "hungUp" ? { ...event, endedBy: "event" } : event);
+    const { clock } = this.#parts;
+    const news: LegNews = event.kind === "hungUp" ? { ...event, endedBy: "event" } : event;
+    const untilMs = clock.monotonicMs() + eventMsMax;
+    let delayMs = eventRetryMsMin;
+    let kept = await this.#takeNews(news);
+    while (kept === "later" && !this.#stopped && clock.monotonicMs() < untilMs) {
+      await clock.sleep(delayMs);
+      delayMs = Math.min(delayMs * 2, eventRetryMsMax);
+      kept = await this.#takeNews(news);
+    }
     if (event.kind === "hungUp") this.#events.forget(event.leg);
   }
 
-  async #takeNews(news: LegNews): Promise<void> {
+  /** Never rejects. `later`: the database is away, and the same news can be taken again. */
+  async #takeNews(news: LegNews): Promise<"stored" | "later" | "refused"> {
     try {
-      await this.#persistently(() =>
-        this.#parts.store.write(async (tx) => {
-          const callId = await callOfLeg(tx, news.leg);
-          if (callId) await this.#change(tx, callId, (change) => takeLegNews(change, news, this.#document));
-        }),
-      );
+      await this.#parts.store.write(async (tx) => {
+        const callId = await callOfLeg(tx, news.leg);
+        if (callId) await this.#change(tx, callId, (change) => takeLegNews(change, news, this.#document));
+      });
+      return "stored";
     } catch (error) {
       // An end comes again by its record, a leg's state by the next reconciliation; what a step waits for, by its time.
       this.#parts.log.error(
         { err: error, leg: news.leg, news: news.kind },
         "news of a leg could not be stored",
       );
-    }
-  }
-
-  /** A database that is away for a while costs no news: the switch tells each once. */
-  async #persistently(write: () => Promise<void>): Promise<void> {
-    for (let tries = 1; ; tries++) {
-      try {
-        return await write();
-      } catch (error) {
-        if (!isError(error, "database.unavailable") || tries === newsTriesMax || this.#stopped) throw error;
-        await this.#parts.clock.sleep(newsRetryMs * tries, this.#stopping.signal);
-      }
+      return isError(error, "database.unavailable") ? "later" : "refused";
     }
   }
 

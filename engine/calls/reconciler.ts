@@ -19,7 +19,7 @@ interface Parts {
   store: Store;
   clock: Clock;
   log: Log;
-  news: (news: LegNews) => Promise<void>;
+  news: (news: LegNews) => Promise<unknown>;
 }
 
 interface Connected {

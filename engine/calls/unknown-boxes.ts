@@ -9,7 +9,7 @@ import { lostLeg, type LegNews } from "./leg-progress.ts";
  * and run up money for ever. Billed to the last moment in which they were proven to live.
  */
 export async function endLegsOfUnknownBoxes(
-  parts: { store: Store; clock: Clock; log: Log; news: (news: LegNews) => Promise<void> },
+  parts: { store: Store; clock: Clock; log: Log; news: (news: LegNews) => Promise<unknown> },
   known: readonly string[],
 ): Promise<void> {
   const { store, clock, log, news } = parts;

@@ -12,6 +12,9 @@ export interface PostgresServer {
   url: string;
   /** SIGKILL, as by the kernel when memory is short. */
   crash(): Promise<void>;
+  /** SIGSTOP to every process of it, as a machine does that swaps: connections stay, and nothing answers. */
+  pause(): void;
+  resume(): void;
   /** Again, on the same port and files. */
   start(): Promise<void>;
   /** For good; its files go. */
@@ -81,8 +84,14 @@ export async function startPostgres(): Promise<PostgresServer> {
     });
     await eventually("PostgreSQL to answer", () => answers(url), { withinMs: 20_000, everyMs: 50 });
   };
+  const postmaster = () => Number(readFileSync(join(data, "postmaster.pid"), "utf8").split("\n")[0]);
+  /** To the postmaster first, so that no process comes that is not signalled. */
+  const signalAll = (signal: NodeJS.Signals): void => {
+    process.kill(postmaster(), signal);
+    for (const pid of childrenOf(postmaster())) process.kill(pid, signal);
+  };
   const crash = async (): Promise<void> => {
-    process.kill(Number(readFileSync(join(data, "postmaster.pid"), "utf8").split("\n")[0]), "SIGKILL");
+    process.kill(postmaster(), "SIGKILL");
     await eventually("PostgreSQL to be gone", async () => ((await answers(url)) ? undefined : true));
     await ended();
   };
@@ -94,12 +103,30 @@ export async function startPostgres(): Promise<PostgresServer> {
   return {
     url,
     crash,
+    pause: () => signalAll("SIGSTOP"),
+    resume: () => signalAll("SIGCONT"),
     start,
     async stop() {
       await ended();
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** By Linux's account of processes. */
+function childrenOf(parent: number): number[] {
+  const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
+  return pids.map(Number).filter((pid) => {
+    try {
+      // After the name, which may hold anything: the state, then the parent.
+      const [, ppid] = readFileSync(`/proc/${pid}/stat`, "utf8")
+        .split(/^.*\) /)[1]!
+        .split(" ");
+      return Number(ppid) === parent;
+    } catch {
+      return false;
+    }
+  });
 }
 
 async function answers(url: string): Promise<true | undefined> {

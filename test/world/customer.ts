@@ -32,7 +32,13 @@ export interface ApiCall {
   duration_seconds: number;
   cost_minor: number;
   legs: ApiLeg[];
-  events: { id: string; kind: string; payload: Record<string, unknown>; occurred_at: string }[];
+  events: {
+    id: string;
+    kind: string;
+    payload: Record<string, unknown>;
+    occurred_at: string;
+    created_at: string;
+  }[];
 }
 
 /** Wanjiru's program: the HTTP API with her key, nothing else. */
