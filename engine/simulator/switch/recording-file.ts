@@ -8,6 +8,7 @@ const headerBytes = 44;
 
 export interface RecordingFile {
   readonly channels: 1 | 2;
+  /** What a full disk does not take is lost, and the rest goes on. */
   write(frames: readonly Int16Array[]): void;
   /** Writes the true length into the header; gives the samples of each channel. */
   close(): number;
@@ -18,21 +19,25 @@ export interface RecordingFile {
  * await), and when the process dies the header says 0 bytes and the last 2 s are missing. Null: it cannot be made.
  */
 export function createRecordingFile(path: string, channels: 1 | 2): RecordingFile | null {
-  let file: number;
-  try {
-    mkdirSync(dirname(path), { recursive: true });
-    file = openSync(path, "w");
-  } catch {
-    return null;
-  }
+  const file = openFile(path, wavHeader(channels, 0));
+  if (file === null) return null;
   const buffer = Buffer.alloc(bufferBytes);
   let held = 0;
   let samples = 0;
-  const flush = () => {
-    if (held > 0) writeSync(file, buffer, 0, held);
+  let written = 0;
+  const flush = (): void => {
+    try {
+      for (let from = 0; from < held;) {
+        const bytes = writeSync(file, buffer, from, held - from);
+        from += bytes;
+        written += bytes;
+      }
+    } catch (error) {
+      // The real switch too has no more than a log line for it.
+      console.error(`recording ${path} could not be written:`, error);
+    }
     held = 0;
   };
-  writeSync(file, wavHeader(channels, 0));
   return {
     channels,
     write(frames) {
@@ -44,11 +49,24 @@ export function createRecordingFile(path: string, channels: 1 | 2): RecordingFil
     },
     close() {
       flush();
-      writeSync(file, wavHeader(channels, samples * channels * 2), 0, headerBytes, 0);
+      writeSync(file, wavHeader(channels, written), 0, headerBytes, 0);
       closeSync(file);
       return samples;
     },
   };
+}
+
+function openFile(path: string, header: Buffer): number | null {
+  let file: number | undefined;
+  try {
+    mkdirSync(dirname(path), { recursive: true });
+    file = openSync(path, "w");
+    writeSync(file, header);
+    return file;
+  } catch {
+    if (file !== undefined) closeSync(file);
+    return null;
+  }
 }
 
 function wavHeader(channels: number, dataBytes: number): Buffer {

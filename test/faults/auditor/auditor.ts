@@ -1,6 +1,5 @@
 import { existsSync, readdirSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { CarrierCallView, CarrierProcess } from "../../peers/carrier-process.ts";
@@ -47,8 +46,9 @@ export class Auditor {
 
   /** Before the first call, with the controller up: what came before it cannot be judged. */
   static async watch(world: AuditedWorld): Promise<Auditor> {
-    const folder = await mkdtemp(join(tmpdir(), "auditor-"));
     const spool = world.env["SPOOL_DIR"] ?? "";
+    // A second name of a file is on the same disk.
+    const folder = await mkdtemp(join(spool, "auditor-"));
     return new Auditor(
       world,
       folder,
