@@ -1,4 +1,5 @@
 import pg from "pg";
+import { SautikitError } from "../errors.ts";
 
 // Codes and classes: PostgreSQL's documentation, appendix A.
 
@@ -15,6 +16,14 @@ export function isFault(error: unknown): boolean {
   if (code !== undefined) return faults.some((start) => code.startsWith(start));
   // Of the connection, or of the wait for one; the driver's own refusals of a value are these two.
   return error instanceof Error && !(error instanceof RangeError || error instanceof TypeError);
+}
+
+/** Of an open transaction: its connection was ended under it, so that nothing of it is kept. */
+export function isLostConnection(error: unknown): boolean {
+  const cause = error instanceof SautikitError ? error.cause : error;
+  const code = codeOf(cause);
+  if (code !== undefined) return code === "57P01" || code === "57P02";
+  return cause !== undefined && isFault(cause);
 }
 
 const faults = [

@@ -4,7 +4,7 @@ import { SautikitError } from "../errors.ts";
 import { camelCase } from "./column-names.ts";
 import { migrate } from "./migrate.ts";
 import { OpenTransaction } from "./open-transaction.ts";
-import { isConflict, isFault, isStalePlan } from "./postgres-errors.ts";
+import { isConflict, isFault, isLostConnection, isStalePlan } from "./postgres-errors.ts";
 import type { Params, ReadTx, SqlValue, Store, Tx } from "./store.ts";
 
 export interface PostgresOptions {
@@ -120,31 +120,35 @@ class PostgresStore implements Store {
 
   async #repeatedly<T>(begin: string, work: (tx: Tx) => Promise<T>): Promise<T> {
     for (let tries = 1; ; tries++) {
+      const reached: Reached = { stage: "connecting" };
       try {
-        return await this.#transaction(begin, work);
+        return await this.#transaction(begin, work, reached);
       } catch (error) {
-        if (!isConflict(error)) throw error;
-        if (tries === triesMax) throw unavailable(error);
+        // Once COMMIT was sent nobody knows.
+        const lost = reached.stage === "open" && isLostConnection(error);
+        if (!lost && !isConflict(error)) throw error;
+        if (tries === triesMax) throw lost ? error : unavailable(error);
         await this.#clock.sleep(retryMs * tries);
       }
     }
   }
 
-  async #transaction<T>(begin: string, work: (tx: Tx) => Promise<T>): Promise<T> {
+  async #transaction<T>(begin: string, work: (tx: Tx) => Promise<T>, reached: Reached): Promise<T> {
     await this.#turns.take();
     try {
-      return await this.#onConnection(begin, work);
+      return await this.#onConnection(begin, work, reached);
     } finally {
       this.#turns.give();
     }
   }
 
-  async #onConnection<T>(begin: string, work: (tx: Tx) => Promise<T>): Promise<T> {
+  async #onConnection<T>(begin: string, work: (tx: Tx) => Promise<T>, reached: Reached): Promise<T> {
     const client = await this.#pool.connect().catch((error: unknown) => {
       // Who waits behind would find the same, one after another.
       this.#turns.refuse(ours(error));
       throw ours(error);
     });
+    reached.stage = "open";
     const open = new OpenTransaction();
     const tx = new PostgresTx(client, open, this.#statements);
     try {
@@ -154,6 +158,7 @@ class PostgresStore implements Store {
         await tx.idle();
         open.check();
         open.over();
+        reached.stage = "committing";
         await tx.command("COMMIT");
         return result;
       });
@@ -196,6 +201,10 @@ class PostgresStore implements Store {
       () => false,
     );
   }
+}
+
+interface Reached {
+  stage: "connecting" | "open" | "committing";
 }
 
 /**

@@ -27,7 +27,7 @@ export type SqlValue = string | number | null | Uint8Array;
 export interface Store {
   /**
    * Runs `work` in a transaction and resolves once it is on disk. `work` awaits nothing but `tx` and changes nothing
-   * else: it shares a commit, or is run again after a deadlock. A throw undoes this closure alone; a statement that
+   * else: it shares a commit, or is run again after a deadlock or a lost connection. A throw undoes this closure alone; a statement that
    * failed fails the closure, even if that swallows it. Closures that are not awaited in turn may be run in any order.
    */
   write<T>(work: (tx: Tx) => Promise<T>): Promise<T>;

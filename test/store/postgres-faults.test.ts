@@ -3,7 +3,7 @@ import pg from "pg";
 import { systemClock } from "../../engine/clock.ts";
 import { isError } from "../../engine/errors.ts";
 import { openPostgres } from "../../engine/store/postgres.ts";
-import type { Store } from "../../engine/store/store.ts";
+import type { ReadTx, Store } from "../../engine/store/store.ts";
 import { startPostgres, type PostgresServer } from "../peers/postgres-server.ts";
 import { eventually } from "../peers/waiting.ts";
 import { databaseKind, testDatabase, type TestDatabase } from "./test-database.ts";
@@ -70,6 +70,24 @@ if (databaseKind === "postgres") {
       assertUnavailable(killed);
       await raise("a");
       assert.deepEqual(await amounts(), [1, 2]);
+    });
+
+    it("a transaction whose connection is killed before its commit is run again", async () => {
+      let runs = 0;
+      const once = async (tx: ReadTx) => {
+        if (++runs === 1) await tx.all("SELECT pg_terminate_backend(pg_backend_pid())");
+      };
+
+      await store.write(async (tx) => {
+        await tx.run("UPDATE prices SET amount = amount + 1 WHERE name = 'a'");
+        await once(tx);
+      });
+      assert.equal(runs, 2);
+      runs = 0;
+      await store.read(once);
+
+      assert.equal(runs, 2);
+      assert.deepEqual(await amounts(), [1, 0]);
     });
 
     it("connections that are killed while they idle are replaced without anybody noticing", async () => {
