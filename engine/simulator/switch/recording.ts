@@ -69,7 +69,8 @@ export class Recording implements RunningRecording {
   stop(completion: "success-maxtime" | "success-silence"): void {
     if (!this.#channel.recordings.delete(this.path)) return;
     this.#untap();
-    this.#fillUp(lagFramesMax);
+    // What lags now will not come any more.
+    this.#fillUp(0);
     const first = this.#held[0];
     if (this.#frames > 0 && this.#frames <= this.#preBufferFrames && first !== undefined)
       this.#file.write(first);
