@@ -16,9 +16,10 @@ export interface RecordingFile {
 
 /**
  * A WAV file written as the real switch writes one: by the time RECORD_STOP is sent it is complete (hence without
- * await), and when the process dies the header says 0 bytes and the last 2 s are missing. Null: it cannot be made.
+ * await), and when the process dies the header says 0 bytes and, where it is buffered, the last 2 s are missing. Null:
+ * it cannot be made.
  */
-export function createRecordingFile(path: string, channels: 1 | 2): RecordingFile | null {
+export function createRecordingFile(path: string, channels: 1 | 2, isBuffered = true): RecordingFile | null {
   const file = openFile(path, wavHeader(channels, 0));
   if (file === null) return null;
   const buffer = Buffer.alloc(bufferBytes);
@@ -46,6 +47,7 @@ export function createRecordingFile(path: string, channels: 1 | 2): RecordingFil
         for (const frame of frames) held = buffer.writeInt16LE(frame[sample] ?? 0, held);
       }
       samples += frameSamples;
+      if (!isBuffered) flush();
     },
     close() {
       flush();

@@ -18,7 +18,7 @@ export class Recording implements RunningRecording {
   readonly #file: RecordingFile;
   readonly #layout: (said: Int16Array, heard: Int16Array) => Int16Array[];
   readonly #preBufferFrames: number;
-  /** Of the first frame; null before it. */
+  /** Null where the leg is not read yet: then it begins with the first frame. */
   #startedMs: number | null = null;
   readonly #untap: () => void;
   #masked = false;
@@ -31,7 +31,8 @@ export class Recording implements RunningRecording {
     if (!channel.media.attached) return null;
     if (channel.recordings.has(path)) return channel.recordings.get(path) ?? null;
     const stereo = channel.isTrue("RECORD_STEREO") || channel.isTrue("RECORD_STEREO_SWAP");
-    const file = createRecordingFile(path, stereo ? 2 : 1);
+    const isBuffered = channel.variables.get("enable_file_write_buffering") !== "false";
+    const file = createRecordingFile(path, stereo ? 2 : 1, isBuffered);
     if (file === null) return null;
     const recording = new Recording(core, channel, path, file, stereo);
     channel.recordings.set(path, recording);
@@ -51,9 +52,9 @@ export class Recording implements RunningRecording {
     // The real switch keeps 25 frames back unless told otherwise, and never writes the last it kept.
     const wanted = Number.parseInt(channel.variables.get("RECORD_PRE_BUFFER_FRAMES") ?? "25", 10);
     this.#preBufferFrames = wanted > 1 ? wanted : 0;
+    if (isRead(channel)) this.#startedMs = core.clock.monotonicMs();
     this.#untap = channel.media.tap((said, heard) => {
-      // A leg whose early media is ignored is not read by the switch: nothing is recorded until it is answered.
-      if (channel.state === "CS_CONSUME_MEDIA") return;
+      if (!isRead(channel)) return;
       this.#startedMs ??= core.clock.monotonicMs();
       this.#fillUp(lagFramesMax);
       // After a stall come the slots that were missed: from before the file began, or filled up for since.
@@ -113,6 +114,10 @@ export class Recording implements RunningRecording {
     }
   }
 }
+
+/** A leg whose early media is ignored is not read by the switch: nothing is recorded until it is answered. */
+const isRead = (channel: Channel): boolean =>
+  channel.state !== "CS_CONSUME_MEDIA" || channel.answerState === "answered";
 
 const mix = (said: Int16Array, heard: Int16Array): Int16Array =>
   said.map((sample, index) => Math.max(-32768, Math.min(32767, sample + (heard[index] ?? 0))));
