@@ -11,7 +11,7 @@ import { openStorageProxy, type StorageProxy } from "../peers/storage-proxy.ts";
 import { describeOnSwitch } from "../peers/switch-under-test.ts";
 import { eventually } from "../peers/waiting.ts";
 import { speech, wav } from "../recordings/world.ts";
-import { wavSeconds, type ApiCall } from "../world/customer.ts";
+import type { ApiCall } from "../world/customer.ts";
 import { nairobi, TestWorld } from "../world/world.ts";
 
 const hangsUpAfter3s = "+254700000103";
@@ -167,7 +167,7 @@ class SpoiltStorage {
   }
 
   /** It is told once, and is what the switch wrote, byte for byte; the spool is rid of it. */
-  async checkStored({ call, recordingId, file }: Recorded, sha256: string): Promise<Buffer> {
+  async checkStored({ call, recordingId, file }: Recorded, sha256: string): Promise<void> {
     const { customer, inbox } = this.world;
     const [told] = await inbox.kind(call.id, "call.recording.ready", 1, 40_000);
     assert.equal(told!.data["sha256"], sha256);
@@ -176,7 +176,6 @@ class SpoiltStorage {
     const { events } = await customer.call(call.id);
     assert.equal(events.filter(({ kind }) => kind === "call.recording.ready").length, 1);
     await eventually("the file to be gone from the spool", () => (existsSync(file) ? undefined : true));
-    return stored;
   }
 
   async end(): Promise<void> {
@@ -187,12 +186,6 @@ class SpoiltStorage {
 }
 
 type Recorded = Awaited<ReturnType<SpoiltStorage["recordedCall"]>>;
-
-function checkLength({ legs: [leg] }: ApiCall, stored: Buffer): void {
-  const talked = (Date.parse(leg!.ended_at!) - Date.parse(leg!.answered_at!)) / 1000;
-  const seconds = wavSeconds(stored);
-  assert.ok(Math.abs(seconds - talked) <= 0.15, `${seconds} s recorded of ${talked} s`);
-}
 
 describeOnSwitch("a storage in trouble", function () {
   this.timeout(60_000);
@@ -214,8 +207,7 @@ describeOnSwitch("a storage in trouble", function () {
   const concurrently = sideBySide(faults.length + 2);
 
   concurrently("that refuses connections gets the recording when it is back", async () => {
-    const stored = await spoilt.checkStored(fromDown, keptWhileDown);
-    checkLength(fromDown.call, stored);
+    await spoilt.checkStored(fromDown, keptWhileDown);
     await eventually("the storage to be reported well", async () => {
       const { body } = await spoilt.world.customer.ask("GET", "/readyz");
       return body.checks.storage === "ok" ? true : undefined;
@@ -227,7 +219,7 @@ describeOnSwitch("a storage in trouble", function () {
       const recorded = await spoilt.recordedCall(fault);
       const sha256 = await spoilt.checkKept(recorded, failures);
       spoilt.faults.delete(recorded.call.id);
-      checkLength(recorded.call, await spoilt.checkStored(recorded, sha256));
+      await spoilt.checkStored(recorded, sha256);
     });
   }
 
