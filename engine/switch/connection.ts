@@ -110,7 +110,10 @@ export class Connection {
   close(reason: string): void {
     if (this.#closedBecause !== undefined) return;
     this.#closedBecause = reason;
-    this.#socket.destroy();
+    // What was given up must not be run later: a reset takes with it what has not arrived, where a close would send it on.
+    const givenUp = this.#slots.length > 0 && reason !== stoppedReason && !this.#socket.connecting;
+    if (givenUp) this.#socket.resetAndDestroy();
+    else this.#socket.destroy();
     for (const slot of this.#slots.splice(0)) {
       slot.timer.cancel();
       slot.settle?.(unknownOutcome(reason));

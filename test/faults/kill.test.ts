@@ -1,104 +1,21 @@
 import assert from "node:assert/strict";
-import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { pino } from "pino";
-import { systemClock } from "../../engine/clock.ts";
-import { cdrOfLeg } from "../../engine/store/cdrs.ts";
-import { callsWithIntents } from "../../engine/store/calls.ts";
-import { systemIds, type LegId } from "../../engine/ids.ts";
-import { FreeSwitchBox } from "../../engine/switch/freeswitch-box.ts";
 import { chance } from "../calls/troubled-box.ts";
-import { priceOf, type EndStamps } from "../calls/checks.ts";
-import type { CarrierCallView } from "../peers/carrier-process.ts";
 import { describeOnSwitch } from "../peers/switch-under-test.ts";
 import { eventually } from "../peers/waiting.ts";
-import { wavSeconds, type ApiCall, type ApiLeg } from "../world/customer.ts";
+import { wavSeconds } from "../world/customer.ts";
 import { nairobi, TestWorld } from "../world/world.ts";
+import { checkAtRest, checkCharge, checkChargeOf, checkRecording, checkTold, rungTimes } from "./checks.ts";
+import { Witness } from "./witness.ts";
 
 const wanjiru = "+254700000001";
 const otieno = "+254700000002";
 const hangsUpAfter3s = "+254700000103";
 
-/** The carrier is another process, and a busy machine lets it wait; a second more or less would be another price. */
-const carrierLateMsMax = 1_000;
-
-/** Hears from the switch itself how its legs end, whoever is killed meanwhile. */
-function listenToEnds(world: TestWorld) {
-  const ends = new Map<string, EndStamps>();
-  const box = new FreeSwitchBox({
-    box: "witness",
-    ...world.switch.esl,
-    recordingsFolder: join(world.switch.spoolDir, "recordings"),
-    clock: systemClock,
-    ids: systemIds(systemClock),
-    log: pino({ level: "silent" }),
-    commandConnections: 1,
-  });
-  box.onEvent((event) => {
-    if (event.kind !== "hungUp") return;
-    const { answeredAtUs, endedAtUs } = event;
-    ends.set(event.leg, { answeredUs: BigInt(answeredAtUs ?? 0), endedUs: BigInt(endedAtUs) });
-  });
-  return {
-    ends,
-    async start(): Promise<void> {
-      box.start();
-      await eventually("the witness's connection", () => box.connected || undefined);
-    },
-    stop: () => box.stop(),
-  };
-}
-
-/** A leg's charge, from the stamps of its CDR. */
-async function checkCharge(world: TestWorld, leg: ApiLeg): Promise<EndStamps> {
-  const cdr = await world.store.read((tx) => cdrOfLeg(tx, leg.id as LegId));
-  assert.ok(cdr, `${leg.id} has a CDR`);
-  const stamps = { answeredUs: BigInt(cdr.answeredAtUs ?? 0), endedUs: BigInt(cdr.endedAtUs) };
-  const { seconds, cents } = priceOf(stamps, leg.rate_per_minute_minor);
-  assert.deepEqual([leg.billed_seconds, leg.cost_minor], [seconds, cents]);
-  return stamps;
-}
-
-/** The same, where the stamps must be the switch's own to the microsecond, and near what the carrier saw. */
-async function checkChargeOf(
-  world: TestWorld,
-  leg: ApiLeg,
-  ends: ReadonlyMap<string, EndStamps>,
-  carrierSide: CarrierCallView | undefined,
-): Promise<void> {
-  assert.deepEqual(await checkCharge(world, leg), ends.get(leg.id));
-  assert.ok(carrierSide?.answered_at != null && carrierSide.ended_at !== null);
-  for (const [ours, theirs] of [
-    [leg.answered_at, carrierSide.answered_at],
-    [leg.ended_at, carrierSide.ended_at],
-  ] as const) {
-    const apartMs = Math.abs(Date.parse(ours!) - Date.parse(theirs));
-    assert.ok(apartMs <= carrierLateMsMax, `${leg.id}: ${ours!} here, ${theirs} at the carrier`);
-  }
-}
-
-function checkTold(world: TestWorld, call: ApiCall): void {
-  const ends = call.events.filter(({ kind }) => kind === "call.completed" || kind === "call.failed");
-  assert.equal(ends.length, 1);
-  const told = world.inbox.of(call.id).filter(({ kind }) => kind === ends[0]!.kind);
-  assert.deepEqual(
-    told.map(({ eventId }) => eventId),
-    [ends[0]!.id],
-  );
-}
-
-async function checkRecording(world: TestWorld, call: ApiCall, leg: ApiLeg): Promise<void> {
-  const [recordingId] = leg.recording_ids;
-  assert.ok(recordingId, `${leg.id} has a recording`);
-  const seconds = wavSeconds(await world.customer.download(call.id, recordingId));
-  const talked = (Date.parse(leg.ended_at!) - Date.parse(leg.answered_at!)) / 1000;
-  assert.ok(Math.abs(seconds - talked) <= 0.15, `${seconds} s recorded of ${talked} s`);
-}
-
 describeOnSwitch("a controller that is killed, and back after 5 s", function () {
   this.timeout(60_000);
   let world: TestWorld;
-  let witness: ReturnType<typeof listenToEnds>;
+  let witness: Witness;
   /** Wanjiru and Otieno talk on through it. */
   let talking: string;
   /** Otieno hangs up while the controller is away. */
@@ -106,8 +23,7 @@ describeOnSwitch("a controller that is killed, and back after 5 s", function () 
 
   before(async () => {
     world = await TestWorld.start();
-    witness = listenToEnds(world);
-    await witness.start();
+    witness = await Witness.of(world);
     const { customer, inbox } = world;
     talking = await customer.place({
       ...{ from: nairobi, to: wanjiru, events_url: inbox.url, record: true },
@@ -190,7 +106,7 @@ describeOnSwitch(`a controller that is killed ${rounds} times, at any moment`, f
   const seed = Number(process.env["SAUTIKIT_SEED"] ?? Date.now() % 2 ** 31);
   const draw = chance(seed);
   let world: TestWorld;
-  let witness: ReturnType<typeof listenToEnds>;
+  let witness: Witness;
   /** One a round: placed with an Idempotency-Key, asked for again until the answer came. */
   const retried: { number: string; ids: Set<string>; callId: string }[] = [];
   /** One a round, at whatever stage the kill finds it: ringing, answered, playing, dialling, talking. */
@@ -198,8 +114,7 @@ describeOnSwitch(`a controller that is killed ${rounds} times, at any moment`, f
 
   before(async () => {
     world = await TestWorld.start();
-    witness = listenToEnds(world);
-    await witness.start();
+    witness = await Witness.of(world);
     for (let round = 0; round < rounds; round++) await oneRound(10_000 + round).catch(withSeed);
     for (const { callId } of [...retried, ...documents]) await world.customer.hangUp(callId);
   });
@@ -262,10 +177,6 @@ describeOnSwitch(`a controller that is killed ${rounds} times, at any moment`, f
   /** A failure that can be tried again says with which seed. */
   const seeded = (title: string, body: () => Promise<void>) => it(title, () => body().catch(withSeed));
 
-  async function invitesOf(number: string): Promise<number> {
-    return (await world.carrier.calls()).filter((call) => call.number === number).length;
-  }
-
   seeded("ends every call, and charges each leg what its stamps say", async () => {
     for (const { callId } of [...retried, ...documents]) {
       const call = await world.customer.ended(callId, 30_000);
@@ -282,7 +193,7 @@ describeOnSwitch(`a controller that is killed ${rounds} times, at any moment`, f
     for (const { number, ids, callId } of retried) {
       assert.equal(ids.size, 1, `${number} has one call`);
       const call = await world.customer.call(callId);
-      const invites = await invitesOf(number);
+      const invites = await rungTimes(world, number);
       rung += invites;
       if (invites === 1) continue;
       // Killed between the mark that it is sent and its sending: nobody knows, so it is not sent again.
@@ -321,10 +232,7 @@ describeOnSwitch(`a controller that is killed ${rounds} times, at any moment`, f
   });
 
   seeded("leaves no intent, and the books in order", async () => {
-    await eventually("the last intent carried out", async () =>
-      (await world.store.read(callsWithIntents)).length === 0 ? true : undefined,
-    );
-    await world.verifyLedger();
+    await checkAtRest(world);
   });
 
   seeded("stands up to the auditor", () => world.audit());

@@ -18,6 +18,8 @@ export interface TestDatabase {
   open(): Promise<Store>;
   /** Statements past the product, and past the foreign keys; the rows of the last one. */
   byHand(sql: string): Promise<Record<string, unknown>[]>;
+  /** Keeps everybody else from changing the books, and on SQLite anything, until the answer is called. */
+  lock(): Promise<() => Promise<void>>;
   remove(): Promise<void>;
 }
 
@@ -64,6 +66,11 @@ export function sqliteFile(file: string): TestDatabase {
       hand.close();
       return Promise.resolve(rows);
     },
+    lock() {
+      const hand = new Database(file);
+      hand.exec("BEGIN IMMEDIATE");
+      return Promise.resolve(() => Promise.resolve(void hand.close()));
+    },
     remove: () => Promise.resolve(),
   };
 }
@@ -75,8 +82,17 @@ export function onServerOf(server: { url: string }): TestDatabase {
     url,
     open: () => openPostgres(url, { clock: systemClock }),
     byHand: (sql) => onDatabase(url, sql),
+    lock: () => lockBooks(url),
     remove: () => Promise.resolve(),
   };
+}
+
+async function lockBooks(url: string): Promise<() => Promise<void>> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  await client.query("BEGIN");
+  await client.query("LOCK TABLE ledger_transactions, cdrs IN EXCLUSIVE MODE");
+  return () => client.end();
 }
 
 let databases = 0;
@@ -97,6 +113,7 @@ async function postgresDatabase(migrated: boolean): Promise<TestDatabase> {
       asTheProductLeftIt = false;
       return onDatabase(url, `SET session_replication_role = replica; ${sql}`);
     },
+    lock: () => lockBooks(url),
     async remove() {
       if (removed) return;
       removed = true;

@@ -57,11 +57,18 @@ export class TestWorld {
     this.#database = database;
   }
 
-  /** With a database or a spool that somebody has prepared, in place of its own. */
+  /**
+   * With a database or a spool that somebody has prepared, in place of its own; `reach` answers where `sautikit` finds
+   * the event socket: at the switch itself, or at what stands before it.
+   */
   static async start(
     env: Record<string, string> = {},
     roles = "api,controller,spool",
-    prepared: { database?: TestDatabase; spoolDir?: string } = {},
+    prepared: {
+      database?: TestDatabase;
+      spoolDir?: string;
+      reach?: (esl: EslAddress) => Promise<EslAddress>;
+    } = {},
   ): Promise<TestWorld> {
     const folder = await mkdtemp(join(tmpdir(), "sautikit-world-"));
     const carrier = await startCarrierProcess();
@@ -69,7 +76,7 @@ export class TestWorld {
       carrier,
       ...(prepared.spoolDir === undefined ? {} : { spoolDir: prepared.spoolDir }),
     });
-    const { host, port, password } = peer.esl;
+    const { host, port } = (await prepared.reach?.(peer.esl)) ?? peer.esl;
     const [apiPort, s3Port] = [await freePort(), await freePort()];
     const secretsKey = randomBytes(32).toString("hex");
     const database = prepared.database ?? (await testDatabase());
@@ -80,7 +87,7 @@ export class TestWorld {
       S3_PORT: String(s3Port),
       SECRETS_KEY: secretsKey,
       SPOOL_DIR: peer.spoolDir,
-      FREESWITCH_URLS: `freeswitch://:${password}@${host}:${port}`,
+      FREESWITCH_URLS: `freeswitch://:${peer.esl.password}@${host}:${port}`,
       ALLOW_PRIVATE_URLS: "yes",
       LOG_LEVEL: "warn",
       ...env,
@@ -129,6 +136,7 @@ export class TestWorld {
     await this.auditor.rememberCarrier();
     this.carrier.child.kill("SIGKILL");
     await this.carrier.child.exited();
+    await this.carrier.stop();
   }
 
   /** A new carrier where the old one was. It knows nothing of that one's calls. */
@@ -148,6 +156,11 @@ export class TestWorld {
   /** Statements past the product, and past the foreign keys. */
   byHand(sql: string): Promise<Record<string, unknown>[]> {
     return this.#database.byHand(sql);
+  }
+
+  /** From now on nobody else can write to the database, until the answer is called. */
+  lockDatabase(): Promise<() => Promise<void>> {
+    return this.#database.lock();
   }
 
   /** Throws what is wrong with the ledger. */
@@ -170,6 +183,11 @@ export class TestWorld {
     await this.#database.remove();
     await rm(this.folder, { recursive: true, force: true });
   }
+}
+
+interface EslAddress {
+  readonly host: string;
+  readonly port: number;
 }
 
 async function startServer(folder: string, env: Record<string, string>, roles: string): Promise<Child> {

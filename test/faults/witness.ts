@@ -1,0 +1,56 @@
+import { join } from "node:path";
+import { pino } from "pino";
+import { systemClock } from "../../engine/clock.ts";
+import { systemIds, type LegId } from "../../engine/ids.ts";
+import { FreeSwitchBox } from "../../engine/switch/freeswitch-box.ts";
+import type { EndStamps } from "../calls/checks.ts";
+import { eventually } from "../peers/waiting.ts";
+import type { TestWorld } from "../world/world.ts";
+
+/** Hears from the switch itself what becomes of its legs, whoever is killed or cut off meanwhile. */
+export class Witness {
+  readonly ends = new Map<string, EndStamps>();
+  /** Seconds between a recording's first and last moment, by the switch's events. */
+  readonly recorded = new Map<string, number>();
+  readonly #box: FreeSwitchBox;
+
+  private constructor(world: TestWorld) {
+    this.#box = new FreeSwitchBox({
+      box: "witness",
+      ...world.switch.esl,
+      recordingsFolder: join(world.switch.spoolDir, "recordings"),
+      clock: systemClock,
+      ids: systemIds(systemClock),
+      log: pino({ level: "silent" }),
+      commandConnections: 1,
+    });
+    const startedAtUs = new Map<string, number>();
+    this.#box.onEvent((event) => {
+      if (event.kind === "hungUp") {
+        const { answeredAtUs, endedAtUs } = event;
+        this.ends.set(event.leg, { answeredUs: BigInt(answeredAtUs ?? 0), endedUs: BigInt(endedAtUs) });
+      }
+      if (event.kind === "recordingStarted") startedAtUs.set(event.recording, event.atUs);
+      if (event.kind === "recordingStopped") {
+        const fromUs = startedAtUs.get(event.recording) ?? Number.NaN;
+        this.recorded.set(event.recording, (event.atUs - fromUs) / 1_000_000);
+      }
+    });
+  }
+
+  static async of(world: TestWorld): Promise<Witness> {
+    const witness = new Witness(world);
+    witness.#box.start();
+    await eventually("the witness's connection", () => witness.#box.connected || undefined);
+    return witness;
+  }
+
+  /** Ends a leg at the switch, past the controller. */
+  async hangUp(leg: string): Promise<void> {
+    await this.#box.hangUp(leg as LegId, "NORMAL_CLEARING");
+  }
+
+  stop(): Promise<void> {
+    return this.#box.stop();
+  }
+}
