@@ -90,9 +90,18 @@ function checkLength(
   const cutOff = wasCutOff(evidence, leg, evidence.records.get(leg.id));
   const over = durationMs - spanMs;
   const beyond = cutOff ? msToDeath(evidence, row, leg) - spanMs : 0;
-  if (over > lengthMsMax + beyond || (over < -lengthMsMax && !cutOff))
+  const wasMissed = isUntold(evidence, row, leg);
+  if (over > lengthMsMax + beyond || (over < -lengthMsMax && !cutOff && !wasMissed))
     return [`lasts ${Math.round(durationMs)} ms, and ${Math.round(spanMs)} ms were to be recorded`];
   return [];
+}
+
+/** Its start or stop in mid-call was told while nobody listened: within its bounds, how long it was only the file knows. */
+function isUntold({ books, records }: Evidence, row: RecordingRow, leg: LegRow): boolean {
+  const byItself = records.get(row.leg_id)?.recordings.some(({ id }) => id === row.id) === true;
+  // A stop that nobody heard is stored as the leg's own end.
+  const stopIsKnown = row.ended_at_us !== null && row.ended_at_us !== leg.ended_at_us;
+  return (!byItself && row.started_at_us === null) || (isStopped(books, row) && !stopIsKnown);
 }
 
 /** The one call.recording.ready of it says what is in the bucket. */
@@ -115,15 +124,17 @@ function wallMs({ books }: Evidence, row: RecordingRow, leg: LegRow, record: End
   let fromUs = row.started_at_us ?? answeredUs;
   if (asked?.from === "answer") fromUs = answeredUs;
   if (asked?.from === "media" && record) fromUs = record.earlyMediaUs || answeredUs;
-  const stopped = books.events.some(
+  const legEndedUs = record?.endedUs ?? leg.ended_at_us ?? 0n;
+  const toUs = isStopped(books, row) ? (row.ended_at_us ?? legEndedUs) : legEndedUs;
+  return fromUs === 0n ? 0 : Math.max(0, Number(toUs - fromUs) / 1000);
+}
+
+const isStopped = (books: Evidence["books"], row: RecordingRow): boolean =>
+  books.events.some(
     ({ kind, payload }) =>
       kind === "recording.stopping" &&
       (JSON.parse(payload) as { recording_id: string }).recording_id === row.id,
   );
-  const legEndedUs = record?.endedUs ?? leg.ended_at_us ?? 0n;
-  const toUs = stopped ? (row.ended_at_us ?? legEndedUs) : legEndedUs;
-  return fromUs === 0n ? 0 : Math.max(0, Number(toUs - fromUs) / 1000);
-}
 
 const wasCutOff = ({ history }: Evidence, leg: LegRow, record: EndRecord | undefined): boolean =>
   record === undefined && deathAfter(history, Number(leg.created_at_ms)) !== undefined;
