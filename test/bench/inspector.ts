@@ -1,4 +1,3 @@
-import assert from "node:assert/strict";
 import { eventually } from "../peers/waiting.ts";
 
 /** What a process holds once its garbage is gone, bytes. */
@@ -8,6 +7,8 @@ export interface Held {
   external: number;
   resident: number;
 }
+
+const answerMsMax = 60_000;
 
 /** Asks a Node process that was started with `--inspect=127.0.0.1:<port>`. */
 export class Inspector {
@@ -47,7 +48,10 @@ export class Inspector {
     return { heap, external, resident };
   }
 
-  /** How many objects of a class there are; `constructor` is an expression that gives it. */
+  /**
+   * How many objects of a class there are; `constructor` is an expression that gives it, and changes nothing: it is run
+   * in the middle of whatever the process is doing.
+   */
   async count(constructor: string): Promise<number> {
     const objectGroup = "counted";
     const prototype = (await this.#ask("Runtime.evaluate", {
@@ -69,13 +73,15 @@ export class Inspector {
 
   #ask(method: string, params: object): Promise<unknown> {
     const id = ++this.#lastId;
-    return new Promise((resolve) => {
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => reject(new Error(`${method} was not answered`)), answerMsMax);
       const take = (event: MessageEvent) => {
         const message = JSON.parse(String(event.data)) as { id?: number; result?: unknown; error?: unknown };
         if (message.id !== id) return;
+        clearTimeout(timer);
         this.#socket.removeEventListener("message", take);
-        assert.equal(message.error, undefined);
-        resolve(message.result);
+        if (message.error === undefined) resolve(message.result);
+        else reject(new Error(`${method}: ${JSON.stringify(message.error)}`));
       };
       this.#socket.addEventListener("message", take);
       this.#socket.send(JSON.stringify({ id, method, params }));

@@ -4,7 +4,7 @@ import { promisify } from "node:util";
 import { freePort } from "../peers/free-ports.ts";
 import { eventually } from "../peers/waiting.ts";
 import { TestWorld } from "../world/world.ts";
-import { Sampler, takeInFlight, type InFlight, type Sample } from "./sample.ts";
+import { nodeOptions, Sampler, takeInFlight, type InFlight, type Sample } from "./sample.ts";
 import { callMsMax, cycleMs, Traffic } from "./traffic.ts";
 import { trendOf, type Measure, type Reading, type Trend } from "./trend.ts";
 
@@ -45,7 +45,7 @@ const settleMsMax = 15_000;
 /** The whole product under steady calls, in processes of its own; resolves when all of it has ended again. */
 export async function runSoak(options: SoakOptions): Promise<SoakResult> {
   const inspectorPort = await freePort();
-  const world = await TestWorld.start({ NODE_OPTIONS: `--inspect=127.0.0.1:${inspectorPort}` });
+  const world = await TestWorld.start({ NODE_OPTIONS: nodeOptions(inspectorPort) });
   try {
     return await soak(world, inspectorPort, options);
   } finally {

@@ -6,6 +6,14 @@ import type { TestWorld } from "../world/world.ts";
 
 const mebibyte = 1024 ** 2;
 
+const timeoutClass = "globalThis.soakedTimeout";
+/**
+ * What `sautikit` is started with, to be looked into. Node does not export the class of its timers, and a timer made
+ * through the inspector, perhaps amidst Node's own work on its list of timers, would spoil that list.
+ */
+export const nodeOptions = (inspectorPort: number): string =>
+  `--inspect=127.0.0.1:${inspectorPort} --import=data:text/javascript,${timeoutClass}=setTimeout(Object).constructor`;
+
 /** What one look at the running product shows, by the measure's name. */
 export type Sample = Record<string, number>;
 
@@ -31,7 +39,7 @@ export class Sampler {
     this.#cpu = { ...cpu, atMs: performance.now() };
   }
 
-  /** `inspectorPort`: what `sautikit` was started with, as `--inspect=127.0.0.1:<port>`. */
+  /** `inspectorPort`: of the `nodeOptions` that `sautikit` was started with. */
   static async open(world: TestWorld, inspectorPort: number): Promise<Sampler> {
     const inspector = await Inspector.open(inspectorPort);
     const [ours, theirs] = await Promise.all([world.sautikit.pid, world.switch.child.pid].map(readProcess));
@@ -52,7 +60,7 @@ export class Sampler {
     const passedS = (now.atMs - last.atMs) / 1000;
     this.#cpu = now;
     const { heap, external } = await this.#inspector.held();
-    const timers = await this.#inspector.count("setTimeout(() => {}).constructor");
+    const timers = await this.#inspector.count(timeoutClass);
     return {
       "sautikit: live heap": heap / mebibyte,
       "sautikit: buffers": external / mebibyte,
