@@ -1,16 +1,14 @@
 import assert from "node:assert/strict";
-import { createSocket, type Socket } from "node:dgram";
-import { once } from "node:events";
 import type { LegId } from "../../engine/ids.ts";
 import { dialString } from "../../engine/switch/dial-string.ts";
 import type { Branch, Originate } from "../../engine/switch/switch.ts";
 import { startSwitchUnderTest, type SwitchUnderTest } from "../peers/switch-under-test.ts";
-import { eventually } from "../peers/waiting.ts";
 import { EslClient } from "../simulator/switch/esl-client.ts";
+import { FarEnd, sdp } from "./far-end.ts";
 import { describeContract } from "./report.ts";
 import { ids } from "./world.ts";
 
-const host = "127.0.0.1";
+const host = FarEnd.host;
 /** A satellite phone, for which somebody else would be paid. */
 const premium = "+881600000000";
 
@@ -63,104 +61,10 @@ describeContract("the contract of the switch: a far end cannot send our leg else
       far.answer(invite, "200 OK", [`Contact: <sip:otieno@${host}:${far.port}>`], sdp);
     const leg = ids.next("leg");
     assert.match(await originate(leg), /^\+OK/);
-    const answer = await far.refer(box, `sip:${premium}@${host}:${elsewhere.port}`);
+    const answer = await far.refer(`sip:${premium}@${host}:${elsewhere.port}`);
     assert.match(answer, /^SIP\/2.0 (403|405|501|603) /);
     assert.match(await client.api(`uuid_kill ${leg}`), /^\+OK/);
     await client.event("CHANNEL_HANGUP_COMPLETE", leg);
     assert.equal(elsewhere.invites, 0);
   });
 });
-
-const sdp = [
-  ...["v=0", "o=- 1 1 IN IP4 127.0.0.1", "s=-", "c=IN IP4 127.0.0.1", "t=0 0"],
-  ...["m=audio 40000 RTP/AVP 0", ""],
-].join("\r\n");
-
-/** A SIP peer that speaks no more than these tests want. */
-class FarEnd {
-  onInvite: (invite: string) => void = () => undefined;
-  readonly #socket: Socket;
-  readonly #calls = new Map<string, string>();
-  #dialog = "";
-  #referred: string | undefined;
-
-  static async open(): Promise<FarEnd> {
-    const socket = createSocket("udp4").bind(0, host);
-    await once(socket, "listening");
-    return new FarEnd(socket);
-  }
-
-  private constructor(socket: Socket) {
-    this.#socket = socket;
-    socket.on("message", (bytes) => {
-      const message = bytes.toString();
-      if (message.startsWith("INVITE ")) {
-        this.#dialog = message;
-        const seen = this.#calls.has(header(message, "Call-ID"));
-        this.#calls.set(header(message, "Call-ID"), /^INVITE sip:([^@]+)/.exec(message)?.[1] ?? "");
-        if (!seen) this.onInvite(message);
-      }
-      if (message.startsWith("BYE ")) this.answer(message, "200 OK");
-      if (/^SIP\/2.0 [2-6]/.test(message) && / REFER\r\n/.test(message)) this.#referred ??= message;
-    });
-  }
-
-  get port(): number {
-    return this.#socket.address().port;
-  }
-
-  /** Whom the calls that reached it were for. */
-  get users(): string[] {
-    return [...this.#calls.values()];
-  }
-
-  /** How many calls reached it. */
-  get invites(): number {
-    return this.#calls.size;
-  }
-
-  answer(request: string, status: string, headers: string[] = [], body = ""): void {
-    const to = header(request, "To");
-    const lines = [
-      `SIP/2.0 ${status}`,
-      ...["Via", "From", "Call-ID", "CSeq"].map((name) => `${name}: ${header(request, name)}`),
-      `To: ${to.includes("tag=") ? to : `${to};tag=far`}`,
-      ...headers,
-      ...(body === "" ? [] : ["Content-Type: application/sdp"]),
-      `Content-Length: ${body.length}`,
-    ];
-    this.#send(`${lines.join("\r\n")}\r\n\r\n${body}`, viaPort(request));
-  }
-
-  /** Within the dialog of the last INVITE; resolves to the final answer. */
-  refer(box: SwitchUnderTest, target: string): Promise<string> {
-    const contact = /<(sip:[^>]+)>/.exec(header(this.#dialog, "Contact"))?.[1] ?? "";
-    const lines = [
-      `REFER ${contact} SIP/2.0`,
-      `Via: SIP/2.0/UDP ${host}:${this.port};branch=z9hG4bK-refer`,
-      "Max-Forwards: 70",
-      `From: ${header(this.#dialog, "To")};tag=far`,
-      `To: ${header(this.#dialog, "From")}`,
-      `Call-ID: ${header(this.#dialog, "Call-ID")}`,
-      "CSeq: 1 REFER",
-      `Contact: <sip:otieno@${host}:${this.port}>`,
-      `Refer-To: <${target}>`,
-      "Content-Length: 0",
-    ];
-    this.#send(`${lines.join("\r\n")}\r\n\r\n`, box.sip.port);
-    return eventually("the answer to REFER", () => this.#referred);
-  }
-
-  close(): void {
-    this.#socket.close();
-  }
-
-  #send(text: string, port: number): void {
-    this.#socket.send(text, port, host);
-  }
-}
-
-const header = (message: string, name: string): string =>
-  new RegExp(`^${name}: *(.*)\\r$`, "im").exec(message)?.[1] ?? "";
-
-const viaPort = (request: string): number => Number(/:(\d+)/.exec(header(request, "Via"))?.[1] ?? 5060);

@@ -102,7 +102,7 @@ if (databaseKind === "sqlite") {
 
     before(async () => {
       disk = mountSmallDisk(4);
-      world = await TestWorld.start({}, undefined, { spoolDir: disk.folder });
+      world = await TestWorld.start({}, undefined, { switchOptions: { spoolDir: disk.folder } });
     });
     after(async () => {
       await world.end();

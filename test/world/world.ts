@@ -18,7 +18,11 @@ import { Auditor } from "../faults/auditor/auditor.ts";
 import { startCarrierProcess, type CarrierProcess } from "../peers/carrier-process.ts";
 import { startSautikit, type Child } from "../peers/child.ts";
 import { freePort } from "../peers/free-ports.ts";
-import { startSwitchUnderTest, type SwitchUnderTest } from "../peers/switch-under-test.ts";
+import {
+  startSwitchUnderTest,
+  type SwitchOptions,
+  type SwitchUnderTest,
+} from "../peers/switch-under-test.ts";
 import { testDatabase, type TestDatabase } from "../store/test-database.ts";
 import { Customer } from "./customer.ts";
 import { WebhookInbox } from "./webhook-inbox.ts";
@@ -58,24 +62,22 @@ export class TestWorld {
   }
 
   /**
-   * With a database or a spool that somebody has prepared, in place of its own; `reach` answers where `sautikit` finds
-   * the event socket: at the switch itself, or at what stands before it.
+   * With a database that somebody has prepared, in place of its own, and a switch with other options: another carrier,
+   * another spool. `reach` answers where `sautikit` finds the event socket: at the switch itself, or at what stands
+   * before it.
    */
   static async start(
     env: Record<string, string> = {},
     roles = "api,controller,spool",
     prepared: {
       database?: TestDatabase;
-      spoolDir?: string;
+      switchOptions?: Partial<SwitchOptions>;
       reach?: (esl: EslAddress) => Promise<EslAddress>;
     } = {},
   ): Promise<TestWorld> {
     const folder = await mkdtemp(join(tmpdir(), "sautikit-world-"));
     const carrier = await startCarrierProcess();
-    const peer = await startSwitchUnderTest({
-      carrier,
-      ...(prepared.spoolDir === undefined ? {} : { spoolDir: prepared.spoolDir }),
-    });
+    const peer = await startSwitchUnderTest({ carrier, ...prepared.switchOptions });
     const { host, port } = (await prepared.reach?.(peer.esl)) ?? peer.esl;
     const [apiPort, s3Port] = [await freePort(), await freePort()];
     const secretsKey = randomBytes(32).toString("hex");

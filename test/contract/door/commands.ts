@@ -1,0 +1,113 @@
+/**
+ * Every command that a controller has for the switch, written down a second time: what is fixed in it, and the holes, which
+ * hold ids of ours, E.164 numbers, integers and causes. Nothing here is taken from engine/switch/, whose work this judges.
+ */
+const ulid = "[0-7][0-9a-hjkmnp-tv-z]{25}";
+const leg = `leg_${ulid}`;
+const call = `call_${ulid}`;
+const e164 = "\\+[1-9][0-9]{6,14}";
+const seconds = "[0-9]{1,6}";
+const group = `(?:cut|idle|ring)-${leg}(?:-[0-9]{1,6})?`;
+const cause =
+  "(?:NO_ANSWER|ALLOTTED_TIMEOUT|NORMAL_CLEARING|MANAGER_REQUEST|ORIGINATOR_CANCEL|NORMAL_TEMPORARY_FAILURE)";
+const kill = `\\+${seconds} ${group} uuid_kill ${leg} ${cause}`;
+const core = "global_getvar core_uuid";
+
+/** What matches nothing of it was not ours. `spool` is the folder of recordings and of media. */
+export class KnownCommands {
+  readonly #esl: RegExp[];
+  readonly #apis: RegExp[];
+  readonly #applications: RegExp[];
+
+  constructor({ spool, password }: { spool: string; password: string }) {
+    const recording = `${escaped(spool)}/recordings/rec_${ulid}\\.wav`;
+    const media = `${escaped(spool)}/media/[0-9a-f]{64}\\.wav`;
+    const played = `(?:${media}|file_string://${media}(?:!${media})*|${escaped("tone_stream://%(1000,4000,425);loops=-1")})`;
+    const variables = [
+      `origination_uuid=(?<leg>${leg})`,
+      `presence_data=${leg}`,
+      `sautikit_call=${call}`,
+      `origination_caller_id_number=${e164}`,
+      `origination_caller_id_name=${e164}`,
+      "rtp_disable_hold=true",
+      "outbound_redirect_fatal=true",
+      "playback_terminators=none",
+      "RECORD_STEREO=true",
+      "RECORD_MIN_SEC=0",
+      "RECORD_PRE_BUFFER_FRAMES=1",
+      "enable_file_write_buffering=false",
+      `api_on_originate='sched_api ${kill}'`,
+      `api_on_answer_cut='sched_api ${kill}'`,
+      `api_on_answer_ring='sched_del ${group}'`,
+      `api_hangup_hook='sched_del ${group}'`,
+    ].join(",");
+    const more = [
+      `(?:,api_on_answer_disarm='sched_del ${group}')?`,
+      `(?:,execute_on_answer='record_session ${recording}')?`,
+      `(?:,execute_on_media=record_session::${recording})?`,
+    ].join("");
+    const originate =
+      `originate \\{ignore_early_media=(?:true|false),originate_timeout=${seconds}\\}` +
+      `\\[${variables}${more}\\]sofia/gateway/carrier/(?<number>${e164}) &(?:park\\(\\)|intercept\\(${leg}\\))`;
+    const apis = [
+      core,
+      "version",
+      "show channels as json",
+      `uuid_dump ${leg} json`,
+      `uuid_kill ${leg} ${cause}`,
+      `uuid_break ${leg} all`,
+      `uuid_record ${leg} (?:start|stop|mask|unmask) ${recording}`,
+      `uuid_setvar ${leg} park_after_bridge (?:true|false)`,
+      `uuid_setvar ${leg} api_after_bridge sched_api ${kill}`,
+      `uuid_setvar ${leg} api_hangup_hook sched_del ${group}`,
+      `sched_api ${kill}`,
+      `sched_del ${group}`,
+    ];
+    const execute = [
+      `sendmsg ${leg}`,
+      "call-command: execute",
+      "execute-app-name: playback",
+      `execute-app-arg: ${played}`,
+      "event-lock: true",
+      "Event-UUID: (?:ringback|play:[a-z0-9_.:-]{1,80})",
+    ].join("\n");
+    this.#esl = [
+      `auth ${escaped(password)}`,
+      "event json [A-Z_ ]+",
+      ...apis.map((api) => `api ${api}`),
+      `bgapi ${originate}\nJob-UUID: [0-9a-f]{32}`,
+      execute,
+    ].map(whole);
+    this.#apis = [originate, ...apis].map(whole);
+    this.#applications = [
+      `playback ${played}`,
+      `record_session ${recording}`,
+      `intercept ${leg}`,
+      "park ?",
+      // What the switch calls its own work in an intercept.
+      `uuid_bridge ${leg}`,
+      // The dialplan's own three, for what the carrier sends us.
+      "set rtp_disable_hold=true",
+      "sched_hangup \\+10 NORMAL_TEMPORARY_FAILURE",
+    ].map(whole);
+  }
+
+  /** A command as it stood on the event socket. */
+  onWire = (text: string): boolean => this.#esl.some((pattern) => pattern.test(text));
+
+  /** An api with its argument, whoever had the switch run it. */
+  api = (text: string): boolean => this.#apis.some((pattern) => pattern.test(text));
+
+  /** An application with its argument, run on a channel. */
+  application = (text: string): boolean => this.#applications.some((pattern) => pattern.test(text));
+
+  /** Whom an `originate` on the wire dials. */
+  dialled(text: string): string | undefined {
+    return this.#esl
+      .map((pattern) => pattern.exec(text)?.groups?.["number"])
+      .find((number) => number !== undefined);
+  }
+}
+
+const whole = (pattern: string): RegExp => new RegExp(`^${pattern}$`);
+const escaped = (text: string): string => text.replace(/[.*+?^${}()|[\]\\/]/g, "\\$&");
