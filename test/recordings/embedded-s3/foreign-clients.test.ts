@@ -4,8 +4,10 @@ import { execFile } from "node:child_process";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { type Context } from "mocha";
+import { nairobi, TestWorld } from "../../world/world.ts";
 import { bucket, credentials, noise, region, Store } from "./store.ts";
 
 const run = promisify(execFile);
@@ -28,6 +30,13 @@ async function needs(context: Context, client: string, probe: string[]): Promise
     context.skip();
   }
 }
+
+/** The client ends with an error that names that code. */
+const refused = (ask: Promise<unknown>, code: string): Promise<void> =>
+  assert.rejects(ask, (error: { stderr?: string }) => {
+    assert.match(error.stderr ?? "", new RegExp(code));
+    return true;
+  });
 
 /** Debian's own, which Debian's boto3 belongs to, before whichever else is on the path. */
 const python = existsSync("/usr/bin/python3") ? "/usr/bin/python3" : "python3";
@@ -56,7 +65,7 @@ describe("clients nobody here wrote", function () {
       return needs(this, "s3cmd", ["s3cmd", "--version"]);
     });
 
-    it("makes a bucket, puts, lists, gets, copies, moves, syncs and deletes", async () => {
+    it("makes a bucket, puts, lists, gets, copies, moves, syncs and deletes, and is refused as a stranger", async () => {
       const host = `127.0.0.1:${store.port}`;
       const config = join(folder, "s3cfg");
       const settings = {
@@ -100,10 +109,27 @@ describe("clients nobody here wrote", function () {
       await s3cmd("del", "s3://another-bucket/moved");
       await s3cmd("rb", "s3://another-bucket");
 
-      const wrong = s3cmd("--secret_key=guess", "ls", `s3://${bucket}`);
-      await assert.rejects(wrong, (error: { stderr: string }) =>
-        error.stderr.includes("SignatureDoesNotMatch"),
-      );
+      await s3cmd("put", "calls/leg one+é.wav", `s3://${bucket}/kept.wav`);
+      const strangers: [code: string, flags: string[]][] = [
+        ["SignatureDoesNotMatch", ["--secret_key=guess"]],
+        ["InvalidAccessKeyId", ["--access_key=STRANGER"]],
+        ["AuthorizationHeaderMalformed", ["--signature-v2"]],
+      ];
+      for (const [code, flags] of strangers) {
+        for (const ask of [
+          ["ls"],
+          ["ls", `s3://${bucket}`],
+          ["get", `s3://${bucket}/kept.wav`, "stolen.wav"],
+          ["put", "calls/large.wav", `s3://${bucket}/kept.wav`],
+          ["del", `s3://${bucket}/kept.wav`],
+          ["mb", "s3://strangers-own"],
+        ])
+          await refused(s3cmd(...flags, ...ask), `${code}|S3 error: 40[03] `);
+      }
+      assert.equal(existsSync(join(folder, "stolen.wav")), false);
+      await refused(s3cmd("ls", "s3://no-such-bucket"), "NoSuchBucket");
+      assert.match(await s3cmd("ls", `s3://${bucket}/`), /^[^\n]* 1000 +s3:\/\/recordings\/kept\.wav\n$/);
+      assert.doesNotMatch(await s3cmd("ls"), /strangers-own/);
     });
   });
 
@@ -112,7 +138,7 @@ describe("clients nobody here wrote", function () {
       return needs(this, "rclone", ["rclone", "version"]);
     });
 
-    it("copies, checks, lists, reads a range, links, moves and purges", async () => {
+    it("copies, checks, lists, reads a range, links, moves and purges, and is refused as a stranger", async () => {
       const env = {
         ...cleanEnv,
         RCLONE_CONFIG: join(folder, "none.conf"),
@@ -164,11 +190,39 @@ describe("clients nobody here wrote", function () {
       assert.equal(await rclone("lsf", "-R", "store:recordings"), "moved.wav\n");
       await rclone("rmdir", "store:another-bucket");
 
-      const wrong = run("rclone", ["lsf", "store:recordings"], {
-        env: { ...env, RCLONE_CONFIG_STORE_SECRET_ACCESS_KEY: "guess" },
-      });
-      await assert.rejects(wrong, (error: { stderr: string }) =>
-        error.stderr.includes("SignatureDoesNotMatch"),
+      const as = (more: Record<string, string>) => ({ env: { ...env, ...more }, cwd: folder });
+      const strangers: [code: string, more: Record<string, string>][] = [
+        ["SignatureDoesNotMatch", { RCLONE_CONFIG_STORE_SECRET_ACCESS_KEY: "guess" }],
+        ["InvalidAccessKeyId", { RCLONE_CONFIG_STORE_ACCESS_KEY_ID: "STRANGER" }],
+        [
+          "AccessDenied",
+          { RCLONE_CONFIG_STORE_ACCESS_KEY_ID: "", RCLONE_CONFIG_STORE_SECRET_ACCESS_KEY: "" },
+        ],
+      ];
+      for (const [code, more] of strangers) {
+        for (const ask of [
+          ["lsf", "store:"],
+          ["lsf", "store:recordings"],
+          ["cat", "store:recordings/moved.wav"],
+          ["copyto", "calls/large.wav", "store:recordings/moved.wav"],
+          ["delete", "store:recordings"],
+          ["mkdir", "store:strangers-own"],
+        ])
+          await refused(run("rclone", ask, as(more)), `${code}|Forbidden`);
+      }
+      await refused(
+        run("rclone", ["lsf", "store:no-such-bucket"], as({})),
+        "NoSuchBucket|directory not found",
+      );
+
+      const shortLived = (await rclone("link", "--expire", "1s", "store:recordings/moved.wav")).trim();
+      await sleep(2_100);
+      const expired = await fetch(shortLived);
+      assert.equal(expired.status, 403);
+      assert.match(await expired.text(), /expired/);
+      assert.equal(
+        await rclone("lsf", "--format", "ps", "-R", "store:"),
+        "recordings/;-1\nrecordings/moved.wav;12000000\n",
       );
     });
   });
@@ -192,5 +246,73 @@ describe("clients nobody here wrote", function () {
       const { stdout } = await run(python, [script, store.endpoint, bucket, folder], { env });
       assert.equal(stdout, "all as expected\n");
     });
+  });
+});
+
+describe("a client nobody here wrote, at the storage that `sautikit start` runs", function () {
+  this.timeout(60_000);
+  let world: TestWorld | undefined;
+  before(async function () {
+    await needs(this, "rclone", ["rclone", "version"]);
+    world = await TestWorld.start({
+      S3_ACCESS_KEY_ID: credentials.accessKeyId,
+      S3_SECRET_ACCESS_KEY: credentials.secretAccessKey,
+    });
+  });
+  after(() => world?.end());
+
+  it("finds each recording as the API tells of it; a customer's link opens that one alone", async () => {
+    const { customer, inbox, folder, env: settings } = world!;
+    const id = await customer.place({
+      ...{ from: nairobi, to: "+254700000001", events_url: inbox.url, record: true },
+      actions: [{ wait: { seconds: 2 } }, { hangup: {} }],
+    });
+    await inbox.kind(id, "call.recording.ready");
+    const [told] = (await customer.ask("GET", `/v1/calls/${id}/recordings`)).body.data;
+
+    const env = {
+      ...cleanEnv,
+      RCLONE_CONFIG: join(folder, "none.conf"),
+      RCLONE_CONFIG_STORE_TYPE: "s3",
+      RCLONE_CONFIG_STORE_PROVIDER: "Other",
+      RCLONE_CONFIG_STORE_ACCESS_KEY_ID: credentials.accessKeyId,
+      RCLONE_CONFIG_STORE_SECRET_ACCESS_KEY: credentials.secretAccessKey,
+      RCLONE_CONFIG_STORE_REGION: "af-nairobi-1",
+      RCLONE_CONFIG_STORE_ENDPOINT: `http://127.0.0.1:${settings["S3_PORT"]}`,
+      RCLONE_LOW_LEVEL_RETRIES: "1",
+    };
+    await writeFile(env.RCLONE_CONFIG, "");
+    const args = ["hashsum", "sha256", "--download", "store:sautikit-recordings"];
+    const { stdout } = await run("rclone", args, { env });
+    const [sha256, key] = stdout.trim().split(/ +/);
+    assert.equal(sha256, told.sha256);
+    assert.ok(key?.includes(told.id), stdout);
+    const guess = { ...env, RCLONE_CONFIG_STORE_SECRET_ACCESS_KEY: "guess" };
+    await refused(
+      run("rclone", ["lsf", "store:sautikit-recordings"], { env: guess }),
+      "SignatureDoesNotMatch",
+    );
+
+    const link = (await customer.ask("GET", `/v1/calls/${id}/recording`)).headers.get("location")!;
+    assert.equal((await fetch(link)).status, 200);
+    const url = new URL(link);
+    const others = [
+      link.replace(told.id, told.id.replace(/.$/, "0")),
+      link.replace("/sautikit-recordings/", "/another-bucket/"),
+      link.replace("X-Amz-Expires=", "X-Amz-Expires=9"),
+      `${url.origin}${url.pathname}`,
+      `${url.origin}/sautikit-recordings${url.search}`,
+      `${url.origin}/${url.search}`,
+      url.origin,
+    ];
+    for (const other of others) {
+      assert.notEqual(other, link);
+      assert.equal((await fetch(other)).status, 403, other);
+    }
+    for (const method of ["PUT", "DELETE"])
+      assert.equal(
+        (await fetch(link, { method, ...(method === "PUT" ? { body: "mine" } : {}) })).status,
+        403,
+      );
   });
 });
