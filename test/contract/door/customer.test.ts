@@ -101,5 +101,7 @@ describeContract("the door at the switch: whatever a customer sends", function (
     assert.ok(watched.dialled.length >= taken.length * 0.9);
   });
 
+  it("is charged, told and recorded as the independent auditor finds it", () => watched.world.audit());
+
   it("leaves no call, no channel, nothing to do, and the books in order", () => watched.checkRest());
 });

@@ -24,9 +24,12 @@ const junk = (good: string): fc.Arbitrary<string> =>
     const bytes = Buffer.from(text, "utf8").toString("latin1");
     return chance === 0 ? bytes : chance === 1 ? `${bytes}\xff\xfe\xe9` : bytes.replace(/[\r\n\0]+/g, " ");
   });
+/** Good more often than not: who is wrong everywhere gets no further than the parser. */
+const mostly = <T>(good: T, bad: fc.Arbitrary<T>): fc.Arbitrary<T> =>
+  fc.oneof({ weight: 3, arbitrary: fc.constant(good) }, { weight: 1, arbitrary: bad });
 const quoted = (good: string) => junk(good).map((text) => `"${text.replace(/["\\]/g, "\\$&")}"`);
 const uri = fc
-  .tuple(quoted("Otieno"), junk("otieno"), junk("a"))
+  .tuple(quoted("Otieno"), mostly("otieno", junk("otieno")), mostly("a", junk("a")))
   .map(([name, user, parameter]) => `${name} <sip:${user}@${host};x=${parameter}>`);
 const reasonPhrase = junk("OK");
 
@@ -63,9 +66,13 @@ const header: fc.Arbitrary<string> = fc.oneof(
     "Content-Type: text/plain",
     "Expires: -1",
   ),
+  junk("origination_uuid=1").map((value) => `X-FS-Refer-Params: ${value}`),
+  junk(host).map((value) => `X-AUTH-IP: ${value}`),
+  junk("2").map((value) => `P-Key-Flags: keys="${value}"`),
+  junk("Karibu").map((value) => `Subject: ${value}`),
   junk("Header: value"),
 );
-const headers = fc.array(header, { maxLength: 5 });
+const headers = fc.array(header, { maxLength: 3 });
 
 const sdpLine: fc.Arbitrary<string> = fc.oneof(
   junk("-").map((value) => `s=${value}`),
@@ -173,6 +180,37 @@ export const carrierPlans = (port: number): fc.Arbitrary<CarrierPlan> =>
     requests: fc.array(request, { maxLength: 3 }),
   });
 
+/** Of a leg of ours, of FreeSWITCH's own chat protocols (CVE-2026-116779: `api+` runs what follows), of an application. */
+const namesWithPower = [
+  ...[
+    "leg_01j00000000000000000000001",
+    "api",
+    "api+status",
+    `api+eval%20${canary}`,
+    `api+system%20${canary}`,
+  ],
+  ...[
+    "api%2Bstatus",
+    `GLOBAL_SMS+${canary}`,
+    `conf+${canary}`,
+    `sip+${canary}`,
+    `event+${canary}`,
+    "&park()",
+    "park+6000",
+  ],
+];
+const eventPackages = [
+  "presence",
+  "message-summary",
+  "dialog",
+  "refer",
+  "talk",
+  "hold",
+  "conference",
+  "line-seize",
+  "call-info",
+];
+
 /** What nobody asked for: whole datagrams from the carrier's address to the switch's SIP port. */
 export const unsolicited = (from: { port: number }, to: { port: number }): fc.Arbitrary<string> =>
   fc.oneof(
@@ -181,30 +219,18 @@ export const unsolicited = (from: { port: number }, to: { port: number }): fc.Ar
       arbitrary: fc
         .record({
           method: fc.constantFrom(
-            "INVITE",
-            "INVITE",
-            "MESSAGE",
-            "SUBSCRIBE",
-            "REGISTER",
-            "OPTIONS",
-            "NOTIFY",
-            "REFER",
-            "INFO",
-            "PUBLISH",
-            "BYE",
-            "UPDATE",
+            ...["INVITE", "INVITE", "MESSAGE", "MESSAGE", "SUBSCRIBE", "REGISTER", "OPTIONS", "NOTIFY"],
+            ...["REFER", "INFO", "PUBLISH", "BYE", "UPDATE"],
           ),
-          user: fc.oneof(
-            junk("+254711000001"),
-            fc.constantFrom(`leg_01j00000000000000000000001`, "api", "&park()"),
-          ),
+          user: mostly("+254711000001", fc.oneof(junk("+254711000001"), fc.constantFrom(...namesWithPower))),
           caller: uri,
           callee: uri,
           callId: fc.oneof(fc.uuid(), junk("call"), fc.constant("leg_01j00000000000000000000001")),
           branch: fc.uuid(),
           headers,
-          body: fc.oneof(fc.constant(""), body),
-          expires: junk("60"),
+          body: mostly(sdp, fc.oneof(fc.constant(""), body)),
+          expires: mostly("60", junk("60")),
+          event: fc.oneof(fc.constantFrom(...eventPackages), junk("presence")),
         })
         .map((parts) => requestText(parts, from, to)),
     },
@@ -226,6 +252,7 @@ function requestText(
     headers: string[];
     body: string;
     expires: string;
+    event: string;
   },
   from: { port: number },
   to: { port: number },
@@ -240,7 +267,7 @@ function requestText(
     `Call-ID: ${parts.callId}`,
     `CSeq: 1 ${method}`,
     `${contact}:${from.port}>`,
-    "Event: presence",
+    `Event: ${parts.event}`,
     `Expires: ${parts.expires}`,
     `Refer-To: ${parts.callee}`,
     ...parts.headers,
