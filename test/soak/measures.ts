@@ -10,7 +10,7 @@ const count = (name: string, climbMax: number, climbShareMax?: number): Measure 
 const counts: Measure[] = [
   count("sautikit: descriptors", 6),
   count("sautikit: threads", 2),
-  count("sautikit: timers", 6, 0.1),
+  count("sautikit: timers", 12),
   count("sautikit: handles", 6, 0.1),
   count("store: live calls", 3, 0.1),
   count("store: live legs", 3, 0.1),
@@ -31,17 +31,21 @@ export const anHour: Measure[] = [
   mib("sautikit: resident memory", 16),
   count("sautikit: CPU, ms a second", 20, 0.2),
   ...counts,
+  { ...mib("switch: live heap", 3), only: "simulator" },
   mib("switch: resident memory", 16),
   count("switch: CPU, ms a second", 40, 0.2),
+  mib("carrier: live heap", 3),
   mib("carrier: resident memory", 16),
 ];
 
 /** For two minutes, in which code is still compiled and the simulated carrier's list of calls still grows. */
 export const twoMinutes: Measure[] = [
-  mib("sautikit: live heap", 1),
+  mib("sautikit: live heap", 1.5),
   mib("sautikit: buffers", 3),
   mib("sautikit: resident memory", 20),
   ...counts,
+  { ...mib("switch: live heap", 2), only: "simulator" },
   mib("switch: resident memory", 30),
+  mib("carrier: live heap", 8),
   mib("carrier: resident memory", 30),
 ];

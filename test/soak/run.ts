@@ -1,7 +1,6 @@
 import { execFile } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
-import { freePort } from "../peers/free-ports.ts";
 import { eventually } from "../peers/waiting.ts";
 import { TestWorld } from "../world/world.ts";
 import { nodeOptions, Sampler, takeInFlight, type InFlight, type Sample } from "./sample.ts";
@@ -44,17 +43,27 @@ const settleMsMax = 15_000;
 
 /** The whole product under steady calls, in processes of its own; resolves when all of it has ended again. */
 export async function runSoak(options: SoakOptions): Promise<SoakResult> {
-  const inspectorPort = await freePort();
-  const world = await TestWorld.start({ NODE_OPTIONS: nodeOptions(inspectorPort) });
+  const world = await startInspected();
   try {
-    return await soak(world, inspectorPort, options);
+    return await soak(world, options);
   } finally {
     await world.end();
   }
 }
 
-async function soak(world: TestWorld, inspectorPort: number, options: SoakOptions): Promise<SoakResult> {
-  const sampler = await Sampler.open(world, inspectorPort);
+/** All three of its processes take it from ours. */
+async function startInspected(): Promise<TestWorld> {
+  const { NODE_OPTIONS: before = "" } = process.env;
+  process.env["NODE_OPTIONS"] = `${before} ${nodeOptions}`;
+  try {
+    return await TestWorld.start();
+  } finally {
+    process.env["NODE_OPTIONS"] = before;
+  }
+}
+
+async function soak(world: TestWorld, options: SoakOptions): Promise<SoakResult> {
+  const sampler = await Sampler.open(world);
   const traffic = new Traffic(world);
   const startedAt = new Date();
   const startedMs = performance.now();
@@ -73,7 +82,8 @@ async function soak(world: TestWorld, inspectorPort: number, options: SoakOption
   const leftOver = await whatStays(world);
 
   const judged = samples.filter(({ atS }) => atS * 1000 >= options.warmUpMs);
-  const trends = options.measures.map((measure) =>
+  const measures = options.measures.filter(({ only = world.switch.kind }) => only === world.switch.kind);
+  const trends = measures.map((measure) =>
     trendOf(
       measure,
       judged.map(({ atS, sample }): Reading => ({ atS, value: valueOf(sample, measure) })),
@@ -160,7 +170,7 @@ async function whatWentOtherwise(world: TestWorld, traffic: Traffic): Promise<st
 async function verifyLedger(world: TestWorld): Promise<string> {
   const sautikit = new URL("../../cli/sautikit.ts", import.meta.url).pathname;
   const { stdout } = await promisify(execFile)(process.execPath, [sautikit, "ledger", "verify"], {
-    env: { ...process.env, ...world.env, NODE_OPTIONS: "" },
+    env: { ...process.env, ...world.env },
   });
   return stdout.trim().split("\n").at(-1)!;
 }

@@ -1,6 +1,7 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { ReadTx } from "../../engine/store/store.ts";
+import type { Child } from "../peers/child.ts";
 import { Inspector } from "../bench/inspector.ts";
 import type { TestWorld } from "../world/world.ts";
 
@@ -8,11 +9,10 @@ const mebibyte = 1024 ** 2;
 
 const timeoutClass = "globalThis.soakedTimeout";
 /**
- * What `sautikit` is started with, to be looked into. Node does not export the class of its timers, and a timer made
+ * What the processes are started with, to be looked into. Node does not export the class of its timers, and a timer made
  * through the inspector, perhaps amidst Node's own work on its list of timers, would spoil that list.
  */
-export const nodeOptions = (inspectorPort: number): string =>
-  `--inspect=127.0.0.1:${inspectorPort} --import=data:text/javascript,${timeoutClass}=setTimeout(Object).constructor`;
+export const nodeOptions = `--inspect=127.0.0.1:0 --import=data:text/javascript,${timeoutClass}=setTimeout(Object).constructor`;
 
 /** What one look at the running product shows, by the measure's name. */
 export type Sample = Record<string, number>;
@@ -27,27 +27,46 @@ export interface InFlight {
   spoolFiles: number;
 }
 
+interface Inspectors {
+  ours: Inspector;
+  carrier: Inspector;
+  /** FreeSWITCH has none. */
+  theirs?: Inspector;
+}
+
+/** Node says where on standard error. */
+function inspect(process_: Child): Promise<Inspector> {
+  const [, port] = /^Debugger listening on ws:\/\/127\.0\.0\.1:(\d+)\//m.exec(process_.output()) ?? [];
+  if (port === undefined) throw new Error(`No inspector: ${process_.output()}`);
+  return Inspector.open(Number(port));
+}
+
 /** Looks at the product's processes from outside, and at what it stored. */
 export class Sampler {
   readonly #world: TestWorld;
-  readonly #inspector: Inspector;
+  readonly #inspectors: Inspectors;
   #cpu: { atMs: number; ours: number; theirs: number };
 
-  private constructor(world: TestWorld, inspector: Inspector, cpu: { ours: number; theirs: number }) {
+  private constructor(world: TestWorld, inspectors: Inspectors, cpu: { ours: number; theirs: number }) {
     this.#world = world;
-    this.#inspector = inspector;
+    this.#inspectors = inspectors;
     this.#cpu = { ...cpu, atMs: performance.now() };
   }
 
-  /** `inspectorPort`: of the `nodeOptions` that `sautikit` was started with. */
-  static async open(world: TestWorld, inspectorPort: number): Promise<Sampler> {
-    const inspector = await Inspector.open(inspectorPort);
+  /** The world was started with `nodeOptions`. */
+  static async open(world: TestWorld): Promise<Sampler> {
+    const [inspectorOfOurs, inspectorOfCarrier] = await Promise.all([
+      inspect(world.sautikit),
+      inspect(world.carrier.child),
+    ]);
+    const inspectors: Inspectors = { ours: inspectorOfOurs, carrier: inspectorOfCarrier };
+    if (world.switch.kind === "simulator") inspectors.theirs = await inspect(world.switch.child);
     const [ours, theirs] = await Promise.all([world.sautikit.pid, world.switch.child.pid].map(readProcess));
-    return new Sampler(world, inspector, { ours: ours!.cpuMs, theirs: theirs!.cpuMs });
+    return new Sampler(world, inspectors, { ours: ours!.cpuMs, theirs: theirs!.cpuMs });
   }
 
   close(): void {
-    this.#inspector.close();
+    for (const inspector of Object.values(this.#inspectors)) inspector.close();
   }
 
   async take(): Promise<Sample> {
@@ -59,8 +78,11 @@ export class Sampler {
     const last = this.#cpu;
     const passedS = (now.atMs - last.atMs) / 1000;
     this.#cpu = now;
-    const { heap, external } = await this.#inspector.held();
-    const timers = await this.#inspector.count(timeoutClass);
+    const inspectors = this.#inspectors;
+    const { heap, external } = await inspectors.ours.held();
+    const timers = await inspectors.ours.count(timeoutClass);
+    const carrierHeld = await inspectors.carrier.held();
+    const theirsHeld = await inspectors.theirs?.held();
     return {
       "sautikit: live heap": heap / mebibyte,
       "sautikit: buffers": external / mebibyte,
@@ -76,10 +98,12 @@ export class Sampler {
       "store: deliveries to make": inFlight.deliveries,
       "store: recordings to store": inFlight.recordings,
       "spool: files": inFlight.spoolFiles,
+      ...(theirsHeld ? { "switch: live heap": theirsHeld.heap / mebibyte } : {}),
       "switch: resident memory": theirs!.residentMib,
       "switch: descriptors": theirs!.descriptors,
       "switch: threads": theirs!.threads,
       "switch: CPU, ms a second": (now.theirs - last.theirs) / passedS,
+      "carrier: live heap": carrierHeld.heap / mebibyte,
       "carrier: resident memory": carriers!.residentMib,
       "carrier: descriptors": carriers!.descriptors,
       "carrier: threads": carriers!.threads,

@@ -1,7 +1,11 @@
+import type { SwitchKind } from "../peers/switch-under-test.ts";
+
 /** One thing that is read again and again, and how much of a trend is still "flat". */
 export interface Measure {
   name: string;
   unit: "MiB" | "";
+  /** Of one kind of switch alone. */
+  only?: SwitchKind;
   /** By how much the line through its values may climb over the time judged: that, or the share of their mean. */
   climbMax: number;
   climbShareMax?: number;
