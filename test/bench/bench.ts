@@ -25,7 +25,7 @@ const benches: Record<string, () => Promise<Row[]> | Row[]> = {
   live: () => liveCalls(seconds / 5),
   "calls-unrecorded": () => callSetUp({ kind, seconds, record: false }),
   "calls-recorded": () => callSetUp({ kind, seconds, record: true }),
-  "calls-apart": () => callSetUp({ kind, seconds: seconds / 2, record: false, apart: true }),
+  "calls-apart": () => callSetUp({ kind, seconds: seconds / 3, record: false, apart: true }),
 };
 
 const page = new URL("../../docs/performance.md", import.meta.url);

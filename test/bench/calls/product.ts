@@ -34,7 +34,10 @@ interface Parts {
 
 /** `sautikit start` with all its roles on a switch, and a customer who places calls as fast as they end. */
 export class Product {
-  answered = 0;
+  /** Calls that were answered and have not ended. */
+  live = 0;
+  /** Calls that nobody answered. */
+  unanswered = 0;
   /** Calls whose end, charge and last webhook are stored. */
   ended = 0;
   /** Of those, calls that were not joined. */
@@ -128,7 +131,9 @@ export class Product {
     );
     for (const { row, callId, kind } of rows) {
       this.#lastRow = row;
-      if (kind === "call.answered") this.answered++;
+      if (kind === "call.answered") this.live++;
+      if (kind === "call.completed") this.live--;
+      if (kind === "call.failed") this.unanswered++;
       if (kind === "leg.bridged") this.#bridged(this.#progressOf(callId));
       if (kind === "call.completed" || kind === "call.failed") this.#over(this.#progressOf(callId));
     }

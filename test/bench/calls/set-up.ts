@@ -22,7 +22,7 @@ const callsWatched = 5;
 /** What such a call leaves to be done is done by then. */
 const watchMs = 600;
 /** Some thousand calls are what it takes until all our code is compiled; the bare loop has little. */
-const warmUpShare = { bare: 0.1, product: 0.4 } as const;
+const warmUpShare = { bare: 0.1, product: 0.3 } as const;
 /** Of what is only for information, and of the check that the baseline is at the switch's limit. */
 const sideShare = 0.25;
 /** At the limit, twice as many calls in flight are not much faster, and a core given to the switch is busy. */
