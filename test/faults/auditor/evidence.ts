@@ -1,5 +1,5 @@
 import type { CarrierCallView } from "../../peers/carrier-process.ts";
-import type { Books } from "./books.ts";
+import type { Books, LegRow } from "./books.ts";
 import type { StoredObject } from "./bucket.ts";
 import type { EndRecord } from "./end-records.ts";
 import type { HeardEvent } from "./endpoint.ts";
@@ -37,6 +37,6 @@ export interface History {
   controllers: Span[];
 }
 
-/** The switch's death that ended a leg which was there since `sinceMs`. */
-export const deathAfter = (history: History, sinceMs: number): Span | undefined =>
-  history.switchDeaths.find(({ toMs }) => toMs >= sinceMs);
+/** The death of the switch that the leg was on: the first since it was dialled. */
+export const deathOf = (history: History, leg: LegRow): Span | undefined =>
+  history.switchDeaths.find(({ toMs }) => toMs >= Number(leg.dialled_at_ms ?? leg.created_at_ms));

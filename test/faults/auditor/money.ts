@@ -1,5 +1,5 @@
 import type { EndRecord } from "./end-records.ts";
-import { deathAfter, type Evidence, type History, type Span } from "./evidence.ts";
+import { deathOf, type Evidence, type History, type Span } from "./evidence.ts";
 import type { CdrRow, LegRow } from "./books.ts";
 
 /** What a leg must have been charged. */
@@ -68,7 +68,7 @@ function checkWithoutRecord({ history }: Evidence, leg: LegRow, cdr: CdrRow): st
   if (cdr.ended_by === "controller")
     return cdr.answered_at_us === null ? [] : ["never known to the switch, and yet it was answered"];
   if (cdr.ended_by !== "last_proven") return ["the switch wrote no record of it, and was not lost"];
-  const death = deathAfter(history, Number(leg.created_at_ms));
+  const death = deathOf(history, leg);
   if (!death) return ["said to have ended with its switch, which nobody killed since it was dialled"];
   if (cdr.answered_at_us === null) return [];
   const endedMs = Number(cdr.ended_at_us) / 1000;

@@ -1,7 +1,7 @@
 import type { LegRow, RecordingRow } from "./books.ts";
 import type { StoredObject } from "./bucket.ts";
 import type { EndRecord } from "./end-records.ts";
-import { deathAfter, type Evidence } from "./evidence.ts";
+import { deathOf, type Evidence } from "./evidence.ts";
 
 /** How far a recording's length may be from the clock on the wall. */
 const lengthMsMax = 100;
@@ -53,9 +53,9 @@ function checkRow(evidence: Evidence, row: RecordingRow): string[] {
     return object && row.object_removed_at_ms !== null ? [of("deleted, and its object is still there")] : [];
   const spanMs = wallMs(evidence, row, leg, records.get(leg.id));
   if (row.status === "empty" || row.status === "missing")
-    return spanMs > lengthMsMax && !wasCutOff(evidence, leg, records.get(leg.id))
-      ? [of(`${row.status}, while its leg had ${Math.round(spanMs)} ms to be recorded`)]
-      : [];
+    return statesGap(evidence, row, `recording.${row.status}`, spanMs)
+      ? []
+      : [of(`${row.status}, while its leg had ${Math.round(spanMs)} ms to be recorded`)];
   if (row.status !== "ready") return [of(`still ${row.status}`)];
   return [
     ...(object ? checkObject(row, object) : [`its object ${keyOf(row)} is not in the bucket`]),
@@ -78,7 +78,7 @@ function checkObject(row: RecordingRow, object: StoredObject): string[] {
   return findings;
 }
 
-/** A dead switch wrote no more than it had: nothing but the leg's `last_proven` says so, and its file may be shorter. */
+/** As long as the wall clock says; or shorter, and its event says by how much. */
 function checkLength(
   evidence: Evidence,
   row: RecordingRow,
@@ -87,13 +87,21 @@ function checkLength(
   spanMs: number,
 ): string[] {
   if (durationMs === null) return [];
-  const cutOff = wasCutOff(evidence, leg, evidence.records.get(leg.id));
-  const over = durationMs - spanMs;
-  const beyond = cutOff ? msToDeath(evidence, row, leg) - spanMs : 0;
-  const wasMissed = isUntold(evidence, row, leg);
-  if (over > lengthMsMax + beyond || (over < -lengthMsMax && !cutOff && !wasMissed))
-    return [`lasts ${Math.round(durationMs)} ms, and ${Math.round(spanMs)} ms were to be recorded`];
-  return [];
+  const gapMs = spanMs - durationMs;
+  const said = `lasts ${Math.round(durationMs)} ms, and ${Math.round(spanMs)} ms were to be recorded`;
+  if (gapMs < -lengthMsMax - beyondProvenMs(evidence, leg)) return [said];
+  return statesGap(evidence, row, "call.recording.ready", gapMs)
+    ? []
+    : [`${said}, and its event states no such gap`];
+}
+
+/** A gap that can be heard is told, to the tenth of a second. */
+function statesGap({ books }: Evidence, row: RecordingRow, kind: string, gapMs: number): boolean {
+  const told = books.events
+    .filter((event) => event.kind === kind && event.call_id === row.call_id)
+    .map(({ payload }) => JSON.parse(payload) as { recording_id: string; gap_ms: number | null })
+    .find(({ recording_id }) => recording_id === row.id);
+  return gapMs <= lengthMsMax || Math.abs(gapMs - (told?.gap_ms ?? 0)) <= lengthMsMax;
 }
 
 /** Its start or stop in mid-call was told while nobody listened: within its bounds, how long it was only the file knows. */
@@ -136,12 +144,8 @@ const isStopped = (books: Evidence["books"], row: RecordingRow): boolean =>
       (JSON.parse(payload) as { recording_id: string }).recording_id === row.id,
   );
 
-const wasCutOff = ({ history }: Evidence, leg: LegRow, record: EndRecord | undefined): boolean =>
-  record === undefined && deathAfter(history, Number(leg.created_at_ms)) !== undefined;
-
-/** The file may hold what came after the last second that was proven. */
-function msToDeath({ history }: Evidence, row: RecordingRow, leg: LegRow): number {
-  const death = deathAfter(history, Number(leg.created_at_ms));
-  const fromUs = row.started_at_us ?? leg.answered_at_us ?? 0n;
-  return death ? death.toMs - Number(fromUs) / 1000 : 0;
+/** Where the switch died, its file may hold what came after the last second that was proven. */
+function beyondProvenMs({ history, records }: Evidence, leg: LegRow): number {
+  const death = records.has(leg.id) ? undefined : deathOf(history, leg);
+  return death ? Math.max(0, death.toMs - Number(leg.ended_at_us) / 1000) : 0;
 }
