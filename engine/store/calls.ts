@@ -166,7 +166,7 @@ export const markLastProven = (tx: Tx, box: string, dialledBeforeMs: number) =>
 /** The same for all of a box's live legs, never backwards: the box itself was alive then. */
 export const raiseSeen = (tx: Tx, box: string, atUs: number) =>
   tx.run(
-    "UPDATE legs SET seen_at_us = ? WHERE box = ? AND ended_at_us IS NULL AND (seen_at_us IS NULL OR seen_at_us < ?) AND dialled_at_ms * 1000 < ?",
+    "UPDATE legs SET seen_at_us = ? WHERE box = ? AND ended_at_us IS NULL AND ended_by IS NULL AND (seen_at_us IS NULL OR seen_at_us < ?) AND dialled_at_ms * 1000 < ?",
     [atUs, box, atUs, atUs],
   );
 

@@ -301,3 +301,33 @@ describeOnSwitch("a switch that is killed during calls", function () {
 
   it("stands up to the auditor", () => world.audit());
 });
+
+describeOnSwitch("a switch that is killed again before its first death was made up for", function () {
+  this.timeout(60_000);
+  let world: TestWorld;
+  before(async () => {
+    world = await TestWorld.start();
+  });
+  after(() => world.end());
+
+  it("has the call that died first charged to its first death", async () => {
+    const { customer, inbox } = world;
+    const talking = await customer.place({ from: nairobi, to: wanjiru, events_url: inbox.url });
+    await customer.until(talking, "two seconds of talk", ({ duration_seconds }) => duration_seconds >= 2);
+    const killedAtMs = Date.now();
+    await world.killSwitch();
+    await world.startSwitch();
+    await eventually("the new switch's connection", async () => {
+      const { status } = await customer.ask("GET", "/readyz");
+      return status === 200 ? true : undefined;
+    });
+    // It is proven alive, as the call's own switch no longer is.
+    await sleep(2_500);
+    await world.killSwitch();
+    await world.startSwitch();
+    const call = await customer.ended(talking, 30_000);
+    const shortMs = killedAtMs - Date.parse(call.legs[0]!.ended_at!);
+    assert.ok(shortMs >= -5 && shortMs <= 2_000, `ended ${shortMs} ms before the kill`);
+    await world.audit();
+  });
+});

@@ -47,6 +47,8 @@ export class TestWorld {
   readonly env: Record<string, string>;
   readonly #roles: string;
   readonly #database: TestDatabase;
+  /** Killed, and what they hold of the machine is given back at the end: the spool is in the first one's folder. */
+  readonly #dead: { stop(): Promise<void> }[] = [];
   /** There from the moment that `start` gives the world away. */
   auditor!: Auditor;
 
@@ -130,6 +132,7 @@ export class TestWorld {
   /** A new switch where the old one was, with its spool. */
   async startSwitch(): Promise<void> {
     const { spoolDir, esl } = this.switch;
+    this.#dead.push(this.switch);
     this.switch = await startSwitchUnderTest({ carrier: this.carrier, spoolDir, eslPort: esl.port });
   }
 
@@ -143,6 +146,7 @@ export class TestWorld {
 
   /** A new carrier where the old one was. It knows nothing of that one's calls. */
   async startCarrier(): Promise<void> {
+    this.#dead.push(this.carrier);
     this.carrier = await startCarrierProcess(this.carrier.port);
   }
 
@@ -180,6 +184,7 @@ export class TestWorld {
     await this.sautikit.stop();
     await this.switch.stop();
     await this.carrier.stop();
+    for (const dead of this.#dead) await dead.stop();
     await this.inbox.close();
     await this.store.close();
     await this.#database.remove();

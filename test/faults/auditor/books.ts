@@ -63,6 +63,7 @@ export interface RecordingRow {
   leg_id: string;
   workspace_id: string;
   status: string;
+  created_at_ms: bigint;
   started_at_us: bigint | null;
   ended_at_us: bigint | null;
   duration_ms: bigint | null;

@@ -53,13 +53,13 @@ function checkRow(evidence: Evidence, row: RecordingRow): string[] {
     return object && row.object_removed_at_ms !== null ? [of("deleted, and its object is still there")] : [];
   const spanMs = wallMs(evidence, row, leg, records.get(leg.id));
   if (row.status === "empty" || row.status === "missing")
-    return statesGap(evidence, row, `recording.${row.status}`, spanMs)
+    return spanMs === null || statesGap(evidence, row, `recording.${row.status}`, spanMs)
       ? []
       : [of(`${row.status}, while its leg had ${Math.round(spanMs)} ms to be recorded`)];
   if (row.status !== "ready") return [of(`still ${row.status}`)];
   return [
     ...(object ? checkObject(row, object) : [`its object ${keyOf(row)} is not in the bucket`]),
-    ...(object ? checkLength(evidence, row, leg, object, spanMs) : []),
+    ...(object && spanMs !== null ? checkLength(evidence, row, leg, object, spanMs) : []),
     ...checkReady(evidence, row),
   ].map(of);
 }
@@ -125,24 +125,34 @@ function checkReady({ books }: Evidence, row: RecordingRow): string[] {
     : [`told as ${String(size_bytes)} bytes of SHA-256 ${String(sha256)}`];
 }
 
-/** How long was to be recorded, by the switch's stamps where it has them. */
-function wallMs({ books }: Evidence, row: RecordingRow, leg: LegRow, record: EndRecord | undefined): number {
-  const asked = record?.recordings.find(({ id }) => id === row.id);
-  const answeredUs = record?.answeredUs ?? leg.answered_at_us ?? 0n;
-  let fromUs = row.started_at_us ?? answeredUs;
-  if (asked?.from === "answer") fromUs = answeredUs;
-  if (asked?.from === "media" && record) fromUs = record.earlyMediaUs || answeredUs;
-  const legEndedUs = record?.endedUs ?? leg.ended_at_us ?? 0n;
-  const toUs = isStopped(books, row) ? (row.ended_at_us ?? legEndedUs) : legEndedUs;
-  return fromUs === 0n ? 0 : Math.max(0, Number(toUs - fromUs) / 1000);
-}
-
-const isStopped = (books: Evidence["books"], row: RecordingRow): boolean =>
-  books.events.some(
+/** How long was to be recorded, by the switch's stamps where it has them. Null: it died, and nobody knows. */
+function wallMs(
+  { books }: Evidence,
+  row: RecordingRow,
+  leg: LegRow,
+  record: EndRecord | undefined,
+): number | null {
+  const stopped = books.events.some(
     ({ kind, payload }) =>
       kind === "recording.stopping" &&
       (JSON.parse(payload) as { recording_id: string }).recording_id === row.id,
   );
+  const legEndedUs = record?.endedUs ?? leg.ended_at_us ?? 0n;
+  const toUs = stopped ? (row.ended_at_us ?? legEndedUs) : legEndedUs;
+  const fromUs = beginUs(row, leg, record);
+  if (fromUs === 0n) return record ? 0 : null;
+  return Math.max(0, Number(toUs - fromUs) / 1000);
+}
+
+/** The answer, or the first media; or when it was asked for later. 0: it never came to that. */
+function beginUs(row: RecordingRow, leg: LegRow, record: EndRecord | undefined): bigint {
+  const asked = record?.recordings.find(({ id }) => id === row.id);
+  if (record && asked) return (asked.from === "media" && record.earlyMediaUs) || record.answeredUs;
+  const atDialling = !record && leg.dialled_at_ms !== null && row.created_at_ms <= leg.dialled_at_ms;
+  if (!atDialling) return row.started_at_us ?? row.created_at_ms * 1000n;
+  const answeredUs = leg.answered_at_us ?? 0n;
+  return row.started_at_us !== null && row.started_at_us < answeredUs ? row.started_at_us : answeredUs;
+}
 
 /** Where the switch died, its file may hold what came after the last second that was proven. */
 function beyondProvenMs({ history, records }: Evidence, leg: LegRow): number {

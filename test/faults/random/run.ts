@@ -1,3 +1,6 @@
+import { cp, mkdtemp, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { startSautikit, type Child } from "../../peers/child.ts";
 import { freePort } from "../../peers/free-ports.ts";
@@ -54,6 +57,7 @@ class Run {
   readonly #plan: Plan;
   readonly #progress: (line: string) => void;
   readonly #kills = Object.fromEntries(faultKinds.map((kind) => [kind, 0])) as Record<FaultKind, number>;
+  readonly #down = new Set<FaultKind>();
   #spool: Child | undefined;
 
   constructor(world: TestWorld, plan: Plan, progress: (line: string) => void) {
@@ -68,16 +72,26 @@ class Run {
     const startedMs = performance.now();
     const at = (atMs: number) => sleep(Math.max(0, startedMs + atMs - performance.now()));
     const placed = calls.map((call, index) => at(call.atMs).then(() => this.#oneCall(call, index)));
-    // One of a kind after the other: what is not back yet cannot be killed again.
-    const killed = faultKinds.map(async (kind) => {
-      for (const fault of faults.filter((one) => one.kind === kind))
-        await at(fault.atMs).then(() => this.#oneFault(fault, startedMs));
-    });
+    const killed = faults.map((fault) => at(fault.atMs).then(() => this.#oneFault(fault)));
     const outcomes = await Promise.allSettled([...placed, ...killed]);
     const failed = outcomes.flatMap((one) => (one.status === "rejected" ? [String(one.reason)] : []));
     for (const id of new Set(this.#world.customer.placed)) await this.#hangUp(id);
     const findings = [...failed, ...(await this.#world.auditor.audit({ withinMs: quietMsMax }))];
+    if (findings.length > 0) await this.#keep();
     return { ...(await this.#counts()), kills: this.#kills, findings };
+  }
+
+  /** What the processes said, and every account: a seed replays the plan, not the machine. */
+  async #keep(): Promise<void> {
+    const folder = await mkdtemp(join(tmpdir(), "sautikit-faults-"));
+    await cp(this.#world.folder, folder, { recursive: true });
+    const evidence = await this.#world.auditor.gather();
+    const plainly = (_: string, value: unknown): unknown => {
+      if (typeof value === "bigint") return Number(value);
+      return value instanceof Map ? Object.fromEntries(value as Map<string, unknown>) : value;
+    };
+    await writeFile(join(folder, "evidence.json"), JSON.stringify(evidence, plainly, 1));
+    this.#progress(`The processes' logs and evidence.json are kept in ${folder}`);
   }
 
   /** Twice is fine. */
@@ -132,11 +146,14 @@ class Run {
     );
   }
 
-  async #oneFault({ kind, downMs }: PlannedFault, startedMs: number): Promise<void> {
+  async #oneFault({ kind, atMs, downMs }: PlannedFault): Promise<void> {
     const world = this.#world;
-    const atMs = Math.round(performance.now() - startedMs);
-    this.#progress(`${(atMs / 1000).toFixed(1)} s: kill -9 of the ${kind}, ${downMs} ms`);
+    const when = `${(atMs / 1000).toFixed(1)} s`;
+    // On a machine so slow that nothing would ever be up.
+    if (this.#down.has(kind)) return this.#progress(`${when}: the ${kind} is not back yet, and spared`);
+    this.#progress(`${when}: kill -9 of the ${kind}, ${downMs} ms`);
     this.#kills[kind]++;
+    this.#down.add(kind);
     const { kill, start } = {
       controller: { kill: () => world.killSautikit(), start: () => world.startSautikit() },
       carrier: { kill: () => world.killCarrier(), start: () => world.startCarrier() },
@@ -146,6 +163,7 @@ class Run {
     await kill();
     await sleep(downMs);
     await start();
+    this.#down.delete(kind);
   }
 
   async #killSpool(): Promise<void> {
