@@ -233,3 +233,44 @@ describeOnSwitch("reconciliation tells on the call", function () {
     }
   });
 });
+
+describeOnSwitch("a heartbeat of a switch that was started anew", function () {
+  this.timeout(60_000);
+
+  it("proves nothing of the legs that died with the one before", async () => {
+    let holds = false;
+    let tellConnected: (() => void) | undefined;
+    const alive: string[] = [];
+    const on = await interfered({
+      boxEvent: (event, tell) => {
+        if (event.kind === "connected" && holds) tellConnected = tell;
+        else tell();
+        if (event.kind === "alive") alive.push(event.coreUuid);
+      },
+    });
+    try {
+      await eventually("its first heartbeat", () => alive.length > 0 || undefined);
+      await on.stopController();
+      const provenUs = on.clock.nowUs();
+      await on.store.write((tx) =>
+        tx.run("UPDATE boxes SET core_uuid = 'the one before', alive_at_us = ?", [provenUs]),
+      );
+      alive.length = 0;
+      holds = true;
+      await on.control();
+      // On PostgreSQL its transaction may overtake the one that takes the new switch in.
+      await eventually("a heartbeat before its connection is known", () => alive.length > 1 || undefined);
+      const rows = () =>
+        on.store.read((tx) => tx.all<{ coreUuid: string; aliveAtUs: number }>("SELECT * FROM boxes"));
+      const [before] = await rows();
+      assert.deepEqual([before?.coreUuid, before?.aliveAtUs], ["the one before", provenUs]);
+      tellConnected?.();
+      await eventually("heartbeats of the new one", async () => {
+        const [after] = await rows();
+        return after && after.coreUuid === alive[0] && after.aliveAtUs > provenUs ? true : undefined;
+      });
+    } finally {
+      await on.end();
+    }
+  });
+});
