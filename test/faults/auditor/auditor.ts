@@ -116,7 +116,7 @@ export class Auditor {
     const nowMs = Date.now();
     return {
       records: new Map([...this.#records.records().values()].map((record) => [record.leg, record])),
-      missedRecords: [...this.#records.missed],
+      missedRecords: new Set(this.#records.missed.map((file) => file.split(".")[0] ?? "")),
       books: await readBooks(env["DATABASE_URL"] ?? ""),
       placed: [...customer.placed],
       endpoint: inbox.url,

@@ -8,8 +8,8 @@ import type { HeardEvent } from "./endpoint.ts";
 export interface Evidence {
   /** The switch's: by leg. */
   records: ReadonlyMap<string, EndRecord>;
-  /** Records that the auditor saw appear and came too late to keep. */
-  missedRecords: readonly string[];
+  /** Legs whose records the auditor saw appear and came too late to keep. */
+  missedRecords: ReadonlySet<string>;
   /** The product's. */
   books: Books;
   /** The customer's: what she placed, where she listens, and what came there, in order. */

@@ -20,9 +20,11 @@ export function checkMoney(evidence: Evidence): string[] {
   const { books, records } = evidence;
   const cdrs = new Map(books.cdrs.map((cdr) => [cdr.leg_id, cdr]));
   const legs = new Map(books.legs.map((leg) => [leg.id, leg]));
-  const findings = evidence.missedRecords.map(
-    (file) => `${file}: the auditor came too late to keep this end-of-leg record, so it cannot judge the leg`,
-  );
+  const findings: string[] = [];
+  // On a machine so busy that one in hundreds is taken and gone within the auditor's own delay.
+  if (evidence.missedRecords.size > books.legs.length / 100)
+    for (const leg of evidence.missedRecords)
+      findings.push(`${leg}: the auditor came too late to keep its end-of-leg record, and cannot judge it`);
   for (const leg of books.legs) {
     const cdr = cdrs.get(leg.id);
     if (!cdr) {
@@ -64,7 +66,8 @@ const tickMs = 25;
 const lostMsMax = 2_000;
 
 /** A leg that the switch left no record of: it died, or it never had the leg. */
-function checkWithoutRecord({ history }: Evidence, leg: LegRow, cdr: CdrRow): string[] {
+function checkWithoutRecord({ history, missedRecords }: Evidence, leg: LegRow, cdr: CdrRow): string[] {
+  if (missedRecords.has(leg.id)) return [];
   if (cdr.ended_by === "controller")
     return cdr.answered_at_us === null ? [] : ["never known to the switch, and yet it was answered"];
   if (cdr.ended_by !== "last_proven") return ["the switch wrote no record of it, and was not lost"];

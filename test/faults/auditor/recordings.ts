@@ -87,10 +87,12 @@ function checkLength(
   spanMs: number,
 ): string[] {
   if (durationMs === null) return [];
-  const gapMs = spanMs - durationMs;
+  // The switch itself may say that it closed the file a moment after the leg's end.
+  const closedMs = spanMs + Math.max(0, Number((row.ended_at_us ?? 0n) - (leg.ended_at_us ?? 0n)) / 1000);
   const said = `lasts ${Math.round(durationMs)} ms, and ${Math.round(spanMs)} ms were to be recorded`;
-  if (gapMs < -lengthMsMax - beyondProvenMs(evidence, leg)) return [said];
-  return statesGap(evidence, row, "call.recording.ready", gapMs)
+  if (durationMs - closedMs > lengthMsMax + beyondProvenMs(evidence, leg)) return [said];
+  if (isUntold(evidence, row, leg)) return [];
+  return [spanMs, closedMs].some((ms) => statesGap(evidence, row, "call.recording.ready", ms - durationMs))
     ? []
     : [`${said}, and its event states no such gap`];
 }
@@ -102,14 +104,6 @@ function statesGap({ books }: Evidence, row: RecordingRow, kind: string, gapMs: 
     .map(({ payload }) => JSON.parse(payload) as { recording_id: string; gap_ms: number | null })
     .find(({ recording_id }) => recording_id === row.id);
   return gapMs <= lengthMsMax || Math.abs(gapMs - (told?.gap_ms ?? 0)) <= lengthMsMax;
-}
-
-/** Its start or stop in mid-call was told while nobody listened: within its bounds, how long it was only the file knows. */
-function isUntold({ books, records }: Evidence, row: RecordingRow, leg: LegRow): boolean {
-  const byItself = records.get(row.leg_id)?.recordings.some(({ id }) => id === row.id) === true;
-  // A stop that nobody heard is stored as the leg's own end.
-  const stopIsKnown = row.ended_at_us !== null && row.ended_at_us !== leg.ended_at_us;
-  return (!byItself && row.started_at_us === null) || (isStopped(books, row) && !stopIsKnown);
 }
 
 /** The one call.recording.ready of it says what is in the bucket. */
@@ -132,16 +126,27 @@ function wallMs(
   leg: LegRow,
   record: EndRecord | undefined,
 ): number | null {
-  const stopped = books.events.some(
+  const legEndedUs = record?.endedUs ?? leg.ended_at_us ?? 0n;
+  const toUs = isStopped(books, row) ? (row.ended_at_us ?? legEndedUs) : legEndedUs;
+  const fromUs = beginUs(row, leg, record);
+  if (fromUs === 0n) return record ? 0 : null;
+  return Math.max(0, Number(toUs - fromUs) / 1000);
+}
+
+/** The customer ended it in mid-call. */
+const isStopped = (books: Evidence["books"], row: RecordingRow): boolean =>
+  books.events.some(
     ({ kind, payload }) =>
       kind === "recording.stopping" &&
       (JSON.parse(payload) as { recording_id: string }).recording_id === row.id,
   );
-  const legEndedUs = record?.endedUs ?? leg.ended_at_us ?? 0n;
-  const toUs = stopped ? (row.ended_at_us ?? legEndedUs) : legEndedUs;
-  const fromUs = beginUs(row, leg, record);
-  if (fromUs === 0n) return record ? 0 : null;
-  return Math.max(0, Number(toUs - fromUs) / 1000);
+
+/** Its start or stop in mid-call was told while nobody listened: within its bounds, how long it was only the file knows. */
+function isUntold({ books, records }: Evidence, row: RecordingRow, leg: LegRow): boolean {
+  const byItself = records.get(row.leg_id)?.recordings.some(({ id }) => id === row.id) === true;
+  // A stop that nobody heard is stored as the leg's own end.
+  const stopIsKnown = row.ended_at_us !== null && row.ended_at_us !== leg.ended_at_us;
+  return (!byItself && row.started_at_us === null) || (isStopped(books, row) && !stopIsKnown);
 }
 
 /** The answer, or the first media; or when it was asked for later. 0: it never came to that. */

@@ -1,8 +1,10 @@
 import type { Evidence } from "./evidence.ts";
 
 /** The carrier's own account: each INVITE is one leg's, and no leg has two. */
-export function checkRinging({ rung, books, records, history }: Evidence): string[] {
+export function checkRinging(evidence: Evidence): string[] {
+  const { rung, books, records, history } = evidence;
   const findings: string[] = [];
+  let missed = evidence.missedRecords.size;
   const legs = Map.groupBy(
     books.legs.filter((leg) => leg.dialled_at_ms !== null),
     (leg) => leg.to_e164,
@@ -21,7 +23,7 @@ export function checkRinging({ rung, books, records, history }: Evidence): strin
       ({ fromMs, toMs }) =>
         Date.parse(invited_at) <= toMs && (ended_at === null || Date.parse(ended_at) >= fromMs - clockMsMax),
     );
-    if (dialogs.has(sip_call_id) || lost) continue;
+    if (dialogs.has(sip_call_id) || lost || missed-- > 0) continue;
     findings.push(
       `${number} was rung at ${invited_at} (${sip_call_id}), and no leg's end-of-leg record says so`,
     );
