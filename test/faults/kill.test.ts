@@ -95,7 +95,10 @@ describeOnSwitch("a controller that is killed, and back after 5 s", function () 
 
   it("leaves the books in order", () => world.verifyLedger());
 
-  it("stands up to the auditor", () => world.audit());
+  it("stands up to the auditor", async () => {
+    await world.customer.hangUp(talking);
+    await world.audit();
+  });
 });
 
 /** So many kills, each at another moment of some call's life. */
