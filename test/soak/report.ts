@@ -45,7 +45,10 @@ export function summary(result: SoakResult): string {
       : `After the last call still in flight: ${leftOver.map(([name, count]) => `${count} ${name}`).join(", ")}.`,
     result.troubles.length === 0
       ? "Every call ended as its kind does, with its recordings and its events told."
-      : `Otherwise than it should: ${result.troubles.length}, the first: ${result.troubles[0]!}`,
+      : `Otherwise than it should: ${result.troubles.length}.\n\n${result.troubles
+          .slice(0, 20)
+          .map((line) => `- ${line}`)
+          .join("\n")}`,
     `\`sautikit ledger verify\`: ${result.ledger}`,
   ].join("\n\n");
 }

@@ -152,7 +152,7 @@ async function whatWentOtherwise(world: TestWorld, traffic: Traffic): Promise<st
     told.set(data["call_id"], [...kinds, kind]);
   }
   for (const { callId, kind } of traffic.placed) {
-    const { status, legs } = await customer.call(callId);
+    const { status, legs, created_at: at, failure_code: code } = await customer.call(callId);
     const recorded = legs.flatMap(({ recording_ids: ids }) => ids).length;
     const kinds = told.get(callId) ?? [];
     const end = kind.ends === "completed" ? "call.completed" : "call.failed";
@@ -161,7 +161,8 @@ async function whatWentOtherwise(world: TestWorld, traffic: Traffic): Promise<st
     );
     const seen = [status, recorded, ...counts].join(", ");
     const wanted = [kind.ends, kind.recordings, 1, kind.recordings].join(", ");
-    if (seen !== wanted) otherwise.push(`${callId} (${kind.name}): ${seen} instead of ${wanted}`);
+    if (seen !== wanted)
+      otherwise.push(`${callId} (${kind.name}, ${at}, ${code}): ${seen} instead of ${wanted}`);
   }
   return otherwise;
 }

@@ -25,6 +25,7 @@ export interface ApiLeg {
 export interface ApiCall {
   id: string;
   status: string;
+  created_at: string;
   hangup_cause: string | null;
   failure_code: string | null;
   answered_at: string | null;
