@@ -133,7 +133,13 @@ async function build(
 
   const changed = (callId: CallId) => signals.tell("calls", callId);
   const changeParts: ChangeParts = { clock, ids, outbox, settlement, changed };
-  const controller = new Controller({ ...changeParts, store, log, media, gateway: config.gateway }, [box]);
+  const controller = new Controller(
+    {
+      ...{ ...changeParts, store, log, media, gateway: config.gateway },
+      takesEndRecords: wanted.has("spool"),
+    },
+    [box],
+  );
   const calls = new Calls({ ...changeParts, box: boxName, gateway: config.gateway });
   const recordings = createRecordings({ store, storage, clock, log });
 

@@ -33,6 +33,8 @@ export interface ControllerParts extends ChangeParts {
   log: Log;
   media: MediaLibrary;
   gateway: string;
+  /** End-of-leg records are taken in by this process too, and before it looks for legs that are gone. */
+  takesEndRecords: boolean;
 }
 
 /** A box with its event feed, as the controller is given it. */

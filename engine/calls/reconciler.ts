@@ -20,6 +20,7 @@ interface Parts {
   clock: Clock;
   log: Log;
   news: (news: LegNews) => Promise<unknown>;
+  takesEndRecords: boolean;
 }
 
 interface Connected {
@@ -35,6 +36,8 @@ const listLagMs = 2_000;
  */
 const recordGraceMs = 600_000;
 const noRecordGraceMs = 5_000;
+/** A leg of which nothing was heard was there for a moment, perhaps: a spool that is another process may be away. */
+const neverSeenGraceMs = 60_000;
 /** A leg that is missing or was not found yet, or a command whose outcome is unknown, is looked for sooner. */
 const doubtsEveryMs = 2_000;
 /** By then the switch has done what it was asked, and lists it. */
@@ -197,12 +200,20 @@ export class Reconciler {
     const sinceMs = this.#missing.get(leg.id) ?? nowMs;
     this.#missing.set(leg.id, sinceMs);
     const switchDied = leg.endedBy === "last_proven";
-    const recordMayCome = leg.startedAtUs !== null && !switchDied;
-    if (nowMs - sinceMs < (recordMayCome ? recordGraceMs : noRecordGraceMs)) return;
+    const neverSeen = leg.startedAtUs === null && !switchDied;
+    if (
+      nowMs - sinceMs <
+      (neverSeen ? this.#neverSeenGraceMs() : switchDied ? noRecordGraceMs : recordGraceMs)
+    )
+      return;
     log.warn({ leg: leg.id, box: box.box }, "a leg is gone without an end-of-leg record");
     await news(
       lostLeg(leg, leg.seenAtUs ?? 0, clock.nowUs(), switchDied ? "switch_restarted" : "not_on_switch"),
     );
+  }
+
+  #neverSeenGraceMs(): number {
+    return this.#parts.takesEndRecords ? noRecordGraceMs : neverSeenGraceMs;
   }
 
   /** The box does not come back: what it would long have ended by itself is over, billed as far as it was proven. */

@@ -214,6 +214,7 @@ describe(`work on one call that crosses, on ${databaseKind}`, function () {
     const reconciler = new Reconciler({
       ...{ box, clock, log: silent },
       store: awayFor(1, store),
+      takesEndRecords: true,
       news: () => Promise.resolve(),
     });
     const connected = { kind: "connected", box: leg.box, coreUuid: "new", version: "1" } as const;

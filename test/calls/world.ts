@@ -131,7 +131,7 @@ export async function world(options: WorldOptions = {}) {
   const newController = (boxes: readonly Box[], time: Clock = clock) =>
     new Controller(
       {
-        ...{ ...changeParts, clock: time, log, media, gateway: "carrier" },
+        ...{ ...changeParts, clock: time, log, media, gateway: "carrier", takesEndRecords: true },
         store: options.tapStore?.(store) ?? store,
       },
       boxes,
