@@ -154,6 +154,7 @@ async function build(
     storage,
     clock,
     log,
+    isSettled: (leg) => controller.isSettled(leg),
     takeEndRecord: (text) => controller.takeEndRecord(text),
     recordingReady: (tx, row) => news.ready(tx, row),
     recordingEmpty: (tx, row) => news.empty(tx, row),

@@ -1,5 +1,6 @@
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import type { Clock } from "../engine/clock.ts";
+import { isId, type LegId } from "../engine/ids.ts";
 import type { Log } from "../engine/log.ts";
 import { filesIn, readOrNull, remove, statOrNull } from "./files.ts";
 import { RepeatedWork } from "./repeated-work.ts";
@@ -13,6 +14,8 @@ export interface EndRecordsOptions {
   clock: Clock;
   log: Log;
   unclaimed: Unclaimed;
+  /** Whether the leg's end is stored, so that nothing of its record is needed any more. */
+  isSettled: (leg: LegId) => Promise<boolean>;
   /** Settles the leg in the engine's transaction; repeatable. */
   takeEndRecord: (text: string) => Promise<EndRecordOutcome>;
   /** Told about each failure, for the box's health. */
@@ -60,7 +63,10 @@ export class EndRecords {
   }
 
   async #take(path: string): Promise<void> {
-    const { clock, takeEndRecord, unclaimed } = this.#options;
+    const { clock, isSettled, takeEndRecord, unclaimed } = this.#options;
+    // As a rule the leg's event was there before, and the switch names the file by its channel: no need to read it.
+    const [channel] = basename(path).split(".");
+    if (isId("leg", channel) && (await isSettled(channel))) return remove(path);
     const text = await readOrNull(path);
     if (text === null) return;
     if (!isComplete(text)) {

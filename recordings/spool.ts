@@ -1,6 +1,7 @@
 import { mkdir, statfs } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "../engine/clock.ts";
+import type { LegId } from "../engine/ids.ts";
 import type { Log } from "../engine/log.ts";
 import type { Store } from "../engine/store/store.ts";
 import { EndRecords, type EndRecordOutcome } from "./end-records.ts";
@@ -43,6 +44,7 @@ export interface SpoolOptions extends RecordingEvents {
   storage: Storage;
   clock: Clock;
   log: Log;
+  isSettled: (leg: LegId) => Promise<boolean>;
   takeEndRecord: (text: string) => Promise<EndRecordOutcome>;
   /** Told when trouble begins, or is another. */
   troubled?: (trouble: SpoolTrouble) => void;

@@ -1,6 +1,6 @@
 import type { Timer } from "../clock.ts";
 import { isError } from "../errors.ts";
-import type { CallId } from "../ids.ts";
+import type { CallId, LegId } from "../ids.ts";
 import type { Log } from "../log.ts";
 import {
   callOfLeg,
@@ -123,6 +123,11 @@ export class Controller {
     void this.#arm(callId);
   }
 
+  /** Whether the leg's end is stored. */
+  isSettled(leg: LegId): Promise<boolean> {
+    return this.#parts.store.read((tx) => legHasEnded(tx, leg));
+  }
+
   /**
    * Takes in one end-of-leg record of a box's spool; once it answers `settled` the record may go. Throws when the
    * database cannot be written: then the record stays where it is.
@@ -131,8 +136,7 @@ export class Controller {
     const parsed = parseEndRecord(text);
     if (!parsed.ok) return parsed.problem === "torn" ? "unreadable" : "foreign";
     const { record } = parsed;
-    // As a rule the event was there before.
-    if (await this.#parts.store.read((tx) => legHasEnded(tx, record.leg))) return "settled";
+    if (await this.isSettled(record.leg)) return "settled";
     return this.#parts.store.write(async (tx) => {
       const leg = await legById(tx, record.leg);
       if (!leg) return "foreign" as const;

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { appendFile, readdir, readFile, utimes } from "node:fs/promises";
 import { join } from "node:path";
+import type { LegId } from "../../engine/ids.ts";
 import type { EndRecordOutcome } from "../../recordings/end-records.ts";
 import { createSpool, type Spool } from "../../recordings/spool.ts";
 import { box, ids, log, openWorld, spoolFile, until, type World } from "./world.ts";
@@ -12,12 +13,14 @@ describe("end-of-leg records", function () {
   let spool: Spool;
   let cdr: string;
   let taken: string[];
+  let settled: Set<LegId>;
   let take: (text: string) => Promise<EndRecordOutcome>;
 
   beforeEach(async () => {
     world = await openWorld();
     cdr = join(world.directory, "spool", "cdr");
     taken = [];
+    settled = new Set();
     take = () => Promise.resolve("settled");
     const nothing = () => Promise.resolve();
     spool = createSpool({
@@ -27,6 +30,7 @@ describe("end-of-leg records", function () {
       storage: world.storage,
       clock: world.clock,
       log,
+      isSettled: (leg) => Promise.resolve(settled.has(leg)),
       takeEndRecord: (text) => {
         taken.push(text);
         return take(text);
@@ -59,6 +63,14 @@ describe("end-of-leg records", function () {
 
     await until("it is removed", async () => (await left()).length === 0);
     assert.deepEqual(taken, [text]);
+  });
+
+  it("of legs whose end is known are removed without being read", async () => {
+    const leg = ids.next("leg");
+    settled.add(leg);
+    await spoolFile(cdr, `${leg}.cdr.json`, record(leg));
+    await until("it is removed", async () => (await left()).length === 0);
+    assert.deepEqual(taken, []);
   });
 
   it("are taken in by the thousand, each once", async () => {

@@ -74,6 +74,7 @@ describe("recordings on the spool", function () {
       storage,
       clock: world.clock,
       log,
+      isSettled: () => Promise.resolve(false),
       takeEndRecord: () => Promise.resolve("settled"),
       recordingReady: async (tx, recording) => {
         await tell("ready")(tx, recording);
