@@ -51,8 +51,7 @@ export class Reconciler {
   /** Legs that were not found, and when that was first noticed, monotonic ms. */
   readonly #missing = new Map<LegId, number>();
   /** Legs that lived when this connection was made, and were not found since. */
-  #toAdopt = new Set<LegId>();
-  #adopting: NonNullable<Found["adopted"]> = "controller_started";
+  #toAdopt = new Map<LegId, NonNullable<Found["adopted"]>>();
   #connections = 0;
   /** That could not be stored yet. */
   #unsaved: Connected | null = null;
@@ -80,9 +79,11 @@ export class Reconciler {
   async #takeConnected({ event, atMs }: Connected): Promise<void> {
     const { box } = this.#parts;
     try {
-      this.#toAdopt = await this.#livedBefore(event, atMs);
+      const lived = await this.#livedBefore(event, atMs);
+      const why = this.#connections++ === 0 ? "controller_started" : "reconnected";
+      // One that the connection before had not found yet keeps its reason.
+      this.#toAdopt = new Map(lived.map((leg) => [leg, this.#toAdopt.get(leg) ?? why]));
       if (this.#unsaved?.event === event) this.#unsaved = null;
-      this.#adopting = this.#connections++ === 0 ? "controller_started" : "reconnected";
       // One that runs already asks a connection that has gone.
       await this.#running?.catch(() => undefined);
       await this.#once(() => true);
@@ -121,7 +122,7 @@ export class Reconciler {
   }
 
   /** Remembers which core answers; resolves with the legs that may have lived through the change. */
-  #livedBefore({ coreUuid, version }: Connected["event"], connectedAtMs: number): Promise<Set<LegId>> {
+  #livedBefore({ coreUuid, version }: Connected["event"], connectedAtMs: number): Promise<LegId[]> {
     const { store, clock, box } = this.#parts;
     return store.write(async (tx) => {
       const before = await boxByName(tx, box.box);
@@ -131,7 +132,7 @@ export class Reconciler {
         await markLastProven(tx, box.box, connectedAtMs);
       }
       await saveBox(tx, { name: box.box, coreUuid, version, aliveAtUs: clock.nowUs() });
-      return new Set(legs.flatMap((leg) => (leg.startedAtUs === null ? [] : [leg.id])));
+      return legs.flatMap((leg) => (leg.startedAtUs === null ? [] : [leg.id]));
     });
   }
 
@@ -165,7 +166,7 @@ export class Reconciler {
     }
     const live = new Set(legs.map((leg) => leg.id));
     for (const id of this.#missing.keys()) if (!live.has(id)) this.#missing.delete(id);
-    for (const id of this.#toAdopt) if (!live.has(id)) this.#toAdopt.delete(id);
+    for (const id of this.#toAdopt.keys()) if (!live.has(id)) this.#toAdopt.delete(id);
     // One a transaction: a call that keeps its own leg is not waited for with all the others kept.
     await Promise.all(seen.map((leg) => store.write((tx) => markSeen(tx, box.box, leg, askedAtUs))));
     await this.#endStrangers(listed, live);
@@ -180,7 +181,7 @@ export class Reconciler {
 
   async #found(leg: LegRow, facts: ChannelFacts): Promise<void> {
     const { news, box, clock } = this.#parts;
-    const adopted = this.#toAdopt.has(leg.id) ? this.#adopting : null;
+    const adopted = this.#toAdopt.get(leg.id) ?? null;
     if (adopted === null && tellsNothingNew(leg, facts)) return;
     this.#toAdopt.delete(leg.id);
     await news({

@@ -18,9 +18,10 @@ export function isFault(error: unknown): boolean {
   return error instanceof Error && !(error instanceof RangeError || error instanceof TypeError);
 }
 
-/** Of an open transaction: its connection was ended under it, so that nothing of it is kept. */
+/** Of an open transaction: its connection was ended under it, so that nothing of it is kept. What a closure throws is not. */
 export function isLostConnection(error: unknown): boolean {
-  const cause = error instanceof SautikitError ? error.cause : error;
+  if (!(error instanceof SautikitError) || error.code !== "database.unavailable") return false;
+  const { cause } = error;
   const code = codeOf(cause);
   if (code !== undefined) return code === "57P01" || code === "57P02";
   return cause !== undefined && isFault(cause);

@@ -88,7 +88,14 @@ export async function startPostgres(): Promise<PostgresServer> {
   /** To the postmaster first, so that no process comes that is not signalled. */
   const signalAll = (signal: NodeJS.Signals): void => {
     process.kill(postmaster(), signal);
-    for (const pid of childrenOf(postmaster())) process.kill(pid, signal);
+    for (const pid of childrenOf(postmaster())) {
+      try {
+        process.kill(pid, signal);
+      } catch (error) {
+        // It ended since it was listed.
+        if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+      }
+    }
   };
   const crash = async (): Promise<void> => {
     process.kill(postmaster(), "SIGKILL");

@@ -43,6 +43,20 @@ if (databaseKind === "postgres") {
         ),
       );
 
+    it("a closure that throws is run once", async () => {
+      let runs = 0;
+      const thrown = new Error("killed");
+      await assert.rejects(
+        store.write(async (tx) => {
+          runs++;
+          await tx.run("UPDATE prices SET amount = 100");
+          throw thrown;
+        }),
+        thrown,
+      );
+      assert.equal(runs, 1);
+    });
+
     it("a burst that takes longer than a connection may is worked off", async function () {
       this.timeout(30_000);
       // Ten at once: over seven seconds.
