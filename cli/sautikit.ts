@@ -45,12 +45,19 @@ async function simulator([part, ...args]: readonly string[]): Promise<void> {
   throw new UsageError("simulator takes `switch` or `carrier`.");
 }
 
+/** With what was wrong underneath, without which "the database cannot be written" helps nobody. */
+function reasonOf(error: Error): string {
+  const { message, cause } = error;
+  if (error instanceof UsageError) return message;
+  return cause instanceof Error && cause.message !== "" ? `${message} (${cause.message})` : message;
+}
+
 const args = process.argv.slice(2);
 try {
   await main(args);
 } catch (thrown) {
   const error = asUsageError(thrown);
-  const message = error instanceof Error ? error.message : String(error);
+  const message = error instanceof Error ? reasonOf(error) : String(error);
   process.stderr.write(`sautikit: ${message}\n${error instanceof UsageError ? `\n${usage(args)}` : ""}`);
   if (process.env["LOG_LEVEL"] === "debug" && error instanceof Error)
     process.stderr.write(`${error.stack ?? ""}\n`);

@@ -11,7 +11,7 @@ export const patchWallet = changes({
   summary: "Say what becomes of running calls when the money ends",
   description:
     "`continue` (the default): a running call goes on and may leave the balance slightly negative. `hangup`: the " +
-    "switch itself ends the calls in the second the money ends. It applies to running calls at once.",
+    "switch itself ends the calls when the money ends, within two seconds. It applies to running calls at once.",
   scope: "wallet.write",
   body: patchWalletBody,
   responses: { 200: { description: "The wallet as it is now.", schema: walletSchema } },

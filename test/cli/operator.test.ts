@@ -3,6 +3,7 @@ import { chmod, mkdtemp, readdir, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import Database from "better-sqlite3";
+import { freePort } from "../peers/free-ports.ts";
 import { sautikit } from "./sautikit.ts";
 
 describe("the operator's commands", function () {
@@ -28,6 +29,14 @@ describe("the operator's commands", function () {
     assert.doesNotMatch(stderr, /\n {4}at /, "a mistake gets no stack trace");
     assert.equal(stdout, "");
   }
+
+  it("say what is wrong with a database that they cannot reach", async () => {
+    const DATABASE_URL = `postgres://sautikit:secret@127.0.0.1:${await freePort()}/sautikit`;
+    const { code, stderr } = await sautikit(["ledger", "verify"], { DATA_DIR: folder, DATABASE_URL });
+    assert.equal(code, 1);
+    assert.match(stderr, /^sautikit: .*ECONNREFUSED/);
+    assert.doesNotMatch(stderr, /secret/);
+  });
 
   it("make a workspace with a number, a key and money, and the ledger holds", async () => {
     const { workspace_id: workspace } = await told("workspace", "create", "Wanjiru's kiosk");
