@@ -29,6 +29,7 @@ import { startEmbeddedSwitch } from "./embedded.ts";
 import { registerMetrics } from "./metrics.ts";
 import { createLog } from "./log.ts";
 import { makeBucket, openObjectStorage } from "./object-storage.ts";
+import { touch } from "../engine/store/migrate.ts";
 import { openSignals, openStore } from "./open-store.ts";
 import { lockRoles } from "./role-locks.ts";
 import { secretsKey } from "./secrets-key.ts";
@@ -197,13 +198,7 @@ async function build(
       checkUrl: (url, field) => egress.checkUrl(url, field),
       paybill: config.paybill,
       readiness: {
-        database: () =>
-          // A row is written as it is: a statement that changes none is done on a full disk too.
-          store
-            .write((tx) =>
-              tx.run("UPDATE migrations SET name = name WHERE name = (SELECT MAX(name) FROM migrations)"),
-            )
-            .then(() => undefined),
+        database: () => store.write(touch),
         ...(wanted.has("controller") ? { switch: () => connectedOrThrow(box) } : {}),
         storage: async () => {
           if (!(await storage.healthy())) throw new SautikitError("storage.unavailable");

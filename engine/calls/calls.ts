@@ -43,7 +43,8 @@ export class Calls {
 
   /**
    * Stores a call that the controller then dials. Throws `workspace.frozen`, `calls.destination_not_allowed`,
-   * `calls.caller_id_not_owned` (of numbers in `actions`), `calls.concurrency_limit`, `calls.rate_limit`, `wallet.insufficient_funds`; then nothing is stored.
+   * `calls.caller_id_not_owned` (of numbers in `actions`), `calls.concurrency_limit`, `calls.rate_limit`,
+   * `wallet.insufficient_funds`; then nothing is stored.
    */
   async originate(
     tx: Tx,

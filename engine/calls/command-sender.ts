@@ -5,7 +5,7 @@ import type { Log } from "../log.ts";
 import { legById, type LegPlace } from "../store/calls.ts";
 import { hasStarted, markStatus } from "../store/recordings.ts";
 import type { Store } from "../store/store.ts";
-import type { Switch } from "../switch/switch.ts";
+import type { HangupCause, Switch } from "../switch/switch.ts";
 import type { AtMostOnceCommand, Command } from "./command.ts";
 import type { LegNews } from "./leg-progress.ts";
 
@@ -100,7 +100,7 @@ export class CommandSender {
    * A kill that finds no channel may have overtaken the originate, and one that is refused leaves somebody talking: it
    * tries until the leg has ended.
    */
-  async #hangUp(box: Switch, leg: LegId, cause: Parameters<Switch["hangUp"]>[1]): Promise<void> {
+  async #hangUp(box: Switch, leg: LegId, cause: HangupCause): Promise<void> {
     let delayMs = hangUpAgainMsMin;
     for (let tries = 1; tries <= hangUpTries; tries++) {
       const killed = await box.hangUp(leg, cause).catch((error: unknown) => {

@@ -2,18 +2,16 @@ import { isError, SautikitError } from "../errors.ts";
 import type { LegId } from "../ids.ts";
 import { callById, legById, legsOfCall } from "../store/calls.ts";
 import type { ReadTx } from "../store/store.ts";
-import type { Originate, Switch } from "../switch/switch.ts";
+import type { HangupCause, Originate, Switch } from "../switch/switch.ts";
 import type { SenderParts } from "./command-sender.ts";
-import type { LegNews } from "./leg-progress.ts";
+import { unansweredEnd } from "./leg-progress.ts";
 import type { FailureCode } from "./leg-state.ts";
-
-type LegCause = Parameters<Switch["hangUp"]>[1];
 
 /** Why a leg was not dialled: nobody waits for it any more, or no box took it. */
 const neverDialledCauses = {
   canceled: "ORIGINATOR_CANCEL",
   not_sent: "NORMAL_TEMPORARY_FAILURE",
-} as const satisfies Partial<Record<FailureCode, LegCause>>;
+} as const satisfies Partial<Record<FailureCode, HangupCause>>;
 export type NeverDialled = keyof typeof neverDialledCauses;
 
 /** After the switch said that an originate failed, its event or record with the true stamps may still be on its way. */
@@ -59,12 +57,12 @@ export class Dialler {
     if (!row) return;
     const nowUs = this.#parts.clock.nowUs();
     await this.#parts.news({
-      ...unansweredEnd(row.box, leg, row.createdAtMs * 1000, nowUs, neverDialledCauses[failureCode]),
+      ...unansweredEnd(row, row.createdAtMs * 1000, nowUs, neverDialledCauses[failureCode]),
       failureCode,
     });
   }
 
-  async #failed(originate: Originate, cause: LegCause, reply: string): Promise<void> {
+  async #failed(originate: Originate, cause: HangupCause, reply: string): Promise<void> {
     const { store, clock, log, boxOf, news } = this.#parts;
     await clock.sleep(failureGraceMs, this.#stopping);
     for (const { leg } of originate.branches) {
@@ -76,7 +74,7 @@ export class Dialler {
       if (facts !== null) continue;
       log.warn({ leg, reply }, "originate failed without an end of its leg");
       const startedAtUs = row.startedAtUs ?? row.createdAtMs * 1000;
-      await news(unansweredEnd(row.box, leg, startedAtUs, clock.nowUs(), cause));
+      await news(unansweredEnd(row, startedAtUs, clock.nowUs(), cause));
     }
   }
 }
@@ -88,25 +86,4 @@ async function isOver(tx: ReadTx, leg: LegId): Promise<boolean> {
   if (!call || call.hangupRequestedAtMs !== null) return true;
   const [first] = await legsOfCall(tx, call.id);
   return first?.endedAtUs != null;
-}
-
-function unansweredEnd(
-  box: string,
-  leg: LegId,
-  createdAtUs: number,
-  endedAtUs: number,
-  cause: LegCause,
-): Extract<LegNews, { kind: "hungUp" }> {
-  const none = { ringingAtUs: null, answeredAtUs: null, q850: 0, sipStatus: null, quality: null };
-  return {
-    kind: "hungUp",
-    box,
-    leg,
-    atUs: endedAtUs,
-    createdAtUs,
-    endedAtUs,
-    cause,
-    endedBy: "controller",
-    ...none,
-  };
 }

@@ -1,7 +1,7 @@
 import type { LegId } from "../ids.ts";
 import { withdrawUnsentIntents, type LegRow } from "../store/calls.ts";
 import * as recordings from "../store/recordings.ts";
-import type { ChannelFacts, SwitchEvent } from "../switch/switch.ts";
+import type { ChannelFacts, HangupCause, SwitchEvent } from "../switch/switch.ts";
 import type { CallChange } from "./call-change.ts";
 import type { Command } from "./command.ts";
 import type { DocumentRun } from "./document-run.ts";
@@ -101,7 +101,8 @@ export async function takeLegNews(change: CallChange, news: LegNews, document: D
       return;
     case "unbridged":
       if (leg.bridgedTo === null || leg.endedAtUs !== null) return;
-      await unbridged(change, leg, atMs);
+      change.setLeg(leg, { bridgedTo: null });
+      await change.emit("leg.unbridged", { leg_id: leg.id }, atMs);
       return;
     case "recordingStarted":
       if (await recordings.markStarted(change.tx, news.recording, news.atUs)) {
@@ -133,31 +134,34 @@ export async function takeLegNews(change: CallChange, news: LegNews, document: D
   }
 }
 
-/** What the channel knows and we do not, as if its events had come now; and what was made of it. */
+/** What a channel knows and its leg's row does not, as the events that would have told it, in their order. */
+export function untold(leg: LegRow, { box, atUs, facts, bridgedBefore }: Omit<Found, "adopted">): LegNews[] {
+  const at = { box, leg: leg.id };
+  const { createdAtUs, ringingAtUs, answeredAtUs, bridgedTo } = facts;
+  const news: LegNews[] = [];
+  if (leg.startedAtUs === null) news.push({ kind: "created", ...at, atUs: createdAtUs });
+  if (ringingAtUs !== null && leg.ringingAtUs === null && answeredAtUs === null)
+    news.push({ kind: "ringing", ...at, atUs: ringingAtUs });
+  if (answeredAtUs !== null && leg.answeredAtUs === null)
+    news.push({ kind: "answered", ...at, atUs: answeredAtUs });
+  // Joined or parted since the channel was looked at: then its facts are the older ones.
+  if (leg.bridgedTo === bridgedBefore && leg.bridgedTo !== bridgedTo) {
+    if (leg.bridgedTo !== null) news.push({ kind: "unbridged", ...at, atUs });
+    else if (bridgedTo !== null) news.push({ kind: "bridged", ...at, atUs, otherLeg: bridgedTo });
+  }
+  return news;
+}
+
+/** Takes in what had not been told, and tells what was made of it. */
 async function found(change: CallChange, leg: LegRow, news: Found, document: DocumentRun): Promise<void> {
   if (leg.endedAtUs !== null) return;
-  const { box, leg: id, atUs, facts, bridgedBefore, adopted } = news;
-  const at = { box, leg: id };
   const missed: string[] = [];
-  const take = async (fact: string, event: LegNews) => {
+  for (const event of untold(leg, news)) {
+    if (event.kind === "bridged" && change.leg(event.otherLeg)?.endedAtUs !== null) continue;
     await takeLegNews(change, event, document);
-    missed.push(fact);
-  };
-  if (leg.startedAtUs === null) await take("created", { kind: "created", ...at, atUs: facts.createdAtUs });
-  if (facts.ringingAtUs !== null && leg.ringingAtUs === null && facts.answeredAtUs === null)
-    await take("ringing", { kind: "ringing", ...at, atUs: facts.ringingAtUs });
-  if (facts.answeredAtUs !== null && leg.answeredAtUs === null)
-    await take("answered", { kind: "answered", ...at, atUs: facts.answeredAtUs });
-  const { bridgedTo } = facts;
-  if (leg.bridgedTo !== null && leg.bridgedTo === bridgedBefore && bridgedTo !== leg.bridgedTo)
-    await take("unbridged", { kind: "unbridged", ...at, atUs });
-  if (
-    bridgedTo !== null &&
-    leg.bridgedTo === null &&
-    bridgedBefore === null &&
-    change.leg(bridgedTo)?.endedAtUs === null
-  )
-    await take("bridged", { kind: "bridged", ...at, atUs, otherLeg: bridgedTo });
+    missed.push(event.kind);
+  }
+  const { adopted } = news;
   if (adopted !== null) await reconciled(change, leg, "adopted", adopted, missed);
   else if (missed.length > 0) await reconciled(change, leg, "corrected", "events_missed", missed);
 }
@@ -225,24 +229,19 @@ const legsDialledBy = (commands: readonly Command[]): string[] =>
     command.kind === "originate" ? command.originate.branches.map((branch) => branch.leg) : [],
   );
 
-function notDialled(change: CallChange, leg: LegRow): LegNews {
-  const nowUs = change.parts.clock.nowUs();
-  return {
-    kind: "hungUp",
-    box: leg.box,
-    leg: leg.id,
-    atUs: nowUs,
-    createdAtUs: leg.createdAtMs * 1000,
-    ringingAtUs: null,
-    answeredAtUs: null,
-    endedAtUs: nowUs,
-    cause: "ORIGINATOR_CANCEL",
-    q850: 0,
-    sipStatus: null,
-    quality: null,
-    endedBy: "controller",
-  };
-}
+const notDialled = (change: CallChange, leg: LegRow) =>
+  unansweredEnd(leg, leg.createdAtMs * 1000, change.parts.clock.nowUs(), "ORIGINATOR_CANCEL");
+
+/** An end that the controller knows by itself, without an answer before it. */
+export const unansweredEnd = (
+  { box, id }: LegRow,
+  createdAtUs: number,
+  endedAtUs: number,
+  cause: HangupCause,
+): Extract<LegNews, { kind: "hungUp" }> => ({
+  ...{ kind: "hungUp", box, leg: id, atUs: endedAtUs, createdAtUs, endedAtUs, cause, endedBy: "controller" },
+  ...{ ringingAtUs: null, answeredAtUs: null, q850: 0, sipStatus: null, quality: null },
+});
 
 /** The switch took the originate: the first sign of life of a leg, whichever event brings it. */
 async function started(change: CallChange, leg: LegRow, isFirst: boolean, atUs: number): Promise<void> {
@@ -275,11 +274,6 @@ async function answered(change: CallChange, leg: LegRow, isFirst: boolean, atUs:
   change.setCall({ status: "answered", answeredAtUs: atUs });
   await change.emit("call.answered", { answered_at: iso(atUs) }, atMs);
   return true;
-}
-
-async function unbridged(change: CallChange, leg: LegRow, atMs: number): Promise<void> {
-  change.setLeg(leg, { bridgedTo: null });
-  await change.emit("leg.unbridged", { leg_id: leg.id }, atMs);
 }
 
 async function bridged(change: CallChange, leg: LegRow, otherId: string, atMs: number): Promise<void> {

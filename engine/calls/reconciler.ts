@@ -12,7 +12,7 @@ import {
 } from "../store/calls.ts";
 import type { Store } from "../store/store.ts";
 import type { BoxEvent, ChannelFacts, Switch } from "../switch/switch.ts";
-import { lostLeg, type Found, type LegNews } from "./leg-progress.ts";
+import { lostLeg, untold, type Found, type LegNews } from "./leg-progress.ts";
 
 interface Parts {
   box: Switch;
@@ -182,17 +182,11 @@ export class Reconciler {
   async #found(leg: LegRow, facts: ChannelFacts): Promise<void> {
     const { news, box, clock } = this.#parts;
     const adopted = this.#toAdopt.get(leg.id) ?? null;
-    if (adopted === null && tellsNothingNew(leg, facts)) return;
+    const seen = { kind: "found", box: box.box, leg: leg.id, atUs: clock.nowUs(), facts } as const;
+    const told = { ...seen, bridgedBefore: leg.bridgedTo, adopted };
+    if (adopted === null && untold(leg, told).length === 0) return;
     this.#toAdopt.delete(leg.id);
-    await news({
-      kind: "found",
-      box: box.box,
-      leg: leg.id,
-      atUs: clock.nowUs(),
-      facts,
-      bridgedBefore: leg.bridgedTo,
-      adopted,
-    });
+    await news(told);
   }
 
   async #gone(leg: LegRow): Promise<void> {
@@ -200,20 +194,16 @@ export class Reconciler {
     const nowMs = clock.monotonicMs();
     const sinceMs = this.#missing.get(leg.id) ?? nowMs;
     this.#missing.set(leg.id, sinceMs);
-    const switchDied = leg.endedBy === "last_proven";
-    const neverSeen = leg.startedAtUs === null && !switchDied;
-    if (
-      nowMs - sinceMs <
-      (neverSeen ? this.#neverSeenGraceMs() : switchDied ? noRecordGraceMs : recordGraceMs)
-    )
-      return;
+    if (nowMs - sinceMs < this.#graceMs(leg)) return;
     log.warn({ leg: leg.id, box: box.box }, "a leg is gone without an end-of-leg record");
-    await news(
-      lostLeg(leg, leg.seenAtUs ?? 0, clock.nowUs(), switchDied ? "switch_restarted" : "not_on_switch"),
-    );
+    const why = leg.endedBy === "last_proven" ? "switch_restarted" : "not_on_switch";
+    await news(lostLeg(leg, leg.seenAtUs ?? 0, clock.nowUs(), why));
   }
 
-  #neverSeenGraceMs(): number {
+  /** How long an end-of-leg record is waited for. */
+  #graceMs({ startedAtUs, endedBy }: LegRow): number {
+    if (endedBy === "last_proven") return noRecordGraceMs;
+    if (startedAtUs !== null) return recordGraceMs;
     return this.#parts.takesEndRecords ? noRecordGraceMs : neverSeenGraceMs;
   }
 
@@ -249,9 +239,3 @@ export class Reconciler {
     }
   }
 }
-
-const tellsNothingNew = (leg: LegRow, facts: ChannelFacts): boolean =>
-  leg.startedAtUs !== null &&
-  (leg.ringingAtUs !== null || facts.ringingAtUs === null) &&
-  (leg.answeredAtUs !== null || facts.answeredAtUs === null) &&
-  leg.bridgedTo === facts.bridgedTo;

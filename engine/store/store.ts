@@ -27,8 +27,9 @@ export type SqlValue = string | number | null | Uint8Array;
 export interface Store {
   /**
    * Runs `work` in a transaction and resolves once it is on disk. `work` awaits nothing but `tx` and changes nothing
-   * else: it shares a commit, or is run again after a deadlock or a lost connection. A throw undoes this closure alone; a statement that
-   * failed fails the closure, even if that swallows it. Closures that are not awaited in turn may be run in any order.
+   * else: it shares a commit, or is run again after a deadlock or a lost connection. A throw undoes this closure alone;
+   * a statement that failed fails the closure, even if that swallows it. Closures that are not awaited in turn may be
+   * run in any order.
    */
   write<T>(work: (tx: Tx) => Promise<T>): Promise<T>;
   /** One consistent snapshot of what is committed. Awaits nothing but `tx`. */
