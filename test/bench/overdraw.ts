@@ -32,7 +32,7 @@ interface Plan {
 async function row(on: World, { legs, rounds }: Plan): Promise<Row> {
   const seconds: number[] = [];
   for (let round = 0; round < rounds; round++) {
-    seconds.push(await overdrawn(on, legs));
+    seconds.push(await overdrawn(on, legs, `+254200${String(100 * legs + round).padStart(6, "0")}`));
     // At another fraction of a second each time: the switch's scheduler counts whole ones.
     await on.clock.sleep(170);
   }
@@ -47,10 +47,7 @@ async function row(on: World, { legs, rounds }: Plan): Promise<Row> {
   };
 }
 
-let workspaces = 0;
-
-async function overdrawn(on: World, legs: number): Promise<number> {
-  const e164 = `+254200001${String(workspaces++).padStart(3, "0")}`;
+async function overdrawn(on: World, legs: number, e164: string): Promise<number> {
   const cents = legs * talkSeconds * centsPerSecond;
   const workspaceId = await on.workspace(e164, cents);
   await on.store.write((tx) => updateWorkspace(tx, workspaceId, { onZeroBalance: "hangup" }));

@@ -10,7 +10,6 @@ import { Reconciler } from "../../engine/calls/reconciler.ts";
 import { systemClock as clock } from "../../engine/clock.ts";
 import { SautikitError } from "../../engine/errors.ts";
 import { systemIds, type CallId, type LegId, type WorkspaceId } from "../../engine/ids.ts";
-import type { Log } from "../../engine/log.ts";
 import { seedShippedDeck } from "../../engine/metering/rates.ts";
 import { createSettlement } from "../../engine/metering/settlement.ts";
 import { aesSecrets } from "../../engine/secrets.ts";
@@ -26,18 +25,13 @@ import { createOutbox } from "../../engine/webhooks/outbox.ts";
 import { addNumber, callingNumber } from "../../engine/workspaces/numbers.ts";
 import { callingWorkspace, createWorkspace } from "../../engine/workspaces/workspaces.ts";
 import { eventually } from "../peers/waiting.ts";
+import { silentLog } from "../switch/peers.ts";
 import { databaseKind, testDatabase, type TestDatabase } from "../store/test-database.ts";
 
 const nairobi = "+254200000001";
 const ids = systemIds(clock);
 const secrets = aesSecrets(Buffer.alloc(32, 7), ids);
 const ledger = createLedger({ ids });
-const silent: Log = {
-  debug: () => undefined,
-  info: () => undefined,
-  warn: () => undefined,
-  error: () => undefined,
-};
 const parts: ChangeParts = {
   clock,
   ids,
@@ -135,7 +129,7 @@ describe(`work on one call that crosses, on ${databaseKind}`, function () {
 
   function runner(over: Store, box: Partial<Switch>) {
     return new IntentRunner({
-      ...{ store: over, clock, log: silent },
+      ...{ store: over, clock, log: silentLog },
       media: { prepare: () => Promise.reject(new Error("no media here")) },
       boxOf: () => ({ connected: true, ...box }) as Switch,
       inDoubt: () => undefined,
@@ -212,7 +206,7 @@ describe(`work on one call that crosses, on ${databaseKind}`, function () {
       channelFacts: () => Promise.resolve(null),
     } as Partial<Switch> as Switch;
     const reconciler = new Reconciler({
-      ...{ box, clock, log: silent },
+      ...{ box, clock, log: silentLog },
       store: awayFor(1, store),
       takesEndRecords: true,
       news: () => Promise.resolve(),

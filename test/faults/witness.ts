@@ -7,6 +7,18 @@ import type { EndStamps } from "../calls/checks.ts";
 import { eventually } from "../peers/waiting.ts";
 import type { TestWorld } from "../world/world.ts";
 
+/** The world's switch, to be heard and commanded past `sautikit`. */
+export const boxBeside = (world: TestWorld, box: string): FreeSwitchBox =>
+  new FreeSwitchBox({
+    box,
+    ...world.switch.esl,
+    recordingsFolder: join(world.switch.spoolDir, "recordings"),
+    clock: systemClock,
+    ids: systemIds(systemClock),
+    log: pino({ level: "silent" }),
+    commandConnections: 1,
+  });
+
 /** Hears from the switch itself what becomes of its legs, whoever is killed or cut off meanwhile. */
 export class Witness {
   readonly ends = new Map<string, EndStamps>();
@@ -15,15 +27,7 @@ export class Witness {
   readonly #box: FreeSwitchBox;
 
   private constructor(world: TestWorld) {
-    this.#box = new FreeSwitchBox({
-      box: "witness",
-      ...world.switch.esl,
-      recordingsFolder: join(world.switch.spoolDir, "recordings"),
-      clock: systemClock,
-      ids: systemIds(systemClock),
-      log: pino({ level: "silent" }),
-      commandConnections: 1,
-    });
+    this.#box = boxBeside(world, "witness");
     const startedAtUs = new Map<string, number>();
     this.#box.onEvent((event) => {
       if (event.kind === "hungUp") {

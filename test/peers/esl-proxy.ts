@@ -175,12 +175,21 @@ export const command =
   ({ to, text }: Passing): boolean =>
     to === "switch" && kind.test(text) && text.includes(word);
 
+/** A command as it stood on the wire, its line and its headers below; null: it is none. */
+export const commandIn = ({ to, text }: Passing): string | null =>
+  to === "switch" ? text.slice(0, -"\n\n".length) : null;
+
+/** The fields of an event; null: it is none. */
+export function eventIn({ to, text }: Passing): Partial<Record<string, string>> | null {
+  if (to !== "sautikit" || !text.includes("text/event-json")) return null;
+  return JSON.parse(text.slice(text.indexOf("\n\n"))) as Record<string, string>;
+}
+
 /** An event of that name, of that leg or of the leg that dialled that number. */
 export const eventOf =
   (name: string, of: string) =>
-  ({ to, text }: Passing): boolean => {
-    if (to !== "sautikit" || !text.includes("text/event-json")) return false;
-    const fields = JSON.parse(text.slice(text.indexOf("\n\n"))) as Record<string, string>;
-    if (fields["Event-Name"] !== name) return false;
+  (passing: Passing): boolean => {
+    const fields = eventIn(passing);
+    if (fields?.["Event-Name"] !== name) return false;
     return fields["Unique-ID"] === of || fields["Caller-Destination-Number"] === of;
   };

@@ -2,6 +2,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { ReadTx } from "../../engine/store/store.ts";
 import type { Child } from "../peers/child.ts";
+import { cpuSeconds } from "../bench/cpu.ts";
 import { Inspector } from "../bench/inspector.ts";
 import type { TestWorld } from "../world/world.ts";
 
@@ -133,19 +134,16 @@ async function rowsInFlight(tx: ReadTx): Promise<Omit<InFlight, "spoolFiles">> {
 
 /** What the kernel knows of a process. */
 async function readProcess(pid: number) {
-  const [status, descriptors, stat] = await Promise.all([
+  const [status, descriptors] = await Promise.all([
     readFile(`/proc/${pid}/status`, "utf8"),
     readdir(`/proc/${pid}/fd`),
-    readFile(`/proc/${pid}/stat`, "utf8"),
   ]);
   const field = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+)`, "m").exec(status)?.[1]);
-  // The name in brackets may hold blanks; utime and stime are the 14th and 15th field, the state is the 3rd, in 10 ms.
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   return {
     residentMib: field("VmRSS") / 1024,
     threads: field("Threads"),
     descriptors: descriptors.length,
-    cpuMs: (Number(fields[11]) + Number(fields[12])) * 10,
+    cpuMs: cpuSeconds(pid) * 1000,
   };
 }
 

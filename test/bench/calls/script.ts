@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import type { Passed } from "./esl-relay.ts";
+import { commandIn, eventIn, type Passing } from "../../peers/esl-proxy.ts";
 
 /** When in a call's life a command is sent. */
 export const moments = ["placed", "answered", "bridged"] as const;
@@ -12,17 +12,20 @@ export type CallScript = Record<Moment, string[]>;
 const idPattern = /(?:call|leg|rec)_[0-9a-z]{26}/g;
 const jobPattern = /^Job-UUID: .*$/m;
 
-/** What the relay saw of one call that was alone. Its first leg is `<leg 0>`, its job ids are `<job>`. */
-export function scriptOf(passed: readonly Passed[]): CallScript {
+/** What passed the proxy of one call that was alone. Its first leg is `<leg 0>`, its job ids are `<job>`. */
+export function scriptOf(passed: readonly Passing[]): CallScript {
   const script: CallScript = { placed: [], answered: [], bridged: [] };
   const places = new Map<string, string>();
   let moment: Moment = "placed";
   for (const one of passed) {
-    if (one.kind === "event") {
-      if (one.name === "CHANNEL_ANSWER" && places.get(one.leg) === "<leg 0>") moment = "answered";
-      if (one.name === "CHANNEL_BRIDGE") moment = "bridged";
-    } else if (!one.text.startsWith("api global_getvar")) {
-      const text = one.text.replace(idPattern, (id) => {
+    const event = eventIn(one);
+    const name = event?.["Event-Name"];
+    if (name === "CHANNEL_ANSWER" && places.get(event?.["Unique-ID"] ?? "") === "<leg 0>")
+      moment = "answered";
+    if (name === "CHANNEL_BRIDGE") moment = "bridged";
+    const command = commandIn(one);
+    if (command !== null && !command.startsWith("api global_getvar")) {
+      const text = command.replace(idPattern, (id) => {
         const kind = id.slice(0, id.indexOf("_"));
         const known = [...places.values()].filter((place) => place.startsWith(`<${kind} `)).length;
         const place = places.get(id) ?? `<${kind} ${known}>`;

@@ -9,7 +9,7 @@ import type { SwitchKind, SwitchUnderTest } from "../../peers/switch-under-test.
 import { median, type Row } from "../table.ts";
 import { BareLoop } from "./bare-loop.ts";
 import { churn, type Churn, type Client } from "./churn.ts";
-import { EslRelay } from "./esl-relay.ts";
+import { EslProxy, type Passing } from "../../peers/esl-proxy.ts";
 import { Product } from "./product.ts";
 import { lengthOf, plainPair, scriptOf, shortest, type CallScript } from "./script.ts";
 import { startSippCarrier } from "./sipp-carrier.ts";
@@ -135,21 +135,26 @@ class Bench {
 
   /** What the product sends for one call that is alone. */
   async #watch(record: boolean): Promise<{ script: CallScript; share: number }> {
-    const relay = await EslRelay.open(this.#box.esl);
-    const esl = { ...this.#box.esl, port: relay.port };
+    const proxy = await EslProxy.open(this.#box.esl);
+    const passed: Passing[] = [];
+    proxy.rule = (passing) => {
+      passed.push(passing);
+      return "pass";
+    };
+    const esl = { ...this.#box.esl, port: proxy.port };
     const product = await Product.start({ esl, spoolDir: this.#box.spoolDir });
     try {
       const scripts: CallScript[] = [];
       for (let call = 0; call < callsWatched; call++) {
-        const before = relay.passed.length;
+        passed.length = 0;
         await product.call(record);
         await sleep(watchMs);
-        scripts.push(scriptOf(relay.passed.slice(before)));
+        scripts.push(scriptOf(passed));
       }
       return shortest(scripts);
     } finally {
       await product.stop();
-      relay.close();
+      await proxy.close();
     }
   }
 

@@ -102,7 +102,7 @@ describeContract("the door at the switch: whatever a carrier sends", function ()
     watched.checkCommands();
     const { apis, applications } = watched.ran;
     assert.deepEqual(
-      [...watched.tap.commands, ...apis, ...applications].filter((text) => text.includes(canary)),
+      [...watched.commands, ...apis, ...applications].filter((text) => text.includes(canary)),
       [],
     );
   });

@@ -80,7 +80,7 @@ describeContract("the door at the switch: whatever a customer sends", function (
     watched.checkCommands();
     const { apis, applications } = watched.ran;
     const everything = [
-      ...watched.tap.commands,
+      ...watched.commands,
       ...apis,
       ...applications,
       ...watched.log.map(({ text }) => text),

@@ -4,10 +4,10 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { EslClient, type Headers } from "../../simulator/switch/esl-client.ts";
 import type { SwitchOptions } from "../../peers/switch-under-test.ts";
+import { commandIn, EslProxy } from "../../peers/esl-proxy.ts";
 import { eventually } from "../../peers/waiting.ts";
 import { TestWorld } from "../../world/world.ts";
 import { KnownCommands } from "./commands.ts";
-import { EslTap } from "./esl-tap.ts";
 
 /**
  * The whole product, with every command to the switch in view: on the wire, as the switch says that it ran it (it tells of
@@ -15,25 +15,39 @@ import { EslTap } from "./esl-tap.ts";
  */
 export class WatchedWorld {
   readonly world: TestWorld;
-  readonly tap: EslTap;
+  /** On the wire, each with its headers below its line. */
+  readonly commands: readonly string[];
+  readonly #proxy: EslProxy;
   readonly #known: KnownCommands;
   readonly #witness: EslClient;
   readonly #log: EslClient;
 
-  private constructor(world: TestWorld, tap: EslTap, witness: EslClient, log: EslClient) {
+  private constructor(
+    world: TestWorld,
+    { proxy, commands }: { proxy: EslProxy; commands: readonly string[] },
+    witness: EslClient,
+    log: EslClient,
+  ) {
     this.world = world;
-    this.tap = tap;
+    this.#proxy = proxy;
+    this.commands = commands;
     this.#witness = witness;
     this.#log = log;
     this.#known = new KnownCommands({ spool: world.switch.spoolDir, password: world.switch.esl.password });
   }
 
   static async start(switchOptions: Partial<SwitchOptions> = {}): Promise<WatchedWorld> {
-    let tap: EslTap | undefined;
+    const commands: string[] = [];
+    let proxy: EslProxy | undefined;
     const env = { FREESWITCH_LOG_LEVEL: "debug" };
     const reach = async (esl: { host: string; port: number }) => {
-      tap = await EslTap.open(esl);
-      return { host: "127.0.0.1", port: tap.port };
+      proxy = await EslProxy.open(esl);
+      proxy.rule = (passing) => {
+        const command = commandIn(passing);
+        if (command !== null) commands.push(command);
+        return "pass";
+      };
+      return { host: "127.0.0.1", port: proxy.port };
     };
     const world = await TestWorld.start({}, undefined, {
       reach,
@@ -48,12 +62,12 @@ export class WatchedWorld {
     const log = await EslClient.login(port, password, "SHUTDOWN");
     // The simulator has no log: it answers the command, and sends nothing.
     await log.command("log debug");
-    return new WatchedWorld(world, tap!, witness, log);
+    return new WatchedWorld(world, { proxy: proxy!, commands }, witness, log);
   }
 
   /** Numbers that the switch was told to dial, in order. */
   get dialled(): string[] {
-    return this.tap.commands.flatMap((command) => this.#known.dialled(command) ?? []);
+    return this.commands.flatMap((command) => this.#known.dialled(command) ?? []);
   }
 
   /** Apis and applications as the switch tells of them. */
@@ -92,13 +106,13 @@ export class WatchedWorld {
   checkCommands(): void {
     const { apis, applications } = this.ran;
     const strange = [
-      ...this.tap.commands.filter((text) => !this.#known.onWire(text)).map((text) => `on the wire: ${text}`),
+      ...this.commands.filter((text) => !this.#known.onWire(text)).map((text) => `on the wire: ${text}`),
       ...apis.filter((text) => !this.#known.api(text)).map((text) => `api: ${text}`),
       ...applications.filter((text) => !this.#known.application(text)).map((text) => `application: ${text}`),
       ...this.log.filter(isAlarming).map(({ text }) => `log: ${text}`),
     ];
     assert.deepEqual(strange.slice(0, 10), []);
-    assert.ok(this.tap.commands.length > 0 && apis.length > 0 && applications.length > 0);
+    assert.ok(this.commands.length > 0 && apis.length > 0 && applications.length > 0);
     // The simulator has no log.
     if (this.world.switch.kind === "freeswitch") {
       const executed = this.log.flatMap(
@@ -157,7 +171,7 @@ export class WatchedWorld {
     this.#witness.close();
     this.#log.close();
     await this.world.end();
-    this.tap.close();
+    await this.#proxy.close();
   }
 }
 

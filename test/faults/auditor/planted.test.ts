@@ -1,17 +1,15 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { DeleteObjectCommand, GetObjectCommand, PutObjectCommand, type S3Client } from "@aws-sdk/client-s3";
-import { pino } from "pino";
 import { originateOf } from "../../../engine/calls/dialing.ts";
 import { systemClock } from "../../../engine/clock.ts";
 import { systemIds, type CallId } from "../../../engine/ids.ts";
-import { FreeSwitchBox } from "../../../engine/switch/freeswitch-box.ts";
 import { describeOnSwitch } from "../../peers/switch-under-test.ts";
 import { eventually } from "../../peers/waiting.ts";
 import type { ReceivedWebhook } from "../../world/webhook-inbox.ts";
 import { nairobi, TestWorld } from "../../world/world.ts";
+import { boxBeside } from "../witness.ts";
 import { findingsOf } from "./auditor.ts";
 import { openBucket } from "./bucket.ts";
 import type { Evidence } from "./evidence.ts";
@@ -375,15 +373,7 @@ describeOnSwitch("the auditor", function () {
 
   it("finds a phone that rang twice, and a leg of the switch's that nobody asked for", async () => {
     const unasked = systemIds(systemClock).next("leg");
-    const box = new FreeSwitchBox({
-      box: "somebody else",
-      ...world.switch.esl,
-      recordingsFolder: join(world.switch.spoolDir, "recordings"),
-      clock: systemClock,
-      ids: systemIds(systemClock),
-      log: pino({ level: "silent" }),
-      commandConnections: 1,
-    });
+    const box = boxBeside(world, "somebody else");
     const dialled = originateOf({
       ...{ id: unasked, callId: ids.call as CallId, gateway: "carrier", to: busy, callerId: nairobi },
       ...{ ringTimeoutSeconds: 5, cutAfterSeconds: 5, record: null },

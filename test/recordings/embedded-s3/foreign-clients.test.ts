@@ -18,6 +18,23 @@ const cleanEnv = {
   LC_ALL: "C.UTF-8",
 };
 
+/** What rclone needs to know of a storage, which it then calls `store:`. */
+async function rcloneStore(store: { folder: string; endpoint: string; region: string }) {
+  const configuration = join(store.folder, "none.conf");
+  await writeFile(configuration, "");
+  return {
+    ...cleanEnv,
+    RCLONE_CONFIG: configuration,
+    RCLONE_CONFIG_STORE_TYPE: "s3",
+    RCLONE_CONFIG_STORE_PROVIDER: "Other",
+    RCLONE_CONFIG_STORE_ACCESS_KEY_ID: credentials.accessKeyId,
+    RCLONE_CONFIG_STORE_SECRET_ACCESS_KEY: credentials.secretAccessKey,
+    RCLONE_CONFIG_STORE_REGION: store.region,
+    RCLONE_CONFIG_STORE_ENDPOINT: store.endpoint,
+    RCLONE_LOW_LEVEL_RETRIES: "1",
+  };
+}
+
 /** Skips, and says why, when the client is not on this machine. In CI a missing client is a failure. */
 async function needs(context: Context, client: string, probe: string[]): Promise<void> {
   const [command = "", ...args] = probe;
@@ -140,20 +157,11 @@ describe("clients nobody here wrote", function () {
 
     it("copies, checks, lists, reads a range, links, moves and purges, and is refused as a stranger", async () => {
       const env = {
-        ...cleanEnv,
-        RCLONE_CONFIG: join(folder, "none.conf"),
-        RCLONE_CONFIG_STORE_TYPE: "s3",
-        RCLONE_CONFIG_STORE_PROVIDER: "Other",
-        RCLONE_CONFIG_STORE_ACCESS_KEY_ID: credentials.accessKeyId,
-        RCLONE_CONFIG_STORE_SECRET_ACCESS_KEY: credentials.secretAccessKey,
-        RCLONE_CONFIG_STORE_REGION: region,
-        RCLONE_CONFIG_STORE_ENDPOINT: store.endpoint,
+        ...(await rcloneStore({ folder, endpoint: store.endpoint, region })),
         RCLONE_S3_CHUNK_SIZE: "5M",
         RCLONE_S3_UPLOAD_CUTOFF: "5M",
         RCLONE_RETRIES: "1",
-        RCLONE_LOW_LEVEL_RETRIES: "1",
       };
-      await writeFile(env.RCLONE_CONFIG, "");
       const rclone = async (...args: string[]) => (await run("rclone", args, { cwd: folder, env })).stdout;
 
       await rclone("copy", "calls", "store:recordings/ws/calls");
@@ -270,18 +278,8 @@ describe("a client nobody here wrote, at the storage that `sautikit start` runs"
     await inbox.kind(id, "call.recording.ready");
     const [told] = (await customer.ask("GET", `/v1/calls/${id}/recordings`)).body.data;
 
-    const env = {
-      ...cleanEnv,
-      RCLONE_CONFIG: join(folder, "none.conf"),
-      RCLONE_CONFIG_STORE_TYPE: "s3",
-      RCLONE_CONFIG_STORE_PROVIDER: "Other",
-      RCLONE_CONFIG_STORE_ACCESS_KEY_ID: credentials.accessKeyId,
-      RCLONE_CONFIG_STORE_SECRET_ACCESS_KEY: credentials.secretAccessKey,
-      RCLONE_CONFIG_STORE_REGION: "af-nairobi-1",
-      RCLONE_CONFIG_STORE_ENDPOINT: `http://127.0.0.1:${settings["S3_PORT"]}`,
-      RCLONE_LOW_LEVEL_RETRIES: "1",
-    };
-    await writeFile(env.RCLONE_CONFIG, "");
+    const endpoint = `http://127.0.0.1:${settings["S3_PORT"]}`;
+    const env = await rcloneStore({ folder, endpoint, region: "af-nairobi-1" });
     const args = ["hashsum", "sha256", "--download", "store:sautikit-recordings"];
     const { stdout } = await run("rclone", args, { env });
     const [sha256, key] = stdout.trim().split(/ +/);
