@@ -1,14 +1,29 @@
 import { writeSync } from "node:fs";
 import { reporters, type Runner, type MochaOptions } from "mocha";
 
-/** The spec reporter, with each skipped test's reason, and the counts on descriptor 3 for test/run.ts. */
+/** What test/run.ts is told on descriptor 3. */
+export interface RunReport {
+  passes: number;
+  failures: number;
+  pending: number;
+  failed: { title: string; error: string }[];
+}
+
+/** The spec reporter, and a {@link RunReport} for test/run.ts. */
 export default class SautikitReporter extends reporters.Spec {
   constructor(runner: Runner, options: MochaOptions) {
     super(runner, options);
+    const failed: RunReport["failed"] = [];
+    runner.on("fail", (test, error: unknown) => {
+      failed.push({
+        title: test.fullTitle(),
+        error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+      });
+    });
     runner.once("end", () => {
-      const stats = runner.stats ?? { passes: 0, failures: 1, pending: 0 };
+      const { passes, failures, pending } = runner.stats ?? { passes: 0, failures: 1, pending: 0 };
       try {
-        writeSync(3, `passes=${stats.passes} failures=${stats.failures} pending=${stats.pending}\n`);
+        writeSync(3, JSON.stringify({ passes, failures, pending, failed } satisfies RunReport));
       } catch {
         // Nobody listens: mocha was started by hand.
       }

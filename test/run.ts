@@ -1,10 +1,11 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { postgresPrograms } from "./peers/postgres-server.ts";
+import type { RunReport } from "./reporter.ts";
 
 /**
- * The one test command: what a machine can check of the code, then every suite. Ends with a line
- * `N passed, N failed, N skipped`. Arguments: nothing (all), `check` (no suites), or folders of test/.
+ * The one test command: what a machine can check of the code, then every suite. Ends with what failed, once more, and
+ * a line `N passed, N failed, N skipped`. Arguments: nothing (all), `check` (no suites), or folders of test/.
  * SAUTIKIT_DATABASE=sqlite or postgres: on that one alone. SAUTIKIT_POSTGRES_URL=postgres://…/: on that server, as a user
  * who may make databases; else one is started.
  */
@@ -42,15 +43,16 @@ const wanted = process.argv.slice(2);
 const exitMsMax = 30_000;
 
 let passed = 0;
-let failed = 0;
 let skipped = 0;
+/** Each failure, as it is told again at the end. */
+const failures: string[] = [];
 
 if (wanted.length === 0 || wanted.includes("check")) {
   for (const [name, command, args] of checks) {
     const ok = await run(command, args);
     process.stdout.write(`${ok ? "ok    " : "FAILED"} ${name}\n`);
     if (ok) passed++;
-    else failed++;
+    else failures.push(name);
   }
 }
 if (!wanted.includes("check")) {
@@ -63,8 +65,9 @@ if (!wanted.includes("check")) {
   else if (only === "postgres") await suites("postgres", wanted.length === 0 ? storeSuites : wanted);
 }
 
-process.stdout.write(`${passed} passed, ${failed} failed, ${skipped} skipped\n`);
-process.exitCode = failed > 0 ? 1 : 0;
+for (const failure of failures) process.stdout.write(`FAILED ${failure}\n\n`);
+process.stdout.write(`${passed} passed, ${failures.length} failed, ${skipped} skipped\n`);
+process.exitCode = failures.length > 0 ? 1 : 0;
 
 async function run(command: string, args: string[]): Promise<boolean> {
   const child = spawn(command, args, { stdio: ["ignore", "inherit", "inherit"] });
@@ -83,8 +86,8 @@ async function suites(database: "sqlite" | "postgres", names: readonly string[])
     stdio: ["ignore", "inherit", "inherit", "pipe"],
     env: { ...process.env, SAUTIKIT_DATABASE: database },
   });
-  let counts = "";
-  child.stdio[3]?.on("data", (chunk: Buffer) => (counts += chunk.toString()));
+  let told = "";
+  child.stdio[3]?.on("data", (chunk: Buffer) => (told += chunk.toString()));
   child.stdio[3]?.once("data", () => {
     // Whatever still holds the process then was left open by a test, which is a failure of its own.
     setTimeout(() => {
@@ -92,24 +95,27 @@ async function suites(database: "sqlite" | "postgres", names: readonly string[])
     }, exitMsMax).unref();
   });
   const [code] = (await once(child, "close")) as [number | null];
-  const told = /passes=(\d+) failures=(\d+) pending=(\d+)/.exec(counts);
-  passed += Number(told?.[1] ?? 0);
-  skipped += Number(told?.[3] ?? 0);
-  // A run that died before it could count has failed, whatever it had passed.
-  failed += told ? Number(told[2]) : 1;
-  if (told && code !== 0 && Number(told[2]) === 0) {
-    process.stdout.write("FAILED the tests ended, but their process did not: something was left open\n");
-    failed++;
+  if (told === "") {
+    // A run that died before it could tell has failed, whatever it had passed.
+    failures.push(`on ${database}: the run died before its end`);
+    return;
   }
+  const report = JSON.parse(told) as RunReport;
+  passed += report.passes;
+  skipped += report.pending;
+  failures.push(...report.failed.map(({ title, error }) => `on ${database}: ${title}\n${error}`));
+  if (code !== 0 && report.failures === 0)
+    failures.push(`on ${database}: the tests ended, but their process did not: something was left open`);
 }
 
 async function onPostgres(names: readonly string[]): Promise<void> {
   if (postgresPrograms() !== null || process.env["SAUTIKIT_POSTGRES_URL"] !== undefined)
     return suites("postgres", names);
   const reason = "PostgreSQL is not on this machine (Debian: apt-get install postgresql)";
-  if (process.env["CI"] === "true") failed++;
-  else skipped++;
-  process.stdout.write(
-    `${process.env["CI"] === "true" ? "FAILED " : "skipped"} the suites on a store: ${reason}\n`,
-  );
+  if (process.env["CI"] === "true") {
+    failures.push(`the suites on a store: ${reason}`);
+    return;
+  }
+  skipped++;
+  process.stdout.write(`skipped the suites on a store: ${reason}\n`);
 }
