@@ -53,6 +53,8 @@ async function startChild(args: readonly string[], env: Record<string, string>, 
   const child = spawn(process.execPath, [sautikit, ...args], {
     stdio: ["pipe", "pipe", "inherit"],
     env: { ...process.env, ...env },
+    // A Ctrl-C goes to the whole group of the terminal; the switch is to outlive the calls that are drained.
+    detached: true,
   });
   let stopping = false;
   child.on("exit", (code, signal) => {

@@ -126,6 +126,14 @@ export const callEvents: Record<CallEventKind, EventDescription> = {
     hangup_cause: cause,
     billed_seconds: z.int().meta({ description: "Whole seconds begun, from its answer to its end." }),
     cost_minor: costMinor("it"),
+    cut_off: z
+      .enum(["max_duration", "wallet"])
+      .nullable()
+      .meta({
+        description:
+          "What the switch ended it for: its longest time was over, or the workspace's money (`on_zero_balance`). Null: " +
+          "neither.",
+      }),
     known_by: knownBy,
   }),
   "leg.reconciled": plain(

@@ -5,6 +5,7 @@ import {
   talkingLegsCutShort,
   talkingLegsOf,
   updateLeg,
+  type LegRow,
   type TalkingLeg,
 } from "../store/calls.ts";
 import { walletBalanceMinor } from "../store/ledger.ts";
@@ -56,6 +57,16 @@ export async function rearmCutOffs(tx: Tx, parts: CutOffParts, workspaceId: Work
     if (Math.abs(wantedUs - armedUs) < toleranceUs) continue;
     await rearm(tx, parts, leg, wantedUs);
   }
+}
+
+/** What an answered leg's deadline in the switch stands for. */
+export function cutOffBy(
+  leg: Pick<LegRow, "cutAtUs" | "cutAfterSeconds" | "maxDurationSeconds">,
+  answeredAtUs: number,
+): "max_duration" | "wallet" {
+  const armedUs = leg.cutAtUs ?? answeredAtUs + leg.cutAfterSeconds * 1_000_000;
+  const longestUs = answeredAtUs + leg.maxDurationSeconds * 1_000_000;
+  return armedUs <= longestUs - toleranceUs ? "wallet" : "max_duration";
 }
 
 function deadlineUs(leg: TalkingLeg, moneyEndUs: number | null): number {

@@ -4,6 +4,7 @@ import * as recordings from "../store/recordings.ts";
 import type { HungUp } from "../switch/switch.ts";
 import type { CallChange } from "./call-change.ts";
 import { callSeconds, legView } from "./call-view.ts";
+import { cutOffBy } from "./cut-off.ts";
 import { endDocument } from "./document-run.ts";
 import { endFact, failureCodeOf, transition, type FailureCode } from "./leg-state.ts";
 
@@ -87,6 +88,8 @@ export async function endLeg(
       hangup_cause: facts.cause.toLowerCase(),
       billed_seconds: settled.billedSeconds,
       cost_minor: settled.costMinor,
+      cut_off:
+        answeredAtUs !== null && facts.cause === "ALLOTTED_TIMEOUT" ? cutOffBy(leg, answeredAtUs) : null,
       known_by: endedBy,
     },
     Math.floor(facts.endedAtUs / 1000),

@@ -4,7 +4,7 @@ import { updateWorkspace } from "../../engine/store/workspaces.ts";
 import { available } from "../../engine/wallet/wallet.ts";
 import { sideBySide } from "../peers/side-by-side.ts";
 import { describeOnSwitch } from "../peers/switch-under-test.ts";
-import { world, type SeenCall, type World } from "./world.ts";
+import { eventOf, world, type SeenCall, type World } from "./world.ts";
 
 const talksOn = "+254700000001";
 /** At KES 3.00 a minute. */
@@ -12,6 +12,7 @@ const centsPerSecond = 5;
 /** The switch's scheduler is never early and at most so late; DESIGN.md allows 2 s of all legs, and the time to re-arm. */
 const lateMsMax = 2_000;
 
+const cutOffBy = (call: SeenCall) => eventOf(call, "leg.ended").payload["cut_off"];
 const talkedMs = (call: SeenCall) => Date.parse(call.ended_at!) - Date.parse(call.answered_at!);
 
 describeOnSwitch("calls of a workspace that hangs up when its money ends", function () {
@@ -47,6 +48,7 @@ describeOnSwitch("calls of a workspace that hangs up when its money ends", funct
     const { workspaceId, place } = await prepaid("+254200000101", 4 * centsPerSecond);
     const call = await w.ended(await place());
     assert.equal(call.hangup_cause, "allotted_timeout");
+    assert.equal(cutOffBy(call), "wallet");
     assert.ok(talkedMs(call) >= 4_000 && talkedMs(call) <= 4_000 + lateMsMax, `${talkedMs(call)} ms`);
     assert.ok((await balance(workspaceId)) >= -2 * centsPerSecond);
   });
@@ -70,6 +72,7 @@ describeOnSwitch("calls of a workspace that hangs up when its money ends", funct
     await topUp(workspaceId, 4 * centsPerSecond);
     const call = await w.ended(callId);
     // A second that has begun is spent, so what is left is reckoned from its end.
+    assert.equal(cutOffBy(call), "wallet");
     assert.ok(talkedMs(call) > 7_000 && talkedMs(call) <= 8_000 + lateMsMax, `${talkedMs(call)} ms`);
   });
 
@@ -82,6 +85,7 @@ describeOnSwitch("calls of a workspace that hangs up when its money ends", funct
       await w.calls.moneyChanged(tx, workspaceId);
     });
     const call = await w.ended(callId);
+    assert.equal(cutOffBy(call), "max_duration");
     assert.ok(talkedMs(call) >= 7_000 && talkedMs(call) <= 7_000 + lateMsMax, `${talkedMs(call)} ms`);
     assert.ok((await balance(workspaceId)) < 0);
   });
@@ -89,6 +93,7 @@ describeOnSwitch("calls of a workspace that hangs up when its money ends", funct
   concurrently("go past zero where the workspace lets them", async () => {
     const { workspaceId, place } = await prepaid("+254200000105", 2 * centsPerSecond, "continue");
     const call = await w.ended(await place(5));
+    assert.equal(cutOffBy(call), "max_duration");
     assert.ok(talkedMs(call) >= 5_000);
     assert.ok((await balance(workspaceId)) <= -3 * centsPerSecond);
   });

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { chmod, mkdtemp, readdir, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -165,6 +167,21 @@ describe("the operator's commands", function () {
     await refused(/workspace/i, "key", "create", "ws_01m8804jzshqmazxfz36pa688e");
     await refused(/workspace/i, "credit", "ws_01m8804jzshqmazxfz36pa688e", "5");
     await refused(/workspace/i, "number", "add", "ws_01m8804jzshqmazxfz36pa688e", "+254200000009");
+  });
+
+  it("have nothing to say when whoever reads their lines has enough", async () => {
+    const { workspace_id: workspace } = await told("workspace", "create", "Achieng's bakery");
+    for (const name of ["till", "web"]) await told("key", "create", String(workspace), "--name", name);
+    const program = new URL("../../cli/sautikit.ts", import.meta.url).pathname;
+    const child = spawn(process.execPath, [program, "key", "list", String(workspace)], {
+      env: { ...process.env, DATA_DIR: folder, LOG_LEVEL: "warn" },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    child.stdout.destroy();
+    let said = "";
+    child.stderr.on("data", (piece: Buffer) => (said += piece.toString()));
+    const [code] = (await once(child, "close")) as [number];
+    assert.deepEqual({ code, said }, { code: 0, said: "" });
   });
 
   it("find a ledger that was tampered with, and fail", async () => {

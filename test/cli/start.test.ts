@@ -67,8 +67,8 @@ describe("sautikit start, with everything embedded", function () {
       folder,
       env: { DATA_DIR: join(folder, "data"), PORT: "0", LOG_LEVEL: "warn" },
     });
-  const demoAccount = async () =>
-    JSON.parse(await readFile(join(folder, "data", "demo.json"), "utf8")) as Demo;
+  const demoAccount = async (data = join(folder, "data")) =>
+    JSON.parse(await readFile(join(data, "demo.json"), "utf8")) as Demo;
 
   it("makes a demo workspace that works, for its owner's eyes alone, once", async () => {
     const { child, ready } = await start();
@@ -230,33 +230,34 @@ describe("sautikit start, with everything embedded", function () {
     await allGone(children);
   });
 
-  it("is what npm start runs, and Ctrl-C ends all of it", async () => {
-    // A process group of its own, as a terminal makes one: Ctrl-C is a SIGINT to each process in it.
-    const npm = spawn("npm", ["start", "--silent"], {
-      cwd: new URL("../..", import.meta.url).pathname,
-      env: { ...process.env, DATA_DIR: join(folder, "data"), PORT: "0", LOG_LEVEL: "warn" },
-      stdio: ["ignore", "pipe", "pipe"],
-      detached: true,
+  for (const signal of ["SIGINT", "SIGTERM"] as const)
+    it(`is what npm start runs, and ${signal} to its whole group ends all of it`, async () => {
+      // A process group of its own, as a terminal makes one: Ctrl-C is a SIGINT to each process in it.
+      const npm = spawn("npm", ["start", "--silent"], {
+        cwd: new URL("../..", import.meta.url).pathname,
+        env: { ...process.env, DATA_DIR: join(folder, signal), PORT: "0", LOG_LEVEL: "warn" },
+        stdio: ["ignore", "pipe", "pipe"],
+        detached: true,
+      });
+      let said = "";
+      npm.stderr.on("data", (piece: Buffer) => void (said += piece.toString()));
+      const group = -npm.pid!;
+      const ended = once(npm, "exit");
+      try {
+        const [line] = (await once(createInterface({ input: npm.stdout }), "line", {
+          signal: AbortSignal.timeout(20_000),
+        })) as [string];
+        const demo = await demoAccount(join(folder, signal));
+        assert.equal((JSON.parse(line) as { base_url: string }).base_url, demo.base_url);
+        assert.equal((await new Customer(demo.base_url, demo.api_key).ask("GET", "/v1/wallet")).status, 200);
+        const children = await descendants(npm.pid!);
+        assert.ok(children.length >= 3);
+        process.kill(group, signal);
+        await ended;
+        await allGone(children);
+        assert.doesNotMatch(said, /"level":/, "nothing is wrong when a user stops it");
+      } finally {
+        if (alive(group)) process.kill(group, "SIGKILL");
+      }
     });
-    let said = "";
-    npm.stderr.on("data", (piece: Buffer) => void (said += piece.toString()));
-    const group = -npm.pid!;
-    const ended = once(npm, "exit");
-    try {
-      const [line] = (await once(createInterface({ input: npm.stdout }), "line", {
-        signal: AbortSignal.timeout(20_000),
-      })) as [string];
-      const demo = await demoAccount();
-      assert.equal((JSON.parse(line) as { base_url: string }).base_url, demo.base_url);
-      assert.equal((await new Customer(demo.base_url, demo.api_key).ask("GET", "/v1/wallet")).status, 200);
-      const children = await descendants(npm.pid!);
-      assert.ok(children.length >= 3);
-      process.kill(group, "SIGINT");
-      await ended;
-      await allGone(children);
-      assert.doesNotMatch(said, /"level":/, "nothing is wrong when a user stops it");
-    } finally {
-      if (alive(group)) process.kill(group, "SIGKILL");
-    }
-  });
 });
