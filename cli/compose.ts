@@ -5,6 +5,7 @@ import { listen } from "../api/server.ts";
 import type { ChangeParts } from "../engine/calls/change-parts.ts";
 import { Calls } from "../engine/calls/calls.ts";
 import { Controller } from "../engine/calls/controller.ts";
+import { Questioner } from "../engine/calls/questioner.ts";
 import { RecordingNews } from "../engine/calls/recording-news.ts";
 import { systemClock } from "../engine/clock.ts";
 import { createEgress } from "../engine/egress/egress.ts";
@@ -137,6 +138,7 @@ async function build(
   const controller = new Controller(
     {
       ...{ ...changeParts, store, log, media, gateway: config.gateway },
+      questioner: new Questioner({ store, egress, secrets, clock }),
       takesEndRecords: wanted.has("spool"),
     },
     [box],

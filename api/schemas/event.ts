@@ -62,6 +62,23 @@ const coverage = {
     }),
 };
 
+const ofTry = {
+  asked: z.string().meta({ description: "The kind of the question.", examples: ["call.answered"] }),
+  event_id: z.string().meta({ description: "The question's, the same at every try." }),
+  url: z.string(),
+  status: z.int().nullable().meta({ description: "HTTP status; null: there was no answer." }),
+  fault: z.string().nullable().meta({
+    description:
+      "Why there was none: `blocked`, `dns`, `refused`, `unreachable`, `tls`, `timeout`, `reset`, `protocol`.",
+  }),
+  latency_ms: z.int(),
+  answer: z.string().meta({ description: "Its first KiB." }),
+};
+const said = {
+  text: z.string(),
+  language: z.string().meta({ description: "BCP 47.", examples: ["sw-KE"] }),
+};
+
 /** `known_by` of a leg's end. */
 const knownBy = z.enum(["event", "end_record", "last_proven", "controller"]).meta({
   description:
@@ -74,6 +91,14 @@ export const callEvents: Record<CallEventKind, EventDescription> = {
   "call.answered": call("The first leg was answered; it is billed from here.", {
     answered_at: time("By the switch's clock."),
   }),
+  "call.digits": call("A `getDigits` is over; the voice URL is asked what comes next.", {
+    digits: z
+      .string()
+      .meta({
+        description: "What was typed, without the finishing key; empty: nothing, and no action follows.",
+      }),
+  }),
+  "call.redirected": call("A `redirect` asks its URL what comes next.", { url }),
   "call.dial_completed": call("A `dial` is over, whatever came of it.", {
     to: z.string().meta({ description: "The number that was dialled." }),
     dial_status: z.enum(["completed", "no_answer", "busy", "canceled", "failed"]).meta({
@@ -159,6 +184,15 @@ export const callEvents: Record<CallEventKind, EventDescription> = {
     index: z.int().meta({ description: "Its place in the document, from 0." }),
   }),
   "document.ended": plain("The last action is over; the call hangs up."),
+  "document.invalid": plain("What the voice URL answered is no voice document; the call is hung up.", {
+    path: z.string().meta({ description: "Where, as you wrote it.", examples: ["actions[1].dial.number"] }),
+    reason: z.string(),
+  }),
+  "voice_url.answered": plain("The voice URL answered a question.", { ...ofTry }),
+  "voice_url.failed": plain(
+    "The voice URL gave no 2xx in 5 s. It is asked once more, then the number's fallback URL; after that the call is hung up.",
+    { ...ofTry },
+  ),
   "play.started": plain("A prompt was fetched and is played.", {
     url,
     loops: z.int().meta({ description: "How often." }),
@@ -173,6 +207,19 @@ export const callEvents: Record<CallEventKind, EventDescription> = {
         "`playback_timed_out`.",
     }),
   }),
+  "say.started": plain("A text was rendered and is spoken.", {
+    ...said,
+    loops: z.int().meta({ description: "How often." }),
+  }),
+  "say.finished": plain("It was spoken to its end.", said),
+  "say.failed": plain(
+    "It could not be spoken: three tones are heard in its place, and the next action runs.",
+    {
+      ...said,
+      reason: z.string(),
+    },
+  ),
+  "digits.sent": plain("Digits are sent to the party.", { digits: z.string() }),
   "dial.started": plain("A second party is dialled.", {
     leg_id: legId,
     to: z.string().meta({ description: "E.164." }),

@@ -27,7 +27,7 @@ export const dial: Verb<DialSpec, Dialing> = {
   name: "dial",
   meaning:
     "Rings a second party and joins it to the caller, who hears ringback meanwhile, or what the callee's network plays. " +
-    "Afterwards the next action runs; without one the call ends. `call.dial_completed` tells what came of it.",
+    "Afterwards the next action runs; without one the voice URL is asked. `call.dial_completed` tells what came of it.",
   schema: z.strictObject({
     number: e164.meta({ description: "Who is dialled, E.164. Its leg is billed as one of its own." }),
     callerId: e164
@@ -86,14 +86,17 @@ export const dial: Verb<DialSpec, Dialing> = {
             event: "dial.refused",
             payload: { to: state.number, code: fact.code, message: fact.message },
           },
-          outcome(state, "failed", 0, null),
+          outcome(scene, state, "failed", 0, null),
         ]);
       case "legAnswered":
         // From here the switch itself holds the time: no wake.
         return fact.leg === state.leg ? stay({ ...state, answered: true }, []) : null;
       case "legEnded":
         return fact.leg === state.leg
-          ? done([outcome(state, fact.status, fact.billedSeconds, fact.leg), ...noLongerWaiting(scene)])
+          ? done([
+              ...noLongerWaiting(scene),
+              outcome(scene, state, fact.status, fact.billedSeconds, fact.leg),
+            ])
           : null;
       case "wake":
         return state.leg === null || state.answered
@@ -121,11 +124,12 @@ export interface DialSpec {
  */
 function whileWaiting(scene: Scene, timeout: number): Command[] {
   const leg = scene.leg;
-  const afterBridge = scene.more
+  const stays = scene.more || scene.asks;
+  const afterBridge = stays
     ? `sched_api +${idleSecondsMax} idle-${leg} uuid_kill ${leg} ALLOTTED_TIMEOUT`
     : "";
   return [
-    { kind: "setVariable", leg, name: "park_after_bridge", value: String(scene.more) },
+    { kind: "setVariable", leg, name: "park_after_bridge", value: String(stays) },
     { kind: "setVariable", leg, name: "api_after_bridge", value: afterBridge },
     {
       kind: "armKill",
@@ -145,8 +149,15 @@ function noLongerWaiting(scene: Scene): Effect[] {
   ];
 }
 
-const outcome = (state: Dialing, status: string, seconds: number, leg: LegId | null): Effect => ({
-  kind: "event",
+/** Where another action follows it runs; else the voice URL is asked what does. */
+const outcome = (
+  scene: Scene,
+  state: Dialing,
+  status: string,
+  seconds: number,
+  leg: LegId | null,
+): Effect => ({
+  kind: scene.more ? "event" : "ask",
   event: "call.dial_completed",
   payload: { to: state.number, dial_status: status, dial_duration_seconds: seconds, leg_id: leg },
 });

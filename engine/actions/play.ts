@@ -1,19 +1,16 @@
 import { z } from "zod";
-import { done, stay, type Effect, type Verb } from "./verb.ts";
+import { promptFact, startPrompts, type Prompt, type Prompted, type Prompting } from "./prompts.ts";
+import { done, stay, type Step, type Verb } from "./verb.ts";
 
-/** Fetching and converting have their own limits; this is the last resort, so that a lost answer is not dead air. */
-const fetchMsMax = 20_000;
-/** How much later than its own length a prompt may end before we stop waiting for the switch to say so. */
-const playbackSlackMs = 5_000;
-
-interface Playing extends Record<string, string | number> {
-  phase: "fetching" | "playing";
+export interface PlaySpec {
   url: string;
-  loops: number;
+  loop?: number | undefined;
 }
 
+export const loop = z.int().min(0).max(20).optional().meta({ description: "How often; 0 is 1. Default: 1." });
+
 /** `play`: fetches a WAV or MP3 and plays it, so many times. What cannot be fetched is an event, and the next action runs. */
-export const play: Verb<{ url: string; loop?: number | undefined }, Playing> = {
+export const play: Verb<PlaySpec, Prompting> = {
   name: "play",
   meaning:
     "Fetches a WAV or MP3 (at most 10 MiB and an hour) and plays it. What cannot be played is told by `play.failed`, and " +
@@ -23,58 +20,20 @@ export const play: Verb<{ url: string; loop?: number | undefined }, Playing> = {
       .url({ protocol: /^https?$/, error: "must be an http or https URL" })
       .max(2048)
       .meta({ description: "http(s). Fetched anew when its Cache-Control has run out." }),
-    loop: z.int().min(0).max(20).optional().meta({ description: "How often; 0 is 1. Default: 1." }),
+    loop,
   }),
-  begin(spec, scene) {
-    // A loop of 0 is 1, as published.
-    const state: Playing = { phase: "fetching", url: spec.url, loops: Math.max(spec.loop ?? 1, 1) };
-    const fetch: Effect = {
-      kind: "command",
-      command: { kind: "fetchMedia", url: spec.url, token: scene.token },
-    };
-    return stay(state, [fetch], scene.nowMs + fetchMsMax);
-  },
+  begin: (spec, scene) => prompted(startPrompts([playPrompt(spec)], scene)),
   on(state, fact, scene) {
-    switch (fact.kind) {
-      case "mediaReady":
-        if (fact.token !== scene.token || state.phase !== "fetching") return null;
-        return stay(
-          { ...state, phase: "playing" },
-          [
-            { kind: "event", event: "play.started", payload: { url: state.url, loops: state.loops } },
-            {
-              kind: "command",
-              command: {
-                kind: "play",
-                leg: scene.leg,
-                file: fact.file,
-                token: scene.token,
-                loops: state.loops,
-              },
-            },
-          ],
-          scene.nowMs + fact.durationMs * state.loops + playbackSlackMs,
-        );
-      case "mediaFailed":
-        return fact.token === scene.token ? done([failed(state, fact.reason)]) : null;
-      case "playbackEnded":
-        if (fact.token !== scene.token) return null;
-        return fact.outcome === "played"
-          ? done([{ kind: "event", event: "play.finished", payload: { url: state.url } }])
-          : done([failed(state, fact.outcome)]);
-      case "wake":
-        return done([
-          failed(state, state.phase === "fetching" ? "fetch_timed_out" : "playback_timed_out"),
-          { kind: "command", command: { kind: "stopPlayback", leg: scene.leg } },
-        ]);
-      default:
-        return null;
-    }
+    const step = promptFact(state, fact, scene);
+    return step && prompted(step);
   },
 };
 
-const failed = (state: Playing, reason: string): Effect => ({
-  kind: "event",
-  event: "play.failed",
-  payload: { url: state.url, reason },
-});
+/** A loop of 0 is 1, as published. */
+export const loopsOf = (spec: { loop?: number | undefined }) => Math.max(spec.loop ?? 1, 1);
+
+export const playPrompt = (spec: PlaySpec): Prompt => ({ verb: "play", url: spec.url, loops: loopsOf(spec) });
+
+/** The step of an action that is nothing but prompts. */
+export const prompted = ({ prompting, effects, wakeAtMs }: Prompted): Step<Prompting> =>
+  prompting === null ? done(effects) : stay(prompting, effects, wakeAtMs);

@@ -1,9 +1,10 @@
 import type { z } from "zod";
-import type { LegId } from "../ids.ts";
+import type { EventId, LegId } from "../ids.ts";
 import type { JsonObject } from "../json.ts";
 import type { Command, DialRequest } from "../calls/command.ts";
-import type { CallEventKind } from "../calls/event-kinds.ts";
+import type { AskingKind, CallEventKind } from "../calls/event-kinds.ts";
 import type { LegStatus } from "../store/calls.ts";
+import type { Asked, AskMethod } from "./voice-url.ts";
 
 /**
  * A voice action. Pure: given where it is and what happened, it says where it is then and what is to be done. Its state
@@ -36,8 +37,12 @@ export interface Scene {
   nowMs: number;
   /** Unique to this step of this call; ties what comes back to it. */
   token: string;
-  /** Whether another action follows; if not, the call ends after this one. */
+  /** Whether another action follows. */
   more: boolean;
+  /** Whether there is a voice URL; without one, and with no more actions, the call ends after this one. */
+  asks: boolean;
+  /** Digits that the caller typed and no action has taken yet. */
+  typed: string;
 }
 
 export interface Step<State> {
@@ -46,6 +51,8 @@ export interface Step<State> {
   effects: Effect[];
   /** When this step wants to be woken if nothing else happens, ms; every wait ends. */
   wakeAtMs?: number;
+  /** What is left of the scene's `typed`; absent: all of it. */
+  typed?: string;
 }
 
 export type Effect =
@@ -54,13 +61,22 @@ export type Effect =
   | { kind: "dial"; request: DialRequest }
   /** An event on the call; kinds `call.*` are also told by webhook. */
   | { kind: "event"; event: CallEventKind; payload: JsonObject }
+  /**
+   * Told as an event, and the voice URL, or the one given, is asked what comes next. Its document replaces this one;
+   * without one the next action runs.
+   */
+  | { kind: "ask"; event: AskingKind; payload: JsonObject; url?: string; method?: AskMethod }
   | { kind: "hangUp" };
 
 export type StepFact =
   | { kind: "wake" }
-  | { kind: "mediaReady"; token: string; file: string; durationMs: number }
+  /** `insteadOf`: why the file is something else than was asked for. */
+  | { kind: "mediaReady"; token: string; file: string; durationMs: number; insteadOf?: string }
   | { kind: "mediaFailed"; token: string; reason: string }
   | { kind: "playbackEnded"; token: string; outcome: "played" | "notFound" | "failed" }
+  | ({ kind: "asked"; token: string; event: EventId } & Asked)
+  /** Typed by the caller, or by whoever was dialled. */
+  | { kind: "digit"; leg: LegId; digit: string }
   | { kind: "dialing"; leg: LegId }
   | { kind: "dialRefused"; code: string; message: string }
   | { kind: "legAnswered"; leg: LegId }

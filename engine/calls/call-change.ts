@@ -1,4 +1,5 @@
-import type { CallId, LegId } from "../ids.ts";
+import type { AskMethod } from "../actions/voice-url.ts";
+import type { CallId, LegId, NumberId } from "../ids.ts";
 import type { JsonObject } from "../json.ts";
 import {
   callToChange,
@@ -8,15 +9,17 @@ import {
   parseObject,
   updateCall,
   updateLeg,
+  type CallEventRow,
   type CallRow,
   type LegRow,
 } from "../store/calls.ts";
 import type { Tx } from "../store/store.ts";
 import { keepWorkspace } from "../store/workspaces.ts";
+import type { OutboxEvent } from "../webhooks/outbox.ts";
 import { rearmCutOffs } from "./cut-off.ts";
 import type { ChangeParts } from "./change-parts.ts";
-import type { CallEventKind } from "./event-kinds.ts";
-import { isAtMostOnce, type Command } from "./command.ts";
+import type { AskingKind, CallEventKind } from "./event-kinds.ts";
+import { isApart, isAtMostOnce, type Command } from "./command.ts";
 
 /**
  * One transaction's work on one call: rows as they are now, patches gathered, events told, commands to follow. Saving
@@ -83,29 +86,54 @@ export class CallChange {
 
   /** Keeps an event on the call; kinds `call.*` are told by webhook, in `data.sequence` without gaps. */
   async emit(kind: CallEventKind, payload: JsonObject, occurredAtMs = this.nowMs): Promise<void> {
+    const event = await this.#keep(kind, payload, occurredAtMs);
+    if (kind.startsWith("call.")) await this.#tell(event, this.#eventTarget());
+  }
+
+  /**
+   * The same, and asks that URL what comes next: one delivery, where the event would be told there anyway. What comes of
+   * it is a fact with this token.
+   */
+  async ask(
+    kind: AskingKind,
+    payload: JsonObject,
+    asked: { url: string; method: AskMethod; token: string },
+    occurredAtMs = this.nowMs,
+  ): Promise<void> {
+    const event = await this.#keep(kind, payload, occurredAtMs);
+    const target = this.#eventTarget();
+    await this.#tell(event, target?.url === asked.url ? null : target);
+    this.intend({ kind: "ask", event: event.eventId, ...asked });
+  }
+
+  /** A question that nobody took is told as an event is, if that is where it would have been told. */
+  async tellUnanswered(row: CallEventRow, url: string): Promise<void> {
+    const target = this.#eventTarget();
+    if (target?.url === url) await this.parts.outbox.tell(this.tx, outboxEvent(this.call, row), target);
+  }
+
+  async #keep(kind: CallEventKind, payload: JsonObject, occurredAtMs: number): Promise<OutboxEvent> {
     const told = kind.startsWith("call.");
     const position = this.call.lastPosition + 1;
     const sequence = told ? this.call.lastSequence + 1 : null;
     this.setCall({ lastPosition: position, ...(sequence === null ? {} : { lastSequence: sequence }) });
-    const eventId = this.parts.ids.next("evt");
     const data: JsonObject = told ? { ...callData(this.call), sequence, ...payload } : payload;
-    await insertCallEvent(this.tx, {
-      id: eventId,
+    const row: CallEventRow = {
+      id: this.parts.ids.next("evt"),
       callId: this.call.id,
-      workspaceId: this.call.workspaceId,
       position,
       sequence,
       kind,
       payload: JSON.stringify(data),
       occurredAtMs,
       createdAtMs: this.nowMs,
-    });
-    if (!told) return;
-    const { workspaceId, id: callId } = this.call;
-    const event = { eventId, workspaceId, kind, callId, occurredAtMs, data };
-    const targets = this.#targets();
-    if (targets.length === 0) await this.parts.outbox.tell(this.tx, event);
-    for (const target of targets) await this.parts.outbox.tell(this.tx, event, target);
+    };
+    await insertCallEvent(this.tx, { ...row, workspaceId: this.call.workspaceId });
+    return { ...outboxEvent(this.call, row), data };
+  }
+
+  async #tell(event: OutboxEvent, target: { url: string; numberId: NumberId } | null): Promise<void> {
+    await this.parts.outbox.tell(this.tx, event, target ?? undefined);
   }
 
   async save(): Promise<void> {
@@ -133,25 +161,24 @@ export class CallChange {
     this.#meterChanged = false;
   }
 
-  /** Both URLs hear every kind until the voice actions' questions come; the same URL hears it once. */
-  #targets() {
+  /** Where the call's events are told: `events_url` if there is one, else the voice URL. */
+  #eventTarget(): { url: string; numberId: NumberId } | null {
     const { numberId, eventsUrl, voiceCallbackUrl } = this.call;
-    if (numberId === null) return [];
-    const urls = new Set([eventsUrl, voiceCallbackUrl].filter((url) => url !== null));
-    return [...urls].map((url) => ({ url, numberId }));
+    const url = eventsUrl ?? voiceCallbackUrl;
+    return numberId === null || url === null ? null : { url, numberId };
   }
 }
 
 /**
  * What was intended together stays together. A row with an at-most-once command holds nothing but what is there for
- * its sake, since a crash between the row's `sent` mark and its end leaves all of it undone; and media is fetched
- * beside what follows, so that row may outlive others.
+ * its sake, since a crash between the row's `sent` mark and its end leaves all of it undone; and what is done apart may
+ * outlive the rows behind it.
  */
 function inRows(intended: readonly Command[][]): Command[][] {
   const rows: { commands: Command[]; closed: boolean }[] = [];
   for (const commands of intended) {
     const last = rows.at(-1);
-    const closed = commands.some((command) => isAtMostOnce(command) || command.kind === "fetchMedia");
+    const closed = commands.some((command) => isAtMostOnce(command) || isApart(command));
     if (last && !last.closed && !closed) last.commands.push(...commands);
     else rows.push({ commands: [...commands], closed });
   }
@@ -171,3 +198,13 @@ function callData(call: CallRow): JsonObject {
     ...(call.metadata === null ? {} : { metadata: parseObject(call.metadata) }),
   };
 }
+
+/** A stored event as it is told, or asked. */
+export const outboxEvent = (call: CallRow, row: CallEventRow): OutboxEvent => ({
+  eventId: row.id,
+  workspaceId: call.workspaceId,
+  kind: row.kind,
+  callId: call.id,
+  occurredAtMs: row.occurredAtMs,
+  data: parseObject(row.payload),
+});

@@ -6,7 +6,7 @@ import { legById, type LegPlace } from "../store/calls.ts";
 import { hasStarted, markStatus } from "../store/recordings.ts";
 import type { Store } from "../store/store.ts";
 import type { HangupCause, Switch } from "../switch/switch.ts";
-import type { AtMostOnceCommand, Command } from "./command.ts";
+import type { ApartCommand, AtMostOnceCommand, Command } from "./command.ts";
 import type { LegNews } from "./leg-progress.ts";
 
 export interface SenderParts {
@@ -22,7 +22,7 @@ export interface SenderParts {
 /** A call's legs, as they were when its intents were read. */
 export type Legs = ReadonlyMap<LegId, LegPlace>;
 
-type Repeatable = Exclude<Command, AtMostOnceCommand | { kind: "fetchMedia" }>;
+type Repeatable = Exclude<Command, AtMostOnceCommand | ApartCommand>;
 
 /** A kill can overtake the originate of its own leg on another connection. */
 const hangUpTries = 8;

@@ -1,14 +1,19 @@
-import type { LegId, RecordingId } from "../ids.ts";
+import type { AskMethod } from "../actions/voice-url.ts";
+import type { EventId, LegId, RecordingId } from "../ids.ts";
+import type { MediaSource } from "../media/media-source.ts";
 import type { HangupCause, KillGroup, Originate } from "../switch/switch.ts";
 
 /**
  * What the controller has decided and not yet done, as data: stored with the decision, carried out after the commit.
- * All but originate and play are repeatable: redone after a crash, to the same effect.
+ * All but originate, play and digits are repeatable: redone after a crash, to the same effect.
  */
 export type Command =
   | { kind: "originate"; originate: Originate }
   | { kind: "play"; leg: LegId; file: string; token: string; loops: number }
-  | { kind: "fetchMedia"; url: string; token: string }
+  | { kind: "prepareMedia"; source: MediaSource; token: string }
+  /** An event of the call as a question; asked again after a crash, with the same event id. */
+  | { kind: "ask"; event: EventId; url: string; method: AskMethod; token: string }
+  | { kind: "sendDigits"; leg: LegId; digits: string }
   | { kind: "hangUp"; leg: LegId; cause: HangupCause }
   | { kind: "stopPlayback"; leg: LegId }
   | { kind: "playRingback"; leg: LegId }
@@ -21,9 +26,14 @@ export type Command =
   | { kind: "disarmKill"; leg: LegId; group: KillGroup };
 
 /** Never sent twice: somebody's phone would ring twice, somebody would hear a prompt twice. */
-export type AtMostOnceCommand = Extract<Command, { kind: "originate" | "play" }>;
+export type AtMostOnceCommand = Extract<Command, { kind: "originate" | "play" | "sendDigits" }>;
 export const isAtMostOnce = (command: Command): command is AtMostOnceCommand =>
-  command.kind === "originate" || command.kind === "play";
+  command.kind === "originate" || command.kind === "play" || command.kind === "sendDigits";
+
+/** Takes its time, and nothing of the call waits for it: in a row of its own, which goes once its outcome is stored. */
+export type ApartCommand = Extract<Command, { kind: "prepareMedia" | "ask" }>;
+export const isApart = (command: Command): command is ApartCommand =>
+  command.kind === "prepareMedia" || command.kind === "ask";
 
 /** A second leg that a document wants, to be joined to the leg that waits for it. */
 export interface DialRequest {

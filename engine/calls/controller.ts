@@ -22,6 +22,7 @@ import { DocumentRun } from "./document-run.ts";
 import { EventOrder } from "./event-order.ts";
 import { IntentRunner, type MediaLibrary } from "./intent-runner.ts";
 import { takeLegNews, type LegNews } from "./leg-progress.ts";
+import type { Questioner } from "./questioner.ts";
 import { Reconciler } from "./reconciler.ts";
 import { endLegsOfUnknownBoxes } from "./unknown-boxes.ts";
 import { dialSecondLeg } from "./second-leg.ts";
@@ -32,6 +33,7 @@ export interface ControllerParts extends ChangeParts {
   store: Store;
   log: Log;
   media: MediaLibrary;
+  questioner: Questioner;
   gateway: string;
   /** End-of-leg records are taken in by this process too, and before it looks for legs that are gone. */
   takesEndRecords: boolean;

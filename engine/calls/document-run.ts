@@ -2,6 +2,7 @@ import { itemOf, type Document } from "../actions/document.ts";
 import type { Effect, Scene, Step, StepFact } from "../actions/verb.ts";
 import { SautikitError } from "../errors.ts";
 import type { JsonObject } from "../json.ts";
+import { callEventById } from "../store/calls.ts";
 import type { CallChange } from "./call-change.ts";
 
 /** The running document, as it is stored with the call after each step. */
@@ -12,6 +13,12 @@ export interface Running {
   /** Counts steps, so that what comes back to an old one is told from the new. */
   step: number;
   state: JsonObject | null;
+  /** The voice URL was asked, and nothing else runs until it has answered. */
+  asking?: { token: string };
+  /** Digits that no action has taken yet. */
+  typed?: string;
+  /** How often in a row a document did nothing but name the next. */
+  redirects?: number;
   /** The call is ending: nothing more runs, but what the running step dialled is still told of. */
   ending?: true;
 }
@@ -22,6 +29,11 @@ export type DialLeg = (
   request: Extract<Effect, { kind: "dial" }>["request"],
 ) => Promise<StepFact>;
 
+const redirectsMax = 20;
+const typedMax = 64;
+/** The tries have their own limits; an answer that is lost after them ends here. */
+const askingMsMax = 60_000;
+
 /** Runs a call's document: its pure verbs decide, this stores where it stands and hands on what follows. */
 export class DocumentRun {
   readonly #dialLeg: DialLeg;
@@ -30,20 +42,40 @@ export class DocumentRun {
     this.#dialLeg = dialLeg;
   }
 
-  /** The leg was answered: the document that came with the call begins. Without one the call stays up, silent. */
-  async begin(change: CallChange): Promise<void> {
+  /**
+   * The first leg was answered: the document that came with the call begins. Without one the voice URL is asked; without
+   * that the call stays up, silent.
+   */
+  async begin(change: CallChange, payload: JsonObject, atMs: number): Promise<void> {
     const running = runningOf(change);
-    if (running?.position === -1) await this.#next(change, running);
+    if (running || change.call.hangupRequestedAtMs !== null) {
+      await change.emit("call.answered", payload, atMs);
+      if (running?.position === -1) await this.#next(change, running);
+      return;
+    }
+    await this.#ask(change, noDocument, { kind: "ask", event: "call.answered", payload }, atMs);
   }
 
   /** Something happened; the running step may take it up. */
   async feed(change: CallChange, fact: StepFact): Promise<void> {
+    if (fact.kind === "asked") await tellTries(change, fact);
     const running = runningOf(change);
-    const item = running?.actions[running.position];
-    if (!running || !item || running.state === null) return;
+    if (!running) return;
+    if (running.asking !== undefined) {
+      if (fact.kind === "asked" && fact.token === running.asking.token)
+        await this.#answered(change, running, fact.answer);
+      else if (fact.kind === "wake") await this.#answered(change, running, null);
+      else if (fact.kind === "digit") keepTyped(change, running, fact);
+      return;
+    }
     if (running.ending && fact.kind !== "legEnded") return;
-    const step = itemOf(item).verb.on(running.state, fact, sceneOf(change, running));
+    const item = running.actions[running.position];
+    const step =
+      item && running.state !== null
+        ? itemOf(item).verb.on(running.state, fact, sceneOf(change, running))
+        : null;
     if (step) await this.#take(change, running, step);
+    else if (fact.kind === "digit") keepTyped(change, running, fact);
   }
 
   async #next(change: CallChange, before: Running): Promise<void> {
@@ -51,15 +83,25 @@ export class DocumentRun {
       store(change, null);
       return;
     }
-    const running: Running = { ...before, position: before.position + 1, step: before.step + 1, state: null };
+    const { redirects = 0, ...rest } = before;
+    const running: Running = { ...rest, position: before.position + 1, step: before.step + 1, state: null };
     const item = running.actions[running.position];
     if (!item) {
+      // A question without instructions, and nothing that ran before it: the call stays as it is.
+      if (running.actions.length === 0) return store(change, { ...before, position: -1 });
       store(change, null);
       await change.emit("document.ended", {});
       this.#hangUp(change);
       return;
     }
     const { verb, spec } = itemOf(item);
+    if (verb.name === "redirect") {
+      if (redirects >= redirectsMax) {
+        const reason = `is the ${redirectsMax + 1}st redirect in a row`;
+        return this.#invalid(change, `actions[${running.position}].redirect`, reason);
+      }
+      running.redirects = redirects + 1;
+    }
     store(change, running);
     await change.emit("action.started", { verb: verb.name, index: running.position });
     await this.#take(change, running, verb.begin(spec, sceneOf(change, running)));
@@ -67,15 +109,17 @@ export class DocumentRun {
 
   async #take(change: CallChange, running: Running, step: Step<JsonObject>): Promise<void> {
     const now: Running = { ...running, state: step.state };
+    if (step.typed !== undefined) now.typed = step.typed;
     store(change, now, step.state === null ? undefined : step.wakeAtMs);
     const facts: StepFact[] = [];
     for (const effect of step.effects) {
       const fact = await this.#effect(change, now, effect);
       if (fact) facts.push(fact);
     }
-    // A hang-up drops the document: nothing follows it.
-    if (change.call.document === null) return;
-    if (step.state === null) await this.#next(change, now);
+    // A hang-up drops the document, and a question waits for its answer: nothing follows it.
+    const after = runningOf(change);
+    if (after === null || after.asking !== undefined) return;
+    if (step.state === null) await this.#next(change, after);
     for (const fact of facts) await this.feed(change, fact);
   }
 
@@ -87,6 +131,10 @@ export class DocumentRun {
         return undefined;
       case "event":
         await change.emit(effect.event, effect.payload);
+        return undefined;
+      case "ask":
+        if (running.ending) await change.emit(effect.event, effect.payload);
+        else await this.#ask(change, running, effect);
         return undefined;
       case "hangUp":
         store(change, null);
@@ -102,9 +150,81 @@ export class DocumentRun {
     }
   }
 
+  /** Tells the event; where there is a URL to ask, nothing else runs until it has answered. */
+  async #ask(
+    change: CallChange,
+    running: Running,
+    { event, payload, url, method = "POST" }: Extract<Effect, { kind: "ask" }>,
+    atMs?: number,
+  ): Promise<void> {
+    const asked = url ?? change.call.voiceCallbackUrl;
+    if (asked === null || change.call.numberId === null) return change.emit(event, payload, atMs);
+    const { token } = sceneOf(change, running);
+    store(change, { ...running, asking: { token } }, change.nowMs + askingMsMax);
+    await change.ask(event, payload, { url: asked, method, token }, atMs);
+  }
+
+  async #answered(
+    change: CallChange,
+    { asking: _, ...running }: Running,
+    answer: Extract<StepFact, { kind: "asked" }>["answer"],
+  ): Promise<void> {
+    if (answer === null) {
+      store(change, null);
+      this.#hangUp(change);
+      return;
+    }
+    switch (answer.kind) {
+      case "document": {
+        const { step, typed = "", redirects = 0 } = running;
+        const { actions } = answer;
+        return this.#next(change, { actions, position: -1, step, state: null, typed, redirects });
+      }
+      case "none":
+        return this.#next(change, running);
+      case "invalid":
+        return this.#invalid(change, answer.path, answer.reason);
+    }
+  }
+
+  async #invalid(change: CallChange, path: string, reason: string): Promise<void> {
+    store(change, null);
+    await change.emit("document.invalid", { path, reason });
+    this.#hangUp(change);
+  }
+
   #hangUp(change: CallChange): void {
     change.intend({ kind: "hangUp", leg: change.firstLeg.id, cause: "NORMAL_CLEARING" });
   }
+}
+
+const noDocument: Running = { actions: [], position: -1, step: 0, state: null };
+
+/** What each try of a question came to; a question that nobody took is told as an event. */
+async function tellTries(
+  change: CallChange,
+  { event, tries, answer }: Extract<StepFact, { kind: "asked" }>,
+): Promise<void> {
+  const row = await callEventById(change.tx, event);
+  if (!row) return;
+  for (const { url, status, fault, latencyMs, answer: text } of tries) {
+    const answered = status !== null && status >= 200 && status <= 299;
+    await change.emit(answered ? "voice_url.answered" : "voice_url.failed", {
+      ...{ asked: row.kind, event_id: event, url, status, fault },
+      ...{ latency_ms: latencyMs, answer: text },
+    });
+  }
+  const [first] = tries;
+  if (answer === null && first) await change.tellUnanswered(row, first.url);
+}
+
+function keepTyped(
+  change: CallChange,
+  running: Running,
+  { leg, digit }: Extract<StepFact, { kind: "digit" }>,
+): void {
+  if (leg !== change.firstLeg.id || (running.typed ?? "").length >= typedMax) return;
+  store(change, { ...running, typed: (running.typed ?? "") + digit }, change.call.wakeAtMs ?? undefined);
 }
 
 /** The call is ending, so no further action begins. Whatever leg ends first, a dial's outcome is told once its leg has. */
@@ -126,4 +246,6 @@ const sceneOf = (change: CallChange, running: Running): Scene => ({
   nowMs: change.nowMs,
   token: `${change.call.id}-${running.step}`,
   more: running.position + 1 < running.actions.length,
+  asks: change.call.voiceCallbackUrl !== null && change.call.numberId !== null,
+  typed: running.typed ?? "",
 });

@@ -5,6 +5,8 @@
 export const callEventKinds = [
   "call.started",
   "call.answered",
+  "call.digits",
+  "call.redirected",
   "call.dial_completed",
   "call.completed",
   "call.failed",
@@ -17,9 +19,16 @@ export const callEventKinds = [
   "leg.reconciled",
   "action.started",
   "document.ended",
+  "document.invalid",
+  "voice_url.answered",
+  "voice_url.failed",
   "play.started",
   "play.finished",
   "play.failed",
+  "say.started",
+  "say.finished",
+  "say.failed",
+  "digits.sent",
   "dial.started",
   "dial.refused",
   "recording.started",
@@ -31,3 +40,9 @@ export const callEventKinds = [
   "recording.missing",
 ] as const;
 export type CallEventKind = (typeof callEventKinds)[number];
+
+/** Those with which a voice URL is asked what comes next, rather than told. */
+export type AskingKind = Extract<
+  CallEventKind,
+  "call.answered" | "call.digits" | "call.dial_completed" | "call.redirected"
+>;

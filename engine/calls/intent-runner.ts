@@ -10,19 +10,25 @@ import {
   markIntentSent,
   type IntentRow,
 } from "../store/calls.ts";
+import type { MediaSource, Prepared } from "../media/media-source.ts";
 import type { MediaFile } from "../switch/switch.ts";
-import { isAtMostOnce, type Command } from "./command.ts";
+import { isApart, isAtMostOnce, type ApartCommand, type Command } from "./command.ts";
 import { CommandSender, type Legs, type SenderParts } from "./command-sender.ts";
 import { DoneIntents } from "./done-intents.ts";
 import { Dialler, type NeverDialled } from "./dialler.ts";
+import type { Questioner } from "./questioner.ts";
 
 export interface MediaLibrary {
-  /** Fetches and converts a customer's audio; a file that the switch can play. Throws with a short reason in `code`. */
-  prepare(url: string): Promise<{ file: string; durationMs: number }>;
+  /**
+   * Fetches and converts a customer's audio, or speaks a text: a file that the switch can play. Throws with a short
+   * reason in `code`.
+   */
+  prepare(source: MediaSource): Promise<Prepared>;
 }
 
 interface Parts extends SenderParts {
   media: MediaLibrary;
+  questioner: Questioner;
   fact: (callId: CallId, fact: StepFact) => Promise<void>;
 }
 
@@ -117,9 +123,8 @@ export class IntentRunner {
     const commands = JSON.parse(intent.commands) as Command[];
     if (intent.atMostOnce === 1) return this.#runOnce(intent, commands, legs);
     for (const command of commands) {
-      if (command.kind === "fetchMedia") {
-        // In a row of its own, which goes once its outcome is stored.
-        this.#fetchMedia(intent, command);
+      if (isApart(command)) {
+        this.#doApart(intent, command);
         return true;
       }
       // Rows of those that go at most once have their own way.
@@ -184,7 +189,11 @@ export class IntentRunner {
         await this.#sender.boxOf(leg, legs)?.play(leg, command.file as MediaFile, { token, loops });
         return;
       }
-      case "fetchMedia":
+      case "sendDigits":
+        await this.#sender.boxOf(command.leg, legs)?.sendDigits(command.leg, command.digits);
+        return;
+      case "prepareMedia":
+      case "ask":
         // In a row of its own.
         return;
       default:
@@ -220,30 +229,35 @@ export class IntentRunner {
     }
   }
 
-  #fetchMedia(intent: IntentRow, command: Extract<Command, { kind: "fetchMedia" }>): void {
-    const { media, store, log } = this.#parts;
+  /** The next controller does again what this one does not end; the row goes once its outcome is stored. */
+  #doApart(intent: IntentRow, command: ApartCommand): void {
+    const { store, log } = this.#parts;
     const over = this.#done.begin(intent);
-    void media
-      .prepare(command.url)
-      .then(
-        ({ file, durationMs }): StepFact => ({ kind: "mediaReady", token: command.token, file, durationMs }),
-        (error: unknown): StepFact => ({
-          kind: "mediaFailed",
-          token: command.token,
-          reason: reasonOf(error),
-        }),
-      )
-      .then(async (fact) => {
-        // The next controller fetches it again.
-        if (this.#stopping.signal.aborted) return;
-        await this.#parts.fact(intent.callId, fact);
-        await store.write((tx) => deleteIntent(tx, intent.id));
-      })
+    const outcome = command.kind === "ask" ? this.#ask(command) : this.#prepareMedia(command);
+    const stored = outcome.then(async (fact) => {
+      if (this.#stopping.signal.aborted) return;
+      await this.#parts.fact(intent.callId, fact);
+      await store.write((tx) => deleteIntent(tx, intent.id));
+    });
+    void stored
       .catch((error: unknown) => {
         if (!this.#stopping.signal.aborted)
-          log.error({ err: error, callId: intent.callId }, "media could not be handed on");
+          log.error({ err: error, callId: intent.callId, command: command.kind }, "an outcome was lost");
       })
       .finally(over);
+  }
+
+  async #ask(command: Extract<ApartCommand, { kind: "ask" }>): Promise<StepFact> {
+    const { token, event } = command;
+    const asked = await this.#parts.questioner.ask(command, this.#stopping.signal);
+    return { kind: "asked", token, event, ...asked };
+  }
+
+  #prepareMedia({ source, token }: Extract<ApartCommand, { kind: "prepareMedia" }>): Promise<StepFact> {
+    return this.#parts.media.prepare(source).then(
+      (prepared): StepFact => ({ kind: "mediaReady", token, ...prepared }),
+      (error: unknown): StepFact => ({ kind: "mediaFailed", token, reason: reasonOf(error) }),
+    );
   }
 }
 
@@ -252,7 +266,7 @@ const dialledBy = (commands: readonly Command[]): LegId[] =>
 
 function legsOf(command: Command): LegId[] {
   if (command.kind === "originate") return command.originate.branches.map((branch) => branch.leg);
-  return command.kind === "fetchMedia" ? [] : [command.leg];
+  return isApart(command) ? [] : [command.leg];
 }
 
 const reasonOf = (error: unknown): string =>

@@ -75,15 +75,22 @@ export async function takeLegNews(change: CallChange, news: LegNews, document: D
     case "answered":
       await started(change, leg, isFirst, news.atUs);
       if (!(await answered(change, leg, isFirst, news.atUs))) return;
-      if (!isFirst) await document.feed(change, { kind: "legAnswered", leg: leg.id });
-      else if (change.call.hangupRequestedAtMs === null) await document.begin(change);
+      if (isFirst) await document.begin(change, { answered_at: iso(news.atUs) }, atMs);
+      else await document.feed(change, { kind: "legAnswered", leg: leg.id });
       return;
     case "hungUp":
       if (news.closed !== undefined && leg.endedAtUs === null)
         await reconciled(change, leg, "closed", news.closed);
       if (news.endedBy !== "controller") await started(change, leg, isFirst, news.createdAtUs);
       // Perhaps it was never told to us, but it is a fact of the call.
-      if (news.answeredAtUs !== null) await answered(change, leg, isFirst, news.answeredAtUs);
+      if (
+        news.answeredAtUs !== null &&
+        (await answered(change, leg, isFirst, news.answeredAtUs)) &&
+        isFirst
+      ) {
+        const answeredAt = { answered_at: iso(news.answeredAtUs) };
+        await change.emit("call.answered", answeredAt, Math.floor(news.answeredAtUs / 1000));
+      }
       if (!(await endLeg(change, leg, news, news.endedBy, news.failureCode))) return;
       if (!isFirst) {
         await document.feed(change, {
@@ -128,8 +135,10 @@ export async function takeLegNews(change: CallChange, news: LegNews, document: D
     case "stray":
       await reconciled(change, leg, "closed", "had_ended");
       return;
-    case "parked":
     case "digit":
+      await document.feed(change, { kind: "digit", leg: leg.id, digit: news.digit });
+      return;
+    case "parked":
       return;
   }
 }
@@ -263,16 +272,14 @@ function advance(change: CallChange, leg: LegRow, fact: "ringing" | "earlyMedia"
   return true;
 }
 
-/** False: known already. */
+/** False: known already. Whoever calls it tells of the call's own answer. */
 async function answered(change: CallChange, leg: LegRow, isFirst: boolean, atUs: number): Promise<boolean> {
   if (!advance(change, leg, "answered")) return false;
   await change.changeMeter();
   change.setLeg(leg, { answeredAtUs: atUs, seenAtUs: atUs });
   const atMs = Math.floor(atUs / 1000);
   await change.emit("leg.answered", { leg_id: leg.id }, atMs);
-  if (!isFirst) return true;
-  change.setCall({ status: "answered", answeredAtUs: atUs });
-  await change.emit("call.answered", { answered_at: iso(atUs) }, atMs);
+  if (isFirst) change.setCall({ status: "answered", answeredAtUs: atUs });
   return true;
 }
 

@@ -6,6 +6,7 @@ import type { Log } from "../log.ts";
 import { Converter } from "./converter.ts";
 import { MediaError } from "./media-error.ts";
 import { MediaFiles, type PlayableFile } from "./media-files.ts";
+import type { MediaSource, Prepared, SpeechSource } from "./media-source.ts";
 
 export interface MediaLibraryParts {
   egress: Egress;
@@ -52,17 +53,25 @@ export class MediaLibrary {
     this.#converter = new Converter({ clock, secondsMax: audioSecondsMax });
   }
 
+  /** A WAV of 8 kHz, mono, 16 bits, of what a prompt is made of. Throws MediaError. */
+  prepare(source: MediaSource): Promise<Prepared> {
+    return "url" in source ? this.#fetched(source.url) : this.#spoken(source);
+  }
+
   /**
-   * Fetches a WAV or MP3 (by content, ≤ 10 MiB, ≤ 1 h) and gives it as a WAV of 8 kHz, mono, 16 bits. Asked for the
-   * same URL at once, it fetches once. Throws MediaError.
+   * Of a WAV or MP3 (by content, ≤ 10 MiB, ≤ 1 h). Asked for the same URL at once, it fetches once.
    */
-  prepare(url: string): Promise<PlayableFile> {
+  #fetched(url: string): Promise<PlayableFile> {
     let preparing = this.#preparing.get(url);
     if (!preparing) {
       preparing = this.#prepare(url).finally(() => this.#preparing.delete(url));
       this.#preparing.set(url, preparing);
     }
     return preparing;
+  }
+
+  #spoken(_source: SpeechSource): Promise<Prepared> {
+    return Promise.reject(new MediaError("unsupported", "There is no speech engine."));
   }
 
   /** Gives up what is being fetched and converted. */

@@ -269,6 +269,12 @@ export const eventsOfCall = (tx: ReadTx, callId: CallId) =>
     [callId],
   );
 
+export const callEventById = (tx: ReadTx, id: EventId) =>
+  tx.get<CallEventRow>(
+    "SELECT id, call_id, position, sequence, kind, payload, occurred_at_ms, created_at_ms FROM call_events WHERE id = ?",
+    [id],
+  );
+
 export async function wakeAtMs(tx: ReadTx, id: CallId): Promise<number | null> {
   const row = await tx.get<{ wakeAtMs: number | null }>("SELECT wake_at_ms FROM calls WHERE id = ?", [id]);
   return row?.wakeAtMs ?? null;

@@ -144,6 +144,9 @@ export async function insertNumber(tx: Tx, row: NumberRow): Promise<boolean> {
   return changes === 1;
 }
 
+export const numberById = (tx: ReadTx, id: NumberId) =>
+  tx.get<NumberRow>("SELECT * FROM numbers WHERE id = ?", [id]);
+
 /** The row as it is now; others that change it wait until this transaction ends. */
 export const numberToChange = (tx: Tx, workspaceId: WorkspaceId, id: NumberId) =>
   tx.get<NumberRow>("SELECT * FROM numbers WHERE id = ? AND workspace_id = ? FOR NO KEY UPDATE", [

@@ -12,6 +12,7 @@ export const switchApis = [
   "uuid_dump",
   "uuid_kill",
   "uuid_record",
+  "uuid_send_dtmf",
   "uuid_setvar",
   "version",
 ] as const;

@@ -192,6 +192,11 @@ export class FreeSwitchBox implements Switch {
     return this.#run(execute(legWord(leg), "playback", ringback, "ringback"));
   }
 
+  async sendDigits(leg: LegId, digits: string): Promise<boolean> {
+    if (!/^[0-9*#wW]{1,64}$/.test(digits)) throw new RangeError("not digits to send");
+    return this.#run(api("uuid_send_dtmf", legWord(leg), digits));
+  }
+
   async startRecording(leg: LegId, recording: RecordingId): Promise<boolean> {
     return this.#run(api("uuid_record", legWord(leg), "start", this.#file(recording)));
   }

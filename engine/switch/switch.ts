@@ -30,6 +30,8 @@ export interface Switch {
   play(leg: LegId, file: MediaFile, options: { token: string; loops: number }): Promise<boolean>;
   /** `uuid_break all`: whatever plays on the leg stops within 20 ms, and what is queued behind it never plays. */
   stopPlayback(leg: LegId): Promise<boolean>;
+  /** Sends DTMF to the party (RFC 4733): `0-9 * #`, and `w` and `W` for half a second and a second of nothing. */
+  sendDigits(leg: LegId, digits: string): Promise<boolean>;
   /** Plays 425 Hz ringback to a waiting, answered leg until it is bridged or stopped. */
   playRingback(leg: LegId): Promise<boolean>;
   startRecording(leg: LegId, recording: RecordingId): Promise<boolean>;

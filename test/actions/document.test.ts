@@ -40,7 +40,7 @@ describe("a voice document", () => {
       [{ hangup: {}, wait: { seconds: 1 } }],
       /^\[0\]: must be an object with exactly one verb/,
     ],
-    ["has an unknown verb", [{ sing: {} }], /^\[0\]: unknown verb; known are play, dial, wait, hangup/],
+    ["has an unknown verb", [{ sing: {} }], /^\[0\]: unknown verb; known are say, play, getDigits, dial/],
     ["has a verb that only objects inherit", [{ toString: {} }], /^\[0\]: unknown verb/],
     ["has a verb named constructor", [{ constructor: {} }], /^\[0\]: unknown verb/],
     [

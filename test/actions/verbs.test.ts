@@ -11,22 +11,40 @@ const wanjiru: LegId = "leg_01m8804jzshqmazxfz36pa688e";
 const otieno: LegId = "leg_01m8804mb301d7htwa1npws56v";
 const kamau: LegId = "leg_01m8804mb301d7htwa1npws56w";
 
-const scene: Scene = { leg: wanjiru, nowMs: 1_000_000, token: "call_x-3", more: true };
+const scene: Scene = {
+  leg: wanjiru,
+  nowMs: 1_000_000,
+  token: "call_x-3",
+  more: true,
+  asks: false,
+  typed: "",
+};
+/** Of the step's first prompt. */
+const token = `${scene.token}.0`;
 const last: Scene = { ...scene, more: false };
 
 /** Every fact there is, each for the step (`mine`) and for another (`other`) where that makes a difference. */
 const facts: Record<string, StepFact> = {
   wake: { kind: "wake" },
-  "mediaReady mine": { kind: "mediaReady", token: scene.token, file: "/m/a.wav", durationMs: 1500 },
+  "mediaReady mine": { kind: "mediaReady", token, file: "/m/a.wav", durationMs: 1500 },
   "mediaReady other": { kind: "mediaReady", token: "call_x-2", file: "/m/a.wav", durationMs: 1500 },
-  "mediaFailed mine": { kind: "mediaFailed", token: scene.token, reason: "not_found" },
+  "mediaFailed mine": { kind: "mediaFailed", token, reason: "not_found" },
   "mediaFailed other": { kind: "mediaFailed", token: "call_x-2", reason: "not_found" },
-  "played mine": { kind: "playbackEnded", token: scene.token, outcome: "played" },
+  "played mine": { kind: "playbackEnded", token, outcome: "played" },
   "played other": { kind: "playbackEnded", token: "call_x-2", outcome: "played" },
-  "notFound mine": { kind: "playbackEnded", token: scene.token, outcome: "notFound" },
-  "failed mine": { kind: "playbackEnded", token: scene.token, outcome: "failed" },
+  "notFound mine": { kind: "playbackEnded", token, outcome: "notFound" },
+  "failed mine": { kind: "playbackEnded", token, outcome: "failed" },
   "dialing mine": { kind: "dialing", leg: otieno },
   dialRefused: { kind: "dialRefused", code: "calls.destination_not_allowed", message: "No." },
+  asked: {
+    kind: "asked",
+    token: scene.token,
+    event: "evt_01m8804mb301d7htwa1npws56w",
+    tries: [],
+    answer: null,
+  },
+  "digit mine": { kind: "digit", leg: wanjiru, digit: "1" },
+  "digit other": { kind: "digit", leg: otieno, digit: "1" },
   "legAnswered mine": { kind: "legAnswered", leg: otieno },
   "legAnswered other": { kind: "legAnswered", leg: kamau },
   "legEnded mine": {
@@ -45,6 +63,7 @@ function line(step: { state: unknown; effects: Effect[]; wakeAtMs?: number } | n
   if (step === null) return "not mine";
   const effects = step.effects.map((effect) => {
     if (effect.kind === "command") return effect.command.kind;
+    if (effect.kind === "ask") return `ask ${effect.event} ${JSON.stringify(effect.payload)}`;
     if (effect.kind !== "event") return effect.kind;
     const { reason, dial_status: status, dial_duration_seconds: seconds } = effect.payload;
     const words = [effect.event, reason ?? status, seconds] as (string | number | undefined)[];
@@ -56,11 +75,12 @@ function line(step: { state: unknown; effects: Effect[]; wakeAtMs?: number } | n
 
 describe("play", () => {
   const spec = { url: "https://example.com/karibu.wav", loop: 2 };
-  const fetching = { phase: "fetching" as const, url: spec.url, loops: 2 };
+  const prompts = [{ verb: "play" as const, url: spec.url, loops: 2 }];
+  const fetching = { prompts, index: 0, phase: "preparing" as const };
   const playing = { ...fetching, phase: "playing" as const };
 
   it("begins by fetching, with an alarm", () => {
-    assert.equal(line(play.begin(spec, scene)), "fetchMedia; goes on wake +20000");
+    assert.equal(line(play.begin(spec, scene)), "prepareMedia; goes on wake +20000");
     assert.deepEqual(play.begin(spec, scene).state, fetching);
   });
 
@@ -71,7 +91,7 @@ describe("play", () => {
     [20, 20],
   ] as const) {
     it(`with loop ${String(loop)} plays ${loops} time(s)`, () => {
-      assert.equal(play.begin({ url: spec.url, loop }, scene).state?.loops, loops);
+      assert.equal(play.begin({ url: spec.url, loop }, scene).state?.prompts[0]?.loops, loops);
     });
   }
 
@@ -91,6 +111,9 @@ describe("play", () => {
     ["fetching", "dialRefused", "not mine"],
     ["fetching", "legAnswered mine", "not mine"],
     ["fetching", "legAnswered other", "not mine"],
+    ["fetching", "asked", "not mine"],
+    ["fetching", "digit mine", "not mine"],
+    ["fetching", "digit other", "not mine"],
     ["fetching", "legEnded mine", "not mine"],
     ["fetching", "legEnded busy", "not mine"],
     ["fetching", "legEnded other", "not mine"],
@@ -107,6 +130,9 @@ describe("play", () => {
     ["playing", "dialRefused", "not mine"],
     ["playing", "legAnswered mine", "not mine"],
     ["playing", "legAnswered other", "not mine"],
+    ["playing", "asked", "not mine"],
+    ["playing", "digit mine", "not mine"],
+    ["playing", "digit other", "not mine"],
     ["playing", "legEnded mine", "not mine"],
     ["playing", "legEnded busy", "not mine"],
     ["playing", "legEnded other", "not mine"],
@@ -148,9 +174,11 @@ describe("dial", () => {
 
   for (const [where, then] of [
     [scene, "true"],
+    [{ ...last, asks: true }, "true"],
     [last, "false"],
   ] as const) {
-    it(`lets the caller ${then === "true" ? "stay" : "end"} after the bridge when ${then === "true" ? "more" : "nothing"} follows, and never wait for ever`, () => {
+    const follows = where.more ? "more" : where.asks ? "a question" : "nothing";
+    it(`lets the caller ${then === "true" ? "stay" : "end"} after the bridge when ${follows} follows, and never wait for ever`, () => {
       const [effect] = dial.begin(spec, where).effects;
       assert.ok(effect?.kind === "dial");
       const [stays, afterwards, guard, tone] = effect.request.prepare;
@@ -166,7 +194,7 @@ describe("dial", () => {
   }
 
   const phases = { asked, ringing, talking };
-  const over = "stopPlayback, disarmKill; over";
+  const silence = "stopPlayback, disarmKill,";
   const table: [phase: keyof typeof phases, fact: string, then: string][] = [
     ["asked", "wake", "not mine"],
     ["asked", "dialing mine", "-; goes on wake +60000"],
@@ -181,16 +209,16 @@ describe("dial", () => {
     ["ringing", "dialRefused", "dial.refused, call.dial_completed failed 0; over"],
     ["ringing", "legAnswered mine", "-; goes on"],
     ["ringing", "legAnswered other", "not mine"],
-    ["ringing", "legEnded mine", `call.dial_completed completed 7, ${over}`],
-    ["ringing", "legEnded busy", `call.dial_completed busy 0, ${over}`],
+    ["ringing", "legEnded mine", `${silence} call.dial_completed completed 7; over`],
+    ["ringing", "legEnded busy", `${silence} call.dial_completed busy 0; over`],
     ["ringing", "legEnded other", "not mine"],
     ["talking", "wake", "not mine"],
     ["talking", "dialing mine", "-; goes on wake +60000"],
     ["talking", "dialRefused", "dial.refused, call.dial_completed failed 0; over"],
     ["talking", "legAnswered mine", "-; goes on"],
     ["talking", "legAnswered other", "not mine"],
-    ["talking", "legEnded mine", `call.dial_completed completed 7, ${over}`],
-    ["talking", "legEnded busy", `call.dial_completed busy 0, ${over}`],
+    ["talking", "legEnded mine", `${silence} call.dial_completed completed 7; over`],
+    ["talking", "legEnded busy", `${silence} call.dial_completed busy 0; over`],
     ["talking", "legEnded other", "not mine"],
   ];
   for (const [phase, fact, then] of table) {
@@ -199,7 +227,7 @@ describe("dial", () => {
   }
   for (const phase of Object.values(phases)) {
     for (const [name, fact] of Object.entries(facts)) {
-      if (!/^(media|played|notFound|failed)/.test(name)) continue;
+      if (!/^(media|played|notFound|failed|asked|digit)/.test(name)) continue;
       it(`${phase.leg === null ? "asked" : phase.answered ? "talking" : "ringing"}, ${name}: not mine`, () =>
         assert.equal(dial.on(phase, fact, scene), null));
     }

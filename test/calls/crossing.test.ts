@@ -12,6 +12,8 @@ import { SautikitError } from "../../engine/errors.ts";
 import { systemIds, type CallId, type LegId, type WorkspaceId } from "../../engine/ids.ts";
 import { seedShippedDeck } from "../../engine/metering/rates.ts";
 import { createSettlement } from "../../engine/metering/settlement.ts";
+import { Questioner } from "../../engine/calls/questioner.ts";
+import { createEgress } from "../../engine/egress/egress.ts";
 import { aesSecrets } from "../../engine/secrets.ts";
 import * as calls from "../../engine/store/calls.ts";
 import type { LegRow } from "../../engine/store/calls.ts";
@@ -131,6 +133,10 @@ describe(`work on one call that crosses, on ${databaseKind}`, function () {
     return new IntentRunner({
       ...{ store: over, clock, log: silentLog },
       media: { prepare: () => Promise.reject(new Error("no media here")) },
+      questioner: new Questioner({
+        ...{ store: over, clock, secrets },
+        egress: createEgress({ clock, allowPrivate: true }),
+      }),
       boxOf: () => ({ connected: true, ...box }) as Switch,
       inDoubt: () => undefined,
       fact: () => Promise.resolve(),

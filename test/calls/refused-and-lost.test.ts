@@ -239,7 +239,7 @@ describeOnSwitch("a command that the switch refuses, or does not answer", functi
       await on.store.write(async (tx) => {
         const change = (await CallChange.load(on.changeParts, tx, id))!;
         change.intend({ kind: "setVariable", leg, name: "before_it", value: "true" });
-        change.intend({ kind: "fetchMedia", url, token: "another" });
+        change.intend({ kind: "prepareMedia", source: { url }, token: "another" });
         change.intend({ kind: "setVariable", leg, name: "behind_it", value: "true" });
         await change.save();
       });

@@ -12,6 +12,7 @@ import type { CallRequest } from "../../engine/calls/call-request.ts";
 import { callView } from "../../engine/calls/call-view.ts";
 import { Calls } from "../../engine/calls/calls.ts";
 import { Controller, type Box } from "../../engine/calls/controller.ts";
+import { Questioner } from "../../engine/calls/questioner.ts";
 import { RecordingNews } from "../../engine/calls/recording-news.ts";
 import { systemClock, type Clock } from "../../engine/clock.ts";
 import { createEgress } from "../../engine/egress/egress.ts";
@@ -132,6 +133,7 @@ export async function world(options: WorldOptions = {}) {
     new Controller(
       {
         ...{ ...changeParts, clock: time, log, media, gateway: "carrier", takesEndRecords: true },
+        questioner: new Questioner({ store, egress, secrets, clock }),
         store: options.tapStore?.(store) ?? store,
       },
       boxes,

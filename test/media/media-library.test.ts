@@ -45,7 +45,9 @@ describe("media: the library", () => {
   it("gives a customer's WAV as a file of its own name, by content and not by what the server calls it", async () => {
     serve(wav({ sampleRate: 44_100, channels: 2 }), { "Content-Type": "text/html" });
 
-    const { file, durationMs } = await open().prepare(receiver.url("/karibu.php?x=../../etc/passwd"));
+    const { file, durationMs } = await open().prepare({
+      url: receiver.url("/karibu.php?x=../../etc/passwd"),
+    });
 
     assert(isAbsolute(file));
     assert.match(basename(file), /^[0-9a-f]{64}\.wav$/);
@@ -56,7 +58,7 @@ describe("media: the library", () => {
 
   it("gives an MP3", async () => {
     serve(await readFile(join(import.meta.dirname, "fixtures", "tone-440.mp3")));
-    const { file, durationMs } = await open().prepare(receiver.url());
+    const { file, durationMs } = await open().prepare({ url: receiver.url() });
     assert.equal(durationMs, 1000);
     assert(Math.abs(amplitude(played(await readFile(file)).slice(800, 7200), 440) - 0.475) < 0.01);
   });
@@ -66,9 +68,11 @@ describe("media: the library", () => {
     const library = open({ clock: time });
     serve(wav({ seconds: 0.1 }), { "Cache-Control": "public, max-age=120" });
 
-    const files = await Promise.all(Array.from({ length: 10 }, () => library.prepare(receiver.url())));
+    const files = await Promise.all(
+      Array.from({ length: 10 }, () => library.prepare({ url: receiver.url() })),
+    );
     time.advanceTo(time.nowMs() + 119_000);
-    files.push(await library.prepare(receiver.url()));
+    files.push(await library.prepare({ url: receiver.url() }));
 
     assert.equal(new Set(files.map(({ file }) => file)).size, 1);
     assert.equal(receiver.received.length, 1);
@@ -82,13 +86,13 @@ describe("media: the library", () => {
       if (got.headers["if-none-match"] === etag) response.writeHead(304).end();
       else response.writeHead(200, { ETag: etag }).end(bytes);
     };
-    const first = await library.prepare(receiver.url());
+    const first = await library.prepare({ url: receiver.url() });
 
     time.advanceTo(time.nowMs() + 61_000);
-    const second = await library.prepare(receiver.url());
+    const second = await library.prepare({ url: receiver.url() });
     [etag, bytes] = ['"kwaheri"', wav({ seconds: 0.2 })];
     time.advanceTo(time.nowMs() + 61_000);
-    const third = await library.prepare(receiver.url());
+    const third = await library.prepare({ url: receiver.url() });
 
     assert.deepEqual(first, second);
     assert.equal(third.durationMs, 200);
@@ -99,20 +103,20 @@ describe("media: the library", () => {
     const time = clock();
     const library = open({ clock: time });
     serve(wav({ seconds: 0.1 }), { "Cache-Control": "no-cache" });
-    const first = await library.prepare(receiver.url());
+    const first = await library.prepare({ url: receiver.url() });
 
     receiver.behaviour = (_got, response) => void response.writeHead(503).end();
-    assert.deepEqual(await library.prepare(receiver.url()), first);
+    assert.deepEqual(await library.prepare({ url: receiver.url() }), first);
     receiver.behaviour = (_got, response) => void response.writeHead(404).end();
-    await assert.rejects(library.prepare(receiver.url()), refused("fetch_failed"));
+    await assert.rejects(library.prepare({ url: receiver.url() }), refused("fetch_failed"));
   });
 
   it("converts the same content once, whatever URL it has, and finds it after a restart", async () => {
     serve(wav({ seconds: 0.1 }));
-    const first = await open().prepare(receiver.url("/a"));
+    const first = await open().prepare({ url: receiver.url("/a") });
     const before = await stat(first.file);
 
-    const second = await open().prepare(receiver.url("/b"));
+    const second = await open().prepare({ url: receiver.url("/b") });
 
     assert.deepEqual(second, first);
     assert.equal((await stat(second.file)).mtimeMs, before.mtimeMs, "not written again");
@@ -122,9 +126,9 @@ describe("media: the library", () => {
   it("makes a file again that somebody deleted", async () => {
     const library = open();
     serve(wav({ seconds: 0.1 }), { "Cache-Control": "max-age=600", ETag: '"a"' });
-    const { file } = await library.prepare(receiver.url());
+    const { file } = await library.prepare({ url: receiver.url() });
     await rm(file);
-    assert.deepEqual(await library.prepare(receiver.url()), { file, durationMs: 100 });
+    assert.deepEqual(await library.prepare({ url: receiver.url() }), { file, durationMs: 100 });
     assert.equal(receiver.received[1]!.headers["if-none-match"], undefined);
   });
 
@@ -134,7 +138,7 @@ describe("media: the library", () => {
     const library = open({ clock: time, bytesMax: 5000 });
     const prepare = async (hz: number) => {
       serve(wav({ seconds: 0.1, hz }));
-      const { file } = await library.prepare(receiver.url(`/${hz}`));
+      const { file } = await library.prepare({ url: receiver.url(`/${hz}`) });
       return basename(file);
     };
     const names = [];
@@ -169,7 +173,7 @@ describe("media: the library", () => {
   ] satisfies [string, Receiver["behaviour"], MediaFault][]) {
     it(`refuses ${what} as ${code}, and leaves nothing behind`, async () => {
       receiver.behaviour = behaviour;
-      await assert.rejects(open().prepare(receiver.url()), refused(code));
+      await assert.rejects(open().prepare({ url: receiver.url() }), refused(code));
       assert.deepEqual(
         (await readdir(folder)).filter((name) => name.endsWith(".tmp")),
         [],
@@ -180,14 +184,17 @@ describe("media: the library", () => {
   it("waits ten seconds for a server that hangs, and not for ever", async () => {
     const time = clock();
     receiver.behaviour = hanging;
-    const preparing = open({ clock: time }).prepare(receiver.url());
+    const preparing = open({ clock: time }).prepare({ url: receiver.url() });
     await receiver.told(1);
     time.advanceTo(time.nowMs() + 10_000);
     await assert.rejects(preparing, refused("fetch_failed"));
   });
 
   it("fetches nothing from inside, where that is not allowed", async () => {
-    await assert.rejects(open({ allowPrivate: false }).prepare(receiver.url()), refused("fetch_failed"));
+    await assert.rejects(
+      open({ allowPrivate: false }).prepare({ url: receiver.url() }),
+      refused("fetch_failed"),
+    );
     assert.equal(receiver.received.length, 0);
   });
 
@@ -199,7 +206,7 @@ describe("media: the library", () => {
     const library = open();
     const before = performance.eventLoopUtilization();
 
-    const { durationMs } = await library.prepare(receiver.url());
+    const { durationMs } = await library.prepare({ url: receiver.url() });
 
     const { utilization } = performance.eventLoopUtilization(before);
     assert.equal(durationMs, 104_000);
@@ -210,7 +217,7 @@ describe("media: the library", () => {
   it("gives up what it is fetching when it closes", async () => {
     receiver.behaviour = hanging;
     const library = open();
-    const refusal = assert.rejects(library.prepare(receiver.url()), refused("fetch_failed"));
+    const refusal = assert.rejects(library.prepare({ url: receiver.url() }), refused("fetch_failed"));
     await receiver.told(1);
     await library.close();
     await refusal;
@@ -222,7 +229,7 @@ describe("media: the library", () => {
     const data = Buffer.concat(Array<Buffer>(104).fill(source.subarray(44)));
     serve(Buffer.concat([source.subarray(0, 40), Buffer.alloc(4), data]));
     const library = open();
-    const preparing = library.prepare(receiver.url());
+    const preparing = library.prepare({ url: receiver.url() });
     const outcome = preparing.then(
       () => "done",
       (error: unknown) => (error as MediaError).code,

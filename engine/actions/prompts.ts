@@ -1,0 +1,111 @@
+import type { JsonObject } from "../json.ts";
+import type { MediaSource } from "../media/media-source.ts";
+import type { Effect, Scene, StepFact } from "./verb.ts";
+
+/** Fetching, rendering and converting have their own limits; this is the last resort, so that a lost answer is not dead air. */
+const prepareMsMax = 20_000;
+/** How much later than its own length a prompt may end before we stop waiting for the switch to say so. */
+const playbackSlackMs = 5_000;
+
+/** Something that is said or played, so many times. */
+export type Prompt = { loops: number } & (
+  { verb: "play"; url: string } | { verb: "say"; text: string; language: string; voice: string }
+);
+
+/** Where a row of prompts stands; part of a step's state. */
+export interface Prompting extends JsonObject {
+  prompts: (Prompt & JsonObject)[];
+  index: number;
+  phase: "preparing" | "playing";
+}
+
+export interface Prompted {
+  /** Null: all have been heard, or could not be. */
+  prompting: Prompting | null;
+  effects: Effect[];
+  wakeAtMs?: number;
+}
+
+/** One after another, from the first. */
+export const startPrompts = (prompts: readonly Prompt[], scene: Scene): Prompted =>
+  prepare({ prompts: [...prompts], index: 0, phase: "preparing" }, scene);
+
+/** Null: the fact is nothing to the prompt that is running. */
+export function promptFact(prompting: Prompting, fact: StepFact, scene: Scene): Prompted | null {
+  const prompt = prompting.prompts[prompting.index];
+  if (!prompt) return null;
+  const token = tokenOf(prompting, scene);
+  switch (fact.kind) {
+    case "mediaReady":
+      if (fact.token !== token || prompting.phase !== "preparing") return null;
+      return {
+        prompting: { ...prompting, phase: "playing" },
+        effects: [
+          fact.insteadOf === undefined
+            ? {
+                kind: "event",
+                event: `${prompt.verb}.started`,
+                payload: { ...shown(prompt), loops: prompt.loops },
+              }
+            : failed(prompt, fact.insteadOf),
+          {
+            kind: "command",
+            command: { kind: "play", leg: scene.leg, file: fact.file, token, loops: prompt.loops },
+          },
+        ],
+        wakeAtMs: scene.nowMs + fact.durationMs * prompt.loops + playbackSlackMs,
+      };
+    case "mediaFailed":
+      return fact.token === token ? next(prompting, scene, failed(prompt, fact.reason)) : null;
+    case "playbackEnded":
+      if (fact.token !== token) return null;
+      return next(
+        prompting,
+        scene,
+        fact.outcome === "played"
+          ? { kind: "event", event: `${prompt.verb}.finished`, payload: shown(prompt) }
+          : failed(prompt, fact.outcome),
+      );
+    case "wake": {
+      const reason = prompting.phase === "preparing" ? "fetch_timed_out" : "playback_timed_out";
+      const silence: Effect = { kind: "command", command: { kind: "stopPlayback", leg: scene.leg } };
+      return next(prompting, scene, failed(prompt, reason), silence);
+    }
+    default:
+      return null;
+  }
+}
+
+function next(prompting: Prompting, scene: Scene, ...effects: Effect[]): Prompted {
+  const index = prompting.index + 1;
+  if (index >= prompting.prompts.length) return { prompting: null, effects };
+  const prompted = prepare({ ...prompting, index, phase: "preparing" }, scene);
+  return { ...prompted, effects: [...effects, ...prompted.effects] };
+}
+
+function prepare(prompting: Prompting, scene: Scene): Prompted {
+  const prompt = prompting.prompts[prompting.index];
+  if (!prompt) return { prompting: null, effects: [] };
+  const source: MediaSource =
+    prompt.verb === "play"
+      ? { url: prompt.url }
+      : { text: prompt.text, language: prompt.language, voice: prompt.voice };
+  return {
+    prompting,
+    effects: [
+      { kind: "command", command: { kind: "prepareMedia", source, token: tokenOf(prompting, scene) } },
+    ],
+    wakeAtMs: scene.nowMs + prepareMsMax,
+  };
+}
+
+const tokenOf = (prompting: Prompting, scene: Scene) => `${scene.token}.${prompting.index}`;
+
+const shown = (prompt: Prompt): JsonObject =>
+  prompt.verb === "play" ? { url: prompt.url } : { text: prompt.text, language: prompt.language };
+
+const failed = (prompt: Prompt, reason: string): Effect => ({
+  kind: "event",
+  event: `${prompt.verb}.failed`,
+  payload: { ...shown(prompt), reason },
+});

@@ -1,0 +1,128 @@
+import type { Clock } from "../clock.ts";
+import { EgressError, type EgressFault } from "../egress/egress-error.ts";
+import type { Egress } from "../egress/egress.ts";
+import type { JsonObject } from "../json.ts";
+import { signedHeaders } from "../webhooks/signing.ts";
+import { readAnswer, type Answer } from "./answer.ts";
+
+/** API.md §3: so long for one try, a second one, then the fallback. */
+const timeoutMs = 5_000;
+/** As large as a request's body may be; what is longer is no document. */
+const answerBytesMax = 256 * 1024;
+/** So much of an answer is kept on the call. */
+const keptBytes = 1024;
+/** Between a failure and the second try. */
+const retryMs = 200;
+
+export type AskMethod = "POST" | "GET";
+
+/** What a voice URL is asked; the same `eventId` whenever it is asked again. */
+export interface Question {
+  eventId: string;
+  kind: string;
+  /** The envelope, with CallId, From, To and Digits at its top. */
+  body: JsonObject;
+  method: AskMethod;
+  /** Asked twice, then each of the others once. */
+  url: string;
+  fallbackUrl: string | null;
+  /** The number's, the current one first. */
+  secrets: readonly string[];
+}
+
+/** One try, as it is shown on the call's events. */
+export interface Try {
+  url: string;
+  status: number | null;
+  /** Why there was no answer. */
+  fault: EgressFault | null;
+  latencyMs: number;
+  /** The first KiB of the answer. */
+  answer: string;
+}
+
+export interface Asked {
+  tries: Try[];
+  /** Null: neither URL gave one. */
+  answer: Answer | null;
+}
+
+/** Asks customers' servers what a call is to do next. */
+export class VoiceUrl {
+  readonly #parts: { egress: Egress; clock: Clock };
+
+  constructor(parts: { egress: Egress; clock: Clock }) {
+    this.#parts = parts;
+  }
+
+  /** At most three requests of 5 s each. Throws only when `signal` ends it. */
+  async ask(question: Question, signal: AbortSignal): Promise<Asked> {
+    const { url, fallbackUrl } = question;
+    const tries: Try[] = [];
+    const urls = fallbackUrl === null || fallbackUrl === url ? [url, url] : [url, url, fallbackUrl];
+    for (const [index, next] of urls.entries()) {
+      if (index === 1) await this.#parts.clock.sleep(retryMs, signal);
+      signal.throwIfAborted();
+      const { made, answer } = await this.#try(question, next, signal);
+      signal.throwIfAborted();
+      tries.push(made);
+      if (answer) return { tries, answer };
+    }
+    return { tries, answer: null };
+  }
+
+  async #try(
+    question: Question,
+    url: string,
+    signal: AbortSignal,
+  ): Promise<{ made: Try; answer: Answer | null }> {
+    const { egress, clock } = this.#parts;
+    const startedMs = clock.monotonicMs();
+    const { method } = question;
+    const body = method === "GET" ? "" : JSON.stringify(question.body);
+    try {
+      const response = await egress.request({
+        method,
+        url: method === "GET" ? withQuery(url, question.body) : url,
+        headers: signedHeaders({ ...question, body }, question.secrets, Math.floor(clock.nowMs() / 1000)),
+        ...(method === "GET" ? {} : { body }),
+        timeoutMs,
+        maxBytes: answerBytesMax,
+        signal,
+      });
+      const { status, latencyMs, truncated } = response;
+      const made = {
+        url,
+        status,
+        fault: null,
+        latencyMs,
+        answer: textOf(response.body.subarray(0, keptBytes)),
+      };
+      if (status < 200 || status > 299) return { made, answer: null };
+      return { made, answer: truncated ? tooLarge : readAnswer(textOf(response.body)) };
+    } catch (error) {
+      if (!(error instanceof EgressError)) throw error;
+      const latencyMs = Math.round(clock.monotonicMs() - startedMs);
+      return { made: { url, status: null, fault: error.fault, latencyMs, answer: "" }, answer: null };
+    }
+  }
+}
+
+const tooLarge: Answer = {
+  kind: "invalid",
+  path: "body",
+  reason: `is longer than ${answerBytesMax / 1024} KiB`,
+};
+
+/** A GET has no body: what a handler needs is in the query. */
+function withQuery(url: string, body: JsonObject): string {
+  const asked = new URL(url);
+  for (const name of ["CallId", "From", "To", "Digits"]) {
+    const value = body[name];
+    if (typeof value === "string") asked.searchParams.set(name, value);
+  }
+  return asked.href;
+}
+
+/** PostgreSQL's text holds no NUL. */
+const textOf = (bytes: Uint8Array) => Buffer.from(bytes).toString("utf8").replaceAll("\0", "\uFFFD");
