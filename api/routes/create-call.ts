@@ -21,7 +21,8 @@ const at = (path: string, operationId: string, summary: string) =>
     tag: "Calls",
     summary,
     description:
-      "Answers before the callee does. What happens to the call is told to `events_url` or `voice_callback_url`.",
+      "Answers before the callee does. Once they do, `actions` run, or `voice_callback_url` is asked for them. What happens " +
+      "to the call is told to `events_url`, or to `voice_callback_url` where there is none.",
     scope: "calls.write",
     body: createCallBody,
     responses: { 201: { description: "The call is on its way.", schema: newCallSchema } },

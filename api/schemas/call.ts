@@ -75,7 +75,8 @@ export const createCallBody = z.strictObject({
     .meta({ description: "Another number of the workspace, to be shown instead of `from`." }),
   voice_callback_url: callbackUrl.optional().meta({
     description:
-      "Is told every event of the call, for now without being asked anything. Default: the number's.",
+      "Is asked what the call does next (docs/voice-url.md), and told every event where there is no `events_url`. " +
+      "Default: the number's.",
   }),
   events_url: callbackUrl.optional().meta({
     description: "Is told every event of the call; see `webhooks` in this document. Default: the number's.",

@@ -92,11 +92,9 @@ export const callEvents: Record<CallEventKind, EventDescription> = {
     answered_at: time("By the switch's clock."),
   }),
   "call.digits": call("A `getDigits` is over; the voice URL is asked what comes next.", {
-    digits: z
-      .string()
-      .meta({
-        description: "What was typed, without the finishing key; empty: nothing, and no action follows.",
-      }),
+    digits: z.string().meta({
+      description: "What was typed, without the finishing key; empty: nothing, and no action follows.",
+    }),
   }),
   "call.redirected": call("A `redirect` asks its URL what comes next.", { url }),
   "call.dial_completed": call("A `dial` is over, whatever came of it.", {

@@ -10,6 +10,7 @@ export const eventKinds = [
   "call.started",
   "call.answered",
   "call.digits",
+  "call.redirected",
   "call.recorded",
   "call.dial_completed",
   "call.stream_ended",

@@ -26,6 +26,11 @@ export interface Prompted {
   wakeAtMs?: number;
 }
 
+const kinds = {
+  play: { started: "play.started", finished: "play.finished", failed: "play.failed" },
+  say: { started: "say.started", finished: "say.finished", failed: "say.failed" },
+} as const;
+
 /** One after another, from the first. */
 export const startPrompts = (prompts: readonly Prompt[], scene: Scene): Prompted =>
   prepare({ prompts: [...prompts], index: 0, phase: "preparing" }, scene);
@@ -44,7 +49,7 @@ export function promptFact(prompting: Prompting, fact: StepFact, scene: Scene): 
           fact.insteadOf === undefined
             ? {
                 kind: "event",
-                event: `${prompt.verb}.started`,
+                event: kinds[prompt.verb].started,
                 payload: { ...shown(prompt), loops: prompt.loops },
               }
             : failed(prompt, fact.insteadOf),
@@ -63,7 +68,7 @@ export function promptFact(prompting: Prompting, fact: StepFact, scene: Scene): 
         prompting,
         scene,
         fact.outcome === "played"
-          ? { kind: "event", event: `${prompt.verb}.finished`, payload: shown(prompt) }
+          ? { kind: "event", event: kinds[prompt.verb].finished, payload: shown(prompt) }
           : failed(prompt, fact.outcome),
       );
     case "wake": {
@@ -106,6 +111,6 @@ const shown = (prompt: Prompt): JsonObject =>
 
 const failed = (prompt: Prompt, reason: string): Effect => ({
   kind: "event",
-  event: `${prompt.verb}.failed`,
+  event: kinds[prompt.verb].failed,
   payload: { ...shown(prompt), reason },
 });

@@ -1,5 +1,5 @@
 import type { AskMethod } from "../actions/voice-url.ts";
-import type { CallId, LegId, NumberId } from "../ids.ts";
+import type { CallId, LegId } from "../ids.ts";
 import type { JsonObject } from "../json.ts";
 import {
   callToChange,
@@ -15,7 +15,7 @@ import {
 } from "../store/calls.ts";
 import type { Tx } from "../store/store.ts";
 import { keepWorkspace } from "../store/workspaces.ts";
-import type { OutboxEvent } from "../webhooks/outbox.ts";
+import type { CallTarget, OutboxEvent } from "../webhooks/outbox.ts";
 import { rearmCutOffs } from "./cut-off.ts";
 import type { ChangeParts } from "./change-parts.ts";
 import type { AskingKind, CallEventKind } from "./event-kinds.ts";
@@ -87,7 +87,7 @@ export class CallChange {
   /** Keeps an event on the call; kinds `call.*` are told by webhook, in `data.sequence` without gaps. */
   async emit(kind: CallEventKind, payload: JsonObject, occurredAtMs = this.nowMs): Promise<void> {
     const event = await this.#keep(kind, payload, occurredAtMs);
-    if (kind.startsWith("call.")) await this.#tell(event, this.#eventTarget());
+    if (kind.startsWith("call.")) await this.#tell(event, this.#eventTarget(event));
   }
 
   /**
@@ -101,15 +101,16 @@ export class CallChange {
     occurredAtMs = this.nowMs,
   ): Promise<void> {
     const event = await this.#keep(kind, payload, occurredAtMs);
-    const target = this.#eventTarget();
+    const target = this.#eventTarget(event);
     await this.#tell(event, target?.url === asked.url ? null : target);
     this.intend({ kind: "ask", event: event.eventId, ...asked });
   }
 
   /** A question that nobody took is told as an event is, if that is where it would have been told. */
   async tellUnanswered(row: CallEventRow, url: string): Promise<void> {
-    const target = this.#eventTarget();
-    if (target?.url === url) await this.parts.outbox.tell(this.tx, outboxEvent(this.call, row), target);
+    const event = outboxEvent(this.call, row);
+    const target = this.#eventTarget(event);
+    if (target?.url === url) await this.#tell(event, target);
   }
 
   async #keep(kind: CallEventKind, payload: JsonObject, occurredAtMs: number): Promise<OutboxEvent> {
@@ -132,7 +133,7 @@ export class CallChange {
     return { ...outboxEvent(this.call, row), data };
   }
 
-  async #tell(event: OutboxEvent, target: { url: string; numberId: NumberId } | null): Promise<void> {
+  async #tell(event: OutboxEvent, target: CallTarget | null): Promise<void> {
     await this.parts.outbox.tell(this.tx, event, target ?? undefined);
   }
 
@@ -162,12 +163,19 @@ export class CallChange {
   }
 
   /** Where the call's events are told: `events_url` if there is one, else the voice URL. */
-  #eventTarget(): { url: string; numberId: NumberId } | null {
+  #eventTarget(event: OutboxEvent): CallTarget | null {
     const { numberId, eventsUrl, voiceCallbackUrl } = this.call;
     const url = eventsUrl ?? voiceCallbackUrl;
-    return numberId === null || url === null ? null : { url, numberId };
+    if (numberId === null || url === null) return null;
+    return { url, numberId, ...(url === voiceCallbackUrl ? { keys: voiceKeys(this.call, event) } : {}) };
   }
 }
+
+/** At the top of what a voice URL gets, for handlers written from the published guides. */
+export const voiceKeys = (call: CallRow, { data }: OutboxEvent): JsonObject => ({
+  ...{ CallId: call.id, From: call.fromE164, To: call.toE164 },
+  ...(typeof data["digits"] === "string" ? { Digits: data["digits"] } : {}),
+});
 
 /**
  * What was intended together stays together. A row with an at-most-once command holds nothing but what is there for

@@ -7,7 +7,7 @@ import type { Store } from "../store/store.ts";
 import { numberById } from "../store/workspaces.ts";
 import { envelopeOf } from "../webhooks/outbox.ts";
 import { openSigningSecrets } from "../webhooks/signing.ts";
-import { outboxEvent } from "./call-change.ts";
+import { outboxEvent, voiceKeys } from "./call-change.ts";
 import type { Command } from "./command.ts";
 
 interface Parts {
@@ -38,17 +38,11 @@ export class Questioner {
     });
     if (!row || !call || !number) throw new Error(`Event ${command.event} has no call of a number.`);
     const event = outboxEvent(call, row);
-    const { digits } = event.data;
     return this.#voiceUrl.ask(
       {
         ...{ eventId: row.id, kind: row.kind, method: command.method },
         ...{ url: command.url, fallbackUrl: number.voiceFallbackUrl },
-        body: {
-          ...envelopeOf(event),
-          // For handlers written from the published guides.
-          ...{ CallId: call.id, From: call.fromE164, To: call.toE164 },
-          ...(typeof digits === "string" ? { Digits: digits } : {}),
-        },
+        body: envelopeOf(event, voiceKeys(call, event)),
         secrets: openSigningSecrets(
           {
             signingSecret: number.voiceSigningSecret,

@@ -23,16 +23,25 @@ export interface Outbox {
    * each enabled endpoint of /v1/webhooks that lists the kind (`*` there is every kind but call.*). Telling an event
    * again adds only the targets that do not have it yet.
    */
-  tell(tx: Tx, event: OutboxEvent, callTarget?: { url: string; numberId: NumberId }): Promise<void>;
+  tell(tx: Tx, event: OutboxEvent, callTarget?: CallTarget): Promise<void>;
 }
 
-/** The envelope of API.md §5, as an object: a question to a voice URL adds keys of its own at the top. */
-export const envelopeOf = (event: OutboxEvent): JsonObject => ({
+/** Where a call's events go. */
+export interface CallTarget {
+  url: string;
+  numberId: NumberId;
+  /** Beside the envelope's own keys: a voice URL's are published. */
+  keys?: JsonObject;
+}
+
+/** The envelope of API.md §5, as an object. */
+export const envelopeOf = (event: OutboxEvent, keys: JsonObject = {}): JsonObject => ({
   kind: event.kind,
   event_id: event.eventId,
   workspace_id: event.workspaceId,
   occurred_at: rfc3339Ms(event.occurredAtMs),
   data: event.data,
+  ...keys,
 });
 
 export interface OutboxParts {
@@ -45,7 +54,10 @@ export interface OutboxParts {
 export function createOutbox(parts: OutboxParts): Outbox {
   return {
     async tell(tx, event, callTarget) {
-      if (callTarget) await queue(tx, parts, event, { ...callTarget, endpointId: null });
+      if (callTarget) {
+        const { keys, ...target } = callTarget;
+        await queue(tx, parts, event, { ...target, endpointId: null }, keys);
+      }
       for (const endpoint of await enabledEndpoints(tx, event.workspaceId)) {
         if (!wants(JSON.parse(endpoint.events) as string[], event.kind)) continue;
         await queue(tx, parts, event, { url: endpoint.url, numberId: null, endpointId: endpoint.id });
@@ -66,11 +78,12 @@ export async function queue(
   { clock, ids, wake }: OutboxParts,
   event: OutboxEvent,
   target: DeliveryTarget,
+  keys?: JsonObject,
 ) {
   const { workspaceId, eventId, kind, callId } = event;
   const id = ids.next("dlv");
   const host = hostOf(target.url);
-  const body = JSON.stringify(envelopeOf(event));
+  const body = JSON.stringify(envelopeOf(event, keys));
   const row = { id, workspaceId, eventId, kind, callId, ...target, host, body, createdAtMs: clock.nowMs() };
   if (!(await insertDelivery(tx, row))) return null;
   tx.afterCommit(() => wake({ workspaceId, host }));

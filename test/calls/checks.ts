@@ -40,16 +40,11 @@ export function checkStory(call: SeenCall): void {
   assert.equal(end.kind, answered ? "call.completed" : "call.failed");
   assert.equal(told.filter(({ kind }) => kind === "call.answered").length, answered ? 1 : 0);
   assert.ok(told.filter(({ kind }) => kind === "call.started").length <= 1);
-  const order = [
-    "call.started",
-    "call.answered",
-    "call.dial_completed",
-    "call.completed",
-    "call.recording.ready",
-  ];
+  /** Whatever the document did is between the answer and the end. */
+  const order: Record<string, number> = { "call.started": 0, "call.answered": 1, "call.completed": 3 };
   const ranks = told
     .filter(({ kind }) => kind !== "call.failed" && kind !== "call.recording.ready")
-    .map(({ kind }) => order.indexOf(kind));
+    .map(({ kind }) => order[kind] ?? 2);
   assert.deepEqual(
     ranks,
     [...ranks].sort((a, b) => a - b),

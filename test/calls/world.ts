@@ -26,7 +26,7 @@ import { recordingIdsOfCalls } from "../../engine/store/call-lists.ts";
 import { callById, eventsOfCall, intentsOfCall, legsOfCall } from "../../engine/store/calls.ts";
 import * as recordings from "../../engine/store/recordings.ts";
 import type { Store } from "../../engine/store/store.ts";
-import { workspaceById } from "../../engine/store/workspaces.ts";
+import { activeNumberOf, workspaceById } from "../../engine/store/workspaces.ts";
 import { FreeSwitchBox } from "../../engine/switch/freeswitch-box.ts";
 import { createLedger } from "../../engine/wallet/ledger.ts";
 import { verifyLedger } from "../../engine/wallet/verify.ts";
@@ -62,6 +62,8 @@ export interface PlacedCall {
   record?: CallRequest["record"];
   ringTimeoutSeconds?: number;
   maxDurationSeconds?: number;
+  voiceCallbackUrl?: string;
+  eventsUrl?: string;
 }
 
 export interface WorldOptions {
@@ -205,6 +207,16 @@ export async function world(options: WorldOptions = {}) {
   }
   const home = await workspace(nairobi);
 
+  /** A number of its own, with the secret that its voice URL's questions are signed with. */
+  async function number(e164: string, voiceFallbackUrl: string | null = null) {
+    const workspaceId = await workspace(e164);
+    const row = await store.write(async (tx) => {
+      await tx.run("UPDATE numbers SET voice_fallback_url = ? WHERE e164 = ?", [voiceFallbackUrl, e164]);
+      return activeNumberOf(tx, workspaceId, e164);
+    });
+    return { workspaceId, e164, secret: secrets.open(row!.voiceSigningSecret) };
+  }
+
   async function place(call: PlacedCall, from = { workspaceId: home, e164: nairobi }): Promise<CallId> {
     const { to, actions, record = null, ringTimeoutSeconds = 60, maxDurationSeconds = 14_400 } = call;
     const row = await store.write(async (tx) => {
@@ -213,6 +225,8 @@ export async function world(options: WorldOptions = {}) {
       return calls.originate(tx, callingWorkspace(owner!), number, {
         ...{ fromE164: from.e164, toE164: to, record, ringTimeoutSeconds, maxDurationSeconds },
         ...(actions ? { actions } : {}),
+        ...(call.voiceCallbackUrl === undefined ? {} : { voiceCallbackUrl: call.voiceCallbackUrl }),
+        ...(call.eventsUrl === undefined ? {} : { eventsUrl: call.eventsUrl }),
       });
     });
     return row.id;
@@ -254,6 +268,7 @@ export async function world(options: WorldOptions = {}) {
     place,
     view,
     workspace,
+    number,
     promptUrl: `http://127.0.0.1:${(web.address() as AddressInfo).port}/prompt.wav`,
     missingUrl: `http://127.0.0.1:${(web.address() as AddressInfo).port}/gone.wav`,
     until: awaitCall,

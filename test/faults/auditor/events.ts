@@ -38,14 +38,13 @@ function checkCall(evidence: Evidence, call: CallRow, events: EventRow[]): strin
 
 /** To the endpoint that the auditor has the account of: it came. To another: it is in the outbox at least. */
 function checkTold({ heard, endpoint, books }: Evidence, call: CallRow, event: EventRow): string[] {
-  const urls = new Set([call.events_url, call.voice_callback_url].filter((url) => url !== null));
-  return [...urls].flatMap((url) => {
-    const what = `${event.id} (${event.kind} of ${call.id})`;
-    if (url.startsWith(endpoint))
-      return heard.some(({ id }) => id === event.id) ? [] : [`${what} was never told to ${url}`];
-    const queued = books.deliveries.some((row) => row.event_id === event.id && row.url === url);
-    return queued ? [] : [`${what} is not queued for ${url}`];
-  });
+  const url = call.events_url ?? call.voice_callback_url;
+  if (url === null) return [];
+  const what = `${event.id} (${event.kind} of ${call.id})`;
+  if (url.startsWith(endpoint))
+    return heard.some(({ id }) => id === event.id) ? [] : [`${what} was never told to ${url}`];
+  const queued = books.deliveries.some((row) => row.event_id === event.id && row.url === url);
+  return queued ? [] : [`${what} is not queued for ${url}`];
 }
 
 /** The end as it was told: what the customer's own books will say. */
