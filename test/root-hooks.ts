@@ -24,5 +24,19 @@ export const mochaHooks = {
     await postgres?.stop();
     if (failures === 0) rmSync(folder, { recursive: true, force: true });
     else process.stderr.write(`The failed tests' data is kept in ${folder}\n`);
+    setTimeout(tellWhatHolds, leftOpenMs).unref();
   },
 };
+
+/** A process whose tests are over ends by itself; one that is still there was left something open. */
+const leftOpenMs = 5_000;
+
+function tellWhatHolds(): void {
+  const held = process as typeof process & { _getActiveHandles(): object[] };
+  const sockets = held._getActiveHandles().map((handle) => {
+    const { remotePort, localPort, spawnargs } = handle as Partial<Record<string, unknown>>;
+    return `${handle.constructor.name} ${JSON.stringify({ localPort, remotePort, spawnargs })}`;
+  });
+  const kinds = process.getActiveResourcesInfo().join(", ");
+  process.stderr.write(`The tests are over, and this is still open: ${kinds}\n${sockets.join("\n")}\n`);
+}

@@ -1,4 +1,5 @@
 import type { Clock } from "../clock.ts";
+import { isError } from "../errors.ts";
 import type { LegId } from "../ids.ts";
 import type { Log } from "../log.ts";
 import {
@@ -89,7 +90,9 @@ export class Reconciler {
       await this.#once(() => true);
     } catch (error) {
       this.#allMs = undefined;
-      this.#parts.log.error({ err: error, box: box.box }, "reconciliation on connect failed");
+      // A box that has gone again is compared once it is back.
+      const level = isError(error, "switch.unavailable") ? "warn" : "error";
+      this.#parts.log[level]({ err: error, box: box.box }, "reconciliation on connect failed");
     }
   }
 

@@ -46,7 +46,7 @@ export class EslProxy {
 
   /** Connections open to `sautikit`. */
   get size(): number {
-    return this.#relays.size;
+    return [...this.#relays].filter((relay) => relay.isOpen).length;
   }
 
   /** Takes connections (again), where it always did. */
@@ -54,7 +54,7 @@ export class EslProxy {
     const server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => {
       const relay = new Relay(client, this.#target, (passing) => this.#judge(passing));
       this.#relays.add(relay);
-      client.once("close", () => this.#relays.delete(relay));
+      void relay.closed.then(() => this.#relays.delete(relay));
     });
     server.listen(this.#port, "127.0.0.1");
     await once(server, "listening");
@@ -116,6 +116,8 @@ export class EslProxy {
 
 /** One connection of `sautikit` and the one to the switch that stands for it. */
 class Relay {
+  /** Both of them: one whose end waits behind a frame that is held is still to be reset. */
+  readonly closed: Promise<unknown>;
   readonly #client: Socket;
   readonly #switch: Socket;
 
@@ -126,8 +128,15 @@ class Relay {
   ) {
     this.#client = client;
     this.#switch = connect({ ...target, noDelay: true, allowHalfOpen: true });
+    this.closed = Promise.all(
+      [client, this.#switch].map((socket) => new Promise((resolve) => socket.once("close", resolve))),
+    );
     relay(client, this.#switch, (text) => judge({ to: "switch", text }));
     relay(this.#switch, client, (text) => judge({ to: "sautikit", text }));
+  }
+
+  get isOpen(): boolean {
+    return !this.#client.closed;
   }
 
   reset(): void {
