@@ -17,7 +17,7 @@ export interface ApiParts {
   log: Log;
   /** What /metrics shows; the API adds its own to it. */
   registry: Registry;
-  calls: Pick<Calls, "originate" | "hangUp" | "setRecording" | "moneyChanged">;
+  calls: Pick<Calls, "originate" | "hangUp" | "direct" | "sendDigits" | "setRecording" | "moneyChanged">;
   recordings: Pick<Recordings, "forCall" | "listForCall" | "list" | "get" | "delete">;
   webhooks: WebhookEndpoints;
   /** Seals signing secrets. */

@@ -14,6 +14,7 @@ import { patchWallet } from "./routes/patch-wallet.ts";
 import { getWallet, getWalletBalance } from "./routes/get-wallet.ts";
 import { getWebhook } from "./routes/get-webhook.ts";
 import { getWorkspace } from "./routes/get-workspace.ts";
+import { directCall } from "./routes/direct-call.ts";
 import { hangUpCall } from "./routes/hang-up-call.ts";
 import { listCallEvents } from "./routes/list-call-events.ts";
 import { listCallRecordings } from "./routes/list-call-recordings.ts";
@@ -27,6 +28,7 @@ import { patchWorkspace } from "./routes/patch-workspace.ts";
 import { replayDelivery } from "./routes/replay-delivery.ts";
 import { rotateNumberSecret } from "./routes/rotate-number-secret.ts";
 import { rotateWebhookSecret } from "./routes/rotate-webhook-secret.ts";
+import { sendDigits } from "./routes/send-digits.ts";
 import { setCallRecording } from "./routes/set-call-recording.ts";
 import { testWebhook } from "./routes/test-webhook.ts";
 
@@ -39,6 +41,8 @@ export const routes: readonly Route[] = [
   getCall,
   listCallEvents,
   hangUpCall,
+  directCall,
+  sendDigits,
   setCallRecording,
   getCallRecording,
   listCallRecordings,

@@ -182,6 +182,12 @@ export const callEvents: Record<CallEventKind, EventDescription> = {
     index: z.int().meta({ description: "Its place in the document, from 0." }),
   }),
   "document.ended": plain("The last action is over; the call hangs up."),
+  "document.replaced": plain(
+    "POST /v1/calls/{id}/actions: what the call was doing is dropped for another document.",
+    {
+      actions: z.int().meta({ description: "How many it has." }),
+    },
+  ),
   "document.invalid": plain("What the voice URL answered is no voice document; the call is hung up.", {
     path: z.string().meta({ description: "Where, as you wrote it.", examples: ["actions[1].dial.number"] }),
     reason: z.string(),

@@ -108,7 +108,24 @@ export const dial: Verb<DialSpec, Dialing> = {
         return null;
     }
   },
+  drop(state, scene) {
+    const { leg: dialled } = state;
+    if (dialled === null) return { effects: [] };
+    const leg = dialled as LegId;
+    return {
+      effects: [
+        // The caller outlives the talk, whatever followed it in the document that is dropped.
+        ...commands(staying(scene.leg)),
+        { kind: "command", command: { kind: "hangUp", leg, cause: "NORMAL_CLEARING" } },
+        ...noLongerWaiting(scene),
+      ],
+      after: [leg],
+    };
+  },
 };
+
+const commands = (list: readonly Command[]): Effect[] =>
+  list.map((command) => ({ kind: "command", command }));
 
 export interface DialSpec {
   number: string;
@@ -123,14 +140,9 @@ export interface DialSpec {
  * callee), a kill in case nobody directs it any more, and ringback. A park clears park_after_bridge, so each dial sets it.
  */
 function whileWaiting(scene: Scene, timeout: number): Command[] {
-  const leg = scene.leg;
-  const stays = scene.more || scene.asks;
-  const afterBridge = stays
-    ? `sched_api +${idleSecondsMax} idle-${leg} uuid_kill ${leg} ALLOTTED_TIMEOUT`
-    : "";
+  const { leg } = scene;
   return [
-    { kind: "setVariable", leg, name: "park_after_bridge", value: String(stays) },
-    { kind: "setVariable", leg, name: "api_after_bridge", value: afterBridge },
+    ...(scene.more || scene.asks ? staying(leg) : ending(leg)),
     {
       kind: "armKill",
       leg,
@@ -141,6 +153,21 @@ function whileWaiting(scene: Scene, timeout: number): Command[] {
     { kind: "playRingback", leg },
   ];
 }
+
+/** After the bridge the leg is parked, and ends by itself if nobody directs it. */
+const staying = (leg: LegId): Command[] => [
+  { kind: "setVariable", leg, name: "park_after_bridge", value: "true" },
+  {
+    kind: "setVariable",
+    leg,
+    name: "api_after_bridge",
+    value: `sched_api +${idleSecondsMax} idle-${leg} uuid_kill ${leg} ALLOTTED_TIMEOUT`,
+  },
+];
+const ending = (leg: LegId): Command[] => [
+  { kind: "setVariable", leg, name: "park_after_bridge", value: "false" },
+  { kind: "setVariable", leg, name: "api_after_bridge", value: "" },
+];
 
 function noLongerWaiting(scene: Scene): Effect[] {
   return [

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { JsonObject } from "../json.ts";
 import { play, playPrompt, type PlaySpec } from "./play.ts";
-import { promptFact, startPrompts, type Prompted, type Prompting } from "./prompts.ts";
+import { promptFact, silence, startPrompts, type Prompted, type Prompting } from "./prompts.ts";
 import { say, sayPrompt, type SaySpec } from "./say.ts";
 import { done, stay, type Effect, type Scene, type Step, type Verb } from "./verb.ts";
 
@@ -98,6 +98,7 @@ export const getDigits: Verb<GetDigitsSpec, Collecting> = {
     }
     return fact.kind === "wake" ? over(state, scene, "") : null;
   },
+  drop: (state, scene) => ({ effects: silence(state.prompting, scene) }),
 };
 
 const waiting = (
@@ -117,23 +118,17 @@ const prompting = (state: Collecting, prompted: Prompted, scene: Scene): Step<Co
 
 /** Digits, in the order in which they were typed; what is typed behind the end is left for the next action. */
 function take(before: Collecting, typed: string, scene: Scene): Step<Collecting> {
-  const silence = silenced(before, scene);
+  const quiet = silence(before.prompting, scene);
   const state: Collecting = { ...before, prompting: null };
-  for (const [index, digit] of [...typed].entries()) {
+  for (const [index, digit] of Array.from(typed).entries()) {
     const left = typed.slice(index + 1);
-    if (digit === state.finishOnKey) return over(state, scene, left, silence);
+    if (digit === state.finishOnKey) return over(state, scene, left, quiet);
     state.digits += digit;
     const wanted = state.numDigits === 0 ? digitsMax : state.numDigits;
-    if (state.digits.length >= wanted) return over(state, scene, left, silence);
+    if (state.digits.length >= wanted) return over(state, scene, left, quiet);
   }
-  return waiting(state, scene, silence, "");
+  return waiting(state, scene, quiet, "");
 }
-
-/** A prompt that is being fetched is never played: nobody takes it up. */
-const silenced = ({ prompting: running }: Collecting, scene: Scene): Effect[] =>
-  running?.phase === "playing"
-    ? [{ kind: "command", command: { kind: "stopPlayback", leg: scene.leg } }]
-    : [];
 
 function over({ digits }: Collecting, scene: Scene, typed: string, effects: Effect[] = []): Step<Collecting> {
   const asks = digits !== "" || !scene.more;

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { promptFact, startPrompts, type Prompt, type Prompted, type Prompting } from "./prompts.ts";
+import { promptFact, silence, startPrompts, type Prompt, type Prompted, type Prompting } from "./prompts.ts";
 import { done, stay, type Step, type Verb } from "./verb.ts";
 
 export interface PlaySpec {
@@ -27,6 +27,7 @@ export const play: Verb<PlaySpec, Prompting> = {
     const step = promptFact(state, fact, scene);
     return step && prompted(step);
   },
+  drop: (state, scene) => ({ effects: silence(state, scene) }),
 };
 
 /** A loop of 0 is 1, as published. */

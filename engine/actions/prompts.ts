@@ -73,13 +73,19 @@ export function promptFact(prompting: Prompting, fact: StepFact, scene: Scene): 
       );
     case "wake": {
       const reason = prompting.phase === "preparing" ? "fetch_timed_out" : "playback_timed_out";
-      const silence: Effect = { kind: "command", command: { kind: "stopPlayback", leg: scene.leg } };
-      return next(prompting, scene, failed(prompt, reason), silence);
+      const stop: Effect = { kind: "command", command: { kind: "stopPlayback", leg: scene.leg } };
+      return next(prompting, scene, failed(prompt, reason), stop);
     }
     default:
       return null;
   }
 }
+
+/** A prompt that is still being made is never played: nobody takes it up. */
+export const silence = (prompting: Prompting | null, scene: Scene): Effect[] =>
+  prompting?.phase === "playing"
+    ? [{ kind: "command", command: { kind: "stopPlayback", leg: scene.leg } }]
+    : [];
 
 function next(prompting: Prompting, scene: Scene, ...effects: Effect[]): Prompted {
   const index = prompting.index + 1;

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { loop, loopsOf, prompted } from "./play.ts";
-import { promptFact, startPrompts, type Prompt, type Prompting } from "./prompts.ts";
+import { promptFact, silence, startPrompts, type Prompt, type Prompting } from "./prompts.ts";
 import type { Verb } from "./verb.ts";
 
 export interface SaySpec {
@@ -42,6 +42,7 @@ export const say: Verb<SaySpec, Prompting> = {
     const step = promptFact(state, fact, scene);
     return step && prompted(step);
   },
+  drop: (state, scene) => ({ effects: silence(state, scene) }),
 };
 
 export const sayPrompt = (spec: SaySpec): Prompt => ({

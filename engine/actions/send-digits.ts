@@ -5,15 +5,17 @@ import { done, stay, type Verb } from "./verb.ts";
 const digitMs = 350;
 const pauseMs = { w: 500, W: 1000 } as const;
 
+export const digitsToSend = z
+  .string()
+  .regex(/^[0-9*#wW]{1,64}$/, "must be 1 to 64 of 0-9 * # w W")
+  .meta({ description: "`w` is a pause of half a second, `W` of a second." });
+
 /** `sendDigits`: sends DTMF (RFC 4733) to the call's party, and waits until it is out. */
 export const sendDigits: Verb<{ digits: string }, { untilMs: number }> = {
   name: "sendDigits",
   meaning: "Sends digits to the party, as RFC 4733 events, and waits until they are out.",
   schema: z.strictObject({
-    digits: z
-      .string()
-      .regex(/^[0-9*#wW]{1,64}$/, "must be 1 to 64 of 0-9 * # w W")
-      .meta({ description: "`w` is a pause of half a second, `W` of a second." }),
+    digits: digitsToSend,
   }),
   begin({ digits }, scene) {
     const untilMs = scene.nowMs + msOf(digits);
@@ -33,4 +35,7 @@ export const sendDigits: Verb<{ digits: string }, { untilMs: number }> = {
 };
 
 const msOf = (digits: string) =>
-  [...digits].reduce((ms, digit) => ms + (digit === "w" || digit === "W" ? pauseMs[digit] : digitMs), 0);
+  Array.from(digits).reduce(
+    (ms, digit) => ms + (digit === "w" || digit === "W" ? pauseMs[digit] : digitMs),
+    0,
+  );

@@ -21,6 +21,14 @@ export interface Verb<Spec, State extends JsonObject> {
   begin(spec: Spec, scene: Scene): Step<State>;
   /** Null: the fact is not this step's business. */
   on(state: State, fact: StepFact, scene: Scene): Step<State> | null;
+  /** What is to be undone where another document takes its place. Absent: nothing. */
+  drop?(state: State, scene: Scene): Dropped;
+}
+
+export interface Dropped {
+  effects: Effect[];
+  /** Legs whose end the other document waits for. */
+  after?: LegId[];
 }
 
 /** A number that a document dials, or presents as caller id; `field` is its path as the customer wrote it. */

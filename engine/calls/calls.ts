@@ -1,4 +1,4 @@
-import { numbersIn } from "../actions/document.ts";
+import { numbersIn, type Document } from "../actions/document.ts";
 import type { NumberUse } from "../actions/verb.ts";
 import { SautikitError } from "../errors.ts";
 import type { CallId, LegId, WorkspaceId } from "../ids.ts";
@@ -56,9 +56,7 @@ export class Calls {
     const nowMs = clock.nowMs();
     if (workspace.frozen) throw new SautikitError("workspace.frozen");
     const destination = await allowedDestination(tx, workspace, request.toE164, nowMs, "to");
-    for (const number of request.actions ? numbersIn(request.actions) : []) {
-      await requireAllowed(tx, workspace, { ...number, field: `actions${number.field}` }, nowMs);
-    }
+    await requireAllNumbers(tx, workspace, request.actions ?? [], nowMs);
     await requireFunds(tx, workspace.id, destination.rateMicroKesPerMinute, clock.nowUs());
     await this.#requireCapacity(tx, workspace, nowMs);
 
@@ -154,6 +152,27 @@ export class Calls {
   }
 
   /**
+   * Has this document take the place of what the call is doing; of two at once the later one stays. Throws
+   * `calls.not_found`, `calls.not_live`, and what `originate` throws of numbers in `actions`.
+   */
+  async direct(tx: Tx, workspace: CallingWorkspace, callId: CallId, actions: Document): Promise<void> {
+    const change = await this.#liveChange(tx, workspace.id, callId);
+    await requireAllNumbers(tx, workspace, actions, change.nowMs);
+    await this.#document.replace(change, actions);
+    await change.save();
+  }
+
+  /** Sends DTMF to the call's party, beside what the call is doing. Throws `calls.not_found`, `calls.not_live`. */
+  async sendDigits(tx: Tx, workspaceId: WorkspaceId, callId: CallId, digits: string): Promise<void> {
+    const change = await this.#liveChange(tx, workspaceId, callId);
+    if (change.firstLeg.status !== "answered")
+      throw new SautikitError("calls.not_live", "The call is not answered yet.");
+    await change.emit("digits.sent", { digits });
+    change.intend({ kind: "sendDigits", leg: change.firstLeg.id, digits });
+    await change.save();
+  }
+
+  /**
    * Starts, pauses, resumes or ends the recording of one leg (default: the first). The rows as they are then.
    * Throws `calls.not_found`, `calls.not_live`, `calls.recording_state`, `validation.invalid` (leg_id).
    */
@@ -213,6 +232,15 @@ export class Calls {
     }
   }
 
+  /** Of a call that goes on: neither over nor being hung up. */
+  async #liveChange(tx: Tx, workspaceId: WorkspaceId, callId: CallId): Promise<CallChange> {
+    const change = await this.#change(tx, workspaceId, callId);
+    const { endedAtUs, hangupRequestedAtMs } = change.call;
+    if (endedAtUs !== null || hangupRequestedAtMs !== null || change.firstLeg.endedAtUs !== null)
+      throw new SautikitError("calls.not_live");
+    return change;
+  }
+
   async #change(tx: Tx, workspaceId: WorkspaceId, callId: CallId): Promise<CallChange> {
     const owned = await callOfWorkspace(tx, workspaceId, callId);
     const change = owned ? await CallChange.load(this.#parts, tx, callId) : null;
@@ -242,6 +270,16 @@ export class Calls {
       );
     }
   }
+}
+
+async function requireAllNumbers(
+  tx: Tx,
+  workspace: CallingWorkspace,
+  actions: Document,
+  nowMs: number,
+): Promise<void> {
+  for (const number of numbersIn(actions))
+    await requireAllowed(tx, workspace, { ...number, field: `actions${number.field}` }, nowMs);
 }
 
 /** The same question as when the number's turn comes; by then the answer may be another. */

@@ -1,6 +1,7 @@
 import { itemOf, type Document } from "../actions/document.ts";
 import type { Effect, Scene, Step, StepFact } from "../actions/verb.ts";
 import { SautikitError } from "../errors.ts";
+import type { LegId } from "../ids.ts";
 import type { JsonObject } from "../json.ts";
 import { callEventById } from "../store/calls.ts";
 import type { CallChange } from "./call-change.ts";
@@ -13,6 +14,8 @@ export interface Running {
   /** Counts steps, so that what comes back to an old one is told from the new. */
   step: number;
   state: JsonObject | null;
+  /** It begins once these legs, of what ran before it, have ended. */
+  after?: LegId[];
   /** The voice URL was asked, and nothing else runs until it has answered. */
   asking?: { token: string };
   /** Digits that no action has taken yet. */
@@ -33,6 +36,9 @@ const redirectsMax = 20;
 const typedMax = 64;
 /** The tries have their own limits; an answer that is lost after them ends here. */
 const askingMsMax = 60_000;
+
+/** The legs of a dropped action are being hung up; one whose end is never told holds up nothing for longer. */
+const dropMsMax = 10_000;
 
 /** Runs a call's document: its pure verbs decide, this stores where it stands and hands on what follows. */
 export class DocumentRun {
@@ -56,6 +62,26 @@ export class DocumentRun {
     await this.#ask(change, noDocument, { kind: "ask", event: "call.answered", payload }, atMs);
   }
 
+  /**
+   * What the call is doing is dropped, and this document takes its place: at once, or, where the first leg is not
+   * answered yet, at its answer.
+   */
+  async replace(change: CallChange, actions: Document): Promise<void> {
+    const before = runningOf(change);
+    const item = before?.actions[before.position];
+    const dropped =
+      before && item && before.state !== null
+        ? itemOf(item).verb.drop?.(before.state, sceneOf(change, before))
+        : undefined;
+    for (const effect of dropped?.effects ?? []) await this.#effect(change, before ?? noDocument, effect);
+    const running: Running = { actions, position: -1, step: (before?.step ?? 0) + 1, state: null };
+    const after = dropped?.after?.filter((leg) => change.leg(leg)?.endedAtUs === null) ?? [];
+    await change.emit("document.replaced", { actions: actions.length });
+    if (change.firstLeg.status !== "answered") store(change, running);
+    else if (after.length > 0) store(change, { ...running, after }, change.nowMs + dropMsMax);
+    else await this.#next(change, running);
+  }
+
   /** Something happened; the running step may take it up. */
   async feed(change: CallChange, fact: StepFact): Promise<void> {
     if (fact.kind === "asked") await tellTries(change, fact);
@@ -68,6 +94,7 @@ export class DocumentRun {
       else if (fact.kind === "digit") keepTyped(change, running, fact);
       return;
     }
+    if (running.after !== undefined) return this.#afterDropped(change, running, fact);
     if (running.ending && fact.kind !== "legEnded") return;
     const item = running.actions[running.position];
     const step =
@@ -164,11 +191,23 @@ export class DocumentRun {
     await change.ask(event, payload, { url: asked, method, token }, atMs);
   }
 
+  async #afterDropped(
+    change: CallChange,
+    { after = [], ...running }: Running,
+    fact: StepFact,
+  ): Promise<void> {
+    const left = after.filter((leg) => fact.kind !== "legEnded" || fact.leg !== leg);
+    if (left.length === 0 || fact.kind === "wake") await this.#next(change, running);
+    else if (fact.kind === "digit") keepTyped(change, { ...running, after }, fact);
+    else store(change, { ...running, after: left }, change.call.wakeAtMs ?? undefined);
+  }
+
   async #answered(
     change: CallChange,
-    { asking: _, ...running }: Running,
+    asked: Running,
     answer: Extract<StepFact, { kind: "asked" }>["answer"],
   ): Promise<void> {
+    const { step, typed = "", redirects = 0 } = asked;
     if (answer === null) {
       store(change, null);
       this.#hangUp(change);
@@ -176,12 +215,13 @@ export class DocumentRun {
     }
     switch (answer.kind) {
       case "document": {
-        const { step, typed = "", redirects = 0 } = running;
         const { actions } = answer;
         return this.#next(change, { actions, position: -1, step, state: null, typed, redirects });
       }
-      case "none":
-        return this.#next(change, running);
+      case "none": {
+        const { actions, position } = asked;
+        return this.#next(change, { actions, position, step, state: null, typed, redirects });
+      }
       case "invalid":
         return this.#invalid(change, answer.path, answer.reason);
     }

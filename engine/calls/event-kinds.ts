@@ -19,6 +19,7 @@ export const callEventKinds = [
   "leg.reconciled",
   "action.started",
   "document.ended",
+  "document.replaced",
   "document.invalid",
   "voice_url.answered",
   "voice_url.failed",

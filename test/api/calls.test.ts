@@ -43,6 +43,50 @@ describe("calls over HTTP", () => {
     assert.equal(call.legs[0].recording_ids.length, 1);
   });
 
+  it("a running call is directed, and sent digits, by those who may", async () => {
+    const { body: call } = await place({});
+    const otieno = await api.workspace({ name: "Otieno", number: "+254200000008" });
+    const direct = (body: object, key = wanjiru.key) =>
+      api.ask("POST", `/v1/calls/${call.id}/actions`, { key, body });
+    const digits = (body: object, key = wanjiru.key) =>
+      api.ask("POST", `/v1/calls/${call.id}/digits`, { key, body });
+
+    const directed = await direct({ actions: [{ say: { text: "Karibu" } }] });
+    assert.deepEqual([directed.status, directed.body], [202, { call_id: call.id }]);
+    const { body } = await api.ask("GET", `/v1/calls/${call.id}/events`, { key: wanjiru.key });
+    assert.equal(body.data.at(-1).kind, "document.replaced");
+
+    for (const [answer, status, code, field] of [
+      [
+        await direct({ actions: [{ say: { txt: "Karibu" } }] }),
+        400,
+        "validation.unknown_field",
+        "actions[0].say.txt",
+      ],
+      [await direct({ actions: [] }), 400, "validation.invalid", "actions"],
+      [await direct({}), 400, "validation.invalid", "actions"],
+      [
+        await direct({ actions: [{ dial: { number: "+12125550100" } }] }),
+        422,
+        "calls.destination_not_allowed",
+        "actions[0].dial.number",
+      ],
+      [await direct({ actions: [{ hangup: {} }] }, otieno.key), 404, "calls.not_found", undefined],
+      [await digits({ digits: "12x" }), 400, "validation.invalid", "digits"],
+      [await digits({ digits: "" }), 400, "validation.invalid", "digits"],
+      [await digits({ digits: "1" }, otieno.key), 404, "calls.not_found", undefined],
+      // It rings yet.
+      [await digits({ digits: "1" }), 409, "calls.not_live", undefined],
+    ] as const) {
+      assert.deepEqual(
+        [answer.status, answer.body.error.code, answer.body.error.fields?.at(-1).field],
+        [status, code, field],
+      );
+    }
+    await api.ask("POST", `/v1/calls/${call.id}/hangup`, { key: wanjiru.key });
+    assert.equal((await direct({ actions: [{ hangup: {} }] })).body.error.code, "calls.not_live");
+  });
+
   it("hanging up is the same the second time, and needs no body", async () => {
     const { body: call } = await place({});
 

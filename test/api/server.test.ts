@@ -64,6 +64,8 @@ describe("what operators ask", () => {
       calls: {
         originate: () => Promise.reject(new TypeError("secret detail")),
         hangUp: () => Promise.resolve(),
+        direct: () => Promise.resolve(),
+        sendDigits: () => Promise.resolve(),
         setRecording: () => Promise.resolve([]),
         moneyChanged: () => Promise.resolve(),
       },

@@ -70,7 +70,7 @@ describeOnSwitch("a voice URL", function () {
     assert.equal(asked!.body["CallId"], id);
     assert.equal(asked!.body["From"], e164);
     assert.equal(asked!.body["To"], talksOn);
-    assert.equal(asked!.body.data?.["call_id"], id);
+    assert.equal(asked!.body.data!["call_id"], id);
     assert.equal(typeof asked!.body.data?.["answered_at"], "string");
     const { headers, text } = asked!;
     const nowSeconds = Math.floor(Date.now() / 1000);

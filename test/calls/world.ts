@@ -281,6 +281,13 @@ export async function world(options: WorldOptions = {}) {
       ),
     hangUp: (callId: CallId, workspaceId = home) =>
       store.write((tx) => calls.hangUp(tx, workspaceId, callId)),
+    direct: async (callId: CallId, actions: Document, workspaceId = home) =>
+      store.write(async (tx) => {
+        const owner = await workspaceById(tx, workspaceId);
+        await calls.direct(tx, callingWorkspace(owner!), callId, actions);
+      }),
+    sendDigits: (callId: CallId, digits: string, workspaceId = home) =>
+      store.write((tx) => calls.sendDigits(tx, workspaceId, callId, digits)),
     record: (callId: CallId, state: "on" | "off" | "paused", legId?: LegId, workspaceId = home) =>
       store.write((tx) =>
         calls.setRecording(tx, workspaceId, callId, { state, ...(legId ? { legId } : {}) }),

@@ -38,7 +38,7 @@ export class VoiceServer {
         const reply = this.#answers(question);
         if (reply === "never") return;
         if ("status" in reply || "text" in reply) {
-          const { status = 200, text = "", headers: more } = reply as Exclude<Reply, "never">;
+          const { status = 200, text = "", headers: more } = reply;
           response.writeHead(status, more).end(text);
         } else response.writeHead(200, { "Content-Type": "application/json" }).end(JSON.stringify(reply));
       });
