@@ -82,17 +82,21 @@ describeOnSwitch("a carrier that is killed", function () {
     assert.ok(billed_seconds >= 10 && billed_seconds <= 10 + lateSecondsMax, `${billed_seconds} s`);
   });
 
-  it("ends what rang by its time-out, free of charge", async () => {
+  it("ends what rang, free of charge", async () => {
+    // A real switch hears from the kernel that nobody listens there any more, once it sends the carrier anything (here the
+    // next call's INVITE), and fails all that waits for it (503). The simulated one never hears it: its ring timer ends them.
+    const outcome = world.switch.kind === "freeswitch" ? "failed" : "no_answer";
     const call = await ended(ringing);
-    assert.equal(call.status, "no_answer");
+    assert.equal(call.status, outcome);
+    assert.equal(call.failure_code, outcome === "failed" ? "carrier_failure" : "no_answer");
     assert.equal(call.cost_minor, 0);
     assert.equal(rung(rings), 1);
     const dialled = await ended(dialling);
-    assert.equal(legTo(dialled, ringsFor5s).status, "no_answer");
+    assert.equal(legTo(dialled, ringsFor5s).status, outcome);
     assert.equal(legTo(dialled, ringsFor5s).cost_minor, 0);
     assert.equal(
       dialled.events.find(({ kind }) => kind === "call.dial_completed")?.payload["dial_status"],
-      "no_answer",
+      outcome,
     );
     assert.equal(dialled.status, "completed");
   });
