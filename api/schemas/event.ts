@@ -92,11 +92,9 @@ export const callEvents: Record<CallEventKind, EventDescription> = {
     answered_at: time("By the switch's clock."),
   }),
   "call.digits": call("A `getDigits` is over; the voice URL is asked what comes next.", {
-    digits: z
-      .string()
-      .meta({
-        description: "What was typed, without the finishing key; empty: nothing, and no action follows.",
-      }),
+    digits: z.string().meta({
+      description: "What was typed, without the finishing key; empty: nothing, and no action follows.",
+    }),
   }),
   "call.redirected": call("A `redirect` asks its URL what comes next.", { url }),
   "call.dial_completed": call("A `dial` is over, whatever came of it.", {
@@ -216,7 +214,12 @@ export const callEvents: Record<CallEventKind, EventDescription> = {
     "It could not be spoken: three tones are heard in its place, and the next action runs.",
     {
       ...said,
-      reason: z.string(),
+      reason: z.string().meta({
+        description:
+          "`unsupported_language`, `timed_out`, `busy` (too many texts wait), `too_long` (5 min), `silent` (there is nothing " +
+          "to be heard in the text), `failed`; of another engine's audio: `not_audio`, `unsupported` (a WAV of a coding that " +
+          "is not read); `fetch_timed_out` (20 s in all: no tones either); of the switch: `notFound`, `playback_timed_out`.",
+      }),
     },
   ),
   "digits.sent": plain("Digits are sent to the party.", { digits: z.string() }),
