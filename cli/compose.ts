@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { Registry, collectDefaultMetrics } from "prom-client";
 import { createApi } from "../api/app.ts";
@@ -12,6 +13,8 @@ import { createEgress } from "../engine/egress/egress.ts";
 import { SautikitError } from "../engine/errors.ts";
 import { systemIds, type CallId } from "../engine/ids.ts";
 import { MediaLibrary } from "../engine/media/media-library.ts";
+import { CommandEngine } from "../engine/media/speech/command-engine.ts";
+import { EspeakEngine } from "../engine/media/speech/espeak-engine.ts";
 import { seedShippedDeck } from "../engine/metering/rates.ts";
 import { createSettlement } from "../engine/metering/settlement.ts";
 import { aesSecrets } from "../engine/secrets.ts";
@@ -109,8 +112,15 @@ async function build(
   const wake = (destination: Destination) => signals.tell("deliveries", destination);
   const outbox = createOutbox({ clock, ids, wake });
   const settlement = createSettlement({ ledger: createLedger({ ids }) });
-  const media = new MediaLibrary({ directory: join(config.spoolDir, "media"), egress, clock, log });
-
+  const { speechCommand: command } = config;
+  const speech = command ? new CommandEngine({ command, clock }) : new EspeakEngine({ clock });
+  closers.push(() => speech.close());
+  if (command && !existsSync(command.program))
+    log.warn(
+      { program: command.program },
+      "SPEECH_COMMAND is not there: what is said is heard as three tones",
+    );
+  const media = new MediaLibrary({ directory: join(config.spoolDir, "media"), egress, speech, clock, log });
   closers.push(() => media.close());
 
   const { storage, ...objects } = await openObjectStorage(config, {
@@ -175,6 +185,9 @@ async function build(
     void makeBucket(storage, { clock, log }, stopped.signal);
   }
   if (wanted.has("controller")) {
+    await media.makeFallback().catch((error: unknown) => {
+      log.warn({ err: error }, "the tones that stand in for speech could not be kept yet");
+    });
     signals.listen("calls", (callId) => controller.changed(callId));
     controller.start();
     closers.push(() => controller.stop());

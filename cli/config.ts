@@ -1,5 +1,6 @@
 import { isAbsolute, join, resolve } from "node:path";
 import { z } from "zod";
+import type { SpeechCommand } from "../engine/media/speech/command-engine.ts";
 
 /**
  * Every setting there is, in one table: read from the environment once, checked, and handed on as a plain object.
@@ -82,6 +83,16 @@ const settings = {
     "",
     "Whether webhook and media URLs may lead to private addresses. Empty: yes on the embedded switch, else no.",
   ),
+  SPEECH_COMMAND: setting(
+    z
+      .string()
+      .regex(
+        /^(\/\S+( +\S+)*)?$/,
+        "must be a program's absolute path and its arguments, with spaces between",
+      ),
+    "",
+    "Program that speaks for `say`, and its arguments (docs/speech.md). Empty: the built-in engine, English and Swahili.",
+  ),
   MPESA_PAYBILL: setting(z.string(), "000000", "Paybill number that GET /v1/wallet shows."),
   LOG_LEVEL: setting(
     z.enum(["debug", "info", "warn", "error", "silent"]),
@@ -114,6 +125,8 @@ export interface Config {
     secretAccessKey: string;
   };
   allowPrivateUrls: boolean;
+  /** Null: the built-in engine. */
+  speechCommand: SpeechCommand | null;
   paybill: string;
   logLevel: "debug" | "info" | "warn" | "error" | "silent";
 }
@@ -154,6 +167,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
       secretAccessKey: value("S3_SECRET_ACCESS_KEY"),
     },
     allowPrivateUrls: allowPrivate === "yes" || (allowPrivate === "" && freeswitch === null),
+    speechCommand: speechCommandOf(value("SPEECH_COMMAND"), env),
     paybill: value("MPESA_PAYBILL"),
     logLevel: value("LOG_LEVEL") as Config["logLevel"],
   };
@@ -192,6 +206,17 @@ function freeswitchOf(url: string, bad: string[]): Config["freeswitch"] {
   }
   const boxPort = Number(parsed.port || "8021");
   return { box: `${parsed.hostname}:${boxPort}`, host: parsed.hostname, port: boxPort, password };
+}
+
+/** It is given the environment without what is ours in it: no password of a database is an engine's business. */
+function speechCommandOf(
+  text: string,
+  env: Readonly<Record<string, string | undefined>>,
+): Config["speechCommand"] {
+  const [program, ...args] = text.split(/ +/);
+  if (!program) return null;
+  const others = Object.entries(env).filter(([name, set]) => set !== undefined && !(name in settings));
+  return { program, args, env: Object.fromEntries(others) as Record<string, string> };
 }
 
 interface Setting {

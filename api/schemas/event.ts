@@ -220,7 +220,12 @@ export const callEvents: Record<CallEventKind, EventDescription> = {
     "It could not be spoken: three tones are heard in its place, and the next action runs.",
     {
       ...said,
-      reason: z.string(),
+      reason: z.string().meta({
+        description:
+          "`unsupported_language`, `timed_out`, `busy` (too many texts wait), `too_long` (5 min), `silent` (there is nothing " +
+          "to be heard in the text), `failed`; of another engine's audio: `not_audio`, `unsupported` (a WAV of a coding that " +
+          "is not read); `fetch_timed_out` (20 s in all: no tones either); of the switch: `notFound`, `playback_timed_out`.",
+      }),
     },
   ),
   "digits.sent": plain("Digits are sent to the party.", { digits: z.string() }),

@@ -17,6 +17,8 @@ export interface Prompting extends JsonObject {
   prompts: (Prompt & JsonObject)[];
   index: number;
   phase: "preparing" | "playing";
+  /** The index of the prompt in whose place something else is played: that it failed has been told. */
+  standIn?: number;
 }
 
 export interface Prompted {
@@ -44,7 +46,11 @@ export function promptFact(prompting: Prompting, fact: StepFact, scene: Scene): 
     case "mediaReady":
       if (fact.token !== token || prompting.phase !== "preparing") return null;
       return {
-        prompting: { ...prompting, phase: "playing" },
+        prompting: {
+          ...prompting,
+          phase: "playing",
+          ...(fact.insteadOf !== undefined && { standIn: prompting.index }),
+        },
         effects: [
           fact.insteadOf === undefined
             ? {
@@ -64,6 +70,7 @@ export function promptFact(prompting: Prompting, fact: StepFact, scene: Scene): 
       return fact.token === token ? next(prompting, scene, failed(prompt, fact.reason)) : null;
     case "playbackEnded":
       if (fact.token !== token) return null;
+      if (prompting.standIn === prompting.index) return next(prompting, scene);
       return next(
         prompting,
         scene,

@@ -3,6 +3,12 @@ import { parentPort, workerData } from "node:worker_threads";
 import { convert, wavHeader, wavHeaderBytes } from "./convert.ts";
 import { MediaError, type MediaFault } from "./media-error.ts";
 
+/** What there is to say of the audio. */
+export interface Converted {
+  /** The loudest sample, of 1. */
+  peak: number;
+}
+
 /** What the thread is given, and the one message it sends. */
 export interface ConvertOrder {
   source: Uint8Array;
@@ -10,20 +16,23 @@ export interface ConvertOrder {
   file: string;
   secondsMax: number;
 }
-export type ConvertReply = { ok: true } | { ok: false; code: MediaFault; message: string };
+export type ConvertReply = ({ ok: true } & Converted) | { ok: false; code: MediaFault; message: string };
 
-async function run({ source, file, secondsMax }: ConvertOrder): Promise<void> {
+async function run({ source, file, secondsMax }: ConvertOrder): Promise<Converted> {
   const fd = openSync(file, "wx");
   try {
     let dataBytes = 0;
+    let peak = 0;
     for await (const samples of convert(source, secondsMax)) {
       // Typed arrays are little-endian wherever Node runs, as WAV is.
       const bytes = new Uint8Array(samples.buffer, samples.byteOffset, samples.byteLength);
       writeSync(fd, bytes, 0, bytes.length, wavHeaderBytes + dataBytes);
       dataBytes += bytes.length;
+      for (const sample of samples) peak = Math.max(peak, Math.abs(sample));
     }
     writeSync(fd, wavHeader(dataBytes), 0, wavHeaderBytes, 0);
     fsyncSync(fd);
+    return { peak: peak / 32_768 };
   } finally {
     closeSync(fd);
   }
@@ -35,7 +44,7 @@ function replyOf(error: unknown): ConvertReply {
 }
 
 const reply: ConvertReply = await run(workerData as ConvertOrder).then(
-  () => ({ ok: true }),
+  (converted) => ({ ok: true, ...converted }),
   (error: unknown) => replyOf(error),
 );
 parentPort?.postMessage(reply);

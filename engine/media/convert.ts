@@ -48,7 +48,8 @@ async function* resampled(source: AudioSource): AsyncGenerator<Float32Array> {
   if (current) yield current.resampler.end();
 }
 
-export function wavHeader(dataBytes: number): Buffer {
+/** Of 16-bit mono. */
+export function wavHeader(dataBytes: number, sampleRate = playedSampleRate): Buffer {
   const header = Buffer.alloc(wavHeaderBytes);
   header.write("RIFF", 0, "latin1");
   header.writeUInt32LE(36 + dataBytes, 4);
@@ -56,8 +57,8 @@ export function wavHeader(dataBytes: number): Buffer {
   header.writeUInt32LE(16, 16);
   header.writeUInt16LE(1, 20);
   header.writeUInt16LE(1, 22);
-  header.writeUInt32LE(playedSampleRate, 24);
-  header.writeUInt32LE(playedSampleRate * 2, 28);
+  header.writeUInt32LE(sampleRate, 24);
+  header.writeUInt32LE(sampleRate * 2, 28);
   header.writeUInt16LE(2, 32);
   header.writeUInt16LE(16, 34);
   header.write("data", 36, "latin1");

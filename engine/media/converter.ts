@@ -1,6 +1,6 @@
 import { Worker } from "node:worker_threads";
 import type { Clock } from "../clock.ts";
-import type { ConvertOrder, ConvertReply } from "./convert-worker.ts";
+import type { Converted, ConvertOrder, ConvertReply } from "./convert-worker.ts";
 import { MediaError } from "./media-error.ts";
 
 /** One at a time: it takes a core whole, and calls need the others. */
@@ -28,12 +28,13 @@ export class Converter {
   }
 
   /** Writes `source` as a WAV to `file`, which must not be there yet. Throws MediaError. */
-  async convert(source: Uint8Array, file: string): Promise<void> {
+  async convert(source: Uint8Array, file: string): Promise<Converted> {
     await this.#turn();
     try {
       if (this.#closed) throw closed();
       const reply = await this.#inThread(source, file);
       if (!reply.ok) throw new MediaError(reply.code, reply.message);
+      return reply;
     } finally {
       this.#threads--;
       this.#waiting.shift()?.();

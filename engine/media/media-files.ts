@@ -47,7 +47,7 @@ export class MediaFiles {
   }
 
   /** Has `write` make the file beside its place, then puts it there in one step. */
-  async add(sha256: string, write: (temporary: string) => Promise<void>): Promise<PlayableFile> {
+  async add(sha256: string, write: (temporary: string) => Promise<unknown>): Promise<PlayableFile> {
     await this.#open();
     const temporary = join(this.#directory, `${sha256}.${process.pid}-${++this.#temporary}.tmp`);
     try {

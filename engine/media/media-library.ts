@@ -6,10 +6,14 @@ import type { Log } from "../log.ts";
 import { Converter } from "./converter.ts";
 import { MediaError } from "./media-error.ts";
 import { MediaFiles, type PlayableFile } from "./media-files.ts";
-import type { MediaSource, Prepared, SpeechSource } from "./media-source.ts";
+import type { MediaSource, Prepared } from "./media-source.ts";
+import { Speaker } from "./speech/speaker.ts";
+import type { SpeechEngine } from "./speech/speech-engine.ts";
 
 export interface MediaLibraryParts {
   egress: Egress;
+  /** Closed by who made it, after the library. */
+  speech: SpeechEngine;
   clock: Clock;
   log: Log;
   /** Files that may go at any time; the switch reads them, so it must see this path. */
@@ -20,6 +24,7 @@ export interface MediaLibraryParts {
 const sourceBytesMax = 10 * 1024 * 1024;
 const fetchTimeoutMs = 10_000;
 const audioSecondsMax = 3600;
+const speechSecondsMax = 300;
 const bytesMaxDefault = 1024 ** 3;
 /** How long a file is played without asking again, where its server does not say; and the most that it may say. */
 const freshSecondsDefault = 60;
@@ -36,26 +41,39 @@ interface Known {
   freshUntilMs: number;
 }
 
-/** Customers' audio as files that the switch can play: it never fetches a customer's URL itself. */
+/** What customers have played and said, as files that the switch can play: it never fetches a customer's URL itself. */
 export class MediaLibrary {
   readonly #parts: MediaLibraryParts;
   readonly #files: MediaFiles;
   readonly #converter: Converter;
+  /** A thread of its own: an hour of somebody's music holds up nobody's one-time password. */
+  readonly #speechConverter: Converter;
+  readonly #speaker: Speaker;
   /** The longest unused first. */
   readonly #known = new Map<string, Known>();
   readonly #preparing = new Map<string, Promise<PlayableFile>>();
   readonly #closing = new AbortController();
 
   constructor(parts: MediaLibraryParts) {
-    const { clock, directory, bytesMax = bytesMaxDefault } = parts;
+    const { clock, log, speech, directory, bytesMax = bytesMaxDefault } = parts;
     this.#parts = parts;
     this.#files = new MediaFiles({ directory, bytesMax, clock });
     this.#converter = new Converter({ clock, secondsMax: audioSecondsMax });
+    this.#speechConverter = new Converter({ clock, secondsMax: speechSecondsMax });
+    const converter = this.#speechConverter;
+    this.#speaker = new Speaker({ engine: speech, files: this.#files, converter, clock, log });
   }
 
-  /** A WAV of 8 kHz, mono, 16 bits, of what a prompt is made of. Throws MediaError. */
+  /**
+   * A WAV of 8 kHz, mono, 16 bits, of what a prompt is made of: for a text that cannot be spoken, tones. Throws MediaError.
+   */
   prepare(source: MediaSource): Promise<Prepared> {
-    return "url" in source ? this.#fetched(source.url) : this.#spoken(source);
+    return "url" in source ? this.#fetched(source.url) : this.#speaker.speak(source);
+  }
+
+  /** Puts in place what is heard where speech fails, while there is room for it. */
+  async makeFallback(): Promise<void> {
+    await this.#speaker.makeTones();
   }
 
   /**
@@ -70,14 +88,10 @@ export class MediaLibrary {
     return preparing;
   }
 
-  #spoken(_source: SpeechSource): Promise<Prepared> {
-    return Promise.reject(new MediaError("unsupported", "There is no speech engine."));
-  }
-
-  /** Gives up what is being fetched and converted. */
+  /** Gives up what is being fetched, spoken and converted. */
   async close(): Promise<void> {
     this.#closing.abort();
-    await this.#converter.close();
+    await Promise.all([this.#converter.close(), this.#speechConverter.close(), this.#speaker.close()]);
     await Promise.allSettled(this.#preparing.values());
   }
 

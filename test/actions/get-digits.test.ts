@@ -38,10 +38,11 @@ class Caller {
     return this;
   }
 
-  hears(fact: "ready" | "played" | "failed"): this {
+  hears(fact: "ready" | "tones" | "played" | "failed"): this {
     const token = `${scene.token}.0`;
     const facts: Record<typeof fact, StepFact> = {
       ready: { kind: "mediaReady", token, file: "/m/a.wav", durationMs: 1500 },
+      tones: { kind: "mediaReady", token, file: "/m/b.wav", durationMs: 1050, insteadOf: "timed_out" },
       played: { kind: "playbackEnded", token, outcome: "played" },
       failed: { kind: "mediaFailed", token, reason: "failed" },
     };
@@ -146,6 +147,14 @@ describe("getDigits", () => {
     const caller = new Caller({ nested: prompt }).hears("failed");
     assert.deepEqual(caller.told, ["prepareMedia", "say.failed"]);
     assert.equal(caller.wakeIn, 5000);
+  });
+
+  it("has tones in place of its prompt, which a digit interrupts, and which are not told as its prompt", () => {
+    const heard = new Caller({ nested: prompt }).hears("tones").hears("played");
+    assert.deepEqual(heard.told, ["prepareMedia", "say.failed", "play"]);
+    assert.equal(heard.wakeIn, 5000);
+    const interrupted = new Caller({ nested: prompt, numDigits: 1 }).hears("tones").types("1");
+    assert.deepEqual(interrupted.told.slice(3), ["stopPlayback", 'ask "1"', "over"]);
   });
 
   it("has no ear for the other party's digits", () => {

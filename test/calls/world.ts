@@ -19,6 +19,7 @@ import { createEgress } from "../../engine/egress/egress.ts";
 import { systemIds, type CallId, type LegId, type WorkspaceId } from "../../engine/ids.ts";
 import type { Log } from "../../engine/log.ts";
 import { MediaLibrary } from "../../engine/media/media-library.ts";
+import { EspeakEngine } from "../../engine/media/speech/espeak-engine.ts";
 import { seedShippedDeck } from "../../engine/metering/rates.ts";
 import { createSettlement } from "../../engine/metering/settlement.ts";
 import { aesSecrets } from "../../engine/secrets.ts";
@@ -130,7 +131,8 @@ export async function world(options: WorldOptions = {}) {
     changed: (id) => controller.changed(id),
   };
   const egress = createEgress({ clock, allowPrivate: true });
-  const media = new MediaLibrary({ directory: join(peer.spoolDir, "media"), egress, clock, log });
+  const speech = new EspeakEngine({ clock });
+  const media = new MediaLibrary({ directory: join(peer.spoolDir, "media"), egress, speech, clock, log });
   const newController = (boxes: readonly Box[], time: Clock = clock) =>
     new Controller(
       {
@@ -321,6 +323,8 @@ export async function world(options: WorldOptions = {}) {
     async end(): Promise<void> {
       const findings = await store.read(verifyLedger);
       await controller.stop();
+      await media.close();
+      await speech.close();
       await spool.stop();
       web.closeAllConnections();
       web.close();

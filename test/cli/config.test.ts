@@ -31,6 +31,16 @@ describe("the configuration", () => {
     assert.equal(readConfig({ FREESWITCH_URLS: "freeswitch://:secret@box" }).freeswitch?.port, 8021);
   });
 
+  it("reads the command that speaks, and gives it the environment without what is ours in it", () => {
+    const env = { PATH: "/bin", SECRETS_KEY: "0".repeat(64), SPEECH_COMMAND: "/opt/speak  --slow fast" };
+    assert.deepEqual(readConfig(env).speechCommand, {
+      program: "/opt/speak",
+      args: ["--slow", "fast"],
+      env: { PATH: "/bin" },
+    });
+    assert.equal(readConfig({}).speechCommand, null);
+  });
+
   const bad: [name: string, value: string][] = [
     ["PORT", "65536"],
     ["PORT", "http"],
@@ -44,6 +54,7 @@ describe("the configuration", () => {
     ["SPOOL_DIR", "spool"],
     ["TRUNK_GATEWAY", "carrier/../x"],
     ["S3_BUCKET", "ab"],
+    ["SPEECH_COMMAND", "espeak-ng --stdin"],
     ["ALLOW_PRIVATE_URLS", "perhaps"],
     ["LOG_LEVEL", "loud"],
   ];

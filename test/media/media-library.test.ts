@@ -7,6 +7,7 @@ import { systemClock } from "../../engine/clock.ts";
 import { createEgress } from "../../engine/egress/egress.ts";
 import { MediaError, type MediaFault } from "../../engine/media/media-error.ts";
 import { MediaLibrary } from "../../engine/media/media-library.ts";
+import { EspeakEngine } from "../../engine/media/speech/espeak-engine.ts";
 import { ManualClock } from "../webhooks/manual-clock.ts";
 import { until } from "../webhooks/until.ts";
 import { hanging, Receiver } from "../webhooks/receiver.ts";
@@ -22,7 +23,15 @@ describe("media: the library", () => {
     const time = options.clock ?? systemClock;
     const egress = createEgress({ clock: time, allowPrivate: options.allowPrivate ?? true });
     const bound = options.bytesMax === undefined ? {} : { bytesMax: options.bytesMax };
-    const library = new MediaLibrary({ egress, clock: time, log: quiet, directory: folder, ...bound });
+    const speech = new EspeakEngine({ clock: time });
+    const library = new MediaLibrary({
+      egress,
+      clock: time,
+      log: quiet,
+      speech,
+      directory: folder,
+      ...bound,
+    });
     libraries.push(library);
     return library;
   };
