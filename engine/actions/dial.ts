@@ -25,6 +25,7 @@ const e164 = z.string().regex(/^\+[1-9][0-9]{7,14}$/, "must be E.164: + and 8 to
  */
 export const dial: Verb<DialSpec, Dialing> = {
   name: "dial",
+  needsAnswer: true,
   meaning:
     "Rings a second party and joins it to the caller, who hears ringback meanwhile, or what the callee's network plays. " +
     "Afterwards the next action runs; without one the voice URL is asked. `call.dial_completed` tells what came of it.",
@@ -125,12 +126,12 @@ export interface DialSpec {
 function whileWaiting(scene: Scene, timeout: number): Command[] {
   const leg = scene.leg;
   const stays = scene.more || scene.asks;
-  const afterBridge = stays
-    ? `sched_api +${idleSecondsMax} idle-${leg} uuid_kill ${leg} ALLOTTED_TIMEOUT`
-    : "";
   return [
-    { kind: "setVariable", leg, name: "park_after_bridge", value: String(stays) },
-    { kind: "setVariable", leg, name: "api_after_bridge", value: afterBridge },
+    {
+      kind: "afterBridge",
+      leg,
+      then: stays ? { kind: "park", idleSeconds: idleSecondsMax } : { kind: "end" },
+    },
     {
       kind: "armKill",
       leg,
