@@ -32,10 +32,13 @@ export async function startEmbeddedSwitch(options: {
     options.cdrDir,
   ];
   const simulated = await startChild(args, { ESL_PASSWORD: options.eslPassword }, options.log);
+  const carrierStatusUrl = String(carrier.ready["status"]);
+  // So that a `POST /calls` there is a call to us.
+  await fetch(`${carrierStatusUrl}/switch`, { method: "PUT", body: String(simulated.ready["sip"]) });
   const [host = "127.0.0.1", port = "0"] = String(simulated.ready["esl"]).split(":");
   return {
     esl: { host, port: Number(port) },
-    carrierStatusUrl: String(carrier.ready["status"]),
+    carrierStatusUrl,
     async stop() {
       // The switch first: it says goodbye to the carrier.
       await simulated.stop();

@@ -40,6 +40,27 @@ export function parseE164(text: string): ParsedE164 {
   return { ok: true, e164: text, country: number.country ?? null };
 }
 
+/**
+ * A number as carriers write it in an INVITE, whatever they hold to be the usual way: `+254…`, `254…`, `00254…`, and of
+ * their own country `0…` or the bare national number. Null: nothing that can be read so (a hidden number, a name).
+ */
+export function numberFromCarrier(text: string, country: "KE" = "KE"): string | null {
+  const [, plus, digits] = /^(\+?)([0-9]{4,17})(?:;.*)?$/s.exec(text) ?? [];
+  if (digits === undefined) return null;
+  if (plus === "+") return e164Of(`+${digits}`);
+  if (digits.startsWith("00")) return e164Of(`+${digits.slice(2)}`);
+  if (digits.startsWith("0")) return e164Of(digits, country);
+  return e164Of(`+${digits}`) ?? e164Of(digits, country);
+}
+
+function e164Of(text: string, country?: "KE"): string | null {
+  const number = parsePhoneNumberFromString(text, {
+    extract: false,
+    ...(country === undefined ? {} : { defaultCountry: country }),
+  });
+  return number?.isPossible() === true && parseE164(number.number).ok ? number.number : null;
+}
+
 /** What a destination is: one to dial, one that is never dialled, or nothing at all. */
 export type DestinationClass = "e164" | "emergency" | "shortCode" | "premium" | "invalid";
 

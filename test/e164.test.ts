@@ -1,6 +1,6 @@
 import { strict as assert } from "node:assert";
 import fc from "fast-check";
-import { destinationClass, isNeverRated, parseE164 } from "../engine/e164.ts";
+import { destinationClass, isNeverRated, numberFromCarrier, parseE164 } from "../engine/e164.ts";
 
 describe("E.164", () => {
   for (const [text, country] of [
@@ -118,5 +118,37 @@ describe("destinations", () => {
     assert.ok(isNeverRated("+8816"));
     assert.ok(!isNeverRated("+254712345678"));
     assert.ok(!isNeverRated("881612345678"));
+  });
+});
+
+describe("A number as a carrier writes it", () => {
+  for (const [text, e164] of [
+    ["+254722000001", "+254722000001"],
+    ["254722000001", "+254722000001"],
+    ["00254722000001", "+254722000001"],
+    ["0722000001", "+254722000001"],
+    ["722000001", "+254722000001"],
+    ["0200000001", "+254200000001"],
+    ["200000001", "+254200000001"],
+    ["+254722000001;npdi;rn=+254700", "+254722000001"],
+    ["447911123456", "+447911123456"],
+    ["00447911123456", "+447911123456"],
+    ["12025550123", "+12025550123"],
+  ] as const)
+    it(`is ${e164} where it is ${text}`, () => assert.equal(numberFromCarrier(text), e164));
+
+  for (const text of [
+    ...["", "anonymous", "Restricted", "unknown", "wanjiru", "+", "0", "000", "999", "20222", "+25472"],
+    ...["+254722000001x", "+2547220000012345678", "tel:+254722000001", "+254 722 000001", "٠٧٢٢٠٠٠٠٠١"],
+  ])
+    it(`is none where it is ${JSON.stringify(text)}`, () => assert.equal(numberFromCarrier(text), null));
+
+  it("is E.164 or none, whatever comes", () => {
+    fc.assert(
+      fc.property(fc.oneof(fc.string(), fc.stringMatching(/^[+0]{0,3}[0-9]{0,20}(;.*)?$/)), (text) => {
+        const number = numberFromCarrier(text);
+        assert.ok(number === null || parseE164(number).ok, `${text}: ${number}`);
+      }),
+    );
   });
 });

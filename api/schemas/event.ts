@@ -13,8 +13,11 @@ const legId = z.string().meta({ description: "The leg." });
 const ofCall = {
   call_id: z.string().meta({ description: "The call." }),
   direction,
-  from: z.string().meta({ description: "E.164: the workspace's number." }),
-  to: z.string().meta({ description: "E.164: the other party." }),
+  from: z.string().meta({
+    description:
+      "Who calls, E.164: the workspace's number, or an inbound call's caller (`anonymous` where the number is hidden).",
+  }),
+  to: z.string().meta({ description: "Who is called, E.164; of an inbound call the workspace's number." }),
   number_id: z.string().nullable().meta({ description: "The workspace's number, by its id." }),
   status: callStatus.meta({ description: "Of the call, as it was then." }),
   sequence: z
@@ -87,7 +90,10 @@ const knownBy = z.enum(["event", "end_record", "last_proven", "controller"]).met
 });
 
 export const callEvents: Record<CallEventKind, EventDescription> = {
-  "call.started": call("The switch took the call and dials."),
+  "call.started": call(
+    "Outbound: the switch took the call and dials. Inbound: the number called was found, and the voice URL is asked before " +
+      "anybody answers.",
+  ),
   "call.answered": call("The first leg was answered; it is billed from here.", {
     answered_at: time("By the switch's clock."),
   }),
@@ -177,6 +183,7 @@ export const callEvents: Record<CallEventKind, EventDescription> = {
       }),
     },
   ),
+  "answer.failed": plain("The media server did not answer an inbound call in 10 s; it is hung up."),
   "action.started": plain("An action of the voice document begins.", {
     verb: z.string().meta({ examples: ["play"] }),
     index: z.int().meta({ description: "Its place in the document, from 0." }),
@@ -194,7 +201,8 @@ export const callEvents: Record<CallEventKind, EventDescription> = {
   }),
   "voice_url.answered": plain("The voice URL answered a question.", { ...ofTry }),
   "voice_url.failed": plain(
-    "The voice URL gave no 2xx in 5 s. It is asked once more, then the number's fallback URL; after that the call is hung up.",
+    "The voice URL gave no 2xx in 5 s. It is asked once more, then the number's fallback URL; after that the call is hung up, " +
+      "or, where it is not answered yet, refused (503).",
     { ...ofTry },
   ),
   "play.started": plain("A prompt was fetched and is played.", {

@@ -25,6 +25,7 @@ const e164 = z.string().regex(/^\+[1-9][0-9]{7,14}$/, "must be E.164: + and 8 to
  */
 export const dial: Verb<DialSpec, Dialing> = {
   name: "dial",
+  needsAnswer: true,
   meaning:
     "Rings a second party and joins it to the caller, who hears ringback meanwhile, or what the callee's network plays. " +
     "Afterwards the next action runs; without one the voice URL is asked. `call.dial_completed` tells what came of it.",
@@ -115,7 +116,7 @@ export const dial: Verb<DialSpec, Dialing> = {
     return {
       effects: [
         // The caller outlives the talk, whatever followed it in the document that is dropped.
-        ...commands(staying(scene.leg)),
+        { kind: "command", command: afterBridge(scene.leg, { stays: true }) },
         { kind: "command", command: { kind: "hangUp", leg, cause: "NORMAL_CLEARING" } },
         ...noLongerWaiting(scene),
       ],
@@ -123,9 +124,6 @@ export const dial: Verb<DialSpec, Dialing> = {
     };
   },
 };
-
-const commands = (list: readonly Command[]): Effect[] =>
-  list.map((command) => ({ kind: "command", command }));
 
 export interface DialSpec {
   number: string;
@@ -142,7 +140,7 @@ export interface DialSpec {
 function whileWaiting(scene: Scene, timeout: number): Command[] {
   const { leg } = scene;
   return [
-    ...(scene.more || scene.asks ? staying(leg) : ending(leg)),
+    afterBridge(leg, { stays: scene.more || scene.asks }),
     {
       kind: "armKill",
       leg,
@@ -154,20 +152,11 @@ function whileWaiting(scene: Scene, timeout: number): Command[] {
   ];
 }
 
-/** After the bridge the leg is parked, and ends by itself if nobody directs it. */
-const staying = (leg: LegId): Command[] => [
-  { kind: "setVariable", leg, name: "park_after_bridge", value: "true" },
-  {
-    kind: "setVariable",
-    leg,
-    name: "api_after_bridge",
-    value: `sched_api +${idleSecondsMax} idle-${leg} uuid_kill ${leg} ALLOTTED_TIMEOUT`,
-  },
-];
-const ending = (leg: LegId): Command[] => [
-  { kind: "setVariable", leg, name: "park_after_bridge", value: "false" },
-  { kind: "setVariable", leg, name: "api_after_bridge", value: "" },
-];
+const afterBridge = (leg: LegId, { stays }: { stays: boolean }): Command => ({
+  kind: "afterBridge",
+  leg,
+  then: stays ? { kind: "park", idleSeconds: idleSecondsMax } : { kind: "end" },
+});
 
 function noLongerWaiting(scene: Scene): Effect[] {
   return [

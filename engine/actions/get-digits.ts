@@ -34,6 +34,7 @@ const digitsMax = 64;
  */
 export const getDigits: Verb<GetDigitsSpec, Collecting> = {
   name: "getDigits",
+  needsAnswer: true,
   meaning:
     "Collects digits. With at least one the voice URL is asked what comes next (`call.digits`); with none the next action " +
     "runs, and where there is none the URL is asked with empty `digits`.",

@@ -59,6 +59,7 @@ export function promptFact(prompting: Prompting, fact: StepFact, scene: Scene): 
                 payload: { ...shown(prompt), loops: prompt.loops },
               }
             : failed(prompt, fact.insteadOf),
+          ...unansweredMedia(scene),
           {
             kind: "command",
             command: { kind: "play", leg: scene.leg, file: fact.file, token, loops: prompt.loops },
@@ -93,6 +94,10 @@ export const silence = (prompting: Prompting | null, scene: Scene): Effect[] =>
   prompting?.phase === "playing"
     ? [{ kind: "command", command: { kind: "stopPlayback", leg: scene.leg } }]
     : [];
+
+/** Before the answer the caller's network has to be told that there is something to hear. */
+const unansweredMedia = ({ answered, leg }: Scene): Effect[] =>
+  answered ? [] : [{ kind: "command", command: { kind: "preAnswer", leg } }];
 
 function next(prompting: Prompting, scene: Scene, ...effects: Effect[]): Prompted {
   const index = prompting.index + 1;

@@ -13,6 +13,7 @@ export const digitsToSend = z
 /** `sendDigits`: sends DTMF (RFC 4733) to the call's party, and waits until it is out. */
 export const sendDigits: Verb<{ digits: string }, { untilMs: number }> = {
   name: "sendDigits",
+  needsAnswer: true,
   meaning: "Sends digits to the party, as RFC 4733 events, and waits until they are out.",
   schema: z.strictObject({
     digits: digitsToSend,

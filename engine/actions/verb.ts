@@ -16,6 +16,8 @@ export interface Verb<Spec, State extends JsonObject> {
   meaning: string;
   /** Of what stands behind the verb in the document; strict, so that a misspelt option never passes. */
   schema: z.ZodType<Spec>;
+  /** An inbound call is answered before it begins. The others run unanswered, and what they play is early media. */
+  needsAnswer?: true;
   /** Numbers in it, so that one which would be refused is refused when the document is given, not in the call. */
   numbers?(spec: Spec): NumberUse[];
   begin(spec: Spec, scene: Scene): Step<State>;
@@ -42,6 +44,8 @@ export interface NumberUse {
 export interface Scene {
   /** The leg that the document speaks to. */
   leg: LegId;
+  /** False while an inbound call rings. */
+  answered: boolean;
   nowMs: number;
   /** Unique to this step of this call; ties what comes back to it. */
   token: string;
@@ -74,7 +78,8 @@ export type Effect =
    * without one the next action runs.
    */
   | { kind: "ask"; event: AskingKind; payload: JsonObject; url?: string; method?: AskMethod }
-  | { kind: "hangUp" };
+  /** `cause`: what a caller who is not answered yet is refused with; default: rejected. */
+  | { kind: "hangUp"; cause?: "CALL_REJECTED" | "USER_BUSY" };
 
 export type StepFact =
   | { kind: "wake" }

@@ -4,7 +4,8 @@ import { done, stay, type Verb } from "./verb.ts";
 /** `wait`: nothing happens for so many seconds; the caller hears silence. */
 export const wait: Verb<{ seconds: number }, { untilMs: number }> = {
   name: "wait",
-  meaning: "Nothing happens for so long; the caller hears silence.",
+  meaning:
+    "Nothing happens for so long; the caller hears silence, or, before an inbound call is answered, ringing.",
   schema: z.strictObject({
     seconds: z.number().min(1).max(600).meta({ description: "Seconds, fractions too." }),
   }),

@@ -71,6 +71,14 @@ export class CommandSender {
     switch (command.kind) {
       case "hangUp":
         return this.#hangUp(box, command.leg, command.cause);
+      case "takeIn":
+        return box.takeIn(command);
+      case "answer":
+        return box.answer(command.leg);
+      case "preAnswer":
+        return box.preAnswer(command.leg);
+      case "afterBridge":
+        return box.afterBridge(command.leg, command.then);
       case "stopPlayback":
         return box.stopPlayback(command.leg);
       case "playRingback":

@@ -1,7 +1,7 @@
 import type { AskMethod } from "../actions/voice-url.ts";
 import type { EventId, LegId, RecordingId } from "../ids.ts";
 import type { MediaSource } from "../media/media-source.ts";
-import type { HangupCause, KillGroup, Originate } from "../switch/switch.ts";
+import type { AfterBridge, HangupCause, KillGroup, Originate, TakenIn } from "../switch/switch.ts";
 
 /**
  * What the controller has decided and not yet done, as data: stored with the decision, carried out after the commit.
@@ -14,7 +14,11 @@ export type Command =
   /** An event of the call as a question; asked again after a crash, with the same event id. */
   | { kind: "ask"; event: EventId; url: string; method: AskMethod; token: string }
   | { kind: "sendDigits"; leg: LegId; digits: string }
+  /** The first thing that is done to a leg that came to us; done again after a crash, so is the answer behind it. */
+  | ({ kind: "takeIn" } & TakenIn)
+  | { kind: "answer" | "preAnswer"; leg: LegId }
   | { kind: "hangUp"; leg: LegId; cause: HangupCause }
+  | { kind: "afterBridge"; leg: LegId; then: AfterBridge }
   | { kind: "stopPlayback"; leg: LegId }
   | { kind: "playRingback"; leg: LegId }
   | { kind: "setVariable"; leg: LegId; name: string; value: string }

@@ -4,22 +4,25 @@ import type { CallId, LegId } from "../ids.ts";
 import type { Log } from "../log.ts";
 import {
   callOfLeg,
+  channelsOfBox,
   callsWithIntents,
   callsToWake,
   legById,
   legHasEnded,
+  legOfChannel,
   saveBoxAlive,
   talkingWorkspaces,
   wakeAtMs,
 } from "../store/calls.ts";
 import type { Store, Tx } from "../store/store.ts";
 import { parseEndRecord } from "../switch/end-record.ts";
-import type { BoxEvent, Switch, SwitchEvent } from "../switch/switch.ts";
+import type { Arrival, BoxEvent, Switch, SwitchEvent } from "../switch/switch.ts";
 import { CallChange } from "./call-change.ts";
 import type { ChangeParts } from "./change-parts.ts";
 import { rearmCutOffs } from "./cut-off.ts";
 import { DocumentRun } from "./document-run.ts";
 import { EventOrder } from "./event-order.ts";
+import { takeInCall, type Taken } from "./inbound.ts";
 import { IntentRunner, type MediaLibrary } from "./intent-runner.ts";
 import { takeLegNews, type LegNews } from "./leg-progress.ts";
 import type { Questioner } from "./questioner.ts";
@@ -43,6 +46,12 @@ export interface ControllerParts extends ChangeParts {
 export interface Box extends Switch {
   onEvent(listener: (event: SwitchEvent) => void): void;
   onBoxEvent(listener: (event: BoxEvent) => void): void;
+  /** Perhaps several times for one caller, until the channel is known. */
+  onArrival(listener: (arrival: Arrival) => void): void;
+  /** What the switch calls the channel of a leg that came to it. */
+  know(leg: LegId, uuid: string): void;
+  forget(leg: LegId): void;
+  legOf(uuid: string): LegId | undefined;
   start(): void;
   stop(): Promise<void>;
 }
@@ -57,6 +66,9 @@ const eventMsMax = 30_000;
 const eventRetryMsMin = 50;
 const eventRetryMsMax = 1_000;
 
+/** The switch ends a caller by itself whom nobody took in for 10 s. */
+const arrivalMsMax = 9_000;
+
 /** An operator who got a box's address wrong has so long to mend it. */
 const unknownBoxGraceMs = 60_000;
 
@@ -70,6 +82,7 @@ export class Controller {
   readonly #reconcilers = new Map<string, Reconciler>();
   readonly #wakeTimers = new Map<CallId, Timer>();
   #sweep: Timer | undefined;
+  #starting: Promise<unknown> = Promise.resolve();
   #stopped = false;
   #startedMs: number | undefined;
   #unknownBoxesDone = false;
@@ -87,13 +100,21 @@ export class Controller {
     });
     this.#events = new EventOrder((leg) => parts.store.read((tx) => callOfLeg(tx, leg)));
     for (const box of boxes) {
-      this.#reconcilers.set(box.box, new Reconciler({ ...parts, box, news: (news) => this.#takeNews(news) }));
+      this.#reconcilers.set(
+        box.box,
+        new Reconciler({
+          ...{ ...parts, box },
+          news: (news) => this.#takeNews(news),
+          arrived: (arrival) => this.#arrived(box, arrival),
+        }),
+      );
     }
   }
 
   start(): void {
     for (const box of this.#boxes) {
       box.onEvent((event) => this.#events.take(event.leg, () => this.#onEvent(event)));
+      box.onArrival((arrival) => this.#arrived(box, arrival));
       box.onBoxEvent((event) => {
         this.#onBoxEvent(box, event).catch((error: unknown) => {
           this.#parts.log.error(
@@ -102,9 +123,26 @@ export class Controller {
           );
         });
       });
-      box.start();
     }
+    this.#starting = Promise.all(this.#boxes.map((box) => this.#startBox(box)));
     this.#scheduleSweep(0);
+  }
+
+  /** Before the first event: which channels are legs that came to us is in the store alone. */
+  async #startBox(box: Box): Promise<void> {
+    const { store, clock, log } = this.#parts;
+    const stopped = () => this.#stopped;
+    for (let delayMs = eventRetryMsMin; !stopped(); delayMs = Math.min(delayMs * 2, eventRetryMsMax)) {
+      try {
+        for (const leg of await store.read((tx) => channelsOfBox(tx, box.box)))
+          box.know(leg.id, leg.channelUuid);
+        if (!stopped()) box.start();
+        return;
+      } catch (error) {
+        log.error({ err: error, box: box.box }, "the box's legs could not be read");
+        await clock.sleep(delayMs);
+      }
+    }
   }
 
   /** Drops the connections; calls in the switch go on, and the next controller takes them up. */
@@ -113,6 +151,7 @@ export class Controller {
     this.#sweep?.cancel();
     for (const timer of this.#wakeTimers.values()) timer.cancel();
     for (const reconciler of this.#reconcilers.values()) reconciler.stop();
+    await this.#starting;
     await Promise.all(this.#boxes.map((box) => box.stop()));
     await this.#events.idle();
     await this.#intents.stop();
@@ -138,18 +177,30 @@ export class Controller {
     const parsed = parseEndRecord(text);
     if (!parsed.ok) return parsed.problem === "torn" ? "unreadable" : "foreign";
     const { record } = parsed;
-    if (await this.isSettled(record.leg)) return "settled";
-    return this.#parts.store.write(async (tx) => {
-      const leg = await legById(tx, record.leg);
+    const { store, log } = this.#parts;
+    const id = record.leg ?? (await store.read((tx) => legOfChannel(tx, record.channel)))?.id;
+    if (id === undefined) {
+      // Nobody took them in: no controller was there, or they were gone at once. Nothing was stored, or is owed.
+      log.info(
+        { channel: record.channel, cause: record.cause },
+        "a caller had gone before they were taken in",
+      );
+      return record.answeredAtUs === null ? "settled" : "foreign";
+    }
+    if (await this.isSettled(id)) return "settled";
+    return store.write(async (tx) => {
+      const leg = await legById(tx, id);
       if (!leg) return "foreign" as const;
       const news: LegNews = {
         ...record,
         kind: "hungUp",
+        leg: id,
         box: leg.box,
         atUs: record.endedAtUs,
         endedBy: "end_record",
       };
       await this.#change(tx, leg.callId, (change) => takeLegNews(change, news, this.#document));
+      tx.afterCommit(() => this.#forget(id));
       return "settled" as const;
     });
   }
@@ -165,7 +216,62 @@ export class Controller {
       delayMs = Math.min(delayMs * 2, eventRetryMsMax);
       kept = await this.#takeNews(news);
     }
-    if (event.kind === "hungUp") this.#events.forget(event.leg);
+    if (event.kind === "hungUp") this.#forget(event.leg);
+  }
+
+  /** The leg is over: nothing more is said of it, or to it. */
+  #forget(leg: LegId): void {
+    this.#events.forget(leg);
+    for (const box of this.#boxes) box.forget(leg);
+  }
+
+  /** A call came to the switch. From here on its channel is a leg, so that what follows at once is not lost. */
+  #arrived(box: Box, arrival: Arrival): void {
+    if (this.#stopped || box.legOf(arrival.uuid) !== undefined) return;
+    const ids = { call: this.#parts.ids.next("call"), leg: this.#parts.ids.next("leg") };
+    box.know(ids.leg, arrival.uuid);
+    this.#events.expect(ids.leg, ids.call);
+    this.#events.take(ids.leg, () => this.#takeIn(box, arrival, ids));
+  }
+
+  /** Never rejects. Whom the database keeps out for too long, the switch ends by itself. */
+  async #takeIn(box: Box, arrival: Arrival, ids: { call: CallId; leg: LegId }): Promise<void> {
+    const { store, clock, log } = this.#parts;
+    const { uuid, sipCallId } = arrival;
+    const untilMs = clock.monotonicMs() + arrivalMsMax;
+    for (let delayMs = eventRetryMsMin; !this.#stopped; delayMs = Math.min(delayMs * 2, eventRetryMsMax)) {
+      try {
+        const taken = await store.write((tx) => takeInCall(tx, this.#parts, arrival, ids, this.#document));
+        if (taken.kind !== "stored") await this.#notTaken(box, arrival, ids.leg, taken);
+        return;
+      } catch (error) {
+        log.error({ err: error, channel: uuid, sipCallId }, "a caller could not be taken in");
+        if (!isError(error, "database.unavailable") || clock.monotonicMs() > untilMs) break;
+        await clock.sleep(delayMs);
+      }
+    }
+    this.#forget(ids.leg);
+  }
+
+  async #notTaken(
+    box: Box,
+    { uuid, sipCallId }: Arrival,
+    mine: LegId,
+    taken: Exclude<Taken, { kind: "stored" }>,
+  ): Promise<void> {
+    const { log } = this.#parts;
+    if (taken.kind === "known") {
+      this.#forget(mine);
+      box.know(taken.leg.id, uuid);
+      if (taken.leg.endedAtUs === null) return;
+    } else log.warn({ box: box.box, why: taken.why, sipCallId }, "a caller was refused");
+    const ended =
+      taken.kind === "known" ? box.hangUp(taken.leg.id, "MANAGER_REQUEST") : box.refuse(mine, taken.cause);
+    await ended.catch((error: unknown) => {
+      // The dialplan's own limit ends them.
+      log.warn({ err: error, box: box.box, sipCallId }, "a caller could not be refused");
+    });
+    this.#forget(taken.kind === "known" ? taken.leg.id : mine);
   }
 
   /** Never rejects. `later`: the database is away, and the same news can be taken again. */
@@ -175,6 +281,7 @@ export class Controller {
         const callId = await callOfLeg(tx, news.leg);
         if (callId) await this.#change(tx, callId, (change) => takeLegNews(change, news, this.#document));
       });
+      if (news.kind === "hungUp") this.#forget(news.leg);
       return "stored";
     } catch (error) {
       // An end comes again by its record, a leg's state by the next reconciliation; what a step waits for, by its time.

@@ -92,15 +92,17 @@ export function newLeg(
     | "maxDurationSeconds"
     | "cutAfterSeconds"
     | "createdAtMs"
-  >,
+  > &
+    Partial<Pick<LegRow, "direction" | "channelUuid" | "dialledAtMs" | "startedAtUs">>,
 ): LegRow {
   return {
-    ...leg,
     kind: "pstn",
     direction: "outbound",
     status: "initiated",
+    channelUuid: null,
     dialledAtMs: null,
     startedAtUs: null,
+    ...leg,
     ringingAtUs: null,
     answeredAtUs: null,
     endedAtUs: null,

@@ -4,6 +4,7 @@ import { SautikitError } from "../errors.ts";
 import type { LegId } from "../ids.ts";
 import type { JsonObject } from "../json.ts";
 import { callEventById } from "../store/calls.ts";
+import type { HangupCause } from "../switch/switch.ts";
 import type { CallChange } from "./call-change.ts";
 
 /** The running document, as it is stored with the call after each step. */
@@ -18,6 +19,8 @@ export interface Running {
   after?: LegId[];
   /** The voice URL was asked, and nothing else runs until it has answered. */
   asking?: { token: string };
+  /** The action at `position` begins once the switch has answered the caller. */
+  answering?: true;
   /** Digits that no action has taken yet. */
   typed?: string;
   /** How often in a row a document did nothing but name the next. */
@@ -36,6 +39,8 @@ const redirectsMax = 20;
 const typedMax = 64;
 /** The tries have their own limits; an answer that is lost after them ends here. */
 const askingMsMax = 60_000;
+/** The switch answers a caller at once, or not at all. */
+const answeringMsMax = 10_000;
 
 /** The legs of a dropped action are being hung up; one whose end is never told holds up nothing for longer. */
 const dropMsMax = 10_000;
@@ -48,15 +53,25 @@ export class DocumentRun {
     this.#dialLeg = dialLeg;
   }
 
+  /** A call came to us: the voice URL is asked before anybody answers it; without one nobody ever would. */
+  async arrived(change: CallChange, atMs: number): Promise<void> {
+    if (asks(change))
+      return this.#ask(change, noDocument, { kind: "ask", event: "call.started", payload: {} }, atMs);
+    await change.emit("call.started", {}, atMs);
+    this.#hangUp(change, "SUBSCRIBER_ABSENT");
+  }
+
   /**
-   * The first leg was answered: the document that came with the call begins. Without one the voice URL is asked; without
-   * that the call stays up, silent.
+   * The first leg was answered. A call to us: by what its document does next, which begins now. One of ours: the document
+   * that came with it begins; without one the voice URL is asked; without that the call stays up, silent.
    */
   async begin(change: CallChange, payload: JsonObject, atMs: number): Promise<void> {
     const running = runningOf(change);
-    if (running || change.call.hangupRequestedAtMs !== null) {
+    const { direction, hangupRequestedAtMs } = change.call;
+    if (running || hangupRequestedAtMs !== null || direction === "inbound") {
       await change.emit("call.answered", payload, atMs);
-      if (running?.position === -1) await this.#next(change, running);
+      if (running?.answering) await this.#run(change, running);
+      else if (running?.position === -1 && running.asking === undefined) await this.#next(change, running);
       return;
     }
     await this.#ask(change, noDocument, { kind: "ask", event: "call.answered", payload }, atMs);
@@ -77,7 +92,7 @@ export class DocumentRun {
     const running: Running = { actions, position: -1, step: (before?.step ?? 0) + 1, state: null };
     const after = dropped?.after?.filter((leg) => change.leg(leg)?.endedAtUs === null) ?? [];
     await change.emit("document.replaced", { actions: actions.length });
-    if (change.firstLeg.status !== "answered") store(change, running);
+    if (change.firstLeg.status !== "answered" && !isWaiting(change)) store(change, running);
     else if (after.length > 0) store(change, { ...running, after }, change.nowMs + dropMsMax);
     else await this.#next(change, running);
   }
@@ -95,6 +110,11 @@ export class DocumentRun {
       return;
     }
     if (running.after !== undefined) return this.#afterDropped(change, running, fact);
+    if (running.answering) {
+      if (fact.kind === "wake") await this.#notAnswered(change);
+      else if (fact.kind === "digit") keepTyped(change, running, fact);
+      return;
+    }
     if (running.ending && fact.kind !== "legEnded") return;
     const item = running.actions[running.position];
     const step =
@@ -114,14 +134,16 @@ export class DocumentRun {
     const running: Running = { ...rest, position: before.position + 1, step: before.step + 1, state: null };
     const item = running.actions[running.position];
     if (!item) {
-      // A question without instructions, and nothing that ran before it: the call stays as it is.
-      if (running.actions.length === 0) return store(change, { ...before, position: -1 });
+      // A question without instructions, and nothing that ran before it: the call stays as it is. A caller has nowhere to go.
+      if (running.actions.length === 0 && !isWaiting(change))
+        return store(change, { ...before, position: -1 });
       store(change, null);
+      if (running.actions.length === 0) return this.#hangUp(change);
       await change.emit("document.ended", {});
       this.#hangUp(change);
       return;
     }
-    const { verb, spec } = itemOf(item);
+    const { verb } = itemOf(item);
     if (verb.name === "redirect") {
       if (redirects >= redirectsMax) {
         const reason = `is the ${redirectsMax + 1}st redirect in a row`;
@@ -129,9 +151,28 @@ export class DocumentRun {
       }
       running.redirects = redirects + 1;
     }
+    if (verb.needsAnswer === true && isWaiting(change)) {
+      store(change, { ...running, answering: true }, change.nowMs + answeringMsMax);
+      return change.intend({ kind: "answer", leg: change.firstLeg.id });
+    }
+    return this.#run(change, running);
+  }
+
+  async #run(change: CallChange, before: Running): Promise<void> {
+    const running = { ...before };
+    delete running.answering;
+    const item = running.actions[running.position];
+    if (!item) return;
+    const { verb, spec } = itemOf(item);
     store(change, running);
     await change.emit("action.started", { verb: verb.name, index: running.position });
     await this.#take(change, running, verb.begin(spec, sceneOf(change, running)));
+  }
+
+  async #notAnswered(change: CallChange): Promise<void> {
+    store(change, null);
+    await change.emit("answer.failed", {});
+    this.#hangUp(change, "DESTINATION_OUT_OF_ORDER");
   }
 
   async #take(change: CallChange, running: Running, step: Step<JsonObject>): Promise<void> {
@@ -165,7 +206,7 @@ export class DocumentRun {
         return undefined;
       case "hangUp":
         store(change, null);
-        this.#hangUp(change);
+        this.#hangUp(change, effect.cause);
         return undefined;
       case "dial":
         try {
@@ -210,7 +251,7 @@ export class DocumentRun {
     const { step, typed = "", redirects = 0 } = asked;
     if (answer === null) {
       store(change, null);
-      this.#hangUp(change);
+      this.#hangUp(change, "NORMAL_TEMPORARY_FAILURE");
       return;
     }
     switch (answer.kind) {
@@ -230,13 +271,21 @@ export class DocumentRun {
   async #invalid(change: CallChange, path: string, reason: string): Promise<void> {
     store(change, null);
     await change.emit("document.invalid", { path, reason });
-    this.#hangUp(change);
+    this.#hangUp(change, "NORMAL_TEMPORARY_FAILURE");
   }
 
-  #hangUp(change: CallChange): void {
-    change.intend({ kind: "hangUp", leg: change.firstLeg.id, cause: "NORMAL_CLEARING" });
+  /** `refusal`: what a caller who still waits is told. */
+  #hangUp(change: CallChange, refusal: HangupCause = "CALL_REJECTED"): void {
+    const cause = isWaiting(change) ? refusal : "NORMAL_CLEARING";
+    change.intend({ kind: "hangUp", leg: change.firstLeg.id, cause });
   }
 }
+
+/** A caller whom nobody has answered. */
+const isWaiting = ({ firstLeg }: CallChange): boolean =>
+  firstLeg.direction === "inbound" && firstLeg.answeredAtUs === null;
+
+const asks = ({ call }: CallChange): boolean => call.voiceCallbackUrl !== null && call.numberId !== null;
 
 const noDocument: Running = { actions: [], position: -1, step: 0, state: null };
 
@@ -283,9 +332,10 @@ function store(change: CallChange, running: Running | null, wakeAtMs?: number): 
 
 const sceneOf = (change: CallChange, running: Running): Scene => ({
   leg: change.firstLeg.id,
+  answered: !isWaiting(change),
   nowMs: change.nowMs,
   token: `${change.call.id}-${running.step}`,
   more: running.position + 1 < running.actions.length,
-  asks: change.call.voiceCallbackUrl !== null && change.call.numberId !== null,
+  asks: asks(change),
   typed: running.typed ?? "",
 });

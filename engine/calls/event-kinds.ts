@@ -17,6 +17,7 @@ export const callEventKinds = [
   "leg.unbridged",
   "leg.ended",
   "leg.reconciled",
+  "answer.failed",
   "action.started",
   "document.ended",
   "document.replaced",
@@ -45,5 +46,5 @@ export type CallEventKind = (typeof callEventKinds)[number];
 /** Those with which a voice URL is asked what comes next, rather than told. */
 export type AskingKind = Extract<
   CallEventKind,
-  "call.answered" | "call.digits" | "call.dial_completed" | "call.redirected"
+  "call.started" | "call.answered" | "call.digits" | "call.dial_completed" | "call.redirected"
 >;

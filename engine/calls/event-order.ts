@@ -29,6 +29,11 @@ export class EventOrder {
     });
   }
 
+  /** A leg whose call is about to be stored: what comes of it meanwhile keeps its place behind that. */
+  expect(leg: LegId, call: CallId): void {
+    this.#known.set(leg, call);
+  }
+
   /** Nothing more comes of it. */
   forget(leg: LegId): void {
     this.#known.delete(leg);

@@ -94,7 +94,8 @@ export async function endLeg(
     },
     Math.floor(facts.endedAtUs / 1000),
   );
-  if (leg.id === change.firstLeg.id) firstLegEnded(change, leg, failureCode ?? failureCodeOf(facts.cause));
+  if (leg.id === change.firstLeg.id)
+    firstLegEnded(change, leg, failureCode ?? failureCodeOf(facts.cause, leg.direction));
   return true;
 }
 

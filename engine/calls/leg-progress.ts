@@ -196,10 +196,14 @@ export async function windDown(change: CallChange, document: DocumentRun): Promi
   for (const leg of change.legs.filter((row) => row.endedAtUs === null)) {
     if (neverDialled.has(leg.id)) await takeLegNews(change, notDialled(change, leg), document);
     else {
-      const cause = leg.answeredAtUs === null ? "ORIGINATOR_CANCEL" : "NORMAL_CLEARING";
-      change.intend({ kind: "hangUp", leg: leg.id, cause });
+      change.intend({ kind: "hangUp", leg: leg.id, cause: endingCause(leg) });
     }
   }
+}
+
+function endingCause(leg: LegRow): HangupCause {
+  if (leg.answeredAtUs !== null) return "NORMAL_CLEARING";
+  return leg.direction === "inbound" ? "CALL_REJECTED" : "ORIGINATOR_CANCEL";
 }
 
 /**

@@ -9,6 +9,8 @@ import type { HangupCause } from "../switch/switch.ts";
  *         │            └─▶ busy, no_answer, canceled, failed: the far end (or we) ended it unanswered, free
  *         └─ dialled, nothing heard; every state after it can come first, since events get lost
  *
+ * A leg that came to us is `initiated` when it is taken in and rings from then on; its answer is ours.
+ *
  * A late or repeated fact is normal and changes nothing ("same"); nothing leaves a terminal state.
  */
 export const legStatuses = [
@@ -110,12 +112,14 @@ export function endFact(cause: HangupCause, answeredAtUs: number | null): LegFac
 export const failureCodes = {
   busy: "The callee was busy.",
   no_answer: "Nobody answered in time.",
-  canceled: "The call was ended before it was answered.",
-  rejected: "The callee or the carrier declined the call.",
+  canceled: "The call was ended before it was answered; an inbound one by its caller.",
+  rejected:
+    "The callee or the carrier declined the call; an inbound one we did, as its document or the API said.",
   unallocated_number: "The number is not in service.",
   unreachable: "The network has no way to that number just now.",
   carrier_failure: "The carrier failed or was congested.",
   media_mismatch: "No common audio codec.",
+  voice_url_failed: "The voice URL of an inbound call gave no valid answer, or there is none.",
   switch_failed: "The media server went down during the call.",
   controller_restarted:
     "The controller was restarted before it knew that the media server took the call; it was not dialled again.",
@@ -153,4 +157,14 @@ const codeByCause: Record<string, FailureCode> = {
   INCOMPATIBLE_DESTINATION: "media_mismatch",
 };
 
-export const failureCodeOf = (cause: HangupCause): FailureCode => codeByCause[cause] ?? "other";
+/** What we refuse a caller with has its own meaning. */
+const inboundCodeByCause: Record<string, FailureCode> = {
+  NORMAL_TEMPORARY_FAILURE: "voice_url_failed",
+  SUBSCRIBER_ABSENT: "voice_url_failed",
+};
+
+export const failureCodeOf = (
+  cause: HangupCause,
+  direction: "outbound" | "inbound" = "outbound",
+): FailureCode =>
+  (direction === "inbound" ? inboundCodeByCause[cause] : undefined) ?? codeByCause[cause] ?? "other";

@@ -12,7 +12,7 @@ import {
   type LegRow,
 } from "../store/calls.ts";
 import type { Store } from "../store/store.ts";
-import type { BoxEvent, ChannelFacts, Switch } from "../switch/switch.ts";
+import type { Arrival, BoxEvent, ChannelFacts, Switch } from "../switch/switch.ts";
 import { lostLeg, untold, type Found, type LegNews } from "./leg-progress.ts";
 
 interface Parts {
@@ -21,6 +21,8 @@ interface Parts {
   clock: Clock;
   log: Log;
   news: (news: LegNews) => Promise<unknown>;
+  /** Somebody waits whom nobody took in: that they came was not told, or to nobody. */
+  arrived: (arrival: Arrival) => void;
   takesEndRecords: boolean;
 }
 
@@ -153,7 +155,10 @@ export class Reconciler {
     const legs = await store.read((tx) => liveLegsOfBox(tx, box.box));
     const wanted = legs.filter(which);
     this.#lastMs = clock.monotonicMs();
-    if (wanted.length === legs.length) this.#allMs = this.#lastMs;
+    if (wanted.length === legs.length) {
+      this.#allMs = this.#lastMs;
+      for (const arrival of await box.arrivals()) this.#parts.arrived(arrival);
+    }
     const seen: LegId[] = [];
     for (const leg of wanted) {
       if (this.#stopped) return;

@@ -46,6 +46,7 @@ export interface LegRow {
   toE164: string;
   status: LegStatus;
   box: string;
+  channelUuid: string | null;
   dialledAtMs: number | null;
   rateMicroKesPerMinute: number;
   createdAtMs: number;
@@ -177,6 +178,16 @@ export async function callOfLeg(tx: ReadTx, id: LegId): Promise<CallId | undefin
   const row = await tx.get<{ callId: CallId }>("SELECT call_id FROM legs WHERE id = ?", [id]);
   return row?.callId;
 }
+
+export const legOfChannel = (tx: ReadTx, channelUuid: string) =>
+  tx.get<LegRow>("SELECT * FROM legs WHERE channel_uuid = ?", [channelUuid]);
+
+/** What the switch calls the live legs that came to it. */
+export const channelsOfBox = (tx: ReadTx, box: string) =>
+  tx.all<{ id: LegId; channelUuid: string }>(
+    "SELECT id, channel_uuid FROM legs WHERE box = ? AND ended_at_us IS NULL AND channel_uuid IS NOT NULL",
+    [box],
+  );
 
 export async function legHasEnded(tx: ReadTx, id: LegId): Promise<boolean> {
   const row = await tx.get("SELECT 1 AS ended FROM legs WHERE id = ? AND ended_at_us IS NOT NULL", [id]);

@@ -147,6 +147,10 @@ export async function insertNumber(tx: Tx, row: NumberRow): Promise<boolean> {
 export const numberById = (tx: ReadTx, id: NumberId) =>
   tx.get<NumberRow>("SELECT * FROM numbers WHERE id = ?", [id]);
 
+/** Whosever it is, in service or not. */
+export const numberByE164 = (tx: ReadTx, e164: string) =>
+  tx.get<NumberRow>("SELECT * FROM numbers WHERE e164 = ?", [e164]);
+
 /** The row as it is now; others that change it wait until this transaction ends. */
 export const numberToChange = (tx: Tx, workspaceId: WorkspaceId, id: NumberId) =>
   tx.get<NumberRow>("SELECT * FROM numbers WHERE id = ? AND workspace_id = ? FOR NO KEY UPDATE", [

@@ -1,10 +1,17 @@
 import { isId, type LegId } from "../ids.ts";
+import { isChannelUuid, type ChannelNames } from "./channel-names.ts";
 import { objectFields, type Fields } from "./codec.ts";
 import { legOf, microseconds } from "./events.ts";
 import type { ChannelFacts, ChannelListing } from "./switch.ts";
 
-/** The legs of ours in the reply to `show channels as json`; undefined if it is no listing. */
-export function channelListings(reply: string): ChannelListing[] | undefined {
+/** What a listing has: our legs, and channels of the switch's own naming that may be callers whom nobody took in. */
+export interface Listed {
+  legs: ChannelListing[];
+  unknown: string[];
+}
+
+/** The reply to `show channels as json`; undefined if it is no listing. */
+export function channelListings(reply: string, names: ChannelNames): Listed | undefined {
   let listing: unknown;
   try {
     listing = JSON.parse(reply);
@@ -13,7 +20,21 @@ export function channelListings(reply: string): ChannelListing[] | undefined {
   }
   // Without channels there are no rows, only the count.
   const rows = typeof listing === "object" && listing !== null && "rows" in listing ? listing.rows : [];
-  return Array.isArray(rows) ? rows.flatMap((row: unknown) => channelListing(row)) : [];
+  const listed: Listed = { legs: [], unknown: [] };
+  const channels = new Map<LegId, string>();
+  for (const row of Array.isArray(rows) ? (rows as unknown[]) : []) {
+    const column = objectFields(row);
+    const uuid = column?.("uuid");
+    if (column === undefined) continue;
+    // Only we write presence_data.
+    const leg = [names.legOf(uuid), column("presence_data")].find((id) => isId("leg", id));
+    if (leg !== undefined) {
+      listed.legs.push(channelListing(leg, column));
+      if (isChannelUuid(uuid)) channels.set(leg, uuid);
+    } else if (column("direction") === "inbound" && isChannelUuid(uuid)) listed.unknown.push(uuid);
+  }
+  names.list(channels);
+  return listed;
 }
 
 const states: Record<string, ChannelListing["state"]> = {
@@ -28,32 +49,24 @@ const states: Record<string, ChannelListing["state"]> = {
   DOWN: "down",
 };
 
-/** A row of `show channels`, if it is a leg of ours. */
-function channelListing(row: unknown): ChannelListing[] {
-  const column = objectFields(row);
-  const leg = [column?.("uuid"), column?.("presence_data")].find((id) => isId("leg", id));
-  if (column === undefined || leg === undefined) return [];
-  return [
-    {
-      leg,
-      createdAtS: Number(column("created_epoch") ?? 0),
-      state: states[column("callstate") ?? ""] ?? "down",
-    },
-  ];
-}
+const channelListing = (leg: LegId, column: Fields): ChannelListing => ({
+  leg,
+  createdAtS: Number(column("created_epoch") ?? 0),
+  state: states[column("callstate") ?? ""] ?? "down",
+});
 
 /** What `uuid_dump … json` says of a channel. */
-export function channelFacts(leg: LegId, fields: Fields): ChannelFacts {
+export function channelFacts(leg: LegId, fields: Fields, names: ChannelNames): ChannelFacts {
   const ringing = [fields("Caller-Channel-Progress-Time"), fields("Caller-Channel-Progress-Media-Time")]
     .map(microseconds)
     .filter((us) => us !== undefined);
   // Of all the names for the peer, the one that is taken away again when the bridge ends.
-  const other = fields("variable_bridge_to");
+  const other = names.legOf(fields("variable_bridge_to"));
   return {
-    leg: legOf(fields) ?? leg,
+    leg: legOf(fields, names) ?? leg,
     createdAtUs: microseconds(fields("Caller-Channel-Created-Time")) ?? 0,
     ringingAtUs: ringing.length > 0 ? Math.min(...ringing) : null,
     answeredAtUs: microseconds(fields("Caller-Channel-Answered-Time")) ?? null,
-    bridgedTo: isId("leg", other) ? other : null,
+    bridgedTo: other ?? null,
   };
 }

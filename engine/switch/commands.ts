@@ -8,10 +8,13 @@ export const switchApis = [
   "sched_api",
   "sched_del",
   "show",
+  "uuid_answer",
   "uuid_break",
   "uuid_dump",
   "uuid_kill",
+  "uuid_pre_answer",
   "uuid_record",
+  "uuid_ring_ready",
   "uuid_send_dtmf",
   "uuid_setvar",
   "version",
@@ -72,8 +75,9 @@ export const application = (app: SwitchApplication, arg: string): string => `${a
 /** The same, run as soon as the channel comes to it and not in the middle of its change of state. */
 export const queuedApplication = (app: SwitchApplication, arg: string): string => `${app}::${arg}`;
 
-/** How the switch says in its many ways that it has no such channel. */
-const noSuchChannel = /^-ERR (No such channel|Cannot locate session|Invalid uuid|invalid session id)/i;
+/** How the switch says in its many ways that it has no such channel; `-ERROR` alone: none that can be answered. */
+const noSuchChannel =
+  /^(-ERROR\s*$|-ERR (No such channel|Cannot locate session|Invalid uuid|invalid session id))/i;
 
 /**
  * True for +OK, false for no such channel. Throws `switch.refused` for any other refusal: the command was not

@@ -1,13 +1,18 @@
 import { isId, type LegId, type RecordingId } from "../ids.ts";
+import type { ChannelNames } from "./channel-names.ts";
 import { application, queuedApplication } from "./commands.ts";
-import type { Branch, HangupCause, KillGroup, Originate } from "./switch.ts";
+import type { Branch, HangupCause, KillGroup, Originate, TakenIn } from "./switch.ts";
 
 /**
  * The argument of `originate` for these branches. Only ids of ours, E.164 numbers and a gateway's name enter it, and
  * each is checked: FreeSWITCH splits this text on commas, blanks and brackets, so no other text is safe in it.
  * Throws RangeError.
  */
-export function dialString(request: Originate, recordingFile: (recording: RecordingId) => string): string {
+export function dialString(
+  request: Originate,
+  recordingFile: (recording: RecordingId) => string,
+  names: ChannelNames,
+): string {
   const { branches, then } = request;
   if (branches.length > 1 && !request.ignoreEarlyMedia) {
     throw new RangeError("with several branches the first in early media would win: ignore early media");
@@ -24,7 +29,7 @@ export function dialString(request: Originate, recordingFile: (recording: Record
     assertBranch(branch);
     return `[${variables(branchVariables(branch, recordingFile))}]sofia/gateway/${branch.gateway}/${branch.to}`;
   });
-  return `{${settings}}${dialled.join(",")} &${continuation(then)}`;
+  return `{${settings}}${dialled.join(",")} &${continuation(then, names)}`;
 }
 
 /** Seconds that the switch's own originate timer runs longer than the slowest ring timer. */
@@ -78,22 +83,48 @@ function branchVariables(
   return list;
 }
 
-function continuation(then: Originate["then"]): string {
+/**
+ * What a call that came to us has on its channel from being taken in, as one that we dial has it in its dial string:
+ * whose it is, and what is armed and disarmed at its answer and its end. What is the same for all of them is in the
+ * dialplan of freeswitch-conf/.
+ */
+export function takenInVariables(
+  { leg, call, maxSeconds, cutGroup }: TakenIn,
+  names: ChannelNames,
+): (readonly [name: string, value: string])[] {
+  assert(isId("call", call), "a call");
+  const ring: KillGroup = `ring-${leg}`;
+  return [
+    ["presence_data", leg],
+    ["sautikit_call", call],
+    ["api_on_answer_cut", scheduleKill(cutGroup, leg, maxSeconds, "ALLOTTED_TIMEOUT", names)],
+    ["api_on_answer_ring", forgetKill(ring)],
+    ["api_hangup_hook", forgetKill(cutGroup)],
+  ];
+}
+
+function continuation(then: Originate["then"], names: ChannelNames): string {
   if (then.kind === "park") return "park()";
   assert(isId("leg", then.leg), "a leg to intercept");
-  return `intercept(${then.leg})`;
+  return `intercept(${names.channelOf(then.leg)})`;
 }
 
 /**
  * The `sched_api` command, whole, that ends a leg in `inSeconds`. The scheduler counts whole seconds of the clock, up
  * to one too early, and a leg must never get less than was promised, so one is added.
  */
-export function scheduleKill(group: KillGroup, leg: LegId, inSeconds: number, cause: HangupCause): string {
+export function scheduleKill(
+  group: KillGroup,
+  leg: LegId,
+  inSeconds: number,
+  cause: HangupCause,
+  names?: ChannelNames,
+): string {
   assertKillGroup(group);
   assert(isId("leg", leg), "a leg");
   assert(Number.isSafeInteger(inSeconds) && inSeconds >= 0 && inSeconds <= secondsMax, "whole seconds");
   assertCause(cause);
-  return `sched_api +${inSeconds + 1} ${group} uuid_kill ${leg} ${cause}`;
+  return `sched_api +${inSeconds + 1} ${group} uuid_kill ${names?.channelOf(leg) ?? leg} ${cause}`;
 }
 
 /** What takes such a command back: also a leg's `api_hangup_hook`, to be set anew when its cut-off is. */

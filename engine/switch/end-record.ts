@@ -1,11 +1,15 @@
 import { isId, type CallId, type LegId } from "../ids.ts";
+import { isChannelUuid } from "./channel-names.ts";
 import { objectFields } from "./codec.ts";
 import { hungUp } from "./events.ts";
 import type { HungUp } from "./switch.ts";
 
 /** What the switch writes when a leg ends, with or without us (mod_json_cdr, one file a leg). */
 export interface EndRecord extends HungUp {
-  leg: LegId;
+  /** What the switch called it; the leg's id where we dialled it. */
+  channel: string;
+  /** Absent on a call that came to us and that nobody had taken in. */
+  leg?: LegId;
   call?: CallId;
 }
 
@@ -28,12 +32,23 @@ export function parseEndRecord(text: string): EndRecordResult {
       : undefined;
   if (variable === undefined) return foreign("no variables");
 
-  const leg = [variable("uuid"), variable("presence_data")].find((id) => isId("leg", id));
-  if (leg === undefined) return foreign("neither uuid nor presence_data is a leg");
+  const channel = variable("uuid");
+  const leg = [channel, variable("presence_data")].find((id) => isId("leg", id));
+  const isCaller = variable("direction") === "inbound" && isChannelUuid(channel);
+  if (channel === undefined || (leg === undefined && !isCaller))
+    return foreign("no leg, and no caller's channel");
   const facts = hungUp(variable);
   if (facts === undefined) return foreign("no start, end or cause");
   const call = variable("sautikit_call");
-  return { ok: true, record: { leg, ...(isId("call", call) ? { call } : {}), ...facts } };
+  return {
+    ok: true,
+    record: {
+      channel,
+      ...(leg === undefined ? {} : { leg }),
+      ...(isId("call", call) ? { call } : {}),
+      ...facts,
+    },
+  };
 }
 
 const foreign = (detail: string): EndRecordResult => ({ ok: false, problem: "foreign", detail });

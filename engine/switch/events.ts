@@ -1,12 +1,15 @@
 import { isId, type LegId, type RecordingId } from "../ids.ts";
+import { isChannelUuid, type ChannelNames } from "./channel-names.ts";
 import type { Fields } from "./codec.ts";
-import type { HangupCause, HungUp, Quality, SwitchEvent } from "./switch.ts";
+import type { Arrival, HangupCause, HungUp, Quality, SwitchEvent } from "./switch.ts";
 
 /** Marks the tokens of `play` on the wire, among the uuids that the switch gives its own applications. */
 export const playTokenPrefix = "play:";
 
 export type Decoded =
   | { kind: "event"; event: SwitchEvent }
+  /** A call that came to the switch waits for somebody to take it in. */
+  | { kind: "arrival"; arrival: Arrival }
   /** Names a channel that is none of ours. */
   | { kind: "foreign" }
   /** A name that we do not handle, or nothing in it that anybody needs. */
@@ -15,9 +18,12 @@ export type Decoded =
 const ignored: Decoded = { kind: "ignored" };
 
 /** Turns one channel event into a fact about a leg. */
-export function decodeEvent(box: string, fields: Fields): Decoded {
-  const leg = legOf(fields);
-  if (leg === undefined) return { kind: "foreign" };
+export function decodeEvent(box: string, fields: Fields, names: ChannelNames): Decoded {
+  const leg = legOf(fields, names);
+  if (leg === undefined) {
+    const arrival = fields("Event-Name") === "CHANNEL_PARK" ? arrivalOf(box, fields) : undefined;
+    return arrival === undefined ? { kind: "foreign" } : { kind: "arrival", arrival };
+  }
   const at = (stamp: string) => ({
     box,
     leg,
@@ -37,7 +43,7 @@ export function decodeEvent(box: string, fields: Fields): Decoded {
     case "CHANNEL_UNBRIDGE":
       return event({ kind: "unbridged", ...at(eventTime) });
     case "CHANNEL_BRIDGE":
-      return bridged(fields, at("Caller-Channel-Bridged-Time"));
+      return bridged(fields, at("Caller-Channel-Bridged-Time"), names);
     case "CHANNEL_HANGUP_COMPLETE": {
       const facts = hungUp((name) => fields(`variable_${name}`));
       return facts === undefined
@@ -66,22 +72,44 @@ const event = (event: SwitchEvent): Decoded => ({ kind: "event", event });
 
 const eventTime = "Event-Date-Timestamp";
 
-/** The leg that a channel is: its own uuid where we dialled it, `presence_data` where it came to us. */
-export function legOf(fields: Fields): LegId | undefined {
-  for (const name of ["Unique-ID", "variable_presence_data", "Channel-Presence-Data"]) {
-    const id = fields(name);
-    if (isId("leg", id)) return id;
-  }
-  return undefined;
+/** The leg that a channel is: by its name, or by what we wrote on it when we took it in. */
+export function legOf(fields: Fields, names: ChannelNames): LegId | undefined {
+  const known = names.legOf(fields("Unique-ID"));
+  if (known !== undefined) return known;
+  const written = ["variable_presence_data", "Channel-Presence-Data"].map(fields);
+  return written.find((id): id is LegId => isId("leg", id));
 }
 
-function bridged(fields: Fields, at: At): Decoded {
+/** Longer than any number, and than the name of any telephone: the rest is of no use to anybody. */
+const partyLengthMax = 64;
+
+/** A caller whom nobody took in: parked unanswered in the dialplan that is for callers. */
+export function arrivalOf(box: string, fields: Fields): Arrival | undefined {
+  const uuid = fields("Unique-ID");
+  const createdAtUs = microseconds(fields("Caller-Channel-Created-Time"));
+  const waits =
+    fields("Call-Direction") === "inbound" &&
+    fields("Caller-Context") === arrivalContext &&
+    fields("Answer-State") === "ringing";
+  if (!waits || !isChannelUuid(uuid) || createdAtUs === undefined) return undefined;
+  const party = (name: string) => (fields(name) ?? "").slice(0, partyLengthMax);
+  return {
+    ...{ box, uuid, createdAtUs },
+    from: party("Caller-Caller-ID-Number"),
+    to: party("Caller-Destination-Number"),
+    sipCallId: (fields("variable_sip_call_id") ?? "").slice(0, sipCallIdLengthMax),
+  };
+}
+
+/** Of the dialplan in freeswitch-conf/. */
+const arrivalContext = "public";
+const sipCallIdLengthMax = 256;
+
+function bridged(fields: Fields, at: At, names: ChannelNames): Decoded {
   // Carried by one leg of the pair alone, mostly by A; whichever it is, the other one is the other.
-  const otherLeg = [
-    fields("Bridge-B-Unique-ID"),
-    fields("Bridge-A-Unique-ID"),
-    fields("Other-Leg-Unique-ID"),
-  ].find((id): id is LegId => isId("leg", id) && id !== at.leg);
+  const otherLeg = [fields("Bridge-B-Unique-ID"), fields("Bridge-A-Unique-ID"), fields("Other-Leg-Unique-ID")]
+    .map((id) => names.legOf(id))
+    .find((leg) => leg !== undefined && leg !== at.leg);
   return otherLeg === undefined ? ignored : event({ kind: "bridged", ...at, otherLeg });
 }
 

@@ -2,14 +2,24 @@ import type { Clock, Timer } from "../clock.ts";
 import { SautikitError } from "../errors.ts";
 import { isId, type Ids, type LegId, type RecordingId } from "../ids.ts";
 import type { Log } from "../log.ts";
-import { channelFacts, channelListings } from "./channels.ts";
+import { ChannelNames } from "./channel-names.ts";
+import { channelFacts, channelListings, type Listed } from "./channels.ts";
 import { jsonFields, type Command, type Fields } from "./codec.ts";
 import { accepted, api, backgroundApi, execute, refused, subscribe } from "./commands.ts";
 import { checkPassword, Connection, stoppedReason } from "./connection.ts";
-import { assertCause, assertKillGroup, backstopSeconds, dialString, scheduleKill } from "./dial-string.ts";
-import { decodeEvent, isCause, playTokenPrefix } from "./events.ts";
+import {
+  assertCause,
+  assertKillGroup,
+  backstopSeconds,
+  dialString,
+  scheduleKill,
+  takenInVariables,
+} from "./dial-string.ts";
+import { arrivalOf, decodeEvent, isCause, playTokenPrefix } from "./events.ts";
 import { Line } from "./line.ts";
 import type {
+  AfterBridge,
+  Arrival,
   BoxEvent,
   ChannelFacts,
   ChannelListing,
@@ -20,6 +30,7 @@ import type {
   OriginateOutcome,
   Switch,
   SwitchEvent,
+  TakenIn,
 } from "./switch.ts";
 
 export interface FreeSwitchBoxOptions {
@@ -77,7 +88,9 @@ export class FreeSwitchBox implements Switch {
   readonly #options: FreeSwitchBoxOptions;
   readonly #eventLine: Line<Greeting>;
   readonly #commandLines: readonly Line[];
+  readonly #names = new ChannelNames();
   readonly #eventListeners: ((event: SwitchEvent) => void)[] = [];
+  readonly #arrivalListeners: ((arrival: Arrival) => void)[] = [];
   readonly #boxListeners: ((event: BoxEvent) => void)[] = [];
   /** Background jobs whose result has not come, by our Job-UUID. */
   readonly #jobs = new Map<string, Job>();
@@ -129,6 +142,25 @@ export class FreeSwitchBox implements Switch {
     this.#eventListeners.push(listener);
   }
 
+  /** Told of a channel for as long as its uuid is not known, once for each of its events that say that it waits. */
+  onArrival(listener: (arrival: Arrival) => void): void {
+    this.#arrivalListeners.push(listener);
+  }
+
+  /** The leg is the channel of that uuid: everything that is said of either is said of the leg from now on. */
+  know(leg: LegId, uuid: string): void {
+    this.#names.know(leg, uuid);
+  }
+
+  forget(leg: LegId): void {
+    this.#names.forget(leg);
+  }
+
+  /** Whose channel that is. */
+  legOf(uuid: string): LegId | undefined {
+    return this.#names.legOf(uuid);
+  }
+
   onBoxEvent(listener: (event: BoxEvent) => void): void {
     this.#boxListeners.push(listener);
   }
@@ -138,7 +170,7 @@ export class FreeSwitchBox implements Switch {
   }
 
   async originate(request: Originate): Promise<OriginateOutcome> {
-    const argument = dialString(request, (recording) => this.#file(recording));
+    const argument = dialString(request, (recording) => this.#file(recording), this.#names);
     const ringSeconds = Math.max(...request.branches.map((branch) => branch.ringTimeoutSeconds));
     const reply = await this.#runJob(argument, ringSeconds * 1000 + originateMarginMs);
 
@@ -158,7 +190,49 @@ export class FreeSwitchBox implements Switch {
 
   async hangUp(leg: LegId, cause: HangupCause): Promise<boolean> {
     assertCause(cause);
-    return this.#run(api("uuid_kill", legWord(leg), cause));
+    return this.#run(api("uuid_kill", this.#channel(leg), cause));
+  }
+
+  async takeIn(taken: TakenIn): Promise<boolean> {
+    const { leg, ringSeconds } = taken;
+    const variables = takenInVariables(taken, this.#names);
+    const ring: KillGroup = `ring-${leg}`;
+    await this.armKill(leg, ring, ringSeconds, "NO_ANSWER");
+    // The dialplan's own sched_hangup is in the group of the channel's name.
+    await this.#run(api("sched_del", this.#channel(leg)));
+    for (const [name, value] of variables) {
+      if (await this.setVariable(leg, name, value)) continue;
+      await this.disarmKill(ring);
+      return false;
+    }
+    return this.#run(api("uuid_ring_ready", this.#channel(leg)));
+  }
+
+  async refuse(leg: LegId, cause: HangupCause): Promise<boolean> {
+    return (await this.setVariable(leg, "process_cdr", "false")) && this.hangUp(leg, cause);
+  }
+
+  async answer(leg: LegId): Promise<boolean> {
+    if (!(await this.#run(api("uuid_answer", this.#channel(leg))))) return false;
+    // Done by the switch itself at the answer. Where this is done again, so was the arming before it.
+    await this.#run(api("sched_del", `ring-${leg}`));
+    return true;
+  }
+
+  async preAnswer(leg: LegId): Promise<boolean> {
+    return this.#run(api("uuid_pre_answer", this.#channel(leg)));
+  }
+
+  async afterBridge(leg: LegId, then: AfterBridge): Promise<boolean> {
+    const kill =
+      then.kind === "park"
+        ? scheduleKill(`idle-${leg}`, leg, then.idleSeconds, "ALLOTTED_TIMEOUT", this.#names)
+        : "";
+    // A park clears park_after_bridge, so it is set before each bridge.
+    return (
+      (await this.setVariable(leg, "park_after_bridge", String(then.kind === "park"))) &&
+      (await this.setVariable(leg, "api_after_bridge", kill))
+    );
   }
 
   async setVariable(leg: LegId, name: string, value: string): Promise<boolean> {
@@ -167,7 +241,7 @@ export class FreeSwitchBox implements Switch {
     if (!/^[ -~]*$/.test(value) || /['"\\$`]|^ | $/.test(value)) {
       throw new RangeError("a variable's value that would not arrive as it is");
     }
-    return this.#run(api("uuid_setvar", legWord(leg), name, value));
+    return this.#run(api("uuid_setvar", this.#channel(leg), name, value));
   }
 
   async play(
@@ -180,25 +254,25 @@ export class FreeSwitchBox implements Switch {
     if (!/^[\w:.-]{1,200}$/.test(token)) throw new RangeError("not a token");
     // One application for all the loops: `loops:` of sendmsg would complete once for each, and give up on short files.
     const argument = loops === 1 ? file : `file_string://${Array<string>(loops).fill(file).join("!")}`;
-    return this.#run(execute(legWord(leg), "playback", argument, playTokenPrefix + token));
+    return this.#run(execute(this.#channel(leg), "playback", argument, playTokenPrefix + token));
   }
 
   async stopPlayback(leg: LegId): Promise<boolean> {
-    return this.#run(api("uuid_break", legWord(leg), "all"));
+    return this.#run(api("uuid_break", this.#channel(leg), "all"));
   }
 
   async playRingback(leg: LegId): Promise<boolean> {
     // Not uuid_broadcast: that waits 100 ms first, and a stopPlayback in that time is lost on an endless tone.
-    return this.#run(execute(legWord(leg), "playback", ringback, "ringback"));
+    return this.#run(execute(this.#channel(leg), "playback", ringback, "ringback"));
   }
 
   async sendDigits(leg: LegId, digits: string): Promise<boolean> {
     if (!/^[0-9*#wW]{1,64}$/.test(digits)) throw new RangeError("not digits to send");
-    return this.#run(api("uuid_send_dtmf", legWord(leg), digits));
+    return this.#run(api("uuid_send_dtmf", this.#channel(leg), digits));
   }
 
   async startRecording(leg: LegId, recording: RecordingId): Promise<boolean> {
-    return this.#run(api("uuid_record", legWord(leg), "start", this.#file(recording)));
+    return this.#run(api("uuid_record", this.#channel(leg), "start", this.#file(recording)));
   }
 
   async stopRecording(leg: LegId, recording: RecordingId): Promise<boolean> {
@@ -210,7 +284,7 @@ export class FreeSwitchBox implements Switch {
   }
 
   async armKill(leg: LegId, group: KillGroup, inSeconds: number, cause: HangupCause): Promise<void> {
-    const [, ...words] = scheduleKill(group, leg, inSeconds, cause).split(" ");
+    const [, ...words] = scheduleKill(group, leg, inSeconds, cause, this.#names).split(" ");
     await this.#run(api("sched_api", ...words));
   }
 
@@ -220,22 +294,48 @@ export class FreeSwitchBox implements Switch {
   }
 
   async listChannels(): Promise<ChannelListing[]> {
-    const reply = await this.#send(api("show", "channels", "as", "json"));
-    const channels = channelListings(reply);
-    if (channels === undefined) throw refused("show channels", reply);
-    return channels;
+    return (await this.#list()).legs;
+  }
+
+  async arrivals(): Promise<Arrival[]> {
+    const arrivals: Arrival[] = [];
+    for (const uuid of (await this.#list()).unknown) {
+      const fields = await this.#dump(uuid);
+      const arrival = fields && arrivalOf(this.box, fields);
+      if (arrival) arrivals.push(arrival);
+    }
+    return arrivals;
   }
 
   async channelFacts(leg: LegId): Promise<ChannelFacts | null> {
-    const reply = await this.#send(api("uuid_dump", legWord(leg), "json"));
-    const fields = jsonFields(reply);
-    if (fields !== undefined) return channelFacts(leg, fields);
-    if (accepted("uuid_dump", reply)) throw refused("uuid_dump", reply);
-    return null;
+    const fields = await this.#dump(this.#channel(leg));
+    return fields && channelFacts(leg, fields, this.#names);
   }
 
   async version(): Promise<string> {
     return this.#send(api("version"));
+  }
+
+  async #list(): Promise<Listed> {
+    const reply = await this.#send(api("show", "channels", "as", "json"));
+    const listed = channelListings(reply, this.#names);
+    if (listed === undefined) throw refused("show channels", reply);
+    return listed;
+  }
+
+  /** Null: no such channel. */
+  async #dump(channel: string): Promise<Fields | null> {
+    const reply = await this.#send(api("uuid_dump", channel, "json"));
+    const fields = jsonFields(reply);
+    if (fields !== undefined) return fields;
+    if (accepted("uuid_dump", reply)) throw refused("uuid_dump", reply);
+    return null;
+  }
+
+  /** The switch's name of the leg's channel: one word. Throws RangeError. */
+  #channel(leg: LegId): string {
+    if (!isId("leg", leg)) throw new RangeError("not a leg");
+    return this.#names.channelOf(leg);
   }
 
   async #changeRecording(
@@ -243,7 +343,7 @@ export class FreeSwitchBox implements Switch {
     change: "stop" | "mask" | "unmask",
     recording: RecordingId,
   ): Promise<boolean> {
-    const reply = await this.#send(api("uuid_record", legWord(leg), change, this.#file(recording)));
+    const reply = await this.#send(api("uuid_record", this.#channel(leg), change, this.#file(recording)));
     // It ended by itself, with the leg or before: nothing is left to change.
     if (/^-ERR Cannot (stop|mask|unmask) record/.test(reply)) return false;
     return accepted("uuid_record", reply);
@@ -366,7 +466,13 @@ export class FreeSwitchBox implements Switch {
       this.#jobs.get(fields("Job-UUID") ?? "")?.settle((fields("_body") ?? "").trimEnd());
       return;
     }
-    const decoded = decodeEvent(this.box, fields);
+    const decoded = decodeEvent(this.box, fields, this.#names);
+    if (decoded.kind === "arrival") {
+      const { arrival } = decoded;
+      this.counts.delivered++;
+      for (const listener of this.#arrivalListeners) this.#guard(() => listener(arrival));
+      return;
+    }
     if (decoded.kind !== "event") {
       this.counts[decoded.kind]++;
       return;
@@ -394,9 +500,4 @@ export class FreeSwitchBox implements Switch {
       cause,
     });
   }
-}
-
-function legWord(leg: LegId): string {
-  if (!isId("leg", leg)) throw new RangeError("not a leg");
-  return leg;
 }

@@ -21,6 +21,23 @@ export interface Switch {
   originate(request: Originate): Promise<OriginateOutcome>;
   /** `uuid_kill`. False: no such channel (it had ended already). */
   hangUp(leg: LegId, cause: HangupCause): Promise<boolean>;
+  /**
+   * Takes in a call that came to us and is parked: its waiting time is armed in `ring-<leg>` before what the switch had
+   * armed by itself is deleted, its cut-off is armed by the switch at the answer, and the caller hears that it rings.
+   * Repeatable until it is answered. False: no such channel.
+   */
+  takeIn(taken: TakenIn): Promise<boolean>;
+  /** Ends a call that came to us and that nobody takes in, and leaves no end-of-leg record of it. */
+  refuse(leg: LegId, cause: HangupCause): Promise<boolean>;
+  /** 200 to a caller; answered already, nothing. What limited the waiting is disarmed. False: no such channel. */
+  answer(leg: LegId): Promise<boolean>;
+  /** 183 with media to a caller: what is played from here on is heard unanswered, and not billed. */
+  preAnswer(leg: LegId): Promise<boolean>;
+  /**
+   * What becomes of a leg when its next bridge ends: it parks, for so many seconds in `idle-<leg>` unless somebody
+   * directs it, or it ends with the bridge.
+   */
+  afterBridge(leg: LegId, then: AfterBridge): Promise<boolean>;
   /** `uuid_setvar`, one value at a time; refuses CR, LF, NUL. False: no such channel. */
   setVariable(leg: LegId, name: string, value: string): Promise<boolean>;
   /**
@@ -45,10 +62,38 @@ export interface Switch {
   disarmKill(group: KillGroup): Promise<void>;
   /** One `show channels as json`. Lags commands by up to a second. */
   listChannels(): Promise<ChannelListing[]>;
+  /** Callers who wait and whose uuid is not known: from the same listing, and each looked at. */
+  arrivals(): Promise<Arrival[]>;
   /** `uuid_dump` of one channel: exact, not lagging. Null: no such channel. */
   channelFacts(leg: LegId): Promise<ChannelFacts | null>;
   version(): Promise<string>;
 }
+
+/** A call that came to the switch, parked unanswered, and that nobody has taken in. */
+export interface Arrival {
+  box: string;
+  /** The switch's name of the channel. */
+  uuid: string;
+  /** As the caller's network wrote them, cut to 64 characters: anything at all. */
+  from: string;
+  to: string;
+  /** The switch's own µs stamp. */
+  createdAtUs: number;
+  /** SIP's name of the dialog, for the log. */
+  sipCallId: string;
+}
+
+export interface TakenIn {
+  leg: LegId;
+  call: CallId;
+  /** Whole seconds that it may wait unanswered; then NO_ANSWER. */
+  ringSeconds: number;
+  /** Whole seconds from the answer after which the switch kills the leg (ALLOTTED_TIMEOUT), in `cutGroup`. */
+  maxSeconds: number;
+  cutGroup: KillGroup;
+}
+
+export type AfterBridge = { kind: "end" } | { kind: "park"; idleSeconds: number };
 
 /** A kill group's name; ours only: `cut-<leg>-<n>`, `idle-<leg>`, `ring-<leg>`. */
 export type KillGroup = `${"cut" | "idle" | "ring"}-${LegId}${"" | `-${number}`}`;

@@ -7,6 +7,7 @@ const wanjiru: LegId = "leg_01m8804jzshqmazxfz36pa688e";
 const otieno: LegId = "leg_01m8804mb301d7htwa1npws56v";
 const scene: Scene = {
   leg: wanjiru,
+  answered: true,
   nowMs: 1_000_000,
   token: "call_x-3",
   more: true,

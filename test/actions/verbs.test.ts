@@ -13,6 +13,7 @@ const kamau: LegId = "leg_01m8804mb301d7htwa1npws56w";
 
 const scene: Scene = {
   leg: wanjiru,
+  answered: true,
   nowMs: 1_000_000,
   token: "call_x-3",
   more: true,
@@ -173,21 +174,19 @@ describe("dial", () => {
   });
 
   for (const [where, then] of [
-    [scene, "true"],
-    [{ ...last, asks: true }, "true"],
-    [last, "false"],
+    [scene, { kind: "park", idleSeconds: 30 }],
+    [
+      { ...last, asks: true },
+      { kind: "park", idleSeconds: 30 },
+    ],
+    [last, { kind: "end" }],
   ] as const) {
     const follows = where.more ? "more" : where.asks ? "a question" : "nothing";
-    it(`lets the caller ${then === "true" ? "stay" : "end"} after the bridge when ${follows} follows, and never wait for ever`, () => {
+    it(`lets the caller ${then.kind === "park" ? "stay" : "end"} after the bridge when ${follows} follows, and never wait for ever`, () => {
       const [effect] = dial.begin(spec, where).effects;
       assert.ok(effect?.kind === "dial");
-      const [stays, afterwards, guard, tone] = effect.request.prepare;
-      assert.deepEqual(stays, { kind: "setVariable", leg: wanjiru, name: "park_after_bridge", value: then });
-      assert.ok(afterwards?.kind === "setVariable" && afterwards.name === "api_after_bridge");
-      assert.equal(
-        afterwards.value,
-        then === "true" ? `sched_api +30 idle-${wanjiru} uuid_kill ${wanjiru} ALLOTTED_TIMEOUT` : "",
-      );
+      const [afterwards, guard, tone] = effect.request.prepare;
+      assert.deepEqual(afterwards, { kind: "afterBridge", leg: wanjiru, then });
       assert.ok(guard?.kind === "armKill" && guard.inSeconds === 60 && guard.group === `idle-${wanjiru}`);
       assert.equal(tone?.kind, "playRingback");
     });

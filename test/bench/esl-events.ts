@@ -2,6 +2,7 @@ import { EventEmitter } from "node:events";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { eventFields, FrameReader } from "../../engine/switch/codec.ts";
+import { ChannelNames } from "../../engine/switch/channel-names.ts";
 import { decodeEvent } from "../../engine/switch/events.ts";
 import { median, type Row } from "./table.ts";
 
@@ -26,6 +27,9 @@ const framing: Client = (chunks) => {
   return events;
 };
 
+/** None of these calls came from outside. */
+const names = new ChannelNames();
+
 const ours: Client = (chunks) => {
   let events = 0;
   const reader = new FrameReader("switch");
@@ -34,7 +38,7 @@ const ours: Client = (chunks) => {
       const fields = eventFields(frame);
       if (!fields) return;
       events++;
-      decodeEvent("box", fields);
+      decodeEvent("box", fields, names);
     });
   }
   return events;
@@ -54,7 +58,7 @@ const modesl: Client = (chunks) => {
   new Parser(socket).on("esl::event", (event: ModeslEvent) => {
     if (!event.type) return;
     events++;
-    decodeEvent("box", (name) => event.getHeader(name) ?? undefined);
+    decodeEvent("box", (name) => event.getHeader(name) ?? undefined, names);
   });
   for (const chunk of chunks) socket.emit("data", chunk);
   return events;

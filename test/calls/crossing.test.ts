@@ -209,6 +209,7 @@ describe(`work on one call that crosses, on ${databaseKind}`, function () {
     const box = {
       ...{ box: leg.box, connected: true },
       listChannels: () => Promise.resolve([]),
+      arrivals: () => Promise.resolve([]),
       channelFacts: () => Promise.resolve(null),
     } as Partial<Switch> as Switch;
     const reconciler = new Reconciler({
@@ -216,6 +217,7 @@ describe(`work on one call that crosses, on ${databaseKind}`, function () {
       store: awayFor(1, store),
       takesEndRecords: true,
       news: () => Promise.resolve(),
+      arrived: () => undefined,
     });
     const connected = { kind: "connected", box: leg.box, coreUuid: "new", version: "1" } as const;
     await reconciler.connected(connected);

@@ -24,7 +24,7 @@ import { seedShippedDeck } from "../../engine/metering/rates.ts";
 import { createSettlement } from "../../engine/metering/settlement.ts";
 import { aesSecrets } from "../../engine/secrets.ts";
 import { recordingIdsOfCalls } from "../../engine/store/call-lists.ts";
-import { callById, eventsOfCall, intentsOfCall, legsOfCall } from "../../engine/store/calls.ts";
+import { callById, eventsOfCall, intentsOfCall, legOfChannel, legsOfCall } from "../../engine/store/calls.ts";
 import * as recordings from "../../engine/store/recordings.ts";
 import type { Store } from "../../engine/store/store.ts";
 import { activeNumberOf, workspaceById } from "../../engine/store/workspaces.ts";
@@ -158,10 +158,13 @@ export async function world(options: WorldOptions = {}) {
     isSettled: () => Promise.resolve(false),
     async takeEndRecord(text) {
       const { variables } = JSON.parse(text) as { variables: Record<string, string> };
-      await options.beforeEndRecord?.(variables["uuid"] ?? "");
+      const channel = variables["uuid"] ?? "";
+      await options.beforeEndRecord?.(channel);
       const outcome = await controller.takeEndRecord(text);
       if (outcome !== "settled") return outcome;
-      stamps.set(variables["uuid"] ?? "", {
+      // A caller's leg is not called by its id.
+      const leg = await store.read((tx) => legOfChannel(tx, channel));
+      stamps.set(leg?.id ?? channel, {
         answeredUs: BigInt(variables["answer_uepoch"] ?? 0),
         endedUs: BigInt(variables["end_uepoch"] ?? 0),
       });
@@ -351,6 +354,12 @@ export type World = Awaited<ReturnType<typeof world>>;
 /** A call as the API shows it, as far as these tests look. */
 export interface SeenCall {
   id: CallId;
+  direction: string;
+  from: string;
+  to: string;
+  local_e164: string;
+  remote_e164: string;
+  country: string | null;
   status: string;
   hangup_cause: string | null;
   failure_code: string | null;

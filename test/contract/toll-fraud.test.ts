@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { LegId } from "../../engine/ids.ts";
+import { ChannelNames } from "../../engine/switch/channel-names.ts";
 import { dialString } from "../../engine/switch/dial-string.ts";
 import type { Branch, Originate } from "../../engine/switch/switch.ts";
 import { startSwitchUnderTest, type SwitchUnderTest } from "../peers/switch-under-test.ts";
@@ -43,7 +44,7 @@ describeContract("the contract of the switch: a far end cannot send our leg else
       cutGroup: `cut-${leg}-0`,
     };
     const request: Originate = { then: { kind: "park" }, ignoreEarlyMedia: true, branches: [branch] };
-    return client.api(`originate ${dialString(request, () => "")}`);
+    return client.api(`originate ${dialString(request, () => "", new ChannelNames())}`);
   };
 
   it("not by a redirect (302)", async () => {

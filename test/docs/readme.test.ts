@@ -52,6 +52,8 @@ describe("the README", () => {
       "ARCHITECTURE.md",
       "docs/webhooks.md",
       "docs/events.md",
+      "docs/inbound.md",
+      "docs/simulator.md",
       "docs/freeswitch.md",
     ]) {
       for (const [, path = "", heading] of page(name).matchAll(/\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)/g)) {

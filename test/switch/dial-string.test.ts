@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { RecordingId } from "../../engine/ids.ts";
+import { ChannelNames } from "../../engine/switch/channel-names.ts";
 import { dialString, scheduleKill } from "../../engine/switch/dial-string.ts";
 import type { Branch, Originate } from "../../engine/switch/switch.ts";
 import { ids } from "./peers.ts";
@@ -9,6 +10,7 @@ const wanjiru = ids.next("leg");
 const otieno = ids.next("leg");
 const call = ids.next("call");
 const recording = ids.next("rec");
+const names = new ChannelNames();
 const file = (id: RecordingId) => `/var/spool/sautikit/${id}.wav`;
 
 const branch = (more: Partial<Branch> = {}): Branch => ({
@@ -23,7 +25,7 @@ const branch = (more: Partial<Branch> = {}): Branch => ({
   ...more,
 });
 const dial = (branches: Originate["branches"], more: Partial<Originate> = {}) =>
-  dialString({ then: { kind: "park" }, ignoreEarlyMedia: true, branches, ...more }, file);
+  dialString({ then: { kind: "park" }, ignoreEarlyMedia: true, branches, ...more }, file, names);
 
 describe("The dial string", () => {
   it("arms everything in the switch itself, and parks", () => {
@@ -53,6 +55,14 @@ describe("The dial string", () => {
     assert.ok(text.startsWith("{ignore_early_media=false,"));
     assert.ok(text.endsWith(` &intercept(${wanjiru})`));
     assert.ok(text.includes(`,execute_on_media=record_session::/var/spool/sautikit/${recording}.wav]`));
+  });
+
+  it("joins a waiting caller by the name that the switch has for their channel", () => {
+    const uuid = "63bd2ab2-38f8-4888-8009-6235dd4b828c";
+    const caller = ids.next("leg");
+    names.know(caller, uuid);
+    const text = dial([branch()], { then: { kind: "intercept", leg: caller } });
+    assert.ok(text.endsWith(` &intercept(${uuid})`));
   });
 
   it("dials several at once, each under its own id, and waits for the slowest", () => {
@@ -143,5 +153,50 @@ describe("A scheduled kill", () => {
     assert.throws(() => scheduleKill(`cut-${leg}`, otieno, 1, "NO_ANSWER"), RangeError);
     assert.throws(() => scheduleKill(`cut-${otieno}`, leg, 1, "NO_ANSWER"), RangeError);
     assert.throws(() => scheduleKill(`cut-${otieno}`, otieno, 1, "NO ANSWER"), RangeError);
+  });
+
+  it("names a caller's channel as the switch does, and its group as we do", () => {
+    const uuid = "63bd2ab2-38f8-4888-8009-6235dd4b828c";
+    const caller = ids.next("leg");
+    names.know(caller, uuid);
+    const command = scheduleKill(`cut-${caller}-1`, caller, 60, "ALLOTTED_TIMEOUT", names);
+    assert.equal(command, `sched_api +61 cut-${caller}-1 uuid_kill ${uuid} ALLOTTED_TIMEOUT`);
+  });
+});
+
+describe("The names of channels", () => {
+  const uuid = "63bd2ab2-38f8-4888-8009-6235dd4b828c";
+
+  it("are a leg's id until another is known, and again once it is forgotten", () => {
+    const caller = ids.next("leg");
+    const known = new ChannelNames();
+    assert.deepEqual([known.channelOf(caller), known.legOf(uuid)], [caller, undefined]);
+    known.know(caller, uuid);
+    assert.deepEqual([known.channelOf(caller), known.legOf(uuid)], [uuid, caller]);
+    known.forget(caller);
+    assert.deepEqual(
+      [known.channelOf(caller), known.legOf(uuid), known.legOf(caller)],
+      [caller, undefined, caller],
+    );
+  });
+
+  it("come from the last listing where nobody made them known", () => {
+    const caller = ids.next("leg");
+    const known = new ChannelNames();
+    known.list(new Map([[caller, uuid]]));
+    assert.equal(known.channelOf(caller), uuid);
+    known.list(new Map());
+    assert.equal(known.channelOf(caller), caller);
+  });
+
+  it("are nothing but uuids", () => {
+    fc.assert(
+      fc.property(
+        fc.oneof(fc.string(), fc.constantFrom(`${uuid} x`, `${uuid}\n`, uuid.toUpperCase())),
+        (text) => {
+          assert.throws(() => new ChannelNames().know(wanjiru, text), RangeError);
+        },
+      ),
+    );
   });
 });

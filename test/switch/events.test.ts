@@ -2,11 +2,13 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { eventFields, FrameReader, type Fields } from "../../engine/switch/codec.ts";
+import { ChannelNames } from "../../engine/switch/channel-names.ts";
 import { parseEndRecord } from "../../engine/switch/end-record.ts";
 import { decodeEvent, hungUp, recordingOf } from "../../engine/switch/events.ts";
 import type { SwitchEvent } from "../../engine/switch/switch.ts";
 import { ids } from "./peers.ts";
 
+const names = new ChannelNames();
 const fixture = (name: string) => readFileSync(new URL(`fixtures/${name}`, import.meta.url));
 
 /** What a real switch sent for four legs: one waiting, one that intercepted it from early media, one busy, one unanswered. */
@@ -14,7 +16,7 @@ function realEvents(): SwitchEvent[] {
   const events: SwitchEvent[] = [];
   new FrameReader("switch").push(fixture("two-legs.esl.raw"), (frame) => {
     const fields = eventFields(frame);
-    const decoded = fields === undefined ? undefined : decodeEvent("nairobi-1", fields);
+    const decoded = fields === undefined ? undefined : decodeEvent("nairobi-1", fields, names);
     if (decoded?.kind === "event") events.push(decoded.event);
   });
   return events;
@@ -68,7 +70,8 @@ describe("The events of a real switch", () => {
   });
 
   it("state the same end as the end-of-leg record, for every leg", () => {
-    for (const { leg, call, ...facts } of records) {
+    for (const { leg, channel, call, ...facts } of records) {
+      assert.equal(channel, leg);
       const event = events.find((event) => event.kind === "hungUp" && event.leg === leg);
       assert.deepEqual(event, { kind: "hungUp", box: "nairobi-1", leg, atUs: facts.endedAtUs, ...facts });
       assert.match(call ?? "", /^call_/);
@@ -170,6 +173,17 @@ describe("An end-of-leg record", () => {
     const result = parseEndRecord(inbound);
     assert.ok(result.ok && result.record.leg === answered?.leg);
   });
+
+  it("of a caller whom nobody took in has the switch's name alone", () => {
+    const uuid = "11111111-0000-4000-8000-000000000001";
+    const inbound = text
+      .replaceAll(answered!.leg!, uuid)
+      .replaceAll('"direction":"outbound"', '"direction":"inbound"');
+    const result = parseEndRecord(inbound);
+    assert.ok(result.ok);
+    assert.deepEqual([result.record.channel, result.record.leg], [uuid, undefined]);
+    assert.equal(result.record.answeredAtUs, answered?.answeredAtUs);
+  });
 });
 
 describe("A single event", () => {
@@ -178,11 +192,72 @@ describe("A single event", () => {
   const decode = (more: Record<string, string>) => {
     const all: Record<string, string> = { ...base, ...more };
     const fields: Fields = (name) => all[name];
-    return decodeEvent("nairobi-1", fields);
+    return decodeEvent("nairobi-1", fields, names);
   };
 
   it("of somebody else's channel is foreign", () => {
     assert.equal(decode({ "Event-Name": "CHANNEL_ANSWER", "Unique-ID": "11111111-0000" }).kind, "foreign");
+  });
+
+  describe("of a caller whom nobody took in", () => {
+    const waits = JSON.parse(fixture("arrival.json").toString()) as Record<string, string>;
+    const uuid = waits["Unique-ID"]!;
+    const arrival = (more: Record<string, string> = {}, known = new ChannelNames()) => {
+      const all: Record<string, string> = { ...waits, ...more };
+      return decodeEvent("nairobi-1", (name) => all[name], known);
+    };
+
+    it("tells who waits, and for whom", () => {
+      assert.deepEqual(arrival(), {
+        kind: "arrival",
+        arrival: {
+          ...{ box: "nairobi-1", uuid, from: "+254722000001", to: "+254200000001" },
+          ...{ createdAtUs: 1795906030496664, sipCallId: "0f0b981e062286c07cf92265@127.0.0.1" },
+        },
+      });
+    });
+
+    it("is a leg's once its name is known", () => {
+      const known = new ChannelNames();
+      known.know(leg, uuid);
+      const decoded = arrival({}, known);
+      assert.ok(decoded.kind === "event" && decoded.event.kind === "parked" && decoded.event.leg === leg);
+    });
+
+    it("is no longer than a number, whatever the caller's network sends", () => {
+      const long = "9".repeat(5_000);
+      const decoded = arrival({ "Caller-Caller-ID-Number": long, "Caller-Destination-Number": long });
+      assert.ok(decoded.kind === "arrival");
+      assert.deepEqual([decoded.arrival.from.length, decoded.arrival.to.length], [64, 64]);
+    });
+
+    for (const [what, more] of [
+      ["was answered by somebody else", { "Answer-State": "answered" }],
+      ["is in another dialplan", { "Caller-Context": "default" }],
+      ["was dialled by somebody else", { "Call-Direction": "outbound" }],
+      ["has no name of the switch's", { "Unique-ID": "x; sched_del all" }],
+      ["does not wait yet", { "Event-Name": "CHANNEL_CREATE" }],
+    ] as const) {
+      it(`is nobody's where it ${what}`, () => assert.equal(arrival(more).kind, "foreign"));
+    }
+  });
+
+  it("of two legs names both, whoever came and whoever was dialled", () => {
+    const [caller, uuid] = [ids.next("leg"), "63bd2ab2-38f8-4888-8009-6235dd4b828c"];
+    const known = new ChannelNames();
+    known.know(caller, uuid);
+    for (const [own, other, expected] of [
+      [leg, uuid, caller],
+      [uuid, leg, leg],
+    ] as const) {
+      const all: Record<string, string> = {
+        ...{ ...base, "Event-Name": "CHANNEL_BRIDGE", "Unique-ID": own },
+        ...{ "Bridge-A-Unique-ID": own, "Bridge-B-Unique-ID": other },
+      };
+      const decoded = decodeEvent("nairobi-1", (name) => all[name], known);
+      assert.ok(decoded.kind === "event" && decoded.event.kind === "bridged");
+      assert.equal(decoded.event.otherLeg, expected);
+    }
   });
 
   it("of an inbound channel belongs to the leg in its presence_data", () => {

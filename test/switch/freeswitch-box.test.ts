@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { isError } from "../../engine/errors.ts";
 import { FreeSwitchBox, type FreeSwitchBoxOptions } from "../../engine/switch/freeswitch-box.ts";
 import type { BoxEvent, Branch, MediaFile, Originate, SwitchEvent } from "../../engine/switch/switch.ts";
@@ -277,6 +278,88 @@ describe("A FreeSWITCH box", () => {
         fake.commands.map(({ firstLine }) => firstLine),
         [`api sched_api +31 idle-${leg} uuid_kill ${leg} ALLOTTED_TIMEOUT`, `api sched_del idle-${leg}`],
       );
+    });
+
+    describe("of a call that came to it", () => {
+      const uuid = "63bd2ab2-38f8-4888-8009-6235dd4b828c";
+      const call = ids.next("call");
+      const taken = { leg, call, ringSeconds: 120, maxSeconds: 600, cutGroup: `cut-${leg}-0` } as const;
+      const sent = () => fake.commands.map(({ firstLine }) => firstLine);
+
+      it("arms our limit before it deletes the dialplan's, and only then lets it ring", async () => {
+        await start((_, peer) => peer.result("+OK"));
+        box.know(leg, uuid);
+        assert.equal(await box.takeIn(taken), true);
+        assert.deepEqual(sent(), [
+          `api sched_api +121 ring-${leg} uuid_kill ${uuid} NO_ANSWER`,
+          `api sched_del ${uuid}`,
+          `api uuid_setvar ${uuid} presence_data ${leg}`,
+          `api uuid_setvar ${uuid} sautikit_call ${call}`,
+          `api uuid_setvar ${uuid} api_on_answer_cut sched_api +601 cut-${leg}-0 uuid_kill ${uuid} ALLOTTED_TIMEOUT`,
+          `api uuid_setvar ${uuid} api_on_answer_ring sched_del ring-${leg}`,
+          `api uuid_setvar ${uuid} api_hangup_hook sched_del cut-${leg}-0`,
+          `api uuid_ring_ready ${uuid}`,
+        ]);
+      });
+
+      it("leaves nothing armed where the caller has gone meanwhile", async () => {
+        await start((frame, peer) =>
+          peer.result(frame.firstLine.includes("uuid_setvar") ? "-ERR No such channel!" : "+OK"),
+        );
+        box.know(leg, uuid);
+        assert.equal(await box.takeIn(taken), false);
+        assert.equal(sent().at(-1), `api sched_del ring-${leg}`);
+      });
+
+      it("speaks of the channel by the switch's name, and of the leg again once that is forgotten", async () => {
+        await start((_, peer) => peer.result("+OK"));
+        box.know(leg, uuid);
+        await box.preAnswer(leg);
+        await box.answer(leg);
+        await box.afterBridge(leg, { kind: "park", idleSeconds: 30 });
+        await box.refuse(leg, "USER_BUSY");
+        box.forget(leg);
+        await box.afterBridge(leg, { kind: "end" });
+        assert.deepEqual(sent(), [
+          `api uuid_pre_answer ${uuid}`,
+          `api uuid_answer ${uuid}`,
+          `api sched_del ring-${leg}`,
+          `api uuid_setvar ${uuid} park_after_bridge true`,
+          `api uuid_setvar ${uuid} api_after_bridge sched_api +31 idle-${leg} uuid_kill ${uuid} ALLOTTED_TIMEOUT`,
+          `api uuid_setvar ${uuid} process_cdr false`,
+          `api uuid_kill ${uuid} USER_BUSY`,
+          `api uuid_setvar ${leg} park_after_bridge false`,
+          `api uuid_setvar ${leg} api_after_bridge `,
+        ]);
+      });
+
+      it("is not answered where there is nobody to answer, and its limit stays", async () => {
+        await start((_, peer) => peer.result("-ERROR\n"));
+        assert.equal(await box.answer(leg), false);
+        assert.equal(await box.preAnswer(leg), false);
+        assert.deepEqual(sent(), [`api uuid_answer ${leg}`, `api uuid_pre_answer ${leg}`]);
+      });
+
+      it("finds those that nobody took in, and by its listing the channel of a leg that was forgotten", async () => {
+        const other = "22222222-38f8-4888-8009-6235dd4b828c";
+        const dump = readFileSync(new URL("fixtures/arrival.json", import.meta.url), "utf8");
+        await start((frame, peer) => {
+          const rows = [
+            { uuid, direction: "inbound", presence_data: "" },
+            { uuid: other, direction: "inbound", presence_data: leg },
+          ];
+          peer.result(frame.firstLine.includes("uuid_dump") ? dump : JSON.stringify({ rows }));
+        });
+        assert.deepEqual(
+          (await box.arrivals()).map((arrival) => [arrival.uuid, arrival.to]),
+          [[uuid, "+254200000001"]],
+        );
+        box.know(ids.next("leg"), uuid);
+        assert.deepEqual(await box.arrivals(), []);
+        fake.answer = (_, peer) => peer.result("+OK");
+        await box.hangUp(leg, "MANAGER_REQUEST");
+        assert.equal(sent().at(-1), `api uuid_kill ${other} MANAGER_REQUEST`);
+      });
     });
 
     it("sends nothing that is not ours", async () => {

@@ -27,6 +27,25 @@ export interface CarrierCall {
   media: MediaSession | null;
 }
 
+/** A call that somebody of ours placed; what became of it as they saw it. */
+export interface PlacedCall {
+  readonly callId: string;
+  readonly from: string;
+  readonly to: string;
+  readonly placedAtMs: number;
+  ringingAtMs: number | null;
+  earlyMediaAtMs: number | null;
+  answeredAtMs: number | null;
+  endedAtMs: number | null;
+  endedBy: "caller" | "callee" | null;
+  status: number | null;
+  q850: number | null;
+  /** Those that were sent to the caller. */
+  digits: string;
+  readonly heard: HeardTone[];
+  media: MediaSession | null;
+}
+
 export interface NumberCounts {
   /** INVITEs with a Call-ID of their own: how often that phone was made to ring. */
   invites: number;
@@ -39,6 +58,7 @@ export interface NumberCounts {
 export class CallLog {
   readonly #calls = new Map<string, CarrierCall>();
   readonly #numbers = new Map<string, NumberCounts>();
+  readonly #placed = new Map<string, PlacedCall>();
 
   get calls(): readonly CarrierCall[] {
     return [...this.#calls.values()];
@@ -48,10 +68,19 @@ export class CallLog {
     return this.#numbers;
   }
 
+  get placed(): readonly PlacedCall[] {
+    return [...this.#placed.values()];
+  }
+
+  isPlaced(call: PlacedCall): void {
+    this.#placed.set(call.callId, call);
+    forgetOld(this.#placed);
+  }
+
   invited(call: CarrierCall): void {
     if (!this.#calls.has(call.callId)) this.#countsOf(call.number).invites += 1;
     this.#calls.set(call.callId, call);
-    this.#forgetOld();
+    forgetOld(this.#calls);
   }
 
   answered(call: CarrierCall, atMs: number): void {
@@ -76,12 +105,12 @@ export class CallLog {
     this.#numbers.set(number, fresh);
     return fresh;
   }
+}
 
-  #forgetOld(): void {
-    for (const [callId, call] of this.#calls) {
-      if (this.#calls.size <= endedKept) return;
-      if (call.endedAtMs !== null) this.#calls.delete(callId);
-    }
+function forgetOld(calls: Map<string, { endedAtMs: number | null }>): void {
+  for (const [callId, call] of calls) {
+    if (calls.size <= endedKept) return;
+    if (call.endedAtMs !== null) calls.delete(callId);
   }
 }
 

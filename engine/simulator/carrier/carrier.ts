@@ -1,6 +1,7 @@
 import type { Clock } from "../../clock.ts";
 import { createSipAgent } from "../sip/agent.ts";
 import { CallLog, type CarrierCall, type NumberCounts } from "./call-log.ts";
+import { Callers } from "./callers.ts";
 import { behaviourOf, dialledNumber } from "./magic-numbers.ts";
 import { playParty } from "./party.ts";
 import { startStatusServer } from "./status-server.ts";
@@ -12,6 +13,8 @@ export interface CarrierOptions {
   /** Of the status page, on loopback; a free one by default. */
   statusPort?: number;
   clock: Clock;
+  /** `host:port` of the switch that its people call; each call can name another. */
+  switchAddress?: string;
   log?: (line: string) => void;
 }
 
@@ -32,14 +35,18 @@ export async function startCarrier({
   port,
   statusPort = 0,
   clock,
+  switchAddress,
   log,
 }: CarrierOptions): Promise<Carrier> {
   const callLog = new CallLog();
   const agent = await createSipAgent({ host, port, clock, ...(log ? { log } : {}) });
-  const status = await startStatusServer(callLog, statusPort).catch(async (error: unknown) => {
-    await agent.close();
-    throw error;
-  });
+  const callers = new Callers({ agent, clock, log: callLog });
+  const status = await startStatusServer({ log: callLog, callers, switchAddress }, statusPort).catch(
+    async (error: unknown) => {
+      await agent.close();
+      throw error;
+    },
+  );
   agent.onInvite((call) => {
     const number = dialledNumber(call.toUser);
     const record: CarrierCall = {

@@ -13,6 +13,7 @@ export async function runCarrierProcess(args: readonly string[]): Promise<void> 
       host: { type: "string", default: "127.0.0.1" },
       port: { type: "string", default: "0" },
       "status-port": { type: "string", default: "0" },
+      switch: { type: "string" },
       "exit-with-parent": { type: "boolean", default: false },
       verbose: { type: "boolean", default: false },
     },
@@ -22,6 +23,7 @@ export async function runCarrierProcess(args: readonly string[]): Promise<void> 
     host: values.host,
     port: portOf("--port", values.port),
     statusPort: portOf("--status-port", values["status-port"]),
+    ...(values.switch === undefined ? {} : { switchAddress: values.switch }),
     clock: systemClock,
     ...(values.verbose ? { log: (line: string) => process.stderr.write(`${line}\n`) } : {}),
   });

@@ -1,23 +1,74 @@
 import { once } from "node:events";
-import { createServer, type Server } from "node:http";
+import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { rfc3339Ms } from "../../clock.ts";
-import type { CallLog, CarrierCall } from "./call-log.ts";
+import type { CallLog, CarrierCall, PlacedCall } from "./call-log.ts";
+import type { Callers } from "./callers.ts";
+import { readPlacing } from "./placing.ts";
 
-/** `GET /calls`, on loopback only: what the carrier saw, for tests and demonstrations. */
+interface Parts {
+  log: CallLog;
+  callers: Callers;
+  switchAddress: string | undefined;
+}
+
+const bodyBytesMax = 10_000;
+
+/**
+ * On loopback only, for tests and demonstrations: `GET /calls` is what the carrier saw, `POST /calls` has somebody call
+ * the switch, `DELETE /calls/<sip_call_id>` has them hang up. `PUT /switch` says whom they call by default.
+ */
 export async function startStatusServer(
-  log: CallLog,
+  parts: Parts,
   port: number,
 ): Promise<{ url: string; close(): Promise<void> }> {
+  let switchAddress = parts.switchAddress ?? null;
   const server = createServer((request, response) => {
-    const known = request.method === "GET" && request.url === "/calls";
-    response.writeHead(known ? 200 : 404, { "content-type": "application/json" });
-    response.end(JSON.stringify(known ? statusOf(log) : { error: "only GET /calls" }));
+    answer(request).then(
+      ([status, body]) => {
+        response.writeHead(status, { "content-type": "application/json" });
+        response.end(JSON.stringify(body));
+      },
+      () => response.destroy(),
+    );
   });
+
+  async function answer(request: IncomingMessage): Promise<[status: number, body: object]> {
+    const [, collection, id] = (request.url ?? "").split("/").map(decodeURIComponent);
+    switch (`${request.method} /${collection}${id === undefined ? "" : "/id"}`) {
+      case "GET /calls":
+        return [200, statusOf(parts.log)];
+      case "POST /calls":
+        try {
+          const { callId } = parts.callers.place(readPlacing(await textOf(request), switchAddress));
+          return [201, { sip_call_id: callId }];
+        } catch (error) {
+          return [400, { error: error instanceof Error ? error.message : String(error) }];
+        }
+      case "DELETE /calls/id":
+        return parts.callers.hangUp(id ?? "") ? [200, {}] : [404, { error: "no such call" }];
+      case "PUT /switch":
+        switchAddress = await textOf(request);
+        return [200, {}];
+      default:
+        return [404, { error: "only GET and POST /calls, DELETE /calls/<sip_call_id>, PUT /switch" }];
+    }
+  }
   server.listen(port, "127.0.0.1");
   await once(server, "listening");
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   return { url, close: () => closeServer(server) };
+}
+
+async function textOf(request: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > bodyBytesMax) throw new Error(`the body is longer than ${bodyBytesMax} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString("utf8");
 }
 
 async function closeServer(server: Server): Promise<void> {
@@ -29,6 +80,7 @@ async function closeServer(server: Server): Promise<void> {
 
 const statusOf = (log: CallLog): object => ({
   calls: log.calls.map(callOf),
+  placed: log.placed.map(placedOf),
   numbers: Object.fromEntries(
     [...log.counts].map(([number, counts]) => [
       number,
@@ -42,22 +94,45 @@ const statusOf = (log: CallLog): object => ({
   ),
 });
 
+const timeOf = (ms: number | null) => (ms === null ? null : rfc3339Ms(ms));
+const heardOf = (heard: CarrierCall["heard"]) =>
+  heard.map(({ hz, levelDbfs, seconds }) => ({ hz, level_dbfs: levelDbfs, seconds }));
+const packetsOf = (media: CarrierCall["media"]) =>
+  media && {
+    received: media.stats.packetsReceived,
+    sent: media.stats.packetsSent,
+    lost: media.stats.packetsLost,
+    jitter_ms: Math.round(media.stats.jitterMs * 10) / 10,
+  };
+
 const callOf = (call: CarrierCall): object => ({
   sip_call_id: call.callId,
   number: call.number,
   from: call.from,
   invited_at: rfc3339Ms(call.invitedAtMs),
-  answered_at: call.answeredAtMs === null ? null : rfc3339Ms(call.answeredAtMs),
-  ended_at: call.endedAtMs === null ? null : rfc3339Ms(call.endedAtMs),
+  answered_at: timeOf(call.answeredAtMs),
+  ended_at: timeOf(call.endedAtMs),
   ended_by: call.endedBy,
   status: call.status,
   q850: call.q850,
   digits: call.digits,
-  heard: call.heard.map(({ hz, levelDbfs, seconds }) => ({ hz, level_dbfs: levelDbfs, seconds })),
-  packets: call.media && {
-    received: call.media.stats.packetsReceived,
-    sent: call.media.stats.packetsSent,
-    lost: call.media.stats.packetsLost,
-    jitter_ms: Math.round(call.media.stats.jitterMs * 10) / 10,
-  },
+  heard: heardOf(call.heard),
+  packets: packetsOf(call.media),
+});
+
+const placedOf = (call: PlacedCall): object => ({
+  sip_call_id: call.callId,
+  from: call.from,
+  to: call.to,
+  placed_at: rfc3339Ms(call.placedAtMs),
+  ringing_at: timeOf(call.ringingAtMs),
+  early_media_at: timeOf(call.earlyMediaAtMs),
+  answered_at: timeOf(call.answeredAtMs),
+  ended_at: timeOf(call.endedAtMs),
+  ended_by: call.endedBy,
+  status: call.status,
+  q850: call.q850,
+  digits: call.digits,
+  heard: heardOf(call.heard),
+  packets: packetsOf(call.media),
 });

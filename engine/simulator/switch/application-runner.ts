@@ -1,7 +1,7 @@
 import type { ApplicationQueue, Execute, RunningApplication } from "./application.ts";
 import type { Channel } from "./channel.ts";
 import { newUuid, tickMs, type Core } from "./core.ts";
-import { applications } from "./applications.ts";
+import { applications, preAnswerCall } from "./applications.ts";
 import { publishChannel } from "./channel-events.ts";
 import { hangUp } from "./hang-up.ts";
 
@@ -30,7 +30,10 @@ export class ApplicationRunner implements ApplicationQueue {
   }
 
   wake(): void {
-    if (this.#channel.cause !== null || !this.#channel.media.attached) return;
+    if (this.#channel.cause !== null || this.#waiting.length === 0) return;
+    // What needs media has a caller hear it unanswered. What waits for a call of ours waits for its media.
+    if (!this.#channel.media.attached) preAnswerCall(this.#core, this.#channel);
+    if (!this.#channel.media.attached) return;
     for (;;) {
       const next = this.#waiting[0];
       if (next === undefined || this.#stack.some((entry) => entry.locked)) return;

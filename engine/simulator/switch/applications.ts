@@ -1,7 +1,7 @@
 import { intercept } from "./intercept.ts";
 import type { RunningApplication } from "./application.ts";
 import { causeNamed } from "./causes.ts";
-import { answered } from "./channel-life.ts";
+import { answered, earlyMedia, ring } from "./channel-life.ts";
 import { hangUp } from "./hang-up.ts";
 import type { Channel } from "./channel.ts";
 import type { Core } from "./core.ts";
@@ -38,8 +38,25 @@ export const applications: Readonly<Record<string, Application>> = {
     const [when, cause] = splitOnce(argument, / /);
     scheduleHangUp(core, channel, when, causeNamed(cause));
   }),
+  multiset: atOnce((_core, channel, argument) => {
+    for (const pair of argument.split(" ")) channel.setVariable(...splitOnce(pair, /=/));
+  }),
   set: atOnce((_core, channel, argument) => channel.setVariable(...splitOnce(argument, /=/))),
 };
+
+/** 180 to the caller, unless there was more than that already. */
+export function ringCall(core: Core, channel: Channel): void {
+  if (channel.incoming === null || channel.answerState !== "ringing") return;
+  channel.incoming.ring();
+  ring(core, channel);
+}
+
+/** 183 with media to the caller, unless there was that already. */
+export function preAnswerCall(core: Core, channel: Channel): void {
+  if (channel.incoming === null || channel.answerState !== "ringing") return;
+  channel.incoming.earlyMedia();
+  earlyMedia(core, channel);
+}
 
 /** Answers an inbound call; an outbound one cannot be answered from here. */
 export function answerCall(core: Core, channel: Channel): boolean {

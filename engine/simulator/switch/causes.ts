@@ -41,6 +41,9 @@ const q850ByCause: Readonly<Record<string, number>> = {
   INVALID_GATEWAY: 16,
 };
 
+/** Of FreeSWITCH alone: a caller who is refused with one is told no Q.850 number. */
+export const isOwn = (cause: string): boolean => q850Of(cause) === 16 && cause !== "NORMAL_CLEARING";
+
 export const q850Of = (cause: string): number => q850ByCause[cause] ?? 16;
 
 /** A cause as somebody wrote it. An unknown word silently becomes NORMAL_CLEARING, as on the real switch. */
@@ -100,6 +103,7 @@ export function causeOfFarEnd(status: number | null, q850: number | null): strin
 
 const sipStatusByCause: Readonly<Record<string, number>> = {
   UNALLOCATED_NUMBER: 404,
+  NO_ROUTE_TRANSIT_NET: 404,
   NO_ROUTE_DESTINATION: 404,
   USER_BUSY: 486,
   NO_USER_RESPONSE: 408,
@@ -109,8 +113,22 @@ const sipStatusByCause: Readonly<Record<string, number>> = {
   NUMBER_CHANGED: 410,
   DESTINATION_OUT_OF_ORDER: 502,
   INVALID_NUMBER_FORMAT: 484,
+  INVALID_GATEWAY: 484,
+  FACILITY_REJECTED: 501,
+  REQUESTED_CHAN_UNAVAIL: 503,
+  NORMAL_CIRCUIT_CONGESTION: 503,
+  NETWORK_OUT_OF_ORDER: 503,
   NORMAL_TEMPORARY_FAILURE: 503,
+  SWITCH_CONGESTION: 503,
+  OUTGOING_CALL_BARRED: 403,
+  INCOMING_CALL_BARRED: 403,
+  BEARERCAPABILITY_NOTAVAIL: 503,
   INCOMPATIBLE_DESTINATION: 488,
+  FACILITY_NOT_IMPLEMENTED: 501,
+  SERVICE_NOT_IMPLEMENTED: 501,
+  RECOVERY_ON_TIMER_EXPIRE: 504,
+  ORIGINATOR_CANCEL: 487,
+  EXCHANGE_ROUTING_ERROR: 483,
 };
 
 /** The refusal of an inbound call that was never answered. */

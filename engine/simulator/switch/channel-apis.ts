@@ -1,5 +1,5 @@
 import type { Api } from "./api.ts";
-import { answerCall } from "./applications.ts";
+import { answerCall, preAnswerCall, ringCall } from "./applications.ts";
 import { connect, transferToPark } from "./bridge.ts";
 import { causeNamed } from "./causes.ts";
 import { channelHeaders } from "./channel-headers.ts";
@@ -102,8 +102,24 @@ export const channelApis: Readonly<Record<string, Api>> = {
 
   uuid_answer: (core, uuid) => {
     const channel = liveChannel(core, uuid);
-    return channel !== null && answerCall(core, channel) ? `+OK ${uuid}\n` : "-ERROR\n";
+    return channel !== null && answerCall(core, channel) ? "+OK\n" : "-ERROR\n";
   },
+
+  uuid_pre_answer: (core, uuid) => {
+    const channel = liveChannel(core, uuid);
+    if (channel === null) return "-ERROR\n";
+    preAnswerCall(core, channel);
+    return "+OK\n";
+  },
+
+  uuid_ring_ready: onChannel(
+    "<uuid> [queued]",
+    (core, channel) => {
+      ringCall(core, channel);
+      return "+OK\n";
+    },
+    { absent: "-ERROR\n" },
+  ),
 
   uuid_send_dtmf: onChannel(
     "<uuid> <dtmf_data>",

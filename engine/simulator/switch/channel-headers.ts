@@ -43,7 +43,8 @@ function stateHeaders(channel: Channel): Header[] {
 }
 
 function codecHeaders(channel: Channel): Header[] {
-  if (!channel.media.attached) return [];
+  // A caller's codecs are known from the INVITE.
+  if (!channel.media.attached && channel.incoming === null) return [];
   return ["Read", "Write"].flatMap((way): Header[] => [
     [`Channel-${way}-Codec-Name`, "PCMU"],
     [`Channel-${way}-Codec-Rate`, "8000"],
@@ -56,6 +57,12 @@ function partyHeaders(prefix: "Caller" | "Other-Leg", channel: Channel): Header[
   return [
     [`${prefix}-Direction`, channel.direction],
     [`${prefix}-Logical-Direction`, channel.direction],
+    ...(channel.direction === "inbound"
+      ? ([
+          [`${prefix}-Username`, channel.callerNumber],
+          [`${prefix}-Dialplan`, "XML"],
+        ] satisfies Header[])
+      : []),
     ...optional(`${prefix}-Caller-ID-Name`, channel.callerName),
     [`${prefix}-Caller-ID-Number`, channel.callerNumber],
     ...optional(`${prefix}-Orig-Caller-ID-Name`, channel.callerName),

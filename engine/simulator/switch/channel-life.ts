@@ -41,7 +41,7 @@ const farEndCause = (channel: Channel, status: number | null, q850: number | nul
 export function ring(core: Core, channel: Channel): void {
   if (channel.cause !== null || channel.answerState !== "ringing" || channel.stamps.progressUs > 0) return;
   channel.stamps.progressUs = tickUs(core.clock);
-  channel.state = "CS_CONSUME_MEDIA";
+  if (channel.state === "CS_INIT") channel.state = "CS_CONSUME_MEDIA";
   publishChannel(core, "CHANNEL_PROGRESS", channel);
   runExecuteHooks(channel, "ring");
   setCallState(core, channel, "RINGING");

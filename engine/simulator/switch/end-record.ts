@@ -79,6 +79,7 @@ function qualityVariables(channel: Channel): void {
 
 /** One file a leg, as mod_json_cdr writes it: made under its final name, the text, then a newline, then closed. */
 export function writeEndRecord(core: Core, channel: Channel): void {
+  if (channel.variables.get("process_cdr") === "false") return;
   const path = join(core.cdrDir, `${channel.uuid}.cdr.json`);
   try {
     mkdirSync(core.cdrDir, { recursive: true });

@@ -1,5 +1,5 @@
 import { publishChannel, setCallState } from "./channel-events.ts";
-import { q850Of, sipStatusOf } from "./causes.ts";
+import { isOwn, q850Of, sipStatusOf } from "./causes.ts";
 import { stateNumbers, type Bridge, type Channel } from "./channel.ts";
 import { tickMs, type Core } from "./core.ts";
 import { reportVariables, writeEndRecord } from "./end-record.ts";
@@ -101,13 +101,14 @@ function destroy(core: Core, channel: Channel): void {
     ["Channel-State-Number", String(stateNumbers.CS_DESTROY)],
   ]);
   channel.state = "CS_DESTROY";
+  core.scheduler.deleteGroup(channel.uuid);
   core.channels.delete(channel.uuid);
 }
 
 function endCall(channel: Channel, cause: string, wasAnswered: boolean): void {
   const q850 = q850Of(cause);
   if (channel.direction === "inbound" && !wasAnswered)
-    return channel.call?.end({ status: sipStatusOf(cause), q850 });
+    return channel.call?.end({ status: sipStatusOf(cause), ...(isOwn(cause) ? {} : { q850 }) });
   const reason =
     cause === "LOSE_RACE"
       ? 'SIP;cause=200;text="Call completed elsewhere"'

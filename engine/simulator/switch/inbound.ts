@@ -7,12 +7,21 @@ import { newUuid, type Core } from "./core.ts";
 import { tickUs } from "./event-bus.ts";
 import { MediaPort } from "./media-port.ts";
 
+/** What the dialplan of freeswitch-conf/ sets on every call that comes in. */
+const dialplanVariables = [
+  ["rtp_disable_hold", "true"],
+  ["playback_terminators", "none"],
+  ["RECORD_STEREO", "true"],
+  ["RECORD_MIN_SEC", "0"],
+  ["RECORD_PRE_BUFFER_FRAMES", "1"],
+  ["enable_file_write_buffering", "false"],
+] as const;
 /** Every INVITE is parked unanswered, and ends by itself unless somebody adopts it (`sched_del <uuid>`) in time. */
 const adoptionSeconds = 10;
 
 export function acceptInbound(core: Core, call: IncomingSipCall): void {
   const uuid = newUuid(core.ids);
-  const name = `sofia/external/${call.fromUser}@${call.fromHost}`;
+  const name = `sofia/edge/${call.fromUser}@${call.fromHost}`;
   const channel = new Channel({
     uuid,
     direction: "inbound",
@@ -21,7 +30,7 @@ export function acceptInbound(core: Core, call: IncomingSipCall): void {
     callerName: call.fromUser,
     callerNumber: call.fromUser,
     networkAddress: call.fromHost,
-    context: "inbound",
+    context: "public",
     createdUs: tickUs(core.clock),
     media: new MediaPort(),
     applications: (owner) => new ApplicationRunner(core, owner),
@@ -47,6 +56,10 @@ export function acceptInbound(core: Core, call: IncomingSipCall): void {
   follow(core, channel, call);
   channel.callState = "RINGING";
   channel.state = "CS_EXECUTE";
+  channel.applications.runNow(
+    "multiset",
+    dialplanVariables.map(([key, value]) => `${key}=${value}`).join(" "),
+  );
   channel.applications.runNow("sched_hangup", `+${adoptionSeconds} NORMAL_TEMPORARY_FAILURE`);
   startPark(core, channel);
 }

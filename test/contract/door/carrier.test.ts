@@ -98,6 +98,19 @@ describeContract("the door at the switch: whatever a carrier sends", function ()
     assert.ok(watched.inbound > 0, "none of its own calls was taken");
   });
 
+  it("has those of its calls taken in that are for a number of ours, whoever they say that they are", async () => {
+    const taken = await watched.world.store.read((tx) =>
+      tx.all<{ fromE164: string; toE164: string }>("SELECT * FROM calls WHERE direction = 'inbound'"),
+    );
+    assert.ok(taken.length > 0);
+    assert.ok(taken.length < watched.inbound, "some were for nobody");
+    for (const row of taken) {
+      assert.equal(row.toE164, nairobi);
+      assert.match(row.fromE164, /^(\+[1-9][0-9]{7,14}|anonymous)$/);
+      assert.ok(!JSON.stringify(row).includes(canary));
+    }
+  });
+
   it("has the switch run no command but ours, and none with its text in it", () => {
     watched.checkCommands();
     const { apis, applications } = watched.ran;

@@ -4,13 +4,17 @@
  */
 const ulid = "[0-7][0-9a-hjkmnp-tv-z]{25}";
 const leg = `leg_${ulid}`;
+/** A leg of ours is called by its id, a caller's as the switch does. */
+const channel = `(?:${leg}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})`;
 const call = `call_${ulid}`;
 const e164 = "\\+[1-9][0-9]{6,14}";
 const seconds = "[0-9]{1,6}";
 const group = `(?:cut|idle|ring)-${leg}(?:-[0-9]{1,6})?`;
 const cause =
   "(?:NO_ANSWER|ALLOTTED_TIMEOUT|NORMAL_CLEARING|MANAGER_REQUEST|ORIGINATOR_CANCEL|NORMAL_TEMPORARY_FAILURE)";
-const kill = `\\+${seconds} ${group} uuid_kill ${leg} ${cause}`;
+/** What callers are refused with besides. */
+const refusal = "(?:UNALLOCATED_NUMBER|SUBSCRIBER_ABSENT|CALL_REJECTED|USER_BUSY|DESTINATION_OUT_OF_ORDER)";
+const kill = `\\+${seconds} ${group} uuid_kill ${channel} ${cause}`;
 const core = "global_getvar core_uuid";
 
 /** What matches nothing of it was not ours. `spool` is the folder of recordings and of media. */
@@ -48,23 +52,29 @@ export class KnownCommands {
     ].join("");
     const originate =
       `originate \\{ignore_early_media=(?:true|false),originate_timeout=${seconds}\\}` +
-      `\\[${variables}${more}\\]sofia/gateway/carrier/(?<number>${e164}) &(?:park\\(\\)|intercept\\(${leg}\\))`;
+      `\\[${variables}${more}\\]sofia/gateway/carrier/(?<number>${e164}) &(?:park\\(\\)|intercept\\(${channel}\\))`;
     const apis = [
       core,
       "version",
       "show channels as json",
-      `uuid_dump ${leg} json`,
-      `uuid_kill ${leg} ${cause}`,
-      `uuid_break ${leg} all`,
-      `uuid_record ${leg} (?:start|stop|mask|unmask) ${recording}`,
-      `uuid_setvar ${leg} park_after_bridge (?:true|false)`,
-      `uuid_setvar ${leg} api_after_bridge sched_api ${kill}`,
-      `uuid_setvar ${leg} api_hangup_hook sched_del ${group}`,
+      `uuid_dump ${channel} json`,
+      `uuid_kill ${channel} (?:${cause}|${refusal})`,
+      `uuid_break ${channel} all`,
+      `uuid_record ${channel} (?:start|stop|mask|unmask) ${recording}`,
+      `uuid_setvar ${channel} park_after_bridge (?:true|false)`,
+      `uuid_setvar ${channel} api_after_bridge sched_api ${kill}`,
+      `uuid_setvar ${channel} api_hangup_hook sched_del ${group}`,
+      `uuid_setvar ${channel} api_on_answer_cut sched_api ${kill}`,
+      `uuid_setvar ${channel} api_on_answer_ring sched_del ${group}`,
+      `uuid_setvar ${channel} presence_data ${leg}`,
+      `uuid_setvar ${channel} sautikit_call ${call}`,
+      `uuid_setvar ${channel} process_cdr false`,
+      `uuid_(?:answer|pre_answer|ring_ready) ${channel}`,
       `sched_api ${kill}`,
-      `sched_del ${group}`,
+      `sched_del (?:${group}|${channel})`,
     ];
     const execute = [
-      `sendmsg ${leg}`,
+      `sendmsg ${channel}`,
       "call-command: execute",
       "execute-app-name: playback",
       `execute-app-arg: ${played}`,
@@ -82,12 +92,13 @@ export class KnownCommands {
     this.#applications = [
       `playback ${played}`,
       `record_session ${recording}`,
-      `intercept ${leg}`,
+      `intercept ${channel}`,
       "park ?",
       // What the switch calls its own work in an intercept.
-      `uuid_bridge ${leg}`,
+      `uuid_bridge ${channel}`,
       // The dialplan's own three, for what the carrier sends us.
-      "set rtp_disable_hold=true",
+      "multiset rtp_disable_hold=true playback_terminators=none RECORD_STEREO=true RECORD_MIN_SEC=0 " +
+        "RECORD_PRE_BUFFER_FRAMES=1 enable_file_write_buffering=false",
       "sched_hangup \\+10 NORMAL_TEMPORARY_FAILURE",
     ].map(whole);
   }

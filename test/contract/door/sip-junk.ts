@@ -222,7 +222,11 @@ export const unsolicited = (from: { port: number }, to: { port: number }): fc.Ar
             ...["INVITE", "INVITE", "MESSAGE", "MESSAGE", "SUBSCRIBE", "REGISTER", "OPTIONS", "NOTIFY"],
             ...["REFER", "INFO", "PUBLISH", "BYE", "UPDATE"],
           ),
-          user: mostly("+254711000001", fc.oneof(junk("+254711000001"), fc.constantFrom(...namesWithPower))),
+          // A number that somebody has, one that nobody has, and what is none.
+          user: mostly(
+            "+254200000001",
+            fc.oneof(fc.constant("+254711000001"), junk("+254200000001"), fc.constantFrom(...namesWithPower)),
+          ),
           caller: uri,
           callee: uri,
           callId: fc.oneof(fc.uuid(), junk("call"), fc.constant("leg_01j00000000000000000000001")),

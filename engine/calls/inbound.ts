@@ -1,0 +1,163 @@
+import { numberFromCarrier, parseE164 } from "../e164.ts";
+import { isError } from "../errors.ts";
+import type { CallId, LegId } from "../ids.ts";
+import { rateFor } from "../metering/rates.ts";
+import {
+  countLiveCalls,
+  insertCall,
+  insertLeg,
+  legOfChannel,
+  type CallRow,
+  type LegRow,
+} from "../store/calls.ts";
+import type { Tx } from "../store/store.ts";
+import { keepWorkspace, numberByE164, type NumberRow, type WorkspaceRow } from "../store/workspaces.ts";
+import type { Arrival, HangupCause } from "../switch/switch.ts";
+import { CallChange } from "./call-change.ts";
+import type { CallOptions } from "./call-request.ts";
+import type { ChangeParts } from "./change-parts.ts";
+import { secondsAtDialling } from "./cut-off.ts";
+import { newLeg, requireFunds } from "./dialing.ts";
+import type { DocumentRun } from "./document-run.ts";
+
+/** A caller waits so long for an answer at most, and talks so long; the switch itself holds both. */
+const ringSecondsMax = 120;
+const maxDurationSeconds = 14_400;
+
+/** Who hides their number, or has one that nobody can call back. */
+export const anonymous = "anonymous";
+
+/** Why nobody takes a caller in, and what their network is told: 404, 480, 603, 486. */
+const refusals = {
+  unknown_number: "UNALLOCATED_NUMBER",
+  suspended_number: "SUBSCRIBER_ABSENT",
+  workspace_frozen: "CALL_REJECTED",
+  concurrency_limit: "USER_BUSY",
+  no_rate: "SUBSCRIBER_ABSENT",
+  no_funds: "SUBSCRIBER_ABSENT",
+} as const satisfies Record<string, HangupCause>;
+export type Refusal = keyof typeof refusals;
+
+export type Taken =
+  | { kind: "stored" }
+  /** Taken in before: by a controller that died, or told of twice. */
+  | { kind: "known"; leg: LegRow }
+  | { kind: "refused"; why: Refusal; cause: HangupCause };
+
+/**
+ * Stores a call that came to the switch, has it taken in there and its voice URL asked. Refused, nothing is stored.
+ * The ids are chosen beforehand, since the leg's events follow at once.
+ */
+export async function takeInCall(
+  tx: Tx,
+  parts: ChangeParts,
+  arrival: Arrival,
+  ids: { call: CallId; leg: LegId },
+  document: DocumentRun,
+): Promise<Taken> {
+  const before = await legOfChannel(tx, arrival.uuid);
+  if (before) return { kind: "known", leg: before };
+  const to = numberFromCarrier(arrival.to);
+  const number = to === null ? undefined : await numberByE164(tx, to);
+  if (!number) return refuse("unknown_number");
+  if (number.status !== "active") return refuse("suspended_number");
+  const workspace = await keepWorkspace(tx, number.workspaceId);
+  if (!workspace) throw new Error(`Number ${number.id} has no workspace.`);
+  if (workspace.frozenAtMs !== null) return refuse("workspace_frozen");
+  if ((await countLiveCalls(tx, workspace.id)) >= workspace.concurrentCalls)
+    return refuse("concurrency_limit");
+  const from = numberFromCarrier(arrival.from) ?? anonymous;
+  const nowMs = parts.clock.nowMs();
+  const rate = await rateFor(tx, {
+    ...{ workspaceId: workspace.id, legKind: "pstn", direction: "inbound" },
+    ...{ remoteE164: from, atMs: nowMs },
+  });
+  if (!rate) return refuse("no_rate");
+  if (!(await hasFunds(tx, workspace, rate.microKesPerMinute, parts.clock.nowUs())))
+    return refuse("no_funds");
+
+  const call = callRow(ids.call, number, arrival, from, nowMs);
+  const leg = newLeg({
+    ...{ id: ids.leg, callId: call.id, workspaceId: workspace.id, position: 0 },
+    ...{ box: arrival.box, channelUuid: arrival.uuid, direction: "inbound" },
+    ...{ fromE164: from, toE164: number.e164 },
+    rateMicroKesPerMinute: rate.microKesPerMinute,
+    maxDurationSeconds,
+    cutAfterSeconds: await secondsAtDialling(
+      tx,
+      workspace.id,
+      { rateMicroKesPerMinute: rate.microKesPerMinute, maxDurationSeconds },
+      parts.clock.nowUs(),
+    ),
+    ...{ createdAtMs: nowMs, dialledAtMs: nowMs, startedAtUs: arrival.createdAtUs },
+  });
+  await insertCall(tx, call);
+  await insertLeg(tx, leg);
+  const change = new CallChange(parts, tx, call, [leg]);
+  change.intend({
+    kind: "takeIn",
+    leg: leg.id,
+    call: call.id,
+    ringSeconds: ringSecondsMax,
+    maxSeconds: leg.cutAfterSeconds,
+    cutGroup: `cut-${leg.id}-0`,
+  });
+  await document.arrived(change, Math.floor(arrival.createdAtUs / 1000));
+  await change.save();
+  return { kind: "stored" };
+}
+
+const refuse = (why: Refusal): Taken => ({ kind: "refused", why, cause: refusals[why] });
+
+async function hasFunds(
+  tx: Tx,
+  workspace: WorkspaceRow,
+  rateMicroKesPerMinute: number,
+  nowUs: number,
+): Promise<boolean> {
+  try {
+    await requireFunds(tx, workspace.id, rateMicroKesPerMinute, nowUs);
+    return true;
+  } catch (error) {
+    if (isError(error, "wallet.insufficient_funds")) return false;
+    throw error;
+  }
+}
+
+function callRow(id: CallId, number: NumberRow, arrival: Arrival, from: string, nowMs: number): CallRow {
+  const parsed = parseE164(from);
+  const options: CallOptions = {
+    // Whom it dials on is shown our number: the caller's own is not ours to present.
+    callerId: number.e164,
+    record: null,
+    ringTimeoutSeconds: ringSecondsMax,
+    maxDurationSeconds,
+  };
+  return {
+    id,
+    workspaceId: number.workspaceId,
+    numberId: number.id,
+    direction: "inbound",
+    fromE164: from,
+    toE164: number.e164,
+    country: parsed.ok ? parsed.country : null,
+    status: "initiated",
+    voiceCallbackUrl: number.voiceCallbackUrl,
+    eventsUrl: number.eventsUrl,
+    clientRequestId: null,
+    metadata: null,
+    options: JSON.stringify(options),
+    document: null,
+    wakeAtMs: null,
+    hangupRequestedAtMs: null,
+    lastPosition: 0,
+    lastSequence: 0,
+    hangupCause: null,
+    failureCode: null,
+    createdAtMs: nowMs,
+    startedAtUs: arrival.createdAtUs,
+    answeredAtUs: null,
+    endedAtUs: null,
+    updatedAtMs: nowMs,
+  };
+}

@@ -1,0 +1,156 @@
+import assert from "node:assert/strict";
+import { systemClock } from "../../engine/clock.ts";
+import { describeOnSwitch } from "../peers/switch-under-test.ts";
+import { inboundWorld, type InboundWorld } from "./inbound-world.ts";
+import { interferedBox, noAnswer, type Interference } from "./interfered-box.ts";
+import { eventOf, kindsOf, type WorldOptions } from "./world.ts";
+
+const otieno = "+254700000002";
+
+describeOnSwitch("an inbound call whose controller goes", function () {
+  this.timeout(60_000);
+  let on: InboundWorld;
+  afterEach(() => on.end());
+
+  const open = async (options: WorldOptions = {}) => {
+    on = await inboundWorld(options);
+    on.voice.answer("call.digits", [{ hangup: {} }]);
+  };
+
+  it("before it took the call in, is taken in by the next one, who finds it waiting", async () => {
+    await open({ controller: false });
+    on.voice.answer("call.started", [{ getDigits: { numDigits: 1, timeout: 10 } }]);
+    const { from, caller, taken } = await on.callIn({ digits: "7" });
+    await systemClock.sleep(1_500);
+    assert.equal(await on.callFrom(from), undefined);
+    await on.control();
+    const call = await on.ended(await taken());
+    assert.equal(eventOf(call, "call.digits").payload["digits"], "7");
+    assert.ok((await caller(({ ended_at }) => ended_at !== null)).answered_at !== null);
+    assert.equal(on.voice.questions.filter(({ kind }) => kind === "call.started").length, 1);
+  });
+
+  it("while it rings, goes on with its document under the next one", async () => {
+    await open();
+    on.voice.answer("call.started", [{ wait: { seconds: 4 } }, { getDigits: { numDigits: 1, timeout: 10 } }]);
+    const { caller, taken } = await on.callIn({ digits: "8" });
+    const id = await taken();
+    await on.event(id, "action.started");
+    await on.stopController();
+    await systemClock.sleep(1_000);
+    assert.equal((await caller()).answered_at, null);
+    await on.control();
+    const call = await on.ended(id);
+    assert.equal(eventOf(call, "call.digits").payload["digits"], "8");
+    assert.deepEqual(eventOf(call, "leg.reconciled").payload["action"], "adopted");
+  });
+
+  it("while it rings, and whose caller gives up meanwhile, is over by its record", async () => {
+    await open();
+    on.voice.answer("call.started", [{ wait: { seconds: 60 } }]);
+    const { hangUp, taken } = await on.callIn();
+    const id = await taken();
+    await on.event(id, "action.started");
+    await on.stopController();
+    await hangUp();
+    const call = await on.ended(id);
+    assert.equal(call.status, "canceled");
+    assert.equal(eventOf(call, "leg.ended").payload["known_by"], "end_record");
+    await on.control();
+  });
+
+  it("after the answer, goes on, is joined to whom it dials, and is over for both", async () => {
+    await open();
+    on.voice.answer("call.started", [
+      { getDigits: { numDigits: 1, timeout: 30 } },
+      { dial: { number: otieno } },
+    ]);
+    on.voice.answer("call.digits", [{ dial: { number: otieno } }]);
+    const { caller, hangUp, taken } = await on.callIn({ digits: "9", digits_after_ms: 5_000 });
+    const id = await taken();
+    await on.event(id, "call.answered");
+    await on.stopController();
+    await on.control();
+    await on.event(id, "leg.bridged");
+    await caller(({ heard }) => heard.some(({ hz }) => hz !== null && Math.abs(hz - 880) < 10));
+    await hangUp();
+    const call = await on.ended(id);
+    assert.deepEqual(
+      call.legs.map(({ status }) => status),
+      ["completed", "completed"],
+    );
+  });
+});
+
+describeOnSwitch("an inbound call through a switch in trouble", function () {
+  this.timeout(60_000);
+  let on: InboundWorld;
+  afterEach(() => on.end());
+
+  const open = async (interference: Interference) => {
+    on = await inboundWorld({ tap: (box) => interferedBox(box, interference) });
+    on.voice.answer("call.started", [{ getDigits: { numDigits: 1, timeout: 10 } }]);
+    on.voice.answer("call.digits", [{ hangup: {} }]);
+  };
+
+  it("is taken in once, though everything is told twice", async () => {
+    await open({
+      arrival: (_, tell) => {
+        tell();
+        tell();
+      },
+      event: (_, tell) => {
+        tell();
+        tell();
+      },
+    });
+    const { taken } = await on.callIn({ digits: "1" });
+    const call = await on.ended(await taken());
+    const kinds = kindsOf(call);
+    for (const kind of ["call.started", "leg.ringing", "call.answered", "call.completed"])
+      assert.equal(kinds.filter((told) => told === kind).length, 1, kind);
+    assert.equal(on.voice.questions.filter(({ kind }) => kind === "call.started").length, 1);
+  });
+
+  it("is found by the listing where its arrival was never told", async () => {
+    let again: (() => void) | undefined;
+    await open({
+      arrival: () => undefined,
+      boxEvent: (event, tell) => {
+        if (event.kind === "connected") again = tell;
+        tell();
+      },
+    });
+    const { from, taken } = await on.callIn({ digits: "2" });
+    await systemClock.sleep(1_500);
+    assert.equal(await on.callFrom(from), undefined);
+    again?.();
+    assert.equal((await on.ended(await taken())).status, "completed");
+  });
+
+  it("is answered once where the first try's reply is lost", async () => {
+    let lost = 0;
+    await open({
+      question: async (question, _, ask) => {
+        if ((question !== "answer" && question !== "takeIn") || lost > 1) return ask();
+        lost++;
+        await ask();
+        throw noAnswer();
+      },
+    });
+    const { caller, taken } = await on.callIn({ digits: "3" });
+    const call = await on.ended(await taken());
+    assert.ok(lost > 0);
+    assert.equal(call.status, "completed");
+    assert.equal((await caller(({ ended_at }) => ended_at !== null)).status, null);
+  });
+
+  it("that the switch does not answer in time is hung up, and says so", async () => {
+    await open({ question: (question, _, ask) => (question === "answer" ? Promise.resolve(false) : ask()) });
+    const { caller, taken } = await on.callIn();
+    const call = await on.ended(await taken());
+    eventOf(call, "answer.failed");
+    assert.equal((await caller(({ ended_at }) => ended_at !== null)).status, 502);
+    assert.deepEqual([call.status, call.failure_code], ["failed", "carrier_failure"]);
+  });
+});
