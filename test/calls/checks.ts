@@ -40,16 +40,11 @@ export function checkStory(call: SeenCall): void {
   assert.equal(end.kind, answered ? "call.completed" : "call.failed");
   assert.equal(told.filter(({ kind }) => kind === "call.answered").length, answered ? 1 : 0);
   assert.ok(told.filter(({ kind }) => kind === "call.started").length <= 1);
-  const order = [
-    "call.started",
-    "call.answered",
-    "call.dial_completed",
-    "call.completed",
-    "call.recording.ready",
-  ];
+  // Between its answer and its end what actions tell may come in any order; recordings take their own time.
+  const order = ["call.started", "call.answered", "", "call.completed"];
   const ranks = told
     .filter(({ kind }) => kind !== "call.failed" && kind !== "call.recording.ready")
-    .map(({ kind }) => order.indexOf(kind));
+    .map(({ kind }) => order.indexOf(order.includes(kind) ? kind : ""));
   assert.deepEqual(
     ranks,
     [...ranks].sort((a, b) => a - b),

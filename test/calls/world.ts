@@ -57,7 +57,7 @@ function listeningLog(errors: string[]): Log {
 }
 
 export interface PlacedCall {
-  to: string;
+  to: string | [string, ...string[]];
   actions?: Document;
   record?: CallRequest["record"];
   ringTimeoutSeconds?: number;
@@ -158,7 +158,8 @@ export async function world(options: WorldOptions = {}) {
       const outcome = await controller.takeEndRecord(text);
       if (outcome !== "settled") return outcome;
       stamps.set(variables["uuid"] ?? "", {
-        answeredUs: BigInt(variables["answer_uepoch"] ?? 0),
+        // Of several that answered at once the switch kept another: nobody talked with this one.
+        answeredUs: variables["hangup_cause"] === "LOSE_RACE" ? 0n : BigInt(variables["answer_uepoch"] ?? 0),
         endedUs: BigInt(variables["end_uepoch"] ?? 0),
       });
       return outcome;
@@ -211,7 +212,13 @@ export async function world(options: WorldOptions = {}) {
       const owner = await workspaceById(tx, from.workspaceId);
       const number = await callingNumber(tx, from.workspaceId, from.e164, "from");
       return calls.originate(tx, callingWorkspace(owner!), number, {
-        ...{ fromE164: from.e164, toE164: to, record, ringTimeoutSeconds, maxDurationSeconds },
+        ...{
+          fromE164: from.e164,
+          toE164: typeof to === "string" ? [to] : to,
+          record,
+          ringTimeoutSeconds,
+          maxDurationSeconds,
+        },
         ...(actions ? { actions } : {}),
       });
     });
@@ -326,6 +333,8 @@ export type World = Awaited<ReturnType<typeof world>>;
 export interface SeenCall {
   id: CallId;
   status: string;
+  to: string;
+  country: string | null;
   hangup_cause: string | null;
   failure_code: string | null;
   duration_seconds: number;

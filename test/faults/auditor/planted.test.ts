@@ -374,10 +374,12 @@ describeOnSwitch("the auditor", function () {
   it("finds a phone that rang twice, and a leg of the switch's that nobody asked for", async () => {
     const unasked = systemIds(systemClock).next("leg");
     const box = boxBeside(world, "somebody else");
-    const dialled = originateOf({
-      ...{ id: unasked, callId: ids.call as CallId, gateway: "carrier", to: busy, callerId: nairobi },
-      ...{ ringTimeoutSeconds: 5, cutAfterSeconds: 5, record: null },
-    });
+    const dialled = originateOf([
+      {
+        ...{ id: unasked, callId: ids.call as CallId, gateway: "carrier", to: busy, callerId: nairobi },
+        ...{ ringTimeoutSeconds: 5, cutAfterSeconds: 5, record: null },
+      },
+    ]);
     box.start();
     try {
       await eventually("a connection to the switch", () => box.connected || undefined);
