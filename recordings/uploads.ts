@@ -124,6 +124,7 @@ export class Uploads {
 
   async #finish(row: SpooledRow, path: string): Promise<void> {
     const before = await statOrNull(path);
+    if (isOfLoser(row)) return this.#finishOfLoser(row, path);
     if (!before) return this.#absent(row);
     this.#absentSinceMs.delete(row.id);
     const wav = before.size === 0 ? emptyWav : await repairWav(path);
@@ -181,6 +182,12 @@ export class Uploads {
     await this.#removeCopy({ ...row, status: "empty" }, path);
   }
 
+  /** Another of those that rang has the call: nothing was recorded, or a frame of somebody who picked up as well. */
+  async #finishOfLoser(row: SpooledRow, path: string): Promise<void> {
+    await this.#commitEmpty(row);
+    await remove(path);
+  }
+
   async #absent(row: SpooledRow): Promise<void> {
     const { clock, directory } = this.#options;
     if (row.status === "missing") return;
@@ -213,11 +220,12 @@ export class Uploads {
   }
 
   /** A crash came between the commit and the removal; but a file that differs from what was stored is kept. */
-  async #removeCopy(row: RecordingRow, path: string): Promise<void> {
+  async #removeCopy(row: SpooledRow, path: string): Promise<void> {
     const file = await statOrNull(path);
     if (!file) return;
-    const same =
-      row.status === "ready"
+    const same = isOfLoser(row)
+      ? true
+      : row.status === "ready"
         ? file.size === row.sizeBytes && (await fingerprintFile(path)).sha256 === row.sha256
         : file.size === 0 || (await readWav(path))?.dataBytes === 0;
     if (same) await remove(path);
@@ -237,6 +245,8 @@ export class Uploads {
     await this.#options.unclaimed.take(path, "no recording of that name");
   }
 }
+
+const isOfLoser = ({ legHangupCause }: SpooledRow): boolean => legHangupCause === "lose_race";
 
 const emptyWav: WavFile = { closed: true, dataBytes: 0, durationMs: 0 };
 

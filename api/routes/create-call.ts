@@ -22,7 +22,12 @@ const at = (path: string, operationId: string, summary: string) =>
     summary,
     description:
       "Answers before the callee does. Once they do, `actions` run, or `voice_callback_url` is asked for them. What happens " +
-      "to the call is told to `events_url`, or to `voice_callback_url` where there is none.",
+      "to the call is told to `events_url`, or to `voice_callback_url` where there is none.\n\n" +
+      "and `to` of the call, until then the first number, is its own from there on. The others end `canceled` and are free, " +
+      "even one that picked up in the same instant. The call rings when any of them does, and ends without an answer when " +
+      "all have; what its `status` and `failure_code` then say is what tells most: `canceled`, then `rejected`, `busy`, " +
+      "`no_answer`, `unallocated_number`, `unreachable`, and what failed on the way. A number that may not be called " +
+      "refuses the whole request, and `fields` names it (`to[2]`). It is one call for the limits.",
     scope: "calls.write",
     body: createCallBody,
     responses: { 201: { description: "The call is on its way.", schema: newCallSchema } },
@@ -60,15 +65,15 @@ async function placeCall(tx: Tx, { parts, caller, body }: Asked): Promise<Reply>
     const call = await parts.calls.originate(tx, callingWorkspace(workspace), number, requestOf(body));
     return { status: 201, body: newCallView(call) };
   } catch (error) {
-    throw Array.isArray(body.to) ? asFirstOfArray(error) : error;
+    throw Array.isArray(body.to) ? error : asWritten(error);
   }
 }
 
 function requestOf(body: Body): CallRequest {
-  const [to = ""] = Array.isArray(body.to) ? body.to : [body.to];
+  const [first = "", ...others] = Array.isArray(body.to) ? body.to : [body.to];
   return {
     fromE164: body.from,
-    toE164: to,
+    toE164: [first, ...others],
     record: body.record === true ? "from-answer" : body.record === false ? null : body.record,
     ringTimeoutSeconds: body.ring_timeout_seconds,
     maxDurationSeconds: body.max_duration_seconds,
@@ -94,9 +99,9 @@ const newCallView = (call: CallRow): JsonObject => ({
   ...(call.metadata === null ? {} : { metadata: parseObject(call.metadata) }),
 });
 
-/** A customer who wrote an array is told of `to[0]`. */
-function asFirstOfArray(error: unknown): unknown {
-  if (!(error instanceof SautikitError) || !error.fields.some(({ field }) => field === "to")) return error;
-  const fields = error.fields.map((field) => (field.field === "to" ? { ...field, field: "to[0]" } : field));
+/** A customer who wrote no array is told of `to`. */
+function asWritten(error: unknown): unknown {
+  if (!(error instanceof SautikitError) || !error.fields.some(({ field }) => field === "to[0]")) return error;
+  const fields = error.fields.map((field) => (field.field === "to[0]" ? { ...field, field: "to" } : field));
   return new SautikitError(error.code, error.message, { fields, cause: error });
 }

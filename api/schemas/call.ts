@@ -50,66 +50,74 @@ export const voiceDocument = documentSchema.meta({
 /** What a destination may be is the engine's to say; here it is only kept short. */
 const destination = lineOfText(64);
 
-export const createCallBody = z.strictObject({
-  from: ownE164,
-  to: z
-    .union([
-      destination,
-      z
-        .array(destination)
-        .min(1)
-        .refine((list) => list.length <= 1, {
-          error: "rings one number for now; several at once come later",
-          params: { code: "not_yet" },
-        }),
-    ])
-    .meta({
-      description: "E.164, alone or in an array of one. Ringing several at once comes later.",
-      examples: ["+254712345678"],
-      override: {
-        anyOf: [{ type: "string" }, { type: "array", minItems: 1, maxItems: 1, items: { type: "string" } }],
-      },
-    }),
-  caller_id: ownE164
-    .optional()
-    .meta({ description: "Another number of the workspace, to be shown instead of `from`." }),
-  voice_callback_url: callbackUrl.optional().meta({
-    description:
-      "Is asked what the call does next (docs/voice-url.md), and told every event where there is no `events_url`. " +
-      "Default: the number's.",
-  }),
-  events_url: callbackUrl.optional().meta({
-    description: "Is told every event of the call; see `webhooks` in this document. Default: the number's.",
-  }),
-  actions: voiceDocument.optional(),
-  record: z
-    .union([z.boolean(), z.enum(["from-answer", "from-ringing"])])
-    .default(false)
-    .meta({
+export const createCallBody = z
+  .strictObject({
+    from: ownE164,
+    to: z
+      .union([
+        destination,
+        z
+          .array(destination)
+          .min(1)
+          .max(10)
+          .superRefine((list, context) => {
+            for (const [index, number] of list.entries()) {
+              if (list.indexOf(number) === index) continue;
+              const [message, params] = ["stands in the list twice", { code: "duplicate" }];
+              context.addIssue({ code: "custom", path: [index], message, params });
+            }
+          }),
+      ])
+      .meta({
+        description: "E.164; or up to 10 of them, each once, rung at once: the first to answer has the call.",
+        examples: ["+254712345678", ["+254712345678", "+254722345678"]],
+      }),
+    caller_id: ownE164
+      .optional()
+      .meta({ description: "Another number of the workspace, to be shown instead of `from`." }),
+    voice_callback_url: callbackUrl.optional().meta({
       description:
-        '`true` is "from-answer". "from-ringing" has what is heard before the answer too (an announcement). Stereo: left ' +
-        "what the party said, right what they heard.",
+        "Is asked what the call does next (docs/voice-url.md), and told every event where there is no `events_url`. " +
+        "Default: the number's.",
     }),
-  ring_timeout_seconds: z.int().min(5).max(120).default(60).meta({
-    description:
-      "How long the callee may ring, early media included; then `no_answer`. Held by the switch itself.",
-  }),
-  max_duration_seconds: z
-    .int()
-    .min(10)
-    .max(14_400)
-    .default(14_400)
-    .meta({
+    events_url: callbackUrl.optional().meta({
+      description: "Is told every event of the call; see `webhooks` in this document. Default: the number's.",
+    }),
+    actions: voiceDocument.optional(),
+    record: z
+      .union([z.boolean(), z.enum(["from-answer", "from-ringing"])])
+      .default(false)
+      .meta({
+        description:
+          '`true` is "from-answer". "from-ringing" has what is heard before the answer too (an announcement), and goes with one ' +
+          "number alone: of several only the one that answers is recorded. Stereo: left what the party said, right what " +
+          "they heard.",
+      }),
+    ring_timeout_seconds: z.int().min(5).max(120).default(60).meta({
       description:
-        "The longest time from the answer, held by the switch itself, whatever becomes of us. A started second counts; the " +
-        "switch ends the leg within 1.3 s after it, never before, so that the last second can be charged on top.",
+        "How long the callee may ring, early media included; then `no_answer`. Held by the switch itself.",
     }),
-  client_request_id: lineOfText(5000).optional().meta({
-    description:
-      "A label of yours, echoed in answers and events. For doing things once there is Idempotency-Key.",
-  }),
-  metadata: metadata.optional(),
-});
+    max_duration_seconds: z
+      .int()
+      .min(10)
+      .max(14_400)
+      .default(14_400)
+      .meta({
+        description:
+          "The longest time from the answer, held by the switch itself, whatever becomes of us. A started second counts; the " +
+          "switch ends the leg within 1.3 s after it, never before, so that the last second can be charged on top.",
+      }),
+    client_request_id: lineOfText(5000).optional().meta({
+      description:
+        "A label of yours, echoed in answers and events. For doing things once there is Idempotency-Key.",
+    }),
+    metadata: metadata.optional(),
+  })
+  .superRefine(({ to, record }, context) => {
+    if (record !== "from-ringing" || !Array.isArray(to) || to.length < 2) return;
+    const message = "of several only the one that answers is recorded: from-answer";
+    context.addIssue({ code: "custom", path: ["record"], message, params: { code: "value" } });
+  });
 
 const time = z.string().meta({ format: "date-time" });
 const timeOrNull = time.nullable();
@@ -121,7 +129,7 @@ export const newCallSchema = z
     session_id: z.string().meta({ description: "The same as `id`." }),
     status: callStatus,
     from: z.string(),
-    to: z.string(),
+    to: z.string().meta({ description: "Of several the first." }),
     direction,
     created_at: time,
     client_request_id: z.string().optional(),
@@ -188,7 +196,9 @@ export const callSchema = z
     session_id: z.string(),
     direction,
     from: z.string(),
-    to: z.string(),
+    to: z
+      .string()
+      .meta({ description: "Of several the one that answered, until then the first; each leg has its own." }),
     local_e164: z.string().meta({ description: "The workspace's side." }),
     remote_e164: z.string().meta({ description: "The other side." }),
     country: z.string().nullable().meta({ description: "The other side's: ISO 3166 alpha-2." }),
@@ -210,7 +220,11 @@ export const callSchema = z
     rate_per_minute_minor: z.number().nullable().meta({ description: "The first leg's." }),
     client_request_id: z.string().nullable(),
     metadata: metadata.nullable(),
-    legs: z.array(legSchema),
+    legs: z.array(legSchema).meta({
+      description:
+        "The first leg first: of several that were rung at once the one that answered. Then those that rang with it, then " +
+        "those that the call dialled.",
+    }),
     events: z.array(callEventSchema).meta({ description: "Oldest first. Lists leave it empty." }),
     updated_at: time,
   })

@@ -104,15 +104,25 @@ export const callEvents: Record<CallEventKind, EventDescription> = {
   }),
   "call.redirected": call("A `redirect` asks its URL what comes next.", { url }),
   "call.dial_completed": call("A `dial` is over, whatever came of it.", {
-    to: z.string().meta({ description: "The number that was dialled." }),
+    to: z.string().nullable().meta({
+      description: "The number that was dialled; of several the one that answered, null where none did.",
+    }),
     dial_status: z.enum(["completed", "no_answer", "busy", "canceled", "failed"]).meta({
       description:
-        "`completed`: there was a talk. `failed` too where the dial was refused (see `dial.refused`).",
+        "`completed`: there was a talk. `failed` too where the dial was refused (see `dial.refused`). Of several of which " +
+        "none answered, what tells most: that it was given up (`canceled`), then `rejected`, `busy`, `no_answer`, " +
+        "`unallocated_number`, `unreachable`, and what failed on the way.",
+    }),
+    failure_code: failureCode.nullable().meta({
+      description: "Why nobody answered; null where somebody did, and where the dial was refused.",
     }),
     dial_duration_seconds: z
       .int()
       .meta({ description: "Billed seconds of the dialled leg; 0 without an answer." }),
-    leg_id: z.string().nullable().meta({ description: "The dialled leg; null where the dial was refused." }),
+    leg_id: z.string().nullable().meta({
+      description:
+        "The dialled leg, of several the one that answered; null where none did, or the dial was refused.",
+    }),
   }),
   "call.completed": call("An answered call is over, its last leg too; every charge is known.", {
     duration_seconds: z.int().meta({ description: "From the first leg's answer to its end, rounded up." }),
@@ -143,7 +153,10 @@ export const callEvents: Record<CallEventKind, EventDescription> = {
       .boolean()
       .meta({ description: "True: it plays something of its own (an announcement), unbilled." }),
   }),
-  "leg.answered": plain("A leg was answered.", { leg_id: legId }),
+  "leg.answered": plain(
+    "A leg was answered. Of several that pick up in the same instant the switch keeps one; the others end `canceled`, free.",
+    { leg_id: legId },
+  ),
   "leg.bridged": plain("Two legs hear each other.", {
     leg_id: legId,
     other_leg_id: z.string().meta({ description: "The one that it was joined to." }),
@@ -237,16 +250,26 @@ export const callEvents: Record<CallEventKind, EventDescription> = {
     },
   ),
   "digits.sent": plain("Digits are sent to the party.", { digits: z.string() }),
-  "dial.started": plain("A second party is dialled.", {
+  "dial.started": plain("A second party is dialled; one event for each of several.", {
     leg_id: legId,
     to: z.string().meta({ description: "E.164." }),
   }),
-  "dial.refused": plain("A dial was not carried out; `call.dial_completed` follows.", {
-    to: z.string().meta({ description: "E.164." }),
-    code: z
-      .string()
-      .meta({ description: "A code of the error catalogue.", examples: ["wallet.insufficient_funds"] }),
-    message: z.string(),
+  "dial.refused": plain(
+    "A number was not dialled. Where it was the only one, or all of them, `call.dial_completed` follows.",
+    {
+      to: z.string().meta({ description: "E.164." }),
+      code: z
+        .string()
+        .meta({ description: "A code of the error catalogue.", examples: ["wallet.insufficient_funds"] }),
+      message: z.string(),
+    },
+  ),
+  "dial.ringback_failed": plain("The caller hears the ringing tone in place of `ringback`.", {
+    url,
+    reason: z.string().meta({
+      description:
+        "As of `play.failed`, and `too_short`: it would have to be played more than 100 times while it may ring.",
+    }),
   }),
   "recording.started": plain("The switch began to write.", ofRecording),
   "recording.paused": plain("Silence is written instead of the talk, from here.", ofRecording),

@@ -1,72 +1,70 @@
-import { z } from "zod";
 import type { JsonObject } from "../json.ts";
 import type { LegId } from "../ids.ts";
 import type { Command } from "../calls/command.ts";
-import { done, stay, type Effect, type Scene, type Verb } from "./verb.ts";
+import { mostTelling, type FailureCode } from "../calls/leg-state.ts";
+import type { LegStatus } from "../store/calls.ts";
+import type { HangupCause } from "../switch/switch.ts";
+import { dialSchema, numbersOf, timeoutDefault, type DialSpec } from "./dial-spec.ts";
+import { done, stay, type Effect, type Scene, type Step, type StepFact, type Verb } from "./verb.ts";
 
 /** The switch ends an unanswered leg by itself; so much later we stop believing that it will say so. */
 const ringSlackMs = 30_000;
 /** How long the waiting leg outlives a controller that does not come back to direct it. */
 const idleSecondsMax = 30;
-const timeoutDefault = 30;
+/** A ringback file is played for so much longer than it may ring, lest it end before the switch gives up. */
+const ringbackSlackMs = 5_000;
+/** The switch takes a list of so many files. */
+const ringbackLoopsMax = 100;
 
 interface Dialing extends JsonObject {
-  number: string;
+  numbers: string[];
   timeout: number;
-  leg: string | null;
+  hangupOnStar: boolean;
+  /** When we stop believing that the switch will end what rings. */
+  untilMs: number;
+  legs: DialledLeg[];
   answered: boolean;
+  ringback: { url: string; playing: boolean } | null;
 }
 
-const e164 = z.string().regex(/^\+[1-9][0-9]{7,14}$/, "must be E.164: + and 8 to 15 digits");
+interface DialledLeg extends JsonObject {
+  leg: LegId;
+  to: string;
+  end: { status: LegStatus; seconds: number; failureCode: FailureCode | null } | null;
+}
 
 /**
- * `dial`: rings a second party and joins it to the caller, who hears ringback meanwhile. The switch does the joining
- * itself (`intercept`), so that it happens even if the controller is gone by then.
+ * `dial`: rings a second party, or several at once, and joins the first to answer to the caller, who hears ringback
+ * meanwhile. The switch picks and joins by itself (`intercept`), so that it happens even if the controller is gone by
+ * then. The dial is over when the leg that was joined has ended, or the last of those that could have been.
  */
 export const dial: Verb<DialSpec, Dialing> = {
   name: "dial",
   needsAnswer: true,
   meaning:
-    "Rings a second party and joins it to the caller, who hears ringback meanwhile, or what the callee's network plays. " +
-    "Afterwards the next action runs; without one the voice URL is asked. `call.dial_completed` tells what came of it.",
-  schema: z.strictObject({
-    number: e164.meta({ description: "Who is dialled, E.164. Its leg is billed as one of its own." }),
-    callerId: e164
-      .optional()
-      .meta({ description: "The number that is shown, one of the workspace. Default: the call's own." }),
-    timeout: z
-      .int()
-      .min(5)
-      .max(120)
-      .optional()
-      .meta({ description: `Seconds that it may ring. Default: ${timeoutDefault}.` }),
-    record: z
-      .union([z.boolean(), z.enum(["from-answer", "from-ringing"])])
-      .optional()
-      .meta({ description: 'Records the dialled leg; true is "from-answer". Default: false.' }),
-    maxDuration: z
-      .int()
-      .min(10)
-      .max(14_400)
-      .optional()
-      .meta({
-        description:
-          "Seconds from the answer, held by the switch; a started second counts, and the end comes up to 1.3 s later, never " +
-          "before. Default: the call's max_duration_seconds.",
-      }),
-  }),
-  numbers: ({ number, callerId }) => [
-    { field: "number", e164: number, use: "dialled" },
+    "Rings a second party, or up to ten at once of which the first to answer has the call, and joins it to the caller, who " +
+    "hears ringback meanwhile, or what the callee's network plays. Afterwards the next action runs; without one the voice " +
+    "URL is asked. `call.dial_completed` tells what came of it.",
+  schema: dialSchema,
+  numbers: ({ number, numbers = [], callerId }) => [
+    ...(number === undefined ? [] : [{ field: "number", e164: number, use: "dialled" as const }]),
+    ...numbers.map((e164, index) => ({ field: `numbers[${index}]`, e164, use: "dialled" as const })),
     ...(callerId === undefined ? [] : [{ field: "callerId", e164: callerId, use: "presented" as const }]),
   ],
   begin(spec, scene) {
     const timeout = spec.timeout ?? timeoutDefault;
-    const state: Dialing = { number: spec.number, timeout, leg: null, answered: false };
+    const numbers = numbersOf(spec);
+    const untilMs = scene.nowMs + timeout * 1000 + ringSlackMs;
+    const { ringback, hangupOnStar = false } = spec;
+    const state: Dialing = {
+      ...{ numbers, timeout, hangupOnStar, untilMs, legs: [], answered: false },
+      ringback: ringback === undefined ? null : { url: ringback, playing: false },
+    };
     const request: Effect = {
       kind: "dial",
       request: {
         waiting: scene.leg,
-        to: spec.number,
+        to: numbers,
         ...(spec.callerId === undefined ? {} : { callerId: spec.callerId }),
         ringTimeoutSeconds: timeout,
         ...(spec.maxDuration === undefined ? {} : { maxDurationSeconds: spec.maxDuration }),
@@ -74,37 +72,44 @@ export const dial: Verb<DialSpec, Dialing> = {
         prepare: whileWaiting(scene, timeout),
       },
     };
-    return stay(state, [request], scene.nowMs + timeout * 1000 + ringSlackMs);
+    // Fetched while it rings already: nobody waits for it.
+    const fetch: Effect[] =
+      ringback === undefined
+        ? []
+        : [command({ kind: "prepareMedia", source: { url: ringback }, token: ringbackToken(scene) })];
+    return stay(state, [request, ...fetch], untilMs);
   },
   on(state, fact, scene) {
     switch (fact.kind) {
-      case "dialing":
-        return stay({ ...state, leg: fact.leg }, [], scene.nowMs + state.timeout * 1000 + ringSlackMs);
-      case "dialRefused":
-        return done([
-          {
-            kind: "event",
-            event: "dial.refused",
-            payload: { to: state.number, code: fact.code, message: fact.message },
-          },
-          outcome(scene, state, "failed", 0, null),
-        ]);
+      case "dialing": {
+        const legs = fact.legs.map(({ leg, to }) => ({ leg, to, end: null }));
+        const refused = fact.refused.map((refusal) => refusedEvent(refusal));
+        if (legs.length === 0) return done([...refused, refusedOutcome(state, scene)]);
+        return stay({ ...state, legs }, refused, state.untilMs);
+      }
+      case "dialRefused": {
+        const { code, message } = fact;
+        const refused = state.numbers.map((to) => refusedEvent({ to, code, message }));
+        return done([...refused, refusedOutcome(state, scene)]);
+      }
       case "legAnswered":
         // From here the switch itself holds the time: no wake.
-        return fact.leg === state.leg ? stay({ ...state, answered: true }, []) : null;
+        return isOurs(state, fact.leg) ? talks({ ...state, answered: true }, scene) : null;
+      case "legsBridged":
+        return fact.legs.some((leg) => isOurs(state, leg)) ? talks(state, scene) : null;
       case "legEnded":
-        return fact.leg === state.leg
-          ? done([
-              ...noLongerWaiting(scene),
-              outcome(scene, state, fact.status, fact.billedSeconds, fact.leg),
-            ])
+        return isOurs(state, fact.leg) ? legEnded(state, fact, scene) : null;
+      case "digit":
+        if (!state.hangupOnStar || fact.leg !== scene.leg || fact.digit !== "*") return null;
+        return goOn(state, hangUpAll(state, state.answered ? "NORMAL_CLEARING" : "ORIGINATOR_CANCEL"));
+      case "mediaReady":
+        return fact.token === ringbackToken(scene)
+          ? playRingback(state, fact.file, fact.durationMs, scene)
           : null;
+      case "mediaFailed":
+        return fact.token === ringbackToken(scene) ? goOn(state, [ringbackFailed(state, fact.reason)]) : null;
       case "wake":
-        return state.leg === null || state.answered
-          ? null
-          : stay(state, [
-              { kind: "command", command: { kind: "hangUp", leg: state.leg as LegId, cause: "NO_ANSWER" } },
-            ]);
+        return state.legs.length === 0 || state.answered ? null : stay(state, hangUpAll(state, "NO_ANSWER"));
       default:
         return null;
     }
@@ -125,13 +130,71 @@ export const dial: Verb<DialSpec, Dialing> = {
   },
 };
 
-export interface DialSpec {
-  number: string;
-  callerId?: string | undefined;
-  timeout?: number | undefined;
-  record?: boolean | "from-answer" | "from-ringing" | undefined;
-  maxDuration?: number | undefined;
+/** The first talk that is over ends the dial; what still rings then would take the caller out of what follows. */
+function legEnded(
+  before: Dialing,
+  { leg, status, billedSeconds, failureCode }: Extract<StepFact, { kind: "legEnded" }>,
+  scene: Scene,
+): Step<Dialing> {
+  const end = { status, seconds: billedSeconds, failureCode };
+  const legs = before.legs.map((dialled) => (dialled.leg === leg ? { ...dialled, end } : dialled));
+  const state = { ...before, legs };
+  const ended = legs.find((dialled) => dialled.leg === leg);
+  const left = legs.filter((dialled) => dialled.end === null);
+  if (status === "completed" && ended) {
+    const tell = outcome(scene, { to: ended.to, leg, ...end });
+    return done([...hangUpAll(state, "ORIGINATOR_CANCEL"), ...noLongerWaiting(scene), tell]);
+  }
+  if (left.length > 0) return goOn(state, []);
+  const [only, ...others] = legs;
+  const told = mostTelling(
+    legs.map((dialled) => ({ failureCode: dialled.end?.failureCode ?? "other", ...dialled })),
+  );
+  return done([
+    ...noLongerWaiting(scene),
+    outcome(scene, {
+      to: others.length === 0 ? (only?.to ?? null) : null,
+      leg: others.length === 0 ? (only?.leg ?? null) : null,
+      status: told?.end?.status ?? "failed",
+      seconds: 0,
+      failureCode: told?.failureCode ?? null,
+    }),
+  ]);
 }
+
+const isOurs = (state: Dialing, leg: LegId): boolean => state.legs.some((dialled) => dialled.leg === leg);
+
+/** With its alarm for as long as nobody has answered. */
+const goOn = (state: Dialing, effects: Effect[]): Step<Dialing> =>
+  state.answered ? stay(state, effects) : stay(state, effects, state.untilMs);
+
+/** The switch ends what the caller hears when it joins them; but a file that came in that moment plays into the talk. */
+function talks(state: Dialing, scene: Scene): Step<Dialing> {
+  if (state.ringback?.playing !== true) return goOn(state, []);
+  const ringback = { ...state.ringback, playing: false };
+  return goOn({ ...state, ringback }, [command({ kind: "stopPlayback", leg: scene.leg })]);
+}
+
+function playRingback(state: Dialing, file: string, durationMs: number, scene: Scene): Step<Dialing> {
+  if (state.answered || state.ringback === null) return goOn(state, []);
+  const loops = Math.ceil((state.timeout * 1000 + ringbackSlackMs) / Math.max(durationMs, 1));
+  if (loops > ringbackLoopsMax) return goOn(state, [ringbackFailed(state, "too_short")]);
+  return goOn({ ...state, ringback: { ...state.ringback, playing: true } }, [
+    command({ kind: "stopPlayback", leg: scene.leg }),
+    command({ kind: "play", leg: scene.leg, file, token: ringbackToken(scene), loops }),
+  ]);
+}
+
+const ringbackToken = (scene: Scene) => `${scene.token}.ringback`;
+
+const ringbackFailed = (state: Dialing, reason: string): Effect => ({
+  kind: "event",
+  event: "dial.ringback_failed",
+  payload: { url: state.ringback?.url ?? "", reason },
+});
+
+const hangUpAll = (state: Dialing, cause: HangupCause): Effect[] =>
+  state.legs.filter(({ end }) => end === null).map(({ leg }) => command({ kind: "hangUp", leg, cause }));
 
 /**
  * Before the callee rings: what becomes of the caller after the bridge (it stays for the next action, or ends with the
@@ -160,20 +223,43 @@ const afterBridge = (leg: LegId, { stays }: { stays: boolean }): Command => ({
 
 function noLongerWaiting(scene: Scene): Effect[] {
   return [
-    { kind: "command", command: { kind: "stopPlayback", leg: scene.leg } },
-    { kind: "command", command: { kind: "disarmKill", leg: scene.leg, group: `idle-${scene.leg}` } },
+    command({ kind: "stopPlayback", leg: scene.leg }),
+    command({ kind: "disarmKill", leg: scene.leg, group: `idle-${scene.leg}` }),
   ];
 }
+
+const command = (command: Command): Effect => ({ kind: "command", command });
+
+const refusedEvent = (payload: { to: string; code: string; message: string }): Effect => ({
+  kind: "event",
+  event: "dial.refused",
+  payload,
+});
+
+const refusedOutcome = ({ numbers }: Dialing, scene: Scene): Effect => {
+  const [only = null, ...others] = numbers;
+  const to = others.length === 0 ? only : null;
+  return outcome(scene, { to, leg: null, status: "failed", seconds: 0, failureCode: null });
+};
 
 /** Where another action follows it runs; else the voice URL is asked what does. */
 const outcome = (
   scene: Scene,
-  state: Dialing,
-  status: string,
-  seconds: number,
-  leg: LegId | null,
+  end: {
+    to: string | null;
+    leg: LegId | null;
+    status: string;
+    seconds: number;
+    failureCode: FailureCode | null;
+  },
 ): Effect => ({
   kind: scene.more ? "event" : "ask",
   event: "call.dial_completed",
-  payload: { to: state.number, dial_status: status, dial_duration_seconds: seconds, leg_id: leg },
+  payload: {
+    to: end.to,
+    dial_status: end.status,
+    failure_code: end.failureCode,
+    dial_duration_seconds: end.seconds,
+    leg_id: end.leg,
+  },
 });

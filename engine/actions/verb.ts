@@ -3,6 +3,7 @@ import type { EventId, LegId } from "../ids.ts";
 import type { JsonObject } from "../json.ts";
 import type { Command, DialRequest } from "../calls/command.ts";
 import type { AskingKind, CallEventKind } from "../calls/event-kinds.ts";
+import type { FailureCode } from "../calls/leg-state.ts";
 import type { LegStatus } from "../store/calls.ts";
 import type { Asked, AskMethod } from "./voice-url.ts";
 
@@ -69,7 +70,7 @@ export interface Step<State> {
 
 export type Effect =
   | { kind: "command"; command: Command }
-  /** Rated, checked for funds, originated towards the waiting leg; refused: a `dialRefused` fact follows at once. */
+  /** Rated, checked for funds, originated towards the waiting leg: `dialing` or `dialRefused` follows at once. */
   | { kind: "dial"; request: DialRequest }
   /** An event on the call; kinds `call.*` are also told by webhook. */
   | { kind: "event"; event: CallEventKind; payload: JsonObject }
@@ -90,10 +91,24 @@ export type StepFact =
   | ({ kind: "asked"; token: string; event: EventId } & Asked)
   /** Typed by the caller, or by whoever was dialled. */
   | { kind: "digit"; leg: LegId; digit: string }
-  | { kind: "dialing"; leg: LegId }
+  /** Which legs are dialled, and which numbers were left out, and why. */
+  | {
+      kind: "dialing";
+      legs: readonly { leg: LegId; to: string }[];
+      refused: readonly { to: string; code: string; message: string }[];
+    }
+  /** Nobody is dialled. */
   | { kind: "dialRefused"; code: string; message: string }
   | { kind: "legAnswered"; leg: LegId }
-  | { kind: "legEnded"; leg: LegId; status: LegStatus; billedSeconds: number; failureCode: string | null };
+  /** Two legs hear each other: early media, or the answer. */
+  | { kind: "legsBridged"; legs: readonly LegId[] }
+  | {
+      kind: "legEnded";
+      leg: LegId;
+      status: LegStatus;
+      billedSeconds: number;
+      failureCode: FailureCode | null;
+    };
 
 /** A step that goes on, or is over. */
 export const stay = <State extends JsonObject>(

@@ -16,6 +16,7 @@ import {
 import type { Tx } from "../store/store.ts";
 import { keepWorkspace } from "../store/workspaces.ts";
 import type { CallTarget, OutboxEvent } from "../webhooks/outbox.ts";
+import type { CallOptions } from "./call-request.ts";
 import { rearmCutOffs } from "./cut-off.ts";
 import type { ChangeParts } from "./change-parts.ts";
 import type { AskingKind, CallEventKind } from "./event-kinds.ts";
@@ -52,11 +53,17 @@ export class CallChange {
     return this.parts.clock.nowMs();
   }
 
-  /** The leg that the call began with, and that its document speaks to. */
+  /** The leg that the call began with, and that its document speaks to; of several that rang, the one that answered. */
   get firstLeg(): LegRow {
     const [first] = this.legs;
     if (!first) throw new Error(`Call ${this.call.id} has no leg.`);
     return first;
+  }
+
+  /** Those with which the call began: one, or as many as were rung at once for it. */
+  get ownLegs(): LegRow[] {
+    const { branches = 1 } = JSON.parse(this.call.options) as Partial<CallOptions>;
+    return this.legs.filter((leg) => leg.position < branches);
   }
 
   leg(id: LegId): LegRow | undefined {

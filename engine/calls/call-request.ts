@@ -4,7 +4,8 @@ import type { NumberId, WorkspaceId } from "../ids.ts";
 /** A `POST /v1/calls` whose shape was checked at the edge; what it may do is decided by Calls. */
 export interface CallRequest {
   fromE164: string;
-  toE164: string;
+  /** 1 to 10, each once: rung at once, the first to answer has the call. */
+  toE164: readonly [string, ...string[]];
   callerId?: string;
   voiceCallbackUrl?: string;
   eventsUrl?: string;
@@ -24,6 +25,8 @@ export interface CallOptions {
   record: RecordFrom | null;
   ringTimeoutSeconds: number;
   maxDurationSeconds: number;
+  /** How many were rung at once; absent: one. */
+  branches?: number;
 }
 
 /** Whoever the API key belongs to, as far as calls care. */

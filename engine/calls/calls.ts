@@ -7,7 +7,6 @@ import {
   countCallsSince,
   countLiveCalls,
   insertCall,
-  insertLeg,
   type CallRow,
 } from "../store/calls.ts";
 import * as recordings from "../store/recordings.ts";
@@ -18,8 +17,8 @@ import { callingNumber } from "../workspaces/numbers.ts";
 import { CallChange } from "./call-change.ts";
 import type { ChangeParts } from "./change-parts.ts";
 import type { CallingNumber, CallingWorkspace, CallOptions, CallRequest } from "./call-request.ts";
-import { rearmCutOffs, secondsAtDialling } from "./cut-off.ts";
-import { allowedDestination, newLeg, newRecording, originateOf, requireFunds } from "./dialing.ts";
+import { rearmCutOffs } from "./cut-off.ts";
+import { allowedDestination, dialTogether, newRecording, requireFunds, type Destination } from "./dialing.ts";
 import { DocumentRun, endDocument } from "./document-run.ts";
 import { windDown } from "./leg-progress.ts";
 import { dialSecondLeg } from "./second-leg.ts";
@@ -42,7 +41,7 @@ export class Calls {
   }
 
   /**
-   * Stores a call that the controller then dials. Throws `workspace.frozen`, `calls.destination_not_allowed`,
+   * Stores a call that the controller then dials; the number that is refused is `to[0]`, …. Throws `workspace.frozen`, `calls.destination_not_allowed`,
    * `calls.caller_id_not_owned` (of numbers in `actions`), `calls.concurrency_limit`, `calls.rate_limit`,
    * `wallet.insufficient_funds`; then nothing is stored.
    */
@@ -55,9 +54,14 @@ export class Calls {
     const { clock, ids } = this.#parts;
     const nowMs = clock.nowMs();
     if (workspace.frozen) throw new SautikitError("workspace.frozen");
-    const destination = await allowedDestination(tx, workspace, request.toE164, nowMs, "to");
+    const destinations: Destination[] = [];
+    for (const [index, to] of request.toE164.entries()) {
+      destinations.push(await allowedDestination(tx, workspace, to, nowMs, `to[${index}]`));
+    }
+    const [destination] = destinations;
+    if (!destination) throw new Error("A call without a number to ring.");
     await requireAllNumbers(tx, workspace, request.actions ?? [], nowMs);
-    await requireFunds(tx, workspace.id, destination.rateMicroKesPerMinute, clock.nowUs());
+    await requireFunds(tx, workspace.id, destinations, clock.nowUs());
     await this.#requireCapacity(tx, workspace, nowMs);
 
     const options: CallOptions = {
@@ -65,6 +69,7 @@ export class Calls {
       record: request.record,
       ringTimeoutSeconds: request.ringTimeoutSeconds,
       maxDurationSeconds: request.maxDurationSeconds,
+      branches: destinations.length,
     };
     const call: CallRow = {
       id: ids.next("call"),
@@ -95,43 +100,10 @@ export class Calls {
       endedAtUs: null,
       updatedAtMs: nowMs,
     };
-    const leg = newLeg({
-      id: ids.next("leg"),
-      callId: call.id,
-      workspaceId: workspace.id,
-      position: 0,
-      box: this.#parts.box,
-      fromE164: options.callerId,
-      toE164: destination.e164,
-      rateMicroKesPerMinute: destination.rateMicroKesPerMinute,
-      maxDurationSeconds: options.maxDurationSeconds,
-      cutAfterSeconds: await secondsAtDialling(
-        tx,
-        workspace.id,
-        { ...destination, ...options },
-        clock.nowUs(),
-      ),
-      createdAtMs: nowMs,
-    });
     await insertCall(tx, call);
-    await insertLeg(tx, leg);
-    const change = new CallChange(this.#parts, tx, call, [leg]);
-    const recording = request.record
-      ? { recording: await newRecording(change, leg), from: request.record }
-      : null;
-    change.intend({
-      kind: "originate",
-      originate: originateOf({
-        id: leg.id,
-        callId: call.id,
-        gateway: this.#parts.gateway,
-        to: destination.e164,
-        callerId: options.callerId,
-        ringTimeoutSeconds: options.ringTimeoutSeconds,
-        cutAfterSeconds: leg.cutAfterSeconds,
-        record: recording,
-      }),
-    });
+    const change = new CallChange(this.#parts, tx, call, []);
+    const { box, gateway } = this.#parts;
+    await dialTogether(change, box, destinations, { ...options, gateway });
     await change.save();
     return call;
   }

@@ -39,11 +39,11 @@ export type ApartCommand = Extract<Command, { kind: "prepareMedia" | "ask" }>;
 export const isApart = (command: Command): command is ApartCommand =>
   command.kind === "prepareMedia" || command.kind === "ask";
 
-/** A second leg that a document wants, to be joined to the leg that waits for it. */
+/** What a document wants dialled, the first to answer to be joined to the leg that waits. */
 export interface DialRequest {
   /** The leg that waits and hears ringback. */
   waiting: LegId;
-  to: string;
+  to: readonly string[];
   /** Owned by the workspace, or refused; default: the call's own. */
   callerId?: string;
   ringTimeoutSeconds: number;

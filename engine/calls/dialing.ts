@@ -2,13 +2,15 @@ import { parseE164, destinationClass } from "../e164.ts";
 import { SautikitError } from "../errors.ts";
 import type { CallId, LegId, RecordingId, WorkspaceId } from "../ids.ts";
 import { rateFor } from "../metering/rates.ts";
-import type { LegRow } from "../store/calls.ts";
+import { insertLeg, type LegRow } from "../store/calls.ts";
 import * as recordings from "../store/recordings.ts";
 import type { ReadTx } from "../store/store.ts";
-import type { Originate } from "../switch/switch.ts";
+import type { Branch, Originate } from "../switch/switch.ts";
 import { available } from "../wallet/wallet.ts";
 import type { CallChange } from "./call-change.ts";
 import type { RecordFrom } from "./call-request.ts";
+import type { Command } from "./command.ts";
+import { secondsAtDialling } from "./cut-off.ts";
 
 export interface Destination {
   e164: string;
@@ -70,10 +72,10 @@ export async function allowedDestination(
 export async function requireFunds(
   tx: ReadTx,
   workspaceId: WorkspaceId,
-  rateMicroKesPerMinute: number,
+  destinations: readonly Pick<Destination, "rateMicroKesPerMinute">[],
   nowUs: number,
 ): Promise<void> {
-  if (rateMicroKesPerMinute === 0) return;
+  if (destinations.every(({ rateMicroKesPerMinute }) => rateMicroKesPerMinute === 0)) return;
   const { availableMinor } = await available(tx, workspaceId, nowUs);
   if (availableMinor <= 0) throw new SautikitError("wallet.insufficient_funds");
 }
@@ -136,8 +138,8 @@ export async function newRecording(change: CallChange, leg: LegRow): Promise<Rec
   return id;
 }
 
-/** The originate of one leg: it parks once answered, or joins the leg that waits for it. */
-export function originateOf(leg: {
+/** A leg that is to be dialled, with what the switch holds for it. */
+interface ToDial {
   id: LegId;
   callId: CallId;
   gateway: string;
@@ -146,34 +148,89 @@ export function originateOf(leg: {
   ringTimeoutSeconds: number;
   /** From the answer; the switch then ends the leg. */
   cutAfterSeconds: number;
-  waiting?: LegId;
   record: { recording: RecordingId; from: RecordFrom } | null;
-}): Originate {
+}
+
+/** One originate of these legs, of which the first to answer parks, or joins the leg that waits for it. */
+export function originateOf(legs: readonly [ToDial, ...ToDial[]], waiting?: LegId): Originate {
+  const [first, ...others] = legs;
   return {
-    then: leg.waiting === undefined ? { kind: "park" } : { kind: "intercept", leg: leg.waiting },
+    then: waiting === undefined ? { kind: "park" } : { kind: "intercept", leg: waiting },
     // A lone leg that joins a waiting one lets the carrier's announcement through, and one that is recorded from ringing
-    // lets it into the file, which stays empty of it where the switch ignores early media.
-    ignoreEarlyMedia: leg.waiting === undefined && leg.record?.from !== "from-ringing",
-    branches: [
-      {
-        leg: leg.id,
-        call: leg.callId,
-        gateway: leg.gateway,
-        to: leg.to,
-        callerId: leg.callerId,
-        ringTimeoutSeconds: leg.ringTimeoutSeconds,
-        maxSeconds: leg.cutAfterSeconds,
-        cutGroup: `cut-${leg.id}-0`,
-        ...(leg.record
-          ? {
-              record: {
-                recording: leg.record.recording,
-                from: leg.record.from === "from-answer" ? "answer" : "media",
-              },
-            }
-          : {}),
-        ...(leg.waiting === undefined ? {} : { disarmOnAnswer: `idle-${leg.waiting}` as const }),
-      },
-    ],
+    // lets it into the file, which stays empty of it where the switch ignores early media. Of several the first with an
+    // announcement would win.
+    ignoreEarlyMedia: others.length > 0 || (waiting === undefined && first.record?.from !== "from-ringing"),
+    branches: [branchOf(first, waiting), ...others.map((leg) => branchOf(leg, waiting))],
   };
+}
+
+const branchOf = (leg: ToDial, waiting: LegId | undefined): Branch => ({
+  leg: leg.id,
+  call: leg.callId,
+  gateway: leg.gateway,
+  to: leg.to,
+  callerId: leg.callerId,
+  ringTimeoutSeconds: leg.ringTimeoutSeconds,
+  maxSeconds: leg.cutAfterSeconds,
+  cutGroup: `cut-${leg.id}-0`,
+  ...(leg.record
+    ? {
+        record: {
+          recording: leg.record.recording,
+          from: leg.record.from === "from-answer" ? "answer" : "media",
+        },
+      }
+    : {}),
+  ...(waiting === undefined ? {} : { disarmOnAnswer: `idle-${waiting}` as const }),
+});
+
+/** What legs that are dialled together have in common. */
+interface Together {
+  gateway: string;
+  callerId: string;
+  ringTimeoutSeconds: number;
+  maxDurationSeconds: number;
+  record: RecordFrom | null;
+  waiting?: LegId;
+}
+
+/** Adds a leg for each of them to the call, and has them dialled as one, behind `prepare`. */
+export async function dialTogether(
+  change: CallChange,
+  box: string,
+  destinations: readonly Destination[],
+  { gateway, callerId, ringTimeoutSeconds, maxDurationSeconds, record, waiting }: Together,
+  prepare: readonly Command[] = [],
+): Promise<LegRow[]> {
+  const { call, tx, parts } = change;
+  const added: LegRow[] = [];
+  const toDial: ToDial[] = [];
+  for (const destination of destinations) {
+    const limits = { ...destination, maxDurationSeconds };
+    const leg = newLeg({
+      id: parts.ids.next("leg"),
+      callId: call.id,
+      workspaceId: call.workspaceId,
+      position: change.legs.length,
+      box,
+      fromE164: callerId,
+      toE164: destination.e164,
+      rateMicroKesPerMinute: destination.rateMicroKesPerMinute,
+      maxDurationSeconds,
+      cutAfterSeconds: await secondsAtDialling(tx, call.workspaceId, limits, parts.clock.nowUs()),
+      createdAtMs: change.nowMs,
+    });
+    await insertLeg(tx, leg);
+    change.legs.push(leg);
+    added.push(leg);
+    const recording = record && { recording: await newRecording(change, leg), from: record };
+    toDial.push({
+      ...{ id: leg.id, callId: call.id, gateway, to: leg.toE164, callerId, ringTimeoutSeconds },
+      ...{ cutAfterSeconds: leg.cutAfterSeconds, record: recording },
+    });
+  }
+  const [first, ...others] = toDial;
+  if (!first) throw new Error(`Nobody is to be dialled for ${call.id}.`);
+  change.intend(...prepare, { kind: "originate", originate: originateOf([first, ...others], waiting) });
+  return added;
 }

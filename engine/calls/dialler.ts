@@ -14,7 +14,7 @@ const neverDialledCauses = {
 } as const satisfies Partial<Record<FailureCode, HangupCause>>;
 export type NeverDialled = keyof typeof neverDialledCauses;
 
-/** After the switch said that an originate failed, its event or record with the true stamps may still be on its way. */
+/** After the switch told an originate's outcome, a leg's event or record with the true stamps may still be on its way. */
 const failureGraceMs = 2_000;
 
 /** Dials legs, each at most once, and tells of those that were never dialled. */
@@ -38,7 +38,11 @@ export class Dialler {
     if (await this.#parts.store.read((tx) => isOver(tx, first.leg)))
       throw new SautikitError("calls.not_live");
     const job = box.originate(originate).then(
-      (outcome) => (outcome.ok ? undefined : this.#failed(originate, outcome.cause, outcome.reply)),
+      (outcome) =>
+        // Of several there may be one that the switch had no channel for, and that nobody tells the end of.
+        outcome.ok
+          ? this.#closeUntold(originate, outcome.leg, "LOSE_RACE", "another has answered")
+          : this.#closeUntold(originate, null, outcome.cause, outcome.reply),
       async (error: unknown) => {
         if (isError(error, "switch.unknown_outcome")) {
           // The legs are adopted or closed by reconciliation.
@@ -62,17 +66,24 @@ export class Dialler {
     });
   }
 
-  async #failed(originate: Originate, cause: HangupCause, reply: string): Promise<void> {
+  async #closeUntold(
+    originate: Originate,
+    winner: LegId | null,
+    cause: HangupCause,
+    reply: string,
+  ): Promise<void> {
     const { store, clock, log, boxOf, news } = this.#parts;
+    const others = originate.branches.filter(({ leg }) => leg !== winner);
+    if (others.length === 0) return;
     await clock.sleep(failureGraceMs, this.#stopping);
-    for (const { leg } of originate.branches) {
+    for (const { leg } of others) {
       const row = await store.read((tx) => legById(tx, leg));
       if (!row || row.endedAtUs !== null) continue;
       const facts = await boxOf(row.box)
         ?.channelFacts(leg)
         .catch(() => undefined);
       if (facts !== null) continue;
-      log.warn({ leg, reply }, "originate failed without an end of its leg");
+      log.warn({ leg, reply }, "an originate is over without an end of its leg");
       const startedAtUs = row.startedAtUs ?? row.createdAtMs * 1000;
       await news(unansweredEnd(row, startedAtUs, clock.nowUs(), cause));
     }

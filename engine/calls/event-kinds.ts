@@ -33,6 +33,7 @@ export const callEventKinds = [
   "digits.sent",
   "dial.started",
   "dial.refused",
+  "dial.ringback_failed",
   "recording.started",
   "recording.paused",
   "recording.resumed",

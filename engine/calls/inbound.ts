@@ -116,7 +116,7 @@ async function hasFunds(
   nowUs: number,
 ): Promise<boolean> {
   try {
-    await requireFunds(tx, workspace.id, rateMicroKesPerMinute, nowUs);
+    await requireFunds(tx, workspace.id, [{ rateMicroKesPerMinute }], nowUs);
     return true;
   } catch (error) {
     if (isError(error, "wallet.insufficient_funds")) return false;

@@ -6,7 +6,7 @@ import type { CallChange } from "./call-change.ts";
 import { callSeconds, legView } from "./call-view.ts";
 import { cutOffBy } from "./cut-off.ts";
 import { endDocument } from "./document-run.ts";
-import { endFact, failureCodeOf, transition, type FailureCode } from "./leg-state.ts";
+import { endFact, isLost, transition, type FailureCode } from "./leg-state.ts";
 
 /** How the end of a leg is known. The first to tell counts; the ledger takes one settlement a leg in any case. */
 export type EndedBy =
@@ -20,24 +20,23 @@ export type EndedBy =
   | "controller";
 
 /**
- * A leg's end: its state, its charge and CDR, its recordings closed, and, with the last leg, the call's own end. Late or
- * repeated ends change nothing. Answers whether this was the end.
+ * A leg's end: its state, its charge and CDR, its recordings closed. Late or repeated ends change nothing. Answers
+ * whether this was the end.
  */
 export async function endLeg(
   change: CallChange,
   leg: LegRow,
   facts: HungUp,
   endedBy: EndedBy,
-  failureCode?: FailureCode,
 ): Promise<boolean> {
   if (leg.endedAtUs !== null) return false;
-  // An answer that was seen stays, whatever the facts of the end have lost.
-  const answeredAtUs = facts.answeredAtUs ?? leg.answeredAtUs;
+  // An answer that was seen stays, whatever the facts of the end have lost; but nobody pays for one that lost the race.
+  const answeredAtUs = isLost(facts.cause) ? null : (facts.answeredAtUs ?? leg.answeredAtUs);
   const status = transition(leg.status, endFact(facts.cause, answeredAtUs));
   if (status === "same") return false;
   const startedAtUs = facts.createdAtUs;
   const ringingAtUs = facts.ringingAtUs ?? leg.ringingAtUs;
-  if (answeredAtUs !== null) await change.changeMeter();
+  if (answeredAtUs !== null || leg.answeredAtUs !== null) await change.changeMeter();
   const settled = await change.parts.settlement.settleLeg(
     change.tx,
     {
@@ -94,13 +93,11 @@ export async function endLeg(
     },
     Math.floor(facts.endedAtUs / 1000),
   );
-  if (leg.id === change.firstLeg.id)
-    firstLegEnded(change, leg, failureCode ?? failureCodeOf(facts.cause, leg.direction));
   return true;
 }
 
-/** The call's fate is its first leg's. */
-function firstLegEnded(change: CallChange, leg: LegRow, failureCode: FailureCode): void {
+/** The call's fate is its first leg's, or that of the one which tells most where several rang and none answered. */
+export function decideFate(change: CallChange, leg: LegRow, failureCode: FailureCode): void {
   change.setCall({
     status: leg.status,
     answeredAtUs: leg.answeredAtUs,
@@ -115,9 +112,11 @@ function firstLegEnded(change: CallChange, leg: LegRow, failureCode: FailureCode
 export async function endCallIfOver(change: CallChange): Promise<void> {
   const { call, legs, firstLeg } = change;
   if (call.endedAtUs !== null || legs.some((leg) => leg.endedAtUs === null)) return;
-  change.setCall({ endedAtUs: firstLeg.endedAtUs, document: null, wakeAtMs: null });
-  const occurredAtMs = Math.floor(Math.max(...legs.map((leg) => leg.endedAtUs ?? 0)) / 1000);
-  const endedAt = new Date(Math.floor((firstLeg.endedAtUs ?? 0) / 1000)).toISOString();
+  const lastEndedAtUs = Math.max(...legs.map((leg) => leg.endedAtUs ?? 0));
+  const endedAtUs = call.answeredAtUs === null ? lastEndedAtUs : (firstLeg.endedAtUs ?? lastEndedAtUs);
+  change.setCall({ endedAtUs, document: null, wakeAtMs: null });
+  const occurredAtMs = Math.floor(lastEndedAtUs / 1000);
+  const endedAt = new Date(Math.floor(endedAtUs / 1000)).toISOString();
   if (call.answeredAtUs === null) {
     const payload = {
       failure_reason: call.status,

@@ -5,8 +5,9 @@ import type { ChannelFacts, HangupCause, SwitchEvent } from "../switch/switch.ts
 import type { CallChange } from "./call-change.ts";
 import type { Command } from "./command.ts";
 import type { DocumentRun } from "./document-run.ts";
-import { endCallIfOver, endLeg, type EndedBy } from "./leg-end.ts";
-import { failureCodeOf, transition, type FailureCode } from "./leg-state.ts";
+import { decideFate, endCallIfOver, endLeg, type EndedBy } from "./leg-end.ts";
+import { failureCodeOf, isLost, transition, type FailureCode } from "./leg-state.ts";
+import { fateOf, giveCall, winnerOf } from "./race.ts";
 
 /** What the switch, its records or the reconciliation say of one leg. */
 export type LegNews =
@@ -58,53 +59,48 @@ export async function takeLegNews(change: CallChange, news: LegNews, document: D
   const leg = change.leg(news.leg);
   if (!leg) return;
   if (news.kind === "found") return found(change, leg, news, document);
-  const isFirst = leg.id === change.firstLeg.id;
+  const isOwn = change.ownLegs.includes(leg);
   const atMs = Math.floor(news.atUs / 1000);
   switch (news.kind) {
     case "created":
-      await started(change, leg, isFirst, news.atUs);
+      await started(change, leg, isOwn, news.atUs);
       return;
     case "ringing":
     case "earlyMedia":
-      await started(change, leg, isFirst, news.atUs);
+      await started(change, leg, isOwn, news.atUs);
       if (!advance(change, leg, news.kind)) return;
       change.setLeg(leg, { ringingAtUs: leg.ringingAtUs ?? news.atUs });
-      if (isFirst) change.setCall({ status: leg.status });
+      if (isOwn && change.call.status === "initiated") change.setCall({ status: leg.status });
       await change.emit("leg.ringing", { leg_id: leg.id, early_media: news.kind === "earlyMedia" }, atMs);
       return;
     case "answered":
-      await started(change, leg, isFirst, news.atUs);
-      if (!(await answered(change, leg, isFirst, news.atUs))) return;
-      if (isFirst) await document.begin(change, { answered_at: iso(news.atUs) }, atMs);
+      await started(change, leg, isOwn, news.atUs);
+      if (!(await answered(change, leg, news.atUs))) return;
+      if (isOwn) await beginIfWon(change, winnerOf(change), document);
       else await document.feed(change, { kind: "legAnswered", leg: leg.id });
       return;
     case "hungUp":
       if (news.closed !== undefined && leg.endedAtUs === null)
         await reconciled(change, leg, "closed", news.closed);
-      if (news.endedBy !== "controller") await started(change, leg, isFirst, news.createdAtUs);
-      // Perhaps it was never told to us, but it is a fact of the call.
-      if (
-        news.answeredAtUs !== null &&
-        (await answered(change, leg, isFirst, news.answeredAtUs)) &&
-        isFirst
-      ) {
-        const answeredAt = { answered_at: iso(news.answeredAtUs) };
-        await change.emit("call.answered", answeredAt, Math.floor(news.answeredAtUs / 1000));
-      }
-      if (!(await endLeg(change, leg, news, news.endedBy, news.failureCode))) return;
-      if (!isFirst) {
+      if (news.endedBy !== "controller") await started(change, leg, isOwn, news.createdAtUs);
+      if (!isLost(news.cause)) await answeredBeforeEnd(change, leg, isOwn, news.answeredAtUs);
+      if (!(await endLeg(change, leg, news, news.endedBy))) return;
+      if (isOwn) await ownLegEnded(change, leg, news, document);
+      else {
         await document.feed(change, {
           kind: "legEnded",
           leg: leg.id,
           status: leg.status,
           billedSeconds: leg.billedSeconds ?? 0,
-          failureCode: leg.answeredAtUs === null ? (news.failureCode ?? failureCodeOf(news.cause)) : null,
+          failureCode: leg.answeredAtUs === null ? failureOf(leg, news) : null,
         });
-      } else await windDown(change, document);
+      }
       await endCallIfOver(change);
       return;
     case "bridged":
-      await bridged(change, leg, news.otherLeg, atMs);
+      if (await bridged(change, leg, news.otherLeg, atMs)) {
+        await document.feed(change, { kind: "legsBridged", legs: [leg.id, news.otherLeg] });
+      }
       return;
     case "unbridged":
       if (leg.bridgedTo === null || leg.endedAtUs !== null) return;
@@ -139,9 +135,58 @@ export async function takeLegNews(change: CallChange, news: LegNews, document: D
       await document.feed(change, { kind: "digit", leg: leg.id, digit: news.digit });
       return;
     case "parked":
+      // Only the one that the switch kept comes so far.
+      if (isOwn && leg.answeredAtUs !== null) await beginIfWon(change, leg, document);
       return;
   }
 }
+
+/** The document speaks to whom the switch kept, once that is known. */
+async function beginIfWon(
+  change: CallChange,
+  winner: LegRow | undefined,
+  document: DocumentRun,
+): Promise<void> {
+  if (winner?.answeredAtUs == null || change.call.answeredAtUs !== null) return;
+  await giveCall(change, winner);
+  const { answeredAtUs } = winner;
+  await document.begin(change, { answered_at: iso(answeredAtUs) }, Math.floor(answeredAtUs / 1000));
+}
+
+/** Perhaps the answer was never told to us, but it is a fact of the call; and who answered and hung up had it. */
+async function answeredBeforeEnd(
+  change: CallChange,
+  leg: LegRow,
+  isOwn: boolean,
+  answeredAtUs: number | null,
+): Promise<void> {
+  if (leg.endedAtUs !== null) return;
+  if (answeredAtUs !== null) await answered(change, leg, answeredAtUs);
+  if (!isOwn || leg.answeredAtUs === null || change.call.answeredAtUs !== null) return;
+  await giveCall(change, leg);
+  const answeredAt = { answered_at: iso(leg.answeredAtUs) };
+  await change.emit("call.answered", answeredAt, Math.floor(leg.answeredAtUs / 1000));
+}
+
+/** The call is over with the leg that has it, or with the last of those that could have had it. */
+async function ownLegEnded(
+  change: CallChange,
+  leg: LegRow,
+  news: Extract<LegNews, { kind: "hungUp" }>,
+  document: DocumentRun,
+): Promise<void> {
+  if (change.call.answeredAtUs === null) {
+    if (change.ownLegs.some((own) => own.endedAtUs === null))
+      return beginIfWon(change, winnerOf(change), document);
+    const fate = fateOf(change, leg, failureOf(leg, news));
+    decideFate(change, fate.leg, fate.failureCode);
+  } else if (leg === change.firstLeg) decideFate(change, leg, failureOf(leg, news));
+  else return;
+  await windDown(change, document);
+}
+
+const failureOf = (leg: LegRow, { failureCode, cause }: Extract<LegNews, { kind: "hungUp" }>): FailureCode =>
+  failureCode ?? failureCodeOf(cause, leg.direction);
 
 /** What a channel knows and its leg's row does not, as the events that would have told it, in their order. */
 export function untold(leg: LegRow, { box, atUs, facts, bridgedBefore }: Omit<Found, "adopted">): LegNews[] {
@@ -257,14 +302,14 @@ export const unansweredEnd = (
 });
 
 /** The switch took the originate: the first sign of life of a leg, whichever event brings it. */
-async function started(change: CallChange, leg: LegRow, isFirst: boolean, atUs: number): Promise<void> {
+async function started(change: CallChange, leg: LegRow, isOwn: boolean, atUs: number): Promise<void> {
   if (leg.startedAtUs !== null || leg.endedAtUs !== null) return;
   change.setLeg(leg, { startedAtUs: atUs });
   // A hang-up that came before the channel was there found nothing to end.
   if (change.call.hangupRequestedAtMs !== null) {
     change.intend({ kind: "hangUp", leg: leg.id, cause: "ORIGINATOR_CANCEL" });
   }
-  if (!isFirst || change.call.startedAtUs !== null) return;
+  if (!isOwn || change.call.startedAtUs !== null) return;
   change.setCall({ startedAtUs: atUs });
   await change.emit("call.started", {}, Math.floor(atUs / 1000));
 }
@@ -277,22 +322,24 @@ function advance(change: CallChange, leg: LegRow, fact: "ringing" | "earlyMedia"
 }
 
 /** False: known already. Whoever calls it tells of the call's own answer. */
-async function answered(change: CallChange, leg: LegRow, isFirst: boolean, atUs: number): Promise<boolean> {
+async function answered(change: CallChange, leg: LegRow, atUs: number): Promise<boolean> {
   if (!advance(change, leg, "answered")) return false;
   await change.changeMeter();
   change.setLeg(leg, { answeredAtUs: atUs, seenAtUs: atUs });
   const atMs = Math.floor(atUs / 1000);
   await change.emit("leg.answered", { leg_id: leg.id }, atMs);
-  if (isFirst) change.setCall({ status: "answered", answeredAtUs: atUs });
   return true;
 }
 
-async function bridged(change: CallChange, leg: LegRow, otherId: string, atMs: number): Promise<void> {
+/** False: known already, or over. */
+async function bridged(change: CallChange, leg: LegRow, otherId: string, atMs: number): Promise<boolean> {
   const other = change.legs.find((row) => row.id === otherId);
-  if (!other || leg.bridgedTo === other.id || leg.endedAtUs !== null || other.endedAtUs !== null) return;
+  if (!other || leg.bridgedTo === other.id || leg.endedAtUs !== null || other.endedAtUs !== null)
+    return false;
   change.setLeg(leg, { bridgedTo: other.id });
   change.setLeg(other, { bridgedTo: leg.id });
   await change.emit("leg.bridged", { leg_id: leg.id, other_leg_id: other.id }, atMs);
+  return true;
 }
 
 const iso = (us: number) => new Date(Math.floor(us / 1000)).toISOString();

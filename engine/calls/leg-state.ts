@@ -35,6 +35,8 @@ export const legFacts = [
   "endedNoAnswer",
   "endedCanceled",
   "endedFailed",
+  /** Another of those that rang with it has the call. */
+  "endedLost",
 ] as const;
 export type LegFact = (typeof legFacts)[number];
 
@@ -50,6 +52,7 @@ const ended: Row = {
   endedNoAnswer: "same",
   endedCanceled: "same",
   endedFailed: "same",
+  endedLost: "same",
 };
 
 const unanswered: Row = {
@@ -62,6 +65,7 @@ const unanswered: Row = {
   endedNoAnswer: "no_answer",
   endedCanceled: "canceled",
   endedFailed: "failed",
+  endedLost: "canceled",
 };
 
 const table: Record<LegStatus, Row> = {
@@ -78,6 +82,8 @@ const table: Record<LegStatus, Row> = {
     endedNoAnswer: "completed",
     endedCanceled: "completed",
     endedFailed: "completed",
+    // Of several that answer in the same 20 ms the switch keeps one; with this one nobody talked.
+    endedLost: "canceled",
   },
   completed: ended,
   no_answer: ended,
@@ -98,13 +104,16 @@ const outcomes: Record<string, LegFact> = {
   // Unanswered, the switch's own timer of a branch: leg_timeout ends so.
   ALLOTTED_TIMEOUT: "endedNoAnswer",
   ORIGINATOR_CANCEL: "endedCanceled",
-  LOSE_RACE: "endedCanceled",
   PICKED_OFF: "endedCanceled",
   MANAGER_REQUEST: "endedCanceled",
   NORMAL_CLEARING: "endedCanceled",
 };
 
+/** The switch ends so whoever rang beside the leg that it keeps, answered or not. */
+export const isLost = (cause: string): boolean => cause === "LOSE_RACE";
+
 export function endFact(cause: HangupCause, answeredAtUs: number | null): LegFact {
+  if (isLost(cause)) return "endedLost";
   return answeredAtUs !== null ? "endedAnswered" : (outcomes[cause] ?? "endedFailed");
 }
 
@@ -168,3 +177,31 @@ export const failureCodeOf = (
   direction: "outbound" | "inbound" = "outbound",
 ): FailureCode =>
   (direction === "inbound" ? inboundCodeByCause[cause] : undefined) ?? codeByCause[cause] ?? "other";
+
+/**
+ * Which end tells most where several were rung and nobody answered, the most telling first: that it was given up, then
+ * what a person did, then what the network said, then what failed on our side.
+ */
+const tellingOrder: readonly FailureCode[] = [
+  "canceled",
+  "rejected",
+  "busy",
+  "no_answer",
+  "unallocated_number",
+  "unreachable",
+  "media_mismatch",
+  "carrier_failure",
+  "other",
+  "switch_failed",
+  "controller_restarted",
+  "not_sent",
+];
+
+/** Of equals the last. Undefined: there is none. */
+export function mostTelling<End extends { failureCode: FailureCode }>(ends: readonly End[]): End | undefined {
+  const rank = ({ failureCode }: End) => tellingOrder.indexOf(failureCode);
+  return ends.reduce<End | undefined>(
+    (best, end) => (best === undefined || rank(end) <= rank(best) ? end : best),
+    undefined,
+  );
+}

@@ -1,16 +1,18 @@
 import type { StepFact } from "../actions/verb.ts";
 import { SautikitError } from "../errors.ts";
-import { parseObject, insertLeg } from "../store/calls.ts";
+import { parseObject } from "../store/calls.ts";
 import { workspaceById } from "../store/workspaces.ts";
 import { callingNumber } from "../workspaces/numbers.ts";
 import { callingWorkspace } from "../workspaces/workspaces.ts";
 import type { CallChange } from "./call-change.ts";
 import type { CallOptions } from "./call-request.ts";
 import type { DialRequest } from "./command.ts";
-import { secondsAtDialling } from "./cut-off.ts";
-import { allowedDestination, newLeg, newRecording, originateOf, requireFunds } from "./dialing.ts";
+import { allowedDestination, dialTogether, requireFunds, type Destination } from "./dialing.ts";
 
-/** Adds to a running call a leg that the switch joins to the one that waits for it. Throws what a refused dial is told. */
+/**
+ * Adds to a running call a leg for each number, of which the switch joins the first to answer to the one that waits. A
+ * number that may not be dialled is left out. Throws what a dial that is refused as a whole is told.
+ */
 export async function dialSecondLeg(
   change: CallChange,
   request: DialRequest,
@@ -23,50 +25,27 @@ export async function dialSecondLeg(
   const options = parseObject(call.options) as unknown as CallOptions;
   const callerId = request.callerId ?? options.callerId;
   if (request.callerId !== undefined) await callingNumber(tx, call.workspaceId, request.callerId, "callerId");
-  const destination = await allowedDestination(
-    tx,
-    callingWorkspace(workspace),
-    request.to,
-    change.nowMs,
-    "number",
-  );
-  await requireFunds(tx, call.workspaceId, destination.rateMicroKesPerMinute, parts.clock.nowUs());
+  const allowed: Destination[] = [];
+  const refused: { to: string; code: string; message: string }[] = [];
+  for (const to of request.to) {
+    try {
+      allowed.push(await allowedDestination(tx, callingWorkspace(workspace), to, change.nowMs, "number"));
+    } catch (error) {
+      if (!(error instanceof SautikitError)) throw error;
+      refused.push({ to, code: error.code, message: error.message });
+    }
+  }
+  if (allowed.length === 0) return { kind: "dialing", legs: [], refused };
+  await requireFunds(tx, call.workspaceId, allowed, parts.clock.nowUs());
+  const { waiting, ringTimeoutSeconds, record } = request;
   const maxDurationSeconds = request.maxDurationSeconds ?? options.maxDurationSeconds;
-  const leg = newLeg({
-    id: parts.ids.next("leg"),
-    callId: call.id,
-    workspaceId: call.workspaceId,
-    position: change.legs.length,
-    box: change.firstLeg.box,
-    fromE164: callerId,
-    toE164: destination.e164,
-    rateMicroKesPerMinute: destination.rateMicroKesPerMinute,
-    maxDurationSeconds,
-    cutAfterSeconds: await secondsAtDialling(
-      tx,
-      call.workspaceId,
-      { ...destination, maxDurationSeconds },
-      parts.clock.nowUs(),
-    ),
-    createdAtMs: change.nowMs,
-  });
-  await insertLeg(tx, leg);
-  change.legs.push(leg);
-  const record = request.record ? { recording: await newRecording(change, leg), from: request.record } : null;
-  change.intend(...request.prepare, {
-    kind: "originate",
-    originate: originateOf({
-      id: leg.id,
-      callId: call.id,
-      gateway,
-      to: destination.e164,
-      callerId,
-      ringTimeoutSeconds: request.ringTimeoutSeconds,
-      cutAfterSeconds: leg.cutAfterSeconds,
-      waiting: request.waiting,
-      record,
-    }),
-  });
-  await change.emit("dial.started", { leg_id: leg.id, to: destination.e164 });
-  return { kind: "dialing", leg: leg.id };
+  const legs = await dialTogether(
+    change,
+    change.firstLeg.box,
+    allowed,
+    { gateway, callerId, ringTimeoutSeconds, maxDurationSeconds, record, waiting },
+    request.prepare,
+  );
+  for (const leg of legs) await change.emit("dial.started", { leg_id: leg.id, to: leg.toE164 });
+  return { kind: "dialing", legs: legs.map(({ id, toE164 }) => ({ leg: id, to: toE164 })), refused };
 }

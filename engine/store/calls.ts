@@ -129,6 +129,13 @@ export async function insertIntent(tx: Tx, row: IntentRow): Promise<void> {
 export const updateCall = (tx: Tx, id: CallId, patch: Partial<CallRow>) => update(tx, "calls", id, patch);
 export const updateLeg = (tx: Tx, id: LegId, patch: Partial<LegRow>) => update(tx, "legs", id, patch);
 
+/** Two legs of a call change places; no two may have the same one, not even in between. */
+export async function swapPlaces(tx: Tx, one: LegRow, other: LegRow): Promise<void> {
+  await updateLeg(tx, one.id, { position: -1 });
+  await updateLeg(tx, other.id, { position: one.position });
+  await updateLeg(tx, one.id, { position: other.position });
+}
+
 export const callById = (tx: ReadTx, id: CallId) => tx.get<CallRow>("SELECT * FROM calls WHERE id = ?", [id]);
 
 /** The row as it is now, and nobody else changes it or its legs while this transaction lasts. */
@@ -139,7 +146,7 @@ export const callToChange = (tx: Tx, id: CallId) =>
 export const callOfWorkspace = (tx: ReadTx, workspaceId: WorkspaceId, id: CallId) =>
   tx.get<CallRow>("SELECT * FROM calls WHERE id = ? AND workspace_id = ?", [id, workspaceId]);
 
-/** Oldest first: the call's own leg, then those that it dialled. */
+/** The leg that has the call first, then those that rang with it, then those that the call dialled. */
 export const legsOfCall = (tx: ReadTx, callId: CallId) =>
   tx.all<LegRow>("SELECT * FROM legs WHERE call_id = ? ORDER BY position", [callId]);
 

@@ -218,13 +218,14 @@ export interface SpooledRow extends RecordingRow {
   legDialledAtMs: number | null;
   legAnsweredAtUs: number | null;
   legEndedAtUs: number | null;
+  legHangupCause: string | null;
 }
 
 /** Of whichever workspace: for the spool alone. */
 export function spooledById(tx: ReadTx, id: RecordingId): Promise<SpooledRow | undefined> {
   return tx.get(
     `SELECT r.*, l.dialled_at_ms AS leg_dialled_at_ms, l.answered_at_us AS leg_answered_at_us,
-       l.ended_at_us AS leg_ended_at_us
+       l.ended_at_us AS leg_ended_at_us, l.hangup_cause AS leg_hangup_cause
      FROM recordings r JOIN legs l ON l.id = r.leg_id WHERE r.id = ?`,
     [id],
   );

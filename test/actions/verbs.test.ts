@@ -5,7 +5,9 @@ import { hangup } from "../../engine/actions/hangup.ts";
 import { play } from "../../engine/actions/play.ts";
 import type { Effect, Scene, StepFact } from "../../engine/actions/verb.ts";
 import { wait } from "../../engine/actions/wait.ts";
+import type { FailureCode } from "../../engine/calls/leg-state.ts";
 import type { LegId } from "../../engine/ids.ts";
+import type { LegStatus } from "../../engine/store/calls.ts";
 
 const wanjiru: LegId = "leg_01m8804jzshqmazxfz36pa688e";
 const otieno: LegId = "leg_01m8804mb301d7htwa1npws56v";
@@ -35,7 +37,12 @@ const facts: Record<string, StepFact> = {
   "played other": { kind: "playbackEnded", token: "call_x-2", outcome: "played" },
   "notFound mine": { kind: "playbackEnded", token, outcome: "notFound" },
   "failed mine": { kind: "playbackEnded", token, outcome: "failed" },
-  "dialing mine": { kind: "dialing", leg: otieno },
+  "dialing mine": { kind: "dialing", legs: [{ leg: otieno, to: "+254712345678" }], refused: [] },
+  "dialing nobody": {
+    kind: "dialing",
+    legs: [],
+    refused: [{ to: "+254712345678", code: "calls.destination_not_allowed", message: "No." }],
+  },
   dialRefused: { kind: "dialRefused", code: "calls.destination_not_allowed", message: "No." },
   asked: {
     kind: "asked",
@@ -48,6 +55,8 @@ const facts: Record<string, StepFact> = {
   "digit other": { kind: "digit", leg: otieno, digit: "1" },
   "legAnswered mine": { kind: "legAnswered", leg: otieno },
   "legAnswered other": { kind: "legAnswered", leg: kamau },
+  "legsBridged mine": { kind: "legsBridged", legs: [wanjiru, otieno] },
+  "legsBridged other": { kind: "legsBridged", legs: [wanjiru, kamau] },
   "legEnded mine": {
     kind: "legEnded",
     leg: otieno,
@@ -109,9 +118,12 @@ describe("play", () => {
     ["fetching", "notFound mine", "play.failed notFound; over"],
     ["fetching", "failed mine", "play.failed failed; over"],
     ["fetching", "dialing mine", "not mine"],
+    ["fetching", "dialing nobody", "not mine"],
     ["fetching", "dialRefused", "not mine"],
     ["fetching", "legAnswered mine", "not mine"],
     ["fetching", "legAnswered other", "not mine"],
+    ["fetching", "legsBridged mine", "not mine"],
+    ["fetching", "legsBridged other", "not mine"],
     ["fetching", "asked", "not mine"],
     ["fetching", "digit mine", "not mine"],
     ["fetching", "digit other", "not mine"],
@@ -128,9 +140,12 @@ describe("play", () => {
     ["playing", "notFound mine", "play.failed notFound; over"],
     ["playing", "failed mine", "play.failed failed; over"],
     ["playing", "dialing mine", "not mine"],
+    ["playing", "dialing nobody", "not mine"],
     ["playing", "dialRefused", "not mine"],
     ["playing", "legAnswered mine", "not mine"],
     ["playing", "legAnswered other", "not mine"],
+    ["playing", "legsBridged mine", "not mine"],
+    ["playing", "legsBridged other", "not mine"],
     ["playing", "asked", "not mine"],
     ["playing", "digit mine", "not mine"],
     ["playing", "digit other", "not mine"],
@@ -148,8 +163,14 @@ describe("play", () => {
 
 describe("dial", () => {
   const spec = { number: "+254712345678" };
-  const asked = { number: spec.number, timeout: 30, leg: null, answered: false };
-  const ringing = { ...asked, leg: otieno };
+  const asked = {
+    ...{ numbers: [spec.number], timeout: 30, hangupOnStar: false, untilMs: scene.nowMs + 60_000 },
+    ...{ legs: [] as ReturnType<typeof rung>[], answered: false, ringback: null },
+  };
+  function rung(leg: LegId, to = spec.number) {
+    return { leg, to, end: null };
+  }
+  const ringing = { ...asked, legs: [rung(otieno)] };
   const talking = { ...ringing, answered: true };
 
   it("begins by asking for the leg, with an alarm after its ring time", () => {
@@ -197,25 +218,34 @@ describe("dial", () => {
   const table: [phase: keyof typeof phases, fact: string, then: string][] = [
     ["asked", "wake", "not mine"],
     ["asked", "dialing mine", "-; goes on wake +60000"],
+    ["asked", "dialing nobody", "dial.refused, call.dial_completed failed 0; over"],
     ["asked", "dialRefused", "dial.refused, call.dial_completed failed 0; over"],
     ["asked", "legAnswered mine", "not mine"],
     ["asked", "legAnswered other", "not mine"],
+    ["asked", "legsBridged mine", "not mine"],
+    ["asked", "legsBridged other", "not mine"],
     ["asked", "legEnded mine", "not mine"],
     ["asked", "legEnded busy", "not mine"],
     ["asked", "legEnded other", "not mine"],
     ["ringing", "wake", "hangUp; goes on"],
     ["ringing", "dialing mine", "-; goes on wake +60000"],
+    ["ringing", "dialing nobody", "dial.refused, call.dial_completed failed 0; over"],
     ["ringing", "dialRefused", "dial.refused, call.dial_completed failed 0; over"],
     ["ringing", "legAnswered mine", "-; goes on"],
     ["ringing", "legAnswered other", "not mine"],
+    ["ringing", "legsBridged mine", "-; goes on wake +60000"],
+    ["ringing", "legsBridged other", "not mine"],
     ["ringing", "legEnded mine", `${silence} call.dial_completed completed 7; over`],
     ["ringing", "legEnded busy", `${silence} call.dial_completed busy 0; over`],
     ["ringing", "legEnded other", "not mine"],
     ["talking", "wake", "not mine"],
     ["talking", "dialing mine", "-; goes on wake +60000"],
+    ["talking", "dialing nobody", "dial.refused, call.dial_completed failed 0; over"],
     ["talking", "dialRefused", "dial.refused, call.dial_completed failed 0; over"],
     ["talking", "legAnswered mine", "-; goes on"],
     ["talking", "legAnswered other", "not mine"],
+    ["talking", "legsBridged mine", "-; goes on"],
+    ["talking", "legsBridged other", "not mine"],
     ["talking", "legEnded mine", `${silence} call.dial_completed completed 7; over`],
     ["talking", "legEnded busy", `${silence} call.dial_completed busy 0; over`],
     ["talking", "legEnded other", "not mine"],
@@ -227,10 +257,128 @@ describe("dial", () => {
   for (const phase of Object.values(phases)) {
     for (const [name, fact] of Object.entries(facts)) {
       if (!/^(media|played|notFound|failed|asked|digit)/.test(name)) continue;
-      it(`${phase.leg === null ? "asked" : phase.answered ? "talking" : "ringing"}, ${name}: not mine`, () =>
+      it(`${phase.legs.length === 0 ? "asked" : phase.answered ? "talking" : "ringing"}, ${name}: not mine`, () =>
         assert.equal(dial.on(phase, fact, scene), null));
     }
   }
+
+  /** What each fact in turn came to, from when the three are rung. */
+  const both = { ...asked, numbers: ["+254711111111", "+254722222222"] };
+  const many = { ...both, legs: [rung(otieno, "+254711111111"), rung(kamau, "+254722222222")] };
+  function story(state: typeof many | null, ...told: StepFact[]) {
+    let step: ReturnType<typeof dial.on> = null;
+    let now: NonNullable<typeof state> | null = state;
+    for (const fact of told) {
+      if (now === null) return null;
+      step = dial.on(now, fact, scene);
+      if (step) now = step.state as typeof now;
+    }
+    return step;
+  }
+  const ended = (leg: LegId, status: LegStatus, failureCode: FailureCode | null): StepFact => ({
+    ...{ kind: "legEnded", leg, status, failureCode, billedSeconds: status === "completed" ? 7 : 0 },
+  });
+  const told = (step: ReturnType<typeof dial.on>) => {
+    const effect = step?.effects.find((it) => it.kind === "event" && it.event === "call.dial_completed");
+    assert.ok(effect?.kind === "event", line(step));
+    return effect.payload;
+  };
+
+  it("to several rings all of them, and a number that may not be dialled is only left out", () => {
+    const request = dial.begin({ numbers: both.numbers }, scene).effects[0];
+    assert.ok(request?.kind === "dial");
+    assert.deepEqual(request.request.to, both.numbers);
+    const refused = { to: "+254722222222", code: "calls.destination_not_allowed", message: "No." };
+    const legs = [{ leg: otieno, to: "+254711111111" }];
+    const step = dial.on(both, { kind: "dialing", legs, refused: [refused] }, scene);
+    assert.equal(line(step), "dial.refused; goes on wake +60000");
+    assert.deepEqual(step?.state?.legs, [rung(otieno, "+254711111111")]);
+  });
+
+  it("to several that is refused as a whole says so of each", () => {
+    const step = dial.on(both, facts["dialRefused"]!, scene);
+    assert.equal(line(step), "dial.refused, dial.refused, call.dial_completed failed 0; over");
+    assert.deepEqual([told(step)["to"], told(step)["leg_id"]], [null, null]);
+  });
+
+  it("to several goes on with the one that answers, though the losers end meanwhile", () => {
+    const answer: StepFact = { kind: "legAnswered", leg: kamau };
+    assert.equal(line(story(many, answer, ended(otieno, "canceled", "canceled"))), "-; goes on");
+    const step = story(many, answer, ended(otieno, "canceled", "canceled"), ended(kamau, "completed", null));
+    assert.equal(line(step), `${silence} call.dial_completed completed 7; over`);
+    assert.deepEqual([told(step)["to"], told(step)["leg_id"]], ["+254722222222", kamau]);
+  });
+
+  it("to several is over when the first talk is, and what rings then is stopped", () => {
+    const step = story(many, { kind: "legAnswered", leg: kamau }, ended(kamau, "completed", null));
+    assert.equal(line(step), `hangUp, ${silence} call.dial_completed completed 7; over`);
+  });
+
+  for (const [one, other, status, code] of [
+    [ended(otieno, "busy", "busy"), ended(kamau, "no_answer", "no_answer"), "busy", "busy"],
+    [ended(otieno, "no_answer", "no_answer"), ended(kamau, "failed", "rejected"), "failed", "rejected"],
+    [ended(otieno, "failed", "carrier_failure"), ended(kamau, "busy", "busy"), "busy", "busy"],
+  ] as const) {
+    it(`to several that nobody answered says what tells most: ${code}`, () => {
+      for (const order of [
+        [one, other],
+        [other, one],
+      ]) {
+        const step = story(many, ...order);
+        assert.deepEqual(
+          [told(step)["dial_status"], told(step)["failure_code"], told(step)["leg_id"], told(step)["to"]],
+          [status, code, null, null],
+        );
+      }
+      assert.equal(line(story(many, one)), "-; goes on wake +60000");
+    });
+  }
+
+  const star: StepFact = { kind: "digit", leg: wanjiru, digit: "*" };
+  it("with hangupOnStar is ended by the caller's star alone, and only where it was asked for", () => {
+    const starred = { ...many, hangupOnStar: true };
+    assert.equal(line(dial.on(starred, star, scene)), "hangUp, hangUp; goes on wake +60000");
+    assert.equal(line(dial.on({ ...starred, answered: true }, star, scene)), "hangUp, hangUp; goes on");
+    for (const digit of ["1", "#"]) assert.equal(dial.on(starred, { ...star, digit }, scene), null);
+    assert.equal(dial.on(starred, { ...star, leg: otieno }, scene), null);
+    assert.equal(dial.on(many, star, scene), null);
+  });
+
+  const url = "https://example.com/music.mp3";
+  const waiting = { ...ringing, ringback: { url, playing: false } };
+  const ready: StepFact = {
+    ...{ kind: "mediaReady", token: `${scene.token}.ringback`, file: "/m/a.wav", durationMs: 5000 },
+  };
+  it("with ringback rings before it fetches, and plays the file in place of the tone for as long as it may ring", () => {
+    assert.equal(
+      line(dial.begin({ ...spec, ringback: url }, scene)),
+      "dial, prepareMedia; goes on wake +60000",
+    );
+    const step = dial.on(waiting, ready, scene);
+    assert.equal(line(step), "stopPlayback, play; goes on wake +60000");
+    const played = step?.effects[1];
+    assert.ok(played?.kind === "command" && played.command.kind === "play");
+    assert.equal(played.command.loops, 7);
+  });
+  it("with ringback that cannot be had keeps the tone, and says why", () => {
+    const failed: StepFact = { kind: "mediaFailed", token: `${scene.token}.ringback`, reason: "not_audio" };
+    assert.equal(
+      line(dial.on(waiting, failed, scene)),
+      "dial.ringback_failed not_audio; goes on wake +60000",
+    );
+    const short = { ...ready, durationMs: 100 };
+    assert.equal(line(dial.on(waiting, short, scene)), "dial.ringback_failed too_short; goes on wake +60000");
+    assert.equal(dial.on(waiting, { ...ready, token: "call_x-2.ringback" }, scene), null);
+  });
+  it("with ringback never plays it into the talk", () => {
+    assert.equal(line(dial.on({ ...waiting, answered: true }, ready, scene)), "-; goes on");
+    const playing = { ...waiting, ringback: { url, playing: true } };
+    for (const fact of ["legAnswered mine", "legsBridged mine"]) {
+      const step = dial.on(playing, facts[fact]!, scene);
+      assert.match(line(step), /^stopPlayback; goes on/);
+      assert.equal(step?.state?.ringback?.playing, false);
+    }
+  });
 });
 
 describe("wait", () => {
@@ -275,7 +423,7 @@ describe("every verb", () => {
         let step = dial.begin({ number: "+254712345678" }, { ...scene, more });
         for (const told of story) {
           if (step.state === null) return;
-          if (step.state.leg === null && !step.state.answered) assert.ok(step.wakeAtMs !== undefined);
+          if (step.state.legs.length === 0 && !step.state.answered) assert.ok(step.wakeAtMs !== undefined);
           step = dial.on(step.state, told, { ...scene, more }) ?? step;
         }
       }),

@@ -86,7 +86,7 @@ describe(`work on one call that crosses, on ${databaseKind}`, function () {
     return store.write(async (tx) => {
       const workspace = callingWorkspace((await workspaceById(tx, home))!);
       const call = await api.originate(tx, workspace, await callingNumber(tx, home, nairobi, "from"), {
-        ...{ fromE164: nairobi, toE164: "+254712345678", record: null },
+        ...{ fromE164: nairobi, toE164: ["+254712345678"], record: null },
         ...{ ringTimeoutSeconds: 30, maxDurationSeconds: 14_400 },
       });
       return (await calls.legsOfCall(tx, call.id))[0]!;

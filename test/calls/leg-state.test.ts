@@ -6,6 +6,7 @@ import {
   failureCodes,
   legFacts,
   legStatuses,
+  mostTelling,
   transition,
   type LegFact,
 } from "../../engine/calls/leg-state.ts";
@@ -24,6 +25,7 @@ const expected: [LegStatus, LegFact, After][] = [
   ["initiated", "endedNoAnswer", "no_answer"],
   ["initiated", "endedCanceled", "canceled"],
   ["initiated", "endedFailed", "failed"],
+  ["initiated", "endedLost", "canceled"],
   ["ringing", "created", "same"],
   ["ringing", "ringing", "same"],
   ["ringing", "earlyMedia", "same"],
@@ -33,6 +35,7 @@ const expected: [LegStatus, LegFact, After][] = [
   ["ringing", "endedNoAnswer", "no_answer"],
   ["ringing", "endedCanceled", "canceled"],
   ["ringing", "endedFailed", "failed"],
+  ["ringing", "endedLost", "canceled"],
   ["answered", "created", "same"],
   ["answered", "ringing", "same"],
   ["answered", "earlyMedia", "same"],
@@ -42,6 +45,7 @@ const expected: [LegStatus, LegFact, After][] = [
   ["answered", "endedNoAnswer", "completed"],
   ["answered", "endedCanceled", "completed"],
   ["answered", "endedFailed", "completed"],
+  ["answered", "endedLost", "canceled"],
   ["completed", "created", "same"],
   ["completed", "ringing", "same"],
   ["completed", "earlyMedia", "same"],
@@ -51,6 +55,7 @@ const expected: [LegStatus, LegFact, After][] = [
   ["completed", "endedNoAnswer", "same"],
   ["completed", "endedCanceled", "same"],
   ["completed", "endedFailed", "same"],
+  ["completed", "endedLost", "same"],
   ["no_answer", "created", "same"],
   ["no_answer", "ringing", "same"],
   ["no_answer", "earlyMedia", "same"],
@@ -60,6 +65,7 @@ const expected: [LegStatus, LegFact, After][] = [
   ["no_answer", "endedNoAnswer", "same"],
   ["no_answer", "endedCanceled", "same"],
   ["no_answer", "endedFailed", "same"],
+  ["no_answer", "endedLost", "same"],
   ["busy", "created", "same"],
   ["busy", "ringing", "same"],
   ["busy", "earlyMedia", "same"],
@@ -69,6 +75,7 @@ const expected: [LegStatus, LegFact, After][] = [
   ["busy", "endedNoAnswer", "same"],
   ["busy", "endedCanceled", "same"],
   ["busy", "endedFailed", "same"],
+  ["busy", "endedLost", "same"],
   ["canceled", "created", "same"],
   ["canceled", "ringing", "same"],
   ["canceled", "earlyMedia", "same"],
@@ -78,6 +85,7 @@ const expected: [LegStatus, LegFact, After][] = [
   ["canceled", "endedNoAnswer", "same"],
   ["canceled", "endedCanceled", "same"],
   ["canceled", "endedFailed", "same"],
+  ["canceled", "endedLost", "same"],
   ["failed", "created", "same"],
   ["failed", "ringing", "same"],
   ["failed", "earlyMedia", "same"],
@@ -87,10 +95,18 @@ const expected: [LegStatus, LegFact, After][] = [
   ["failed", "endedNoAnswer", "same"],
   ["failed", "endedCanceled", "same"],
   ["failed", "endedFailed", "same"],
+  ["failed", "endedLost", "same"],
 ];
 
 const over: LegStatus[] = ["completed", "no_answer", "busy", "canceled", "failed"];
-const endFacts: LegFact[] = ["endedAnswered", "endedBusy", "endedNoAnswer", "endedCanceled", "endedFailed"];
+const endFacts: LegFact[] = [
+  "endedAnswered",
+  "endedBusy",
+  "endedNoAnswer",
+  "endedCanceled",
+  "endedFailed",
+  "endedLost",
+];
 
 const step = (status: LegStatus, fact: LegFact): LegStatus => {
   const next = transition(status, fact);
@@ -155,7 +171,7 @@ describe("the cause of a leg's end", () => {
     ["PROGRESS_TIMEOUT", "endedNoAnswer", "no_answer"],
     ["ALLOTTED_TIMEOUT", "endedNoAnswer", "no_answer"],
     ["ORIGINATOR_CANCEL", "endedCanceled", "canceled"],
-    ["LOSE_RACE", "endedCanceled", "canceled"],
+    ["LOSE_RACE", "endedLost", "canceled"],
     ["PICKED_OFF", "endedCanceled", "canceled"],
     ["MANAGER_REQUEST", "endedCanceled", "canceled"],
     ["NORMAL_CLEARING", "endedCanceled", "canceled"],
@@ -173,11 +189,44 @@ describe("the cause of a leg's end", () => {
     it(`${cause}, unanswered: ${fact}, ${code}`, () => {
       assert.equal(endFact(cause as Uppercase<string>, null), fact);
       assert.equal(failureCodeOf(cause as Uppercase<string>), code);
-      assert.equal(endFact(cause as Uppercase<string>, 1_700_000_000_000_000), "endedAnswered");
+      const answered = fact === "endedLost" ? fact : "endedAnswered";
+      assert.equal(endFact(cause as Uppercase<string>, 1_700_000_000_000_000), answered);
     });
   }
 
   it("has a sentence for every code", () => {
     for (const sentence of Object.values(failureCodes)) assert.match(sentence, /^[A-Z].*\.$/);
+  });
+});
+
+describe("of several that rang and did not answer", () => {
+  const codes = Object.keys(failureCodes) as (keyof typeof failureCodes)[];
+  const of = (...given: (keyof typeof failureCodes)[]) =>
+    mostTelling(given.map((failureCode) => ({ failureCode })))?.failureCode;
+
+  for (const [better, worse] of [
+    ["canceled", "rejected"],
+    ["rejected", "busy"],
+    ["busy", "no_answer"],
+    ["no_answer", "unallocated_number"],
+    ["unallocated_number", "unreachable"],
+    ["unreachable", "carrier_failure"],
+    ["carrier_failure", "switch_failed"],
+    ["switch_failed", "not_sent"],
+  ] as const) {
+    it(`${better} tells more than ${worse}, whichever comes first`, () => {
+      assert.equal(of(better, worse), better);
+      assert.equal(of(worse, better), better);
+    });
+  }
+
+  it("of equals the last counts, and every code has its place", () => {
+    const ends = codes.flatMap((failureCode) => [1, 2].map((nth) => ({ failureCode, nth })));
+    for (const code of codes) {
+      const equals = ends.filter(({ failureCode }) => failureCode === code);
+      assert.equal(mostTelling(equals)?.nth, 2);
+      if (code !== "canceled") assert.equal(of(code, "canceled"), "canceled");
+    }
+    assert.equal(mostTelling([]), undefined);
   });
 });

@@ -58,7 +58,7 @@ function listeningLog(errors: string[]): Log {
 }
 
 export interface PlacedCall {
-  to: string;
+  to: string | [string, ...string[]];
   actions?: Document;
   record?: CallRequest["record"];
   ringTimeoutSeconds?: number;
@@ -165,7 +165,8 @@ export async function world(options: WorldOptions = {}) {
       // A caller's leg is not called by its id.
       const leg = await store.read((tx) => legOfChannel(tx, channel));
       stamps.set(leg?.id ?? channel, {
-        answeredUs: BigInt(variables["answer_uepoch"] ?? 0),
+        // Of several that answered at once the switch kept another: nobody talked with this one.
+        answeredUs: variables["hangup_cause"] === "LOSE_RACE" ? 0n : BigInt(variables["answer_uepoch"] ?? 0),
         endedUs: BigInt(variables["end_uepoch"] ?? 0),
       });
       return outcome;
@@ -228,7 +229,13 @@ export async function world(options: WorldOptions = {}) {
       const owner = await workspaceById(tx, from.workspaceId);
       const number = await callingNumber(tx, from.workspaceId, from.e164, "from");
       return calls.originate(tx, callingWorkspace(owner!), number, {
-        ...{ fromE164: from.e164, toE164: to, record, ringTimeoutSeconds, maxDurationSeconds },
+        ...{
+          fromE164: from.e164,
+          toE164: typeof to === "string" ? [to] : to,
+          record,
+          ringTimeoutSeconds,
+          maxDurationSeconds,
+        },
         ...(actions ? { actions } : {}),
         ...(call.voiceCallbackUrl === undefined ? {} : { voiceCallbackUrl: call.voiceCallbackUrl }),
         ...(call.eventsUrl === undefined ? {} : { eventsUrl: call.eventsUrl }),

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import type { LegId } from "../../engine/ids.ts";
+import type { Branch } from "../../engine/switch/switch.ts";
 import { setTimeout as sleep } from "node:timers/promises";
 import { sideBySide } from "../peers/side-by-side.ts";
 import { describeContract } from "./report.ts";
@@ -202,6 +204,56 @@ describeContract("the contract of the switch: dialling", function () {
     assert.equal((await world.event(busy.leg, "hungUp")).cause, "USER_BUSY");
     assert.equal((await world.carrierCall(slow, (call) => call.ended_at !== null)).status, 487);
     await world.box.hangUp(winner.leg, "NORMAL_CLEARING");
+  });
+
+  test("of several that answer in the same instant one is kept; the others lose, though they were answered", async () => {
+    const joined = new Set<LegId>();
+    for (let tries = 0; tries < 5 && joined.size === 0; tries++) {
+      const branches: [Branch, ...Branch[]] = [
+        world.branch(numbers.answers440),
+        world.branch(numbers.answers880),
+        world.branch(numbers.repeatsDigits),
+        world.branch(numbers.losesAThird),
+      ];
+      const outcome = await world.box.originate({ then: { kind: "park" }, ignoreEarlyMedia: true, branches });
+      assert.ok(outcome.ok, JSON.stringify(outcome));
+      await world.event(outcome.leg, "parked");
+      for (const { leg } of branches.filter((branch) => branch.leg !== outcome.leg)) {
+        const { cause, answeredAtUs } = await world.event(leg, "hungUp");
+        assert.equal(cause, "LOSE_RACE");
+        assert.ok(!world.kindsOf(leg).includes("parked"));
+        if (answeredAtUs !== null) joined.add(leg);
+      }
+      await world.box.hangUp(outcome.leg, "NORMAL_CLEARING");
+    }
+    assert.ok(joined.size > 0, "somebody picked up and lost");
+  });
+
+  test("of several that are to join a waiting leg the winner alone does, and the tone goes on until then", async () => {
+    const waiting = await world.parked(numbers.answers440);
+    await world.box.playRingback(waiting.leg);
+    const [ringing, winner, announcing] = [
+      world.branch(numbers.ringsForEver),
+      world.branch(numbers.ringsThenAnswers),
+      world.branch(numbers.announcesThenAnswers),
+    ];
+    const outcome = await world.box.originate({
+      then: { kind: "intercept", leg: waiting.leg },
+      ignoreEarlyMedia: true,
+      branches: [ringing, winner, announcing],
+    });
+    assert.deepEqual(outcome, { ok: true, leg: winner.leg });
+    await world.bridged(waiting.leg, winner.leg);
+    for (const { leg } of [ringing, announcing])
+      assert.equal((await world.event(leg, "hungUp")).cause, "LOSE_RACE");
+    assert.deepEqual(
+      world
+        .kindsOf(waiting.leg, ringing.leg, winner.leg, announcing.leg)
+        .filter((kind) => kind === "bridged"),
+      ["bridged"],
+    );
+    await world.box.hangUp(waiting.leg, "NORMAL_CLEARING");
+    await world.event(winner.leg, "hungUp");
   });
 
   test("one branch can be cancelled while the other rings on", async () => {

@@ -117,6 +117,39 @@ describeContract("the contract of the switch: sound", function () {
     await world.box.hangUp(leg, "NORMAL_CLEARING");
   });
 
+  test("a file takes the place of the tone, whenever it comes, and a hundred of it are one playback", async () => {
+    for (const playedMs of [0, 30, 400]) {
+      const { leg } = await world.parked(numbers.answers440);
+      await world.box.playRingback(leg);
+      await sleep(playedMs);
+      await world.box.stopPlayback(leg);
+      const startedAtUs = systemClock.nowUs();
+      await world.box.play(leg, await world.toneFile(700, 20), { token: "music", loops: 100 });
+      const { atUs } = await world.event(leg, "playbackEnded");
+      assert.ok(atUs - startedAtUs > 1_900_000, `${atUs - startedAtUs} µs`);
+      await world.box.hangUp(leg, "NORMAL_CLEARING");
+    }
+  });
+
+  test("what begins to play in a talk stops when it is told to, and the talk goes on", async () => {
+    const [waiting, joining] = await world.pair();
+    for (const playedMs of [0, 300]) {
+      const token = `late-${playedMs}`;
+      await world.box.play(waiting.leg, await world.toneFile(700, 10_000), { token, loops: 1 });
+      await sleep(playedMs);
+      await world.box.stopPlayback(waiting.leg);
+    }
+    const recording = ids.next("rec");
+    await world.box.startRecording(waiting.leg, recording);
+    await world.event(waiting.leg, "recordingStarted");
+    await sleep(1_500);
+    await world.box.hangUp(joining.leg, "NORMAL_CLEARING");
+    await world.event(waiting.leg, "recordingStopped");
+    const sound = await heardIn(world, recording);
+    assert.ok(sound.heard(700, 200, 1200) < silentDbfs);
+    assert.ok(sound.heard(880, 200, 1200) > audibleDbfs);
+  });
+
   test("a recording holds what the party said on the left and what it heard on the right, silence where masked", async () => {
     const { box } = world;
     const recording = ids.next("rec");

@@ -13,6 +13,8 @@ import { ProxiedWorld } from "./proxied-world.ts";
 import { HeldStorage } from "./held-storage.ts";
 import type { Witness } from "./witness.ts";
 
+const ringsForEver = "+254700000180";
+
 /** A leg that the switch never had is missed for 5 s after each start; what waits for it is not kept for long. */
 const waitedSecondsMax = 25;
 
@@ -144,6 +146,38 @@ describeOnSwitch("a controller that is killed while a call", function () {
         await pairs.untilTalking(pair);
       },
       asEver,
+    );
+  }
+
+  /** Both of the pair ring beside a phone that nobody picks up. */
+  const several = ({ caller, callee }: Pair) => ({
+    to: [ringsForEver, caller],
+    actions: [{ dial: { numbers: [ringsForEver, callee], record: true } }, { wait: { seconds: 1 } }],
+  });
+  for (const [title, event, whose] of [
+    ["rings several", "CHANNEL_PROGRESS", "caller"],
+    ["is answered by one of several", "CHANNEL_ANSWER", "caller"],
+    ["rings several for its second leg", "CHANNEL_PROGRESS", "callee"],
+    ["is answered by one of several at its second leg", "CHANNEL_ANSWER", "callee"],
+  ] as const) {
+    phase(
+      `${title}, and nobody was told`,
+      async (pair) => {
+        await killAt(eventOf(event, pair[whose]), () => pairs.place(pair, several(pair)));
+        await pairs.untilTalking(pair);
+      },
+      async (call, pair) => {
+        await asEver(call, pair);
+        assert.equal(call.legs[0], legTo(call, pair.caller));
+        const lost = call.legs.filter(({ to }) => to === ringsForEver);
+        assert.deepEqual(
+          lost.map(({ status, cost_minor }) => [status, cost_minor]),
+          [
+            ["canceled", 0],
+            ["canceled", 0],
+          ],
+        );
+      },
     );
   }
 

@@ -43,7 +43,7 @@ export class Pairs {
     const call = await this.#world.customer.until(
       pair.callId,
       "both answered",
-      ({ legs }) => legs.length === 2 && legs.every(({ status }) => status === "answered"),
+      ({ legs }) => legs.filter(({ status }) => status === "answered").length === 2,
     );
     await sleep(500);
     return call;

@@ -31,8 +31,10 @@ export class Witness {
     const startedAtUs = new Map<string, number>();
     this.#box.onEvent((event) => {
       if (event.kind === "hungUp") {
-        const { answeredAtUs, endedAtUs } = event;
-        this.ends.set(event.leg, { answeredUs: BigInt(answeredAtUs ?? 0), endedUs: BigInt(endedAtUs) });
+        const { cause, answeredAtUs, endedAtUs } = event;
+        // Nobody talked with one that answered as another did, and lost.
+        const answeredUs = cause === "LOSE_RACE" ? 0n : BigInt(answeredAtUs ?? 0);
+        this.ends.set(event.leg, { answeredUs, endedUs: BigInt(endedAtUs) });
       }
       if (event.kind === "recordingStarted") startedAtUs.set(event.recording, event.atUs);
       if (event.kind === "recordingStopped") {

@@ -81,7 +81,7 @@ const jobs: Record<string, (store: Store) => Promise<string>> = {
             const workspace = callingWorkspace((await workspaceById(tx, workspaceId))!);
             const number = await callingNumber(tx, workspaceId, e164, "from");
             await calls.originate(tx, workspace, number, {
-              ...{ fromE164: e164, toE164: "+254712345678", record: null },
+              ...{ fromE164: e164, toE164: ["+254712345678"], record: null },
               ...{ ringTimeoutSeconds: 30, maxDurationSeconds: 60 },
             });
             return 1;

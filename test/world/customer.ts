@@ -79,7 +79,7 @@ export class Customer {
   }
 
   /** Places a call that must be taken. */
-  async place(body: { from: string; to: string } & Record<string, unknown>): Promise<string> {
+  async place(body: { from: string; to: string | string[] } & Record<string, unknown>): Promise<string> {
     const answer = await this.ask("POST", "/v1/calls", { body });
     assert.equal(answer.status, 201, JSON.stringify(answer.body));
     return String(answer.body.id);

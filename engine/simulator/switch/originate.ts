@@ -3,7 +3,7 @@ import { startPark } from "./parking.ts";
 import { create, follow } from "./channel-life.ts";
 import { hangUp } from "./hang-up.ts";
 import { Channel } from "./channel.ts";
-import { newUuid, type Core } from "./core.ts";
+import { newUuid, tickMs, type Core } from "./core.ts";
 import { originateTimeoutDefault, readDial, route, type Dial } from "./dial.ts";
 import { tickUs } from "./event-bus.ts";
 import { runApiHooks } from "./hooks.ts";
@@ -13,7 +13,10 @@ import { MediaPort } from "./media-port.ts";
 const usage =
   "-USAGE: <call url> <exten>|&<application_name>(<app_args>) [<dialplan>] [<context>] [<cid_name>] [<cid_num>] [<timeout_sec>]\n";
 
-/** The API `originate`: dials every branch at once; the first that answers (or has early media) wins. */
+/**
+ * The API `originate`: dials every branch at once; the first that answers (or has early media) wins. Who waits for them
+ * looks every 20 ms: of several that answer in between, each is answered and told so, and the one written first wins.
+ */
 export function originate(core: Core, argument: string): Promise<string> {
   const dial = readDial(argument);
   if (dial === null) return Promise.resolve(usage);
@@ -36,6 +39,19 @@ function race(core: Core, dial: Dial, reply: (text: string) => void): void {
     const first = started[0];
     end(`-ERR ${(first instanceof Channel ? first.cause : first) ?? "DESTINATION_OUT_OF_ORDER"}\n`);
   };
+  const hasWon = (channel: Channel) =>
+    channel.cause === null &&
+    (channel.answerState === "answered" || (earlyMediaWins && channel.answerState === "early"));
+  let looking = false;
+  const lookSoon = () => {
+    if (looking) return;
+    looking = true;
+    core.clock.after(tickMs, () => {
+      looking = false;
+      const winner = channels.find(hasWon);
+      if (winner !== undefined) win(winner);
+    });
+  };
   const win = (winner: Channel) => {
     if (over) return;
     over = true;
@@ -47,7 +63,9 @@ function race(core: Core, dial: Dial, reply: (text: string) => void): void {
   for (const channel of channels) {
     channel.watch = (news) => {
       if (news === "hungUp") allFailed();
-      else if (news === "answered" || (news === "media" && earlyMediaWins)) win(channel);
+      else if (!hasWon(channel)) return;
+      else if (channels.length > 1) lookSoon();
+      else win(channel);
     };
   }
   allFailed();

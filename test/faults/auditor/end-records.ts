@@ -5,7 +5,7 @@ import { Worker } from "node:worker_threads";
 /** What the switch itself wrote of one leg at its end, as far as the audit needs it. */
 export interface EndRecord {
   leg: string;
-  /** µs since the epoch; 0: it never came to that. */
+  /** µs since the epoch; 0: it never came to that. An answer that lost a race came to nothing, and costs nothing. */
   earlyMediaUs: bigint;
   answeredUs: bigint;
   endedUs: bigint;
@@ -63,6 +63,9 @@ export class EndRecordKeeper {
   }
 }
 
+/** How the switch ends whoever rang beside the one that it kept, though they had answered in the same moment. */
+export const lostRace = "LOSE_RACE";
+
 export interface KeepOrder {
   folder: string;
   kept: string;
@@ -92,12 +95,13 @@ function readRecord(text: string): EndRecord | null {
   const leg = [variables["uuid"], variables["presence_data"]].find((id) => id?.startsWith("leg_"));
   if (leg === undefined) return null;
   const stamp = (name: string) => BigInt(variables[`${name}_uepoch`] ?? 0);
+  const cause = variables["hangup_cause"] ?? "";
   return {
     leg,
     earlyMediaUs: stamp("progress_media"),
-    answeredUs: stamp("answer"),
+    answeredUs: cause === lostRace ? 0n : stamp("answer"),
     endedUs: stamp("end"),
-    cause: variables["hangup_cause"] ?? "",
+    cause,
     sipCallId: variables["sip_call_id"] ?? null,
     recordings: recordingsAskedFor(variables),
   };

@@ -17,6 +17,7 @@ import type { Evidence } from "./evidence.ts";
 const wanjiru = "+254700000001";
 const otieno = "+254700000002";
 const busy = "+254700000486";
+const sameInstant = ["+254700000005", "+254700000006", "+254700000007"];
 
 const postedToIt =
   "(SELECT amount_minor FROM ledger_entries WHERE transaction_id = 'txn_again' AND account_id = ledger_accounts.id)";
@@ -26,8 +27,11 @@ describeOnSwitch("the auditor", function () {
   let world: TestWorld;
   let client: S3Client;
   let Bucket: string;
-  /** Ids of what happened: Wanjiru and Otieno talked, both recorded; somebody else was busy. */
-  let ids: Record<"call" | "leg" | "busyLeg" | "recording" | "key" | "end", string>;
+  /**
+   * Ids of what happened: Wanjiru and Otieno talked, both recorded; somebody else was busy; of three who picked up in the
+   * same instant one had the call and two lost.
+   */
+  let ids: Record<"call" | "leg" | "busyLeg" | "loser" | "recording" | "key" | "end", string>;
 
   before(async () => {
     world = await TestWorld.start();
@@ -38,6 +42,10 @@ describeOnSwitch("the auditor", function () {
       actions: [{ dial: { number: otieno, record: true } }],
     });
     const refused = await customer.place({ from: nairobi, to: busy, events_url: inbox.url });
+    const race = await customer.place({
+      ...{ from: nairobi, to: sameInstant, events_url: inbox.url, record: true },
+      actions: [{ wait: { seconds: 1 } }],
+    });
     await customer.until(call, "the two joined", ({ events }) =>
       events.some(({ kind }) => kind === "leg.bridged"),
     );
@@ -45,12 +53,14 @@ describeOnSwitch("the auditor", function () {
     await customer.hangUp(call);
     const { legs, events } = await customer.ended(call);
     const { legs: busyLegs } = await customer.ended(refused);
+    const { legs: raced } = await customer.ended(race);
     const recording = legs[0]!.recording_ids[0]!;
     const [row] = await world.byHand(`SELECT workspace_id AS ws FROM calls WHERE id = '${call}'`);
     ids = {
       call,
       leg: legs[0]!.id,
       busyLeg: busyLegs[0]!.id,
+      loser: raced[1]!.id,
       recording,
       key: `${String(row?.["ws"])}/${call}/${recording}.wav`,
       end: events.find(({ kind }) => kind === "call.completed")!.id,
@@ -67,9 +77,13 @@ describeOnSwitch("the auditor", function () {
     await world.audit();
     const { records, heard, objects, rung, books } = await world.auditor.gather();
     // It had something to look at.
-    assert.equal(records.size, 3);
-    assert.equal(objects.size, 2);
-    assert.equal(rung.length, 3);
+    assert.equal(records.size, 6);
+    assert.equal(objects.size, 3);
+    assert.equal(rung.length, 6);
+    assert.deepEqual(
+      [...records.values()].filter(({ cause }) => cause === "LOSE_RACE").map(({ answeredUs }) => answeredUs),
+      [0n, 0n],
+    );
     assert.ok(heard.length >= 8, `${heard.length} heard`);
     assert.ok(books.entries.length >= 8, `${books.entries.length} entries`);
   });
@@ -117,6 +131,19 @@ describeOnSwitch("the auditor", function () {
   inTheRows("a busy leg that was charged", () => ({
     ...moved("cdrs", "cost_minor", `leg_id = '${ids.busyLeg}'`, 5),
     finds: [new RegExp(`${ids.busyLeg} .*its CDR says 5 cents, and 0 s cost 0`)],
+  }));
+  inTheRows("a leg that picked up and lost, and was charged", () => ({
+    sql: `UPDATE cdrs SET answered_at_us = ended_at_us - 20000, billed_seconds = 1, cost_minor = 5 WHERE leg_id = '${ids.loser}'`,
+    undo: `UPDATE cdrs SET answered_at_us = NULL, billed_seconds = 0, cost_minor = 0 WHERE leg_id = '${ids.loser}'`,
+    finds: [
+      new RegExp(`${ids.loser} .*answered at \\d+ µs, while the switch says 0`),
+      new RegExp(`${ids.loser} .*its CDR says 5 cents, and 0 s cost 0`),
+    ],
+  }));
+  inTheRows("a leg that lost, and was recorded", () => ({
+    sql: `UPDATE recordings SET status = 'ready' WHERE leg_id = '${ids.loser}'`,
+    undo: `UPDATE recordings SET status = 'empty' WHERE leg_id = '${ids.loser}'`,
+    finds: [new RegExp(`of ${ids.loser}, .*ready, while its leg was never talked with`)],
   }));
   inTheRows("an end that is a microsecond late", () => ({
     ...moved("cdrs", "ended_at_us", `leg_id = '${ids.leg}'`, 1),
@@ -374,10 +401,12 @@ describeOnSwitch("the auditor", function () {
   it("finds a phone that rang twice, and a leg of the switch's that nobody asked for", async () => {
     const unasked = systemIds(systemClock).next("leg");
     const box = boxBeside(world, "somebody else");
-    const dialled = originateOf({
-      ...{ id: unasked, callId: ids.call as CallId, gateway: "carrier", to: busy, callerId: nairobi },
-      ...{ ringTimeoutSeconds: 5, cutAfterSeconds: 5, record: null },
-    });
+    const dialled = originateOf([
+      {
+        ...{ id: unasked, callId: ids.call as CallId, gateway: "carrier", to: busy, callerId: nairobi },
+        ...{ ringTimeoutSeconds: 5, cutAfterSeconds: 5, record: null },
+      },
+    ]);
     box.start();
     try {
       await eventually("a connection to the switch", () => box.connected || undefined);

@@ -1,6 +1,6 @@
 import type { LegRow, RecordingRow } from "./books.ts";
 import type { StoredObject } from "./bucket.ts";
-import type { EndRecord } from "./end-records.ts";
+import { lostRace, type EndRecord } from "./end-records.ts";
 import { deathOf, type Evidence } from "./evidence.ts";
 
 /** How far a recording's length may be from the clock on the wall. */
@@ -51,6 +51,8 @@ function checkRow(evidence: Evidence, row: RecordingRow): string[] {
   const object = objects.get(keyOf(row));
   if (row.status === "deleted")
     return object && row.object_removed_at_ms !== null ? [of("deleted, and its object is still there")] : [];
+  if (records.get(leg.id)?.cause === lostRace)
+    return row.status === "empty" ? [] : [of(`${row.status}, while its leg was never talked with`)];
   const spanMs = wallMs(evidence, row, leg, records.get(leg.id));
   if (row.status === "empty" || row.status === "missing")
     return spanMs === null || statesGap(evidence, row, `recording.${row.status}`, spanMs)

@@ -10,7 +10,7 @@ export interface Plan {
 
 export interface PlannedCall {
   atMs: number;
-  to: string;
+  to: string | string[];
   /** Of the request, but for what only the world knows: `play` stands for its prompt. */
   body: Record<string, unknown>;
   play: boolean;
@@ -86,7 +86,11 @@ function oneCall(draw: Chance, atMs: number, index: number): PlannedCall {
   const kind = draw();
   // Half of the phones are nobody else's, so that a second ring is seen at once.
   if (kind < 0.25) return { ...call, to: own };
-  if (kind < 0.35) return call;
+  if (kind < 0.3) return call;
+  if (kind < 0.35) {
+    const body = recorded < 0.4 ? { record: true } : {};
+    return { ...call, to: several(draw, own), body };
+  }
   if (kind < 0.45) return { ...call, to: pick(draw, [hangUp3s, hangUp10s]) };
   if (kind < 0.53) return { ...call, to: pick(draw, refuses) };
   if (kind < 0.57) return { ...call, to: ringsForEver, body: { ...call.body, ring_timeout_seconds: 5 } };
@@ -103,9 +107,18 @@ function oneCall(draw: Chance, atMs: number, index: number): PlannedCall {
     pick(draw, refuses),
     announces[0]!,
   ]);
-  const dial = { number: callee, timeout: 8, record: draw() < 0.5 };
+  const whom = draw() < 0.3 ? { numbers: several(draw, callee) } : { number: callee };
+  const dial = { ...whom, timeout: 8, record: draw() < 0.5 };
   const then = draw() < 0.5 ? { wait: { seconds: 1 } } : { hangup: {} };
   return { ...call, to: own, body: { ...call.body, actions: [{ dial }, then] } };
+}
+
+/** Beside it up to three that answer in the same instant, refuse, or ring on. */
+function several(draw: Chance, number: string): string[] {
+  const others = Array.from({ length: 3 }, () =>
+    pick(draw, [...answers, ...answers, pick(draw, refuses), ringsForEver]),
+  );
+  return [...new Set([number, ...others])].sort(() => draw() - 0.5);
 }
 
 /** Recorded in pieces, one of them silent in its middle. */

@@ -35,6 +35,18 @@ describe("calls through the simulated switch", () => {
     assert.equal(reply, "-ERR UNALLOCATED_NUMBER\n");
   });
 
+  it("of several that answer within 20 ms keeps the one written first; the others have an answer and lose", async () => {
+    const branches = ["A", "B", "C"].map((leg) => `[origination_uuid=${leg}]sofia/gateway/carrier/answer440`);
+    assert.equal(await originate(`{ignore_early_media=true}${branches.join(",")}`), "+OK A\n");
+    for (const leg of ["B", "C"]) {
+      const event = await box.client.event("CHANNEL_HANGUP_COMPLETE", leg);
+      assert.equal(event["variable_hangup_cause"], "LOSE_RACE");
+      assert.notEqual(event["variable_answer_uepoch"], "0");
+      assert.equal(box.endRecord(leg).variables["sip_hangup_disposition"], "send_bye");
+    }
+    await box.client.event("CHANNEL_PARK", "A");
+  });
+
   it("refuses what cannot be dialled, in the real switch's words", async () => {
     await parkedLeg(box, "A", "silent");
     for (const [target, reply] of [

@@ -1,0 +1,105 @@
+import { z } from "zod";
+
+export interface DialSpec {
+  number?: string | undefined;
+  numbers?: string[] | undefined;
+  sip?: string | undefined;
+  callerId?: string | undefined;
+  timeout?: number | undefined;
+  record?: boolean | "from-answer" | "from-ringing" | undefined;
+  maxDuration?: number | undefined;
+  hangupOnStar?: boolean | undefined;
+  ringback?: string | undefined;
+}
+
+export const timeoutDefault = 30;
+
+const e164 = z.string().regex(/^\+[1-9][0-9]{7,14}$/, "must be E.164: + and 8 to 15 digits");
+const whom = "Exactly one of `number`, `numbers` and `sip` is given.";
+
+/** What stands behind `dial` in a document. */
+export const dialSchema: z.ZodType<DialSpec> = z
+  .strictObject({
+    number: e164
+      .optional()
+      .meta({ description: `Who is dialled, E.164. Its leg is billed as one of its own. ${whom}` }),
+    numbers: z
+      .array(e164)
+      .min(1)
+      .max(10)
+      .optional()
+      .meta({
+        description:
+          "Up to 10 numbers, each once, rung at once: the first to answer has the call, and the others are free. An " +
+          "announcement before the answer is not heard then, since the first to play one would win.",
+      }),
+    sip: z.string().max(255).optional().meta({
+      description: "A SIP URI. Comes with SIP credentials: until then every one is refused (`not_yet`).",
+    }),
+    callerId: e164
+      .optional()
+      .meta({ description: "The number that is shown, one of the workspace. Default: the call's own." }),
+    timeout: z
+      .int()
+      .min(5)
+      .max(120)
+      .optional()
+      .meta({ description: `Seconds that it may ring. Default: ${timeoutDefault}.` }),
+    record: z
+      .union([z.boolean(), z.enum(["from-answer", "from-ringing"])])
+      .optional()
+      .meta({
+        description:
+          'Records the dialled leg; true is "from-answer". Of several only the one that answers is recorded, so that ' +
+          '"from-ringing" goes with one number alone. Default: false.',
+      }),
+    maxDuration: z
+      .int()
+      .min(10)
+      .max(14_400)
+      .optional()
+      .meta({
+        description:
+          "Seconds from the answer, held by the switch; a started second counts, and the end comes up to 1.3 s later, never " +
+          "before. Default: the call's max_duration_seconds.",
+      }),
+    hangupOnStar: z
+      .boolean()
+      .optional()
+      .meta({
+        description:
+          "The caller's `*` ends the dial, whether it rings or they talk, and the document goes on. The callee's does " +
+          "nothing. Other digits are left for the next action. Default: false.",
+      }),
+    ringback: z
+      .url({ protocol: /^https?$/, error: "must be an http or https URL" })
+      .max(2048)
+      .optional()
+      .meta({
+        description:
+          "A WAV or MP3 that the caller hears, over and over, in place of the ringing tone; the tone until it is fetched, and " +
+          "where it cannot be had (`dial.ringback_failed`).",
+      }),
+  })
+  .superRefine((spec, context) => {
+    const refuse = (path: (string | number)[], message: string, code: string) =>
+      context.addIssue({ code: "custom", path, message, params: { code } });
+    const given = (["number", "numbers", "sip"] as const).filter((key) => spec[key] !== undefined);
+    const [first, second] = given;
+    if (first === undefined) refuse([], "must have one of number, numbers and sip", "required");
+    else if (second !== undefined) refuse([second], `cannot stand beside ${first}`, "exclusive");
+    if (spec.sip !== undefined) {
+      refuse(["sip"], "comes with SIP credentials; for now only numbers can be dialled", "not_yet");
+    }
+    for (const [index, number] of (spec.numbers ?? []).entries()) {
+      if (spec.numbers?.indexOf(number) !== index)
+        refuse(["numbers", index], "stands in the list twice", "duplicate");
+    }
+    if (spec.record === "from-ringing" && (spec.numbers?.length ?? 0) > 1) {
+      refuse(["record"], "of several only the one that answers is recorded: from-answer", "value");
+    }
+  });
+
+/** Everybody whom it rings. */
+export const numbersOf = ({ number, numbers = [] }: DialSpec): string[] =>
+  number === undefined ? numbers : [number];
