@@ -4,6 +4,7 @@ import { dial } from "./dial.ts";
 import { getDigits } from "./get-digits.ts";
 import { hangup } from "./hangup.ts";
 import { play } from "./play.ts";
+import { record } from "./record.ts";
 import { redirect } from "./redirect.ts";
 import { say } from "./say.ts";
 import { sendDigits } from "./send-digits.ts";
@@ -11,7 +12,7 @@ import type { NumberUse, Verb } from "./verb.ts";
 import { wait } from "./wait.ts";
 
 /** Every verb there is. Adding one is its file and this line. */
-export const verbs = { say, play, getDigits, dial, redirect, hangup, wait, sendDigits };
+export const verbs = { say, play, getDigits, record, dial, redirect, hangup, wait, sendDigits };
 export type VerbName = keyof typeof verbs;
 
 /** One item: an object with exactly one verb. Checked by hand, since a union of schemas cannot say which verb was meant. */

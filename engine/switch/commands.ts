@@ -9,6 +9,7 @@ export const switchApis = [
   "sched_del",
   "show",
   "uuid_break",
+  "uuid_buglist",
   "uuid_dump",
   "uuid_kill",
   "uuid_record",

@@ -9,17 +9,19 @@ import { checkPassword, Connection, stoppedReason } from "./connection.ts";
 import { assertCause, assertKillGroup, backstopSeconds, dialString, scheduleKill } from "./dial-string.ts";
 import { decodeEvent, isCause, playTokenPrefix } from "./events.ts";
 import { Line } from "./line.ts";
-import type {
-  BoxEvent,
-  ChannelFacts,
-  ChannelListing,
-  HangupCause,
-  KillGroup,
-  MediaFile,
-  Originate,
-  OriginateOutcome,
-  Switch,
-  SwitchEvent,
+import {
+  beep,
+  type BoxEvent,
+  type ChannelFacts,
+  type ChannelListing,
+  type HangupCause,
+  type KillGroup,
+  type Originate,
+  type OriginateOutcome,
+  type RecordingEnds,
+  type Sound,
+  type Switch,
+  type SwitchEvent,
 } from "./switch.ts";
 
 export interface FreeSwitchBoxOptions {
@@ -59,6 +61,14 @@ const originateMarginMs = (backstopSeconds + 5) * 1000;
 
 /** 425 Hz, 1 s in 5, as ITU-T E.180 asks; the cadence is a tone stream's `%(on ms, off ms, Hz)`. */
 const ringback = "tone_stream://%(1000,4000,425);loops=-1";
+const beepTone = "tone_stream://%(300,0,1000)";
+
+/**
+ * Mean of the samples' magnitudes over both directions, so half of what one that speaks alone has: 100 is speech of about
+ * -42 dBFS. The switch's own default of 200 takes the quieter half of telephone speech for silence; line and comfort
+ * noise are at 5 to 40.
+ */
+const silenceThreshold = 100;
 
 interface Greeting {
   coreUuid: string;
@@ -170,14 +180,11 @@ export class FreeSwitchBox implements Switch {
     return this.#run(api("uuid_setvar", legWord(leg), name, value));
   }
 
-  async play(
-    leg: LegId,
-    file: MediaFile,
-    { token, loops }: { token: string; loops: number },
-  ): Promise<boolean> {
-    if (!/^(\/[A-Za-z0-9_.-]+)+$/.test(file)) throw new RangeError("not a file of ours");
+  async play(leg: LegId, sound: Sound, { token, loops }: { token: string; loops: number }): Promise<boolean> {
+    if (sound !== beep && !/^(\/[A-Za-z0-9_.-]+)+$/.test(sound)) throw new RangeError("not a file of ours");
     if (!Number.isInteger(loops) || loops < 1 || loops > 100) throw new RangeError("loops must be 1 to 100");
     if (!/^[\w:.-]{1,200}$/.test(token)) throw new RangeError("not a token");
+    const file = sound === beep ? beepTone : sound;
     // One application for all the loops: `loops:` of sendmsg would complete once for each, and give up on short files.
     const argument = loops === 1 ? file : `file_string://${Array<string>(loops).fill(file).join("!")}`;
     return this.#run(execute(legWord(leg), "playback", argument, playTokenPrefix + token));
@@ -197,8 +204,9 @@ export class FreeSwitchBox implements Switch {
     return this.#run(api("uuid_send_dtmf", legWord(leg), digits));
   }
 
-  async startRecording(leg: LegId, recording: RecordingId): Promise<boolean> {
-    return this.#run(api("uuid_record", legWord(leg), "start", this.#file(recording)));
+  async startRecording(leg: LegId, recording: RecordingId, ends?: RecordingEnds): Promise<boolean> {
+    const words = ends === undefined ? [] : endsOf(ends);
+    return this.#run(api("uuid_record", legWord(leg), "start", this.#file(recording), ...words));
   }
 
   async stopRecording(leg: LegId, recording: RecordingId): Promise<boolean> {
@@ -207,6 +215,11 @@ export class FreeSwitchBox implements Switch {
 
   async maskRecording(leg: LegId, recording: RecordingId, masked: boolean): Promise<boolean> {
     return this.#changeRecording(leg, masked ? "mask" : "unmask", recording);
+  }
+
+  async isRecording(leg: LegId, recording: RecordingId): Promise<boolean> {
+    const reply = await this.#send(api("uuid_buglist", legWord(leg)));
+    return reply.includes(`<target>${this.#file(recording)}</target>`);
   }
 
   async armKill(leg: LegId, group: KillGroup, inSeconds: number, cause: HangupCause): Promise<void> {
@@ -394,6 +407,20 @@ export class FreeSwitchBox implements Switch {
       cause,
     });
   }
+}
+
+/** The limit is counted from a second that has begun, so that one more is asked for. */
+function endsOf({ silenceMs, maxSeconds }: RecordingEnds): string[] {
+  for (const value of [silenceMs, maxSeconds]) {
+    if (!Number.isInteger(value) || value < 1)
+      throw new RangeError("a recording's ends must be whole and positive");
+  }
+  const variables = [
+    `RECORD_INITIAL_TIMEOUT_MS=${silenceMs}`,
+    `RECORD_FINAL_TIMEOUT_MS=${silenceMs}`,
+    `RECORD_SILENCE_THRESHOLD=${silenceThreshold}`,
+  ];
+  return [String(maxSeconds + 1), `{${variables.join(",")}}`];
 }
 
 function legWord(leg: LegId): string {

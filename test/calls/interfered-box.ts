@@ -14,6 +14,7 @@ const questions = [
   "startRecording",
   "stopRecording",
   "maskRecording",
+  "isRecording",
   "armKill",
   "disarmKill",
   "listChannels",

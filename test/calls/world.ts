@@ -60,6 +60,7 @@ export interface PlacedCall {
   to: string;
   actions?: Document;
   record?: CallRequest["record"];
+  voiceCallbackUrl?: string;
   ringTimeoutSeconds?: number;
   maxDurationSeconds?: number;
 }
@@ -206,13 +207,21 @@ export async function world(options: WorldOptions = {}) {
   const home = await workspace(nairobi);
 
   async function place(call: PlacedCall, from = { workspaceId: home, e164: nairobi }): Promise<CallId> {
-    const { to, actions, record = null, ringTimeoutSeconds = 60, maxDurationSeconds = 14_400 } = call;
+    const {
+      to,
+      actions,
+      voiceCallbackUrl,
+      record = null,
+      ringTimeoutSeconds = 60,
+      maxDurationSeconds = 14_400,
+    } = call;
     const row = await store.write(async (tx) => {
       const owner = await workspaceById(tx, from.workspaceId);
       const number = await callingNumber(tx, from.workspaceId, from.e164, "from");
       return calls.originate(tx, callingWorkspace(owner!), number, {
         ...{ fromE164: from.e164, toE164: to, record, ringTimeoutSeconds, maxDurationSeconds },
         ...(actions ? { actions } : {}),
+        ...(voiceCallbackUrl === undefined ? {} : { voiceCallbackUrl }),
       });
     });
     return row.id;

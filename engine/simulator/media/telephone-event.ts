@@ -3,6 +3,8 @@ import { frameSamples } from "./g711.ts";
 
 /** RFC 4733 §3.2: the code of each key. */
 const keys = "0123456789*#ABCD";
+/** What stands for nothing at all, in slots: half a second and a second. */
+const waits: Readonly<Record<string, number>> = { w: 25, W: 50 };
 const toneSlots = 5;
 const pauseSlots = 3;
 /** §2.5.1.4: the end is sent three times in all. */
@@ -21,20 +23,34 @@ export class DigitSender {
   #waiting: string[] = [];
   #digit: string | undefined;
   #slot = 0;
+  #waitSlots = 0;
 
   get busy(): boolean {
-    return this.#digit !== undefined || this.#waiting.length > 0;
+    return this.#digit !== undefined || this.#waiting.length > 0 || this.#waitSlots > 0;
   }
 
-  /** What is not a key is left out. */
+  /** `w` and `W` are pauses; what else is not a key is left out. */
   add(digits: string): void {
-    this.#waiting.push(...Array.from(digits.toUpperCase()).filter((digit) => keys.includes(digit)));
+    for (const letter of digits) {
+      const digit = letter in waits ? letter : letter.toUpperCase();
+      if (digit in waits || keys.includes(digit)) this.#waiting.push(digit);
+    }
   }
 
-  /** The packet of this slot; null in the pause after a digit. Only while busy. */
-  next(): EventPacket | null {
+  /** The packet of this slot; null in the pause after a digit; `wait`: audio goes on in it. Only while busy. */
+  next(): EventPacket | null | "wait" {
+    if (this.#waitSlots > 0) {
+      this.#waitSlots -= 1;
+      return "wait";
+    }
     this.#digit ??= this.#waiting.shift();
     if (this.#digit === undefined) return null;
+    const wait = waits[this.#digit];
+    if (wait !== undefined) {
+      this.#digit = undefined;
+      this.#waitSlots = wait - 1;
+      return "wait";
+    }
     this.#slot += 1;
     const slot = this.#slot;
     const packet = slot < toneSlots + endPackets ? this.#packet(this.#digit, slot) : null;
