@@ -18,6 +18,8 @@ export interface Answer {
   readonly pauses?: readonly [number, number];
   /** Presses these keys, `w` for half a second of nothing. */
   readonly types?: string;
+  /** How long it presses each. */
+  readonly holdsKeysMs?: number;
   readonly hangUpAfterMs?: number;
   /** Each digit heard is sent back. */
   readonly repeatsDigits?: boolean;
@@ -74,6 +76,11 @@ export const magicNumbers: Readonly<Record<string, Behaviour>> = {
     description: "answers at once with 440 Hz, presses 1, 2 and # after 2 s",
     beforeMs: 0,
     outcome: answers(440, { types: "wwww12#" }),
+  },
+  "+254700000013": {
+    description: "answers at once with 440 Hz, after 1 s presses 5 and holds it for 3 s",
+    beforeMs: 0,
+    outcome: answers(440, { types: "ww5", holdsKeysMs: 3000 }),
   },
   "+254700000103": {
     description: "answers at once with 440 Hz, hangs up after 3 s",

@@ -1,4 +1,5 @@
 import type { Clock, Timer } from "../../clock.ts";
+import { frameMs } from "../media/g711.ts";
 import type { FrameSource, MediaSession } from "../media/session.ts";
 import { noiseSource, toneSource } from "../media/tone.ts";
 import type { IncomingSipCall } from "../sip/call.ts";
@@ -57,7 +58,12 @@ function before(call: IncomingSipCall, { beforeMs, announcementHz, outcome }: Be
 function speak(media: MediaSession, answer: Answer, record: CarrierCall): void {
   if (answer.losesEvery !== undefined) media.dropEvery(answer.losesEvery);
   media.setSource(voiceOf(media, answer));
-  if (answer.types !== undefined) media.sendDigits(answer.types);
+  const { types, holdsKeysMs } = answer;
+  if (types !== undefined)
+    media.sendDigits(
+      types,
+      holdsKeysMs === undefined ? undefined : { toneSlots: holdsKeysMs / frameMs, pauseSlots: 3 },
+    );
   media.onDigit((digit) => {
     record.digits += digit;
     if (answer.repeatsDigits === true) media.sendDigits(digit);

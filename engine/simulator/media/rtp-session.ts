@@ -7,7 +7,7 @@ import type { Pacer } from "./pacer.ts";
 import { Reception } from "./reception.ts";
 import { readRtp, type RtpPacket, writeRtp } from "./rtp-packet.ts";
 import type { FrameSource, MediaSession } from "./session.ts";
-import { DigitReceiver, DigitSender, type EventPacket } from "./telephone-event.ts";
+import { DigitReceiver, DigitSender, type EventPacket, type Pace } from "./telephone-event.ts";
 
 /** What the two descriptions agreed on (RFC 3264). */
 export interface RtpAgreement {
@@ -96,8 +96,8 @@ export class RtpSession implements MediaSession {
     this.#followDemand();
   }
 
-  sendDigits(digits: string): void {
-    this.#digitSender.add(digits);
+  sendDigits(digits: string, pace?: Pace): void {
+    this.#digitSender.add(digits, pace);
     this.#followDemand();
   }
 

@@ -5,8 +5,13 @@ import { frameSamples } from "./g711.ts";
 const keys = "0123456789*#ABCD";
 /** What stands for nothing at all, in slots: half a second and a second. */
 const waits: Readonly<Record<string, number>> = { w: 25, W: 50 };
-const toneSlots = 5;
-const pauseSlots = 3;
+/** How long a digit is, and what is behind it until the next, in 20 ms slots. */
+export interface Pace {
+  toneSlots: number;
+  pauseSlots: number;
+}
+/** As somebody's phone does. */
+const phonePace: Pace = { toneSlots: 5, pauseSlots: 3 };
 /** §2.5.1.4: the end is sent three times in all. */
 const endPackets = 3;
 const volume = 10;
@@ -18,19 +23,21 @@ export interface EventPacket {
   slotsAgo: number;
 }
 
-/** Digits waiting to be sent: 100 ms each, 60 ms between, one step a 20 ms slot. */
+/** Digits waiting to be sent, one step a 20 ms slot. */
 export class DigitSender {
   #waiting: string[] = [];
   #digit: string | undefined;
   #slot = 0;
   #waitSlots = 0;
+  #pace = phonePace;
 
   get busy(): boolean {
     return this.#digit !== undefined || this.#waiting.length > 0 || this.#waitSlots > 0;
   }
 
   /** `w` and `W` are pauses; what else is not a key is left out. */
-  add(digits: string): void {
+  add(digits: string, pace: Pace = phonePace): void {
+    this.#pace = pace;
     for (const letter of digits) {
       const digit = letter in waits ? letter : letter.toUpperCase();
       if (digit in waits || keys.includes(digit)) this.#waiting.push(digit);
@@ -53,15 +60,16 @@ export class DigitSender {
     }
     this.#slot += 1;
     const slot = this.#slot;
-    const packet = slot < toneSlots + endPackets ? this.#packet(this.#digit, slot) : null;
-    if (slot === toneSlots + pauseSlots) {
+    const { toneSlots, pauseSlots } = this.#pace;
+    const packet = slot < toneSlots + endPackets ? this.#packet(this.#digit, slot, toneSlots) : null;
+    if (slot >= toneSlots + pauseSlots) {
       this.#digit = undefined;
       this.#slot = 0;
     }
     return packet;
   }
 
-  #packet(digit: string, slot: number): EventPacket {
+  #packet(digit: string, slot: number, toneSlots: number): EventPacket {
     const duration = Math.min(slot, toneSlots) * frameSamples;
     const endBit = slot >= toneSlots ? 0x80 : 0;
     const payload = Uint8Array.of(keys.indexOf(digit), endBit | volume, duration >> 8, duration & 0xff);
