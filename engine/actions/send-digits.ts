@@ -1,9 +1,11 @@
 import { z } from "zod";
 import { done, stay, type Verb } from "./verb.ts";
 
-/** A digit and the pause behind it, and what `w` and `W` stand for: the switch's own figures, with room. */
-const digitMs = 350;
+/** A digit and the pause behind it, and what `w` and `W` stand for: the switch's own figures. */
+const digitMs = 300;
 const pauseMs = { w: 500, W: 1000 } as const;
+/** Until the command is at the switch, and the first digit on its way. */
+const roomMs = 250;
 
 /** `sendDigits`: sends DTMF (RFC 4733) to the call's party, and waits until it is out. */
 export const sendDigits: Verb<{ digits: string }, { untilMs: number }> = {
@@ -33,4 +35,4 @@ export const sendDigits: Verb<{ digits: string }, { untilMs: number }> = {
 };
 
 const msOf = (digits: string) =>
-  [...digits].reduce((ms, digit) => ms + (digit === "w" || digit === "W" ? pauseMs[digit] : digitMs), 0);
+  [...digits].reduce((ms, digit) => ms + (digit === "w" || digit === "W" ? pauseMs[digit] : digitMs), roomMs);
