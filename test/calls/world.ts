@@ -84,7 +84,11 @@ export interface WorldOptions {
 export async function world(options: WorldOptions = {}) {
   const folder = await mkdtemp(join(tmpdir(), "sautikit-calls-"));
   const carrier = await startCarrierProcess();
-  const peer = await startSwitchUnderTest({ carrier }, options.switchKind);
+  const peer = await startSwitchUnderTest({ carrier }, options.switchKind).catch(async (error: unknown) => {
+    // Left running it would keep the tests' process from its end.
+    await carrier.stop();
+    throw error;
+  });
   const clock = systemClock;
   const ids = systemIds(clock);
   const errors: string[] = [];
