@@ -9,7 +9,9 @@ const gapShareMin = 0.02;
  * own start where that came earlier (from ringing) or was asked for later, to its end. Null: not known.
  */
 export function talkMsOf(row: SpooledRow): number | null {
-  const endUs = row.endedAtUs ?? row.legEndedAtUs;
+  // One that was found ended, the word of its end lost, ended nobody knows when.
+  const foundEnded = row.status === "uploading" && row.startedAtUs !== null;
+  const endUs = row.endedAtUs ?? (foundEnded ? null : row.legEndedAtUs);
   const startUs = startUsOf(row);
   return endUs === null || startUs === null ? null : Math.max(0, Math.round((endUs - startUs) / 1000));
 }

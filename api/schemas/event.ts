@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { callEventKinds, type CallEventKind } from "../../engine/calls/event-kinds.ts";
+import { recordedReasons } from "../../engine/actions/record.ts";
 import { callStatus, direction, failureCode, legSchema, metadata } from "./call.ts";
 
 /** What an event says: in a webhook's `data`, and in the `payload` of a call's event. */
@@ -101,6 +102,22 @@ export const callEvents: Record<CallEventKind, EventDescription> = {
     digits: z.string().meta({
       description: "What was typed, without the finishing key; empty: nothing, and no action follows.",
     }),
+  }),
+  "call.recorded": call("A `record` is over; its action URL, else the voice URL, is asked what comes next.", {
+    recording_id: z.string().nullable().meta({
+      description:
+        "The recording, `call.recording.ready` tells when it can be fetched; null: none was begun.",
+    }),
+    leg_id: legId,
+    duration_seconds: z.number().nullable().meta({
+      description: "Length by the switch's word, to the millisecond; null: its word was lost.",
+    }),
+    reason: z.enum(recordedReasons).meta({
+      description:
+        "`silence`, `max_length`, `finish_key`; `hangup`: nobody is asked; `stopped`: by PATCH …/recording; `failed`: the " +
+        "switch did not begin it.",
+    }),
+    digit: z.string().nullable().meta({ description: "The key that ended it; null: none did." }),
   }),
   "call.redirected": call("A `redirect` asks its URL what comes next.", { url }),
   "call.dial_completed": call("A `dial` is over, whatever came of it.", {

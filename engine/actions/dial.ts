@@ -115,17 +115,15 @@ export const dial: Verb<DialSpec, Dialing> = {
     }
   },
   drop(state, scene) {
-    const { leg: dialled } = state;
-    if (dialled === null) return { effects: [] };
-    const leg = dialled as LegId;
+    const running = state.legs.filter(({ end }) => end === null);
     return {
       effects: [
         // The caller outlives the talk, whatever followed it in the document that is dropped.
-        { kind: "command", command: afterBridge(scene.leg, { stays: true }) },
-        { kind: "command", command: { kind: "hangUp", leg, cause: "NORMAL_CLEARING" } },
+        command(afterBridge(scene.leg, { stays: true })),
+        ...hangUpAll(state, state.answered ? "NORMAL_CLEARING" : "ORIGINATOR_CANCEL"),
         ...noLongerWaiting(scene),
       ],
-      after: [leg],
+      after: running.map(({ leg }) => leg as LegId),
     };
   },
 };

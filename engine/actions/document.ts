@@ -4,6 +4,7 @@ import { dial } from "./dial.ts";
 import { getDigits } from "./get-digits.ts";
 import { hangup } from "./hangup.ts";
 import { play } from "./play.ts";
+import { record } from "./record.ts";
 import { redirect } from "./redirect.ts";
 import { reject } from "./reject.ts";
 import { say } from "./say.ts";
@@ -12,7 +13,7 @@ import type { NumberUse, Verb } from "./verb.ts";
 import { wait } from "./wait.ts";
 
 /** Every verb there is. Adding one is its file and this line. */
-export const verbs = { say, play, getDigits, dial, redirect, reject, hangup, wait, sendDigits };
+export const verbs = { say, play, getDigits, dial, record, redirect, reject, hangup, wait, sendDigits };
 export type VerbName = keyof typeof verbs;
 
 /** One item: an object with exactly one verb. Checked by hand, since a union of schemas cannot say which verb was meant. */

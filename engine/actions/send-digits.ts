@@ -1,9 +1,11 @@
 import { z } from "zod";
 import { done, stay, type Verb } from "./verb.ts";
 
-/** A digit and the pause behind it, and what `w` and `W` stand for: the switch's own figures, with room. */
-const digitMs = 350;
+/** A digit and the pause behind it, and what `w` and `W` stand for: the switch's own figures. */
+const digitMs = 300;
 const pauseMs = { w: 500, W: 1000 } as const;
+/** Until the command is at the switch, and the first digit on its way. */
+const roomMs = 250;
 
 export const digitsToSend = z
   .string()
@@ -38,5 +40,5 @@ export const sendDigits: Verb<{ digits: string }, { untilMs: number }> = {
 const msOf = (digits: string) =>
   Array.from(digits).reduce(
     (ms, digit) => ms + (digit === "w" || digit === "W" ? pauseMs[digit] : digitMs),
-    0,
+    roomMs,
   );

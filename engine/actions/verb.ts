@@ -1,10 +1,11 @@
 import type { z } from "zod";
-import type { EventId, LegId } from "../ids.ts";
+import type { EventId, LegId, RecordingId } from "../ids.ts";
 import type { JsonObject } from "../json.ts";
 import type { Command, DialRequest } from "../calls/command.ts";
 import type { AskingKind, CallEventKind } from "../calls/event-kinds.ts";
 import type { FailureCode } from "../calls/leg-state.ts";
 import type { LegStatus } from "../store/calls.ts";
+import type { RecordingEnds, RecordingStopper } from "../switch/switch.ts";
 import type { Asked, AskMethod } from "./voice-url.ts";
 
 /**
@@ -72,6 +73,8 @@ export type Effect =
   | { kind: "command"; command: Command }
   /** Rated, checked for funds, originated towards the waiting leg: `dialing` or `dialRefused` follows at once. */
   | { kind: "dial"; request: DialRequest }
+  /** A recording of the leg; a `recordingBegun` fact follows at once. */
+  | { kind: "record"; ends: RecordingEnds }
   /** An event on the call; kinds `call.*` are also told by webhook. */
   | { kind: "event"; event: CallEventKind; payload: JsonObject }
   /**
@@ -91,6 +94,14 @@ export type StepFact =
   | ({ kind: "asked"; token: string; event: EventId } & Asked)
   /** Typed by the caller, or by whoever was dialled. */
   | { kind: "digit"; leg: LegId; digit: string }
+  | { kind: "recordingBegun"; recording: RecordingId }
+  /** Of any recording of the call. `unknown`: it was found ended; `nobody`: it never began. */
+  | {
+      kind: "recordingEnded";
+      recording: RecordingId;
+      by: RecordingStopper | "unknown" | "nobody";
+      lengthMs: number | null;
+    }
   /** Which legs are dialled, and which numbers were left out, and why. */
   | {
       kind: "dialing";

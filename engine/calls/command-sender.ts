@@ -28,6 +28,8 @@ type Repeatable = Exclude<Command, AtMostOnceCommand | ApartCommand>;
 const hangUpTries = 8;
 const hangUpAgainMsMin = 100;
 const hangUpAgainMsMax = 1_000;
+/** Between a recording's end and its event, which comes over another connection. */
+const endOnItsWayMs = 500;
 
 /** Sends the commands that may be sent again. */
 export class CommandSender {
@@ -91,6 +93,8 @@ export class CommandSender {
         return box.startRecording(command.leg, command.recording);
       case "stopRecording":
         return box.stopRecording(command.leg, command.recording);
+      case "checkRecording":
+        return this.#checkRecording(box, command);
       case "maskRecording":
         return box.maskRecording(command.leg, command.recording, command.masked);
       case "armKill":
@@ -102,6 +106,22 @@ export class CommandSender {
       case "disarmKill":
         return box.disarmKill(command.group);
     }
+  }
+
+  /** The event of its end may be on its way: whoever waits for it hears from here only where it does not come. */
+  async #checkRecording(
+    box: Switch,
+    { leg, recording }: Extract<Command, { kind: "checkRecording" }>,
+  ): Promise<void> {
+    if (await box.isRecording(leg, recording)) return;
+    await this.#parts.clock.sleep(endOnItsWayMs, this.#stopping);
+    await this.#parts.news({
+      kind: "recordingGone",
+      box: box.box,
+      leg,
+      recording,
+      atUs: this.#parts.clock.nowUs(),
+    });
   }
 
   /**

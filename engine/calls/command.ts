@@ -1,14 +1,22 @@
 import type { AskMethod } from "../actions/voice-url.ts";
 import type { EventId, LegId, RecordingId } from "../ids.ts";
 import type { MediaSource } from "../media/media-source.ts";
-import type { AfterBridge, HangupCause, KillGroup, Originate, TakenIn } from "../switch/switch.ts";
+import type {
+  AfterBridge,
+  HangupCause,
+  KillGroup,
+  Originate,
+  RecordingEnds,
+  TakenIn,
+} from "../switch/switch.ts";
 
 /**
  * What the controller has decided and not yet done, as data: stored with the decision, carried out after the commit.
- * All but originate, play and digits are repeatable: redone after a crash, to the same effect.
+ * All but originate, play, digits and recordUntil are repeatable: redone after a crash, to the same effect.
  */
 export type Command =
   | { kind: "originate"; originate: Originate }
+  /** `file`: of ours, or the beep. */
   | { kind: "play"; leg: LegId; file: string; token: string; loops: number }
   | { kind: "prepareMedia"; source: MediaSource; token: string }
   /** An event of the call as a question; asked again after a crash, with the same event id. */
@@ -23,6 +31,10 @@ export type Command =
   | { kind: "playRingback"; leg: LegId }
   | { kind: "setVariable"; leg: LegId; name: string; value: string }
   | { kind: "startRecording" | "stopRecording"; leg: LegId; recording: RecordingId }
+  /** A recording that the switch ends by itself. Begun again after a crash, it would write over what it had. */
+  | { kind: "recordUntil"; leg: LegId; recording: RecordingId; ends: RecordingEnds }
+  /** Where it no longer runs, and nobody said so, `recordingGone` is told. */
+  | { kind: "checkRecording"; leg: LegId; recording: RecordingId }
   | { kind: "maskRecording"; leg: LegId; recording: RecordingId; masked: boolean }
   | { kind: "armKill"; leg: LegId; group: KillGroup; inSeconds: number; cause: HangupCause }
   /** The end of the leg at a moment, µs since the epoch, whenever this is carried out. */
@@ -30,9 +42,12 @@ export type Command =
   | { kind: "disarmKill"; leg: LegId; group: KillGroup };
 
 /** Never sent twice: somebody's phone would ring twice, somebody would hear a prompt twice. */
-export type AtMostOnceCommand = Extract<Command, { kind: "originate" | "play" | "sendDigits" }>;
+export type AtMostOnceCommand = Extract<
+  Command,
+  { kind: "originate" | "play" | "sendDigits" | "recordUntil" }
+>;
 export const isAtMostOnce = (command: Command): command is AtMostOnceCommand =>
-  command.kind === "originate" || command.kind === "play" || command.kind === "sendDigits";
+  ["originate", "play", "sendDigits", "recordUntil"].includes(command.kind);
 
 /** Takes its time, and nothing of the call waits for it: in a row of its own, which goes once its outcome is stored. */
 export type ApartCommand = Extract<Command, { kind: "prepareMedia" | "ask" }>;

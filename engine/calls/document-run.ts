@@ -6,6 +6,7 @@ import type { JsonObject } from "../json.ts";
 import { callEventById } from "../store/calls.ts";
 import type { HangupCause } from "../switch/switch.ts";
 import type { CallChange } from "./call-change.ts";
+import { newRecording } from "./dialing.ts";
 
 /** The running document, as it is stored with the call after each step. */
 export interface Running {
@@ -115,7 +116,7 @@ export class DocumentRun {
       else if (fact.kind === "digit") keepTyped(change, running, fact);
       return;
     }
-    if (running.ending && fact.kind !== "legEnded") return;
+    if (running.ending && fact.kind !== "legEnded" && fact.kind !== "recordingEnded") return;
     const item = running.actions[running.position];
     const step =
       item && running.state !== null
@@ -208,6 +209,12 @@ export class DocumentRun {
         store(change, null);
         this.#hangUp(change, effect.cause);
         return undefined;
+      case "record": {
+        const recording = await newRecording(change, change.firstLeg);
+        const leg = change.firstLeg.id;
+        change.intend({ kind: "recordUntil", leg, recording, ends: effect.ends });
+        return { kind: "recordingBegun", recording };
+      }
       case "dial":
         try {
           return await this.#dialLeg(change, effect.request);

@@ -6,6 +6,7 @@ export const callEventKinds = [
   "call.started",
   "call.answered",
   "call.digits",
+  "call.recorded",
   "call.redirected",
   "call.dial_completed",
   "call.completed",
@@ -47,5 +48,10 @@ export type CallEventKind = (typeof callEventKinds)[number];
 /** Those with which a voice URL is asked what comes next, rather than told. */
 export type AskingKind = Extract<
   CallEventKind,
-  "call.started" | "call.answered" | "call.digits" | "call.dial_completed" | "call.redirected"
+  | "call.started"
+  | "call.answered"
+  | "call.digits"
+  | "call.recorded"
+  | "call.dial_completed"
+  | "call.redirected"
 >;

@@ -11,7 +11,7 @@ import {
   type IntentRow,
 } from "../store/calls.ts";
 import type { MediaSource, Prepared } from "../media/media-source.ts";
-import type { MediaFile } from "../switch/switch.ts";
+import type { Sound } from "../switch/switch.ts";
 import { isApart, isAtMostOnce, type ApartCommand, type Command } from "./command.ts";
 import { CommandSender, type Legs, type SenderParts } from "./command-sender.ts";
 import { DoneIntents } from "./done-intents.ts";
@@ -186,11 +186,14 @@ export class IntentRunner {
       }
       case "play": {
         const { leg, token, loops } = command;
-        await this.#sender.boxOf(leg, legs)?.play(leg, command.file as MediaFile, { token, loops });
+        await this.#sender.boxOf(leg, legs)?.play(leg, command.file as Sound, { token, loops });
         return;
       }
       case "sendDigits":
         await this.#sender.boxOf(command.leg, legs)?.sendDigits(command.leg, command.digits);
+        return;
+      case "recordUntil":
+        await this.#recordUntil(command, legs);
         return;
       case "prepareMedia":
       case "ask":
@@ -198,6 +201,18 @@ export class IntentRunner {
         return;
       default:
         await this.#sender.send(command, legs);
+    }
+  }
+
+  /** One that may have begun is taken for running: whoever waits for its end asks the switch. */
+  async #recordUntil(
+    { leg, recording, ends }: Extract<Command, { kind: "recordUntil" }>,
+    legs: Legs,
+  ): Promise<void> {
+    try {
+      await this.#sender.boxOf(leg, legs)?.startRecording(leg, recording, ends);
+    } catch (error) {
+      if (!isError(error, "switch.unknown_outcome")) throw error;
     }
   }
 
@@ -210,6 +225,17 @@ export class IntentRunner {
   ): Promise<void> {
     for (const leg of dialledBy(undone)) await this.#dialler.neverDialled(leg, reason);
     for (const command of undone) {
+      if (command.kind === "recordUntil") {
+        const { leg, recording } = command;
+        const box = legs.get(leg)?.box ?? "";
+        await this.#parts.news({
+          kind: "recordingGone",
+          box,
+          leg,
+          recording,
+          atUs: this.#parts.clock.nowUs(),
+        });
+      }
       if (command.kind === "play") {
         const { leg, token } = command;
         const box = legs.get(leg)?.box ?? "";

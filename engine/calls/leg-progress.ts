@@ -1,4 +1,4 @@
-import type { LegId } from "../ids.ts";
+import type { LegId, RecordingId } from "../ids.ts";
 import { withdrawUnsentIntents, type LegRow } from "../store/calls.ts";
 import * as recordings from "../store/recordings.ts";
 import type { ChannelFacts, HangupCause, SwitchEvent } from "../switch/switch.ts";
@@ -19,7 +19,8 @@ export type LegNews =
       closed?: Closed;
     })
   | Found
-  | Stray;
+  | Stray
+  | RecordingGone;
 
 /** A channel as it is, where events of it may have been missed. */
 export interface Found extends At {
@@ -34,6 +35,12 @@ export interface Found extends At {
 /** A channel of a leg that had ended: it is being hung up. */
 interface Stray extends At {
   kind: "stray";
+}
+
+/** It does not run, and the switch's word of its end was lost; or it never began. */
+interface RecordingGone extends At {
+  kind: "recordingGone";
+  recording: RecordingId;
 }
 
 interface At {
@@ -86,15 +93,13 @@ export async function takeLegNews(change: CallChange, news: LegNews, document: D
       if (!isLost(news.cause)) await answeredBeforeEnd(change, leg, isOwn, news.answeredAtUs);
       if (!(await endLeg(change, leg, news, news.endedBy))) return;
       if (isOwn) await ownLegEnded(change, leg, news, document);
-      else {
-        await document.feed(change, {
-          kind: "legEnded",
-          leg: leg.id,
-          status: leg.status,
-          billedSeconds: leg.billedSeconds ?? 0,
-          failureCode: leg.answeredAtUs === null ? failureOf(leg, news) : null,
-        });
-      }
+      await document.feed(change, {
+        kind: "legEnded",
+        leg: leg.id,
+        status: leg.status,
+        billedSeconds: leg.billedSeconds ?? 0,
+        failureCode: leg.answeredAtUs === null ? failureOf(leg, news) : null,
+      });
       await endCallIfOver(change);
       return;
     case "bridged":
@@ -124,7 +129,23 @@ export async function takeLegNews(change: CallChange, news: LegNews, document: D
       ) {
         await change.emit("recording.stopped", { recording_id: news.recording, leg_id: leg.id }, atMs);
       }
+      await document.feed(change, {
+        kind: "recordingEnded",
+        recording: news.recording,
+        by: news.by,
+        lengthMs: news.lengthMs,
+      });
       return;
+    case "recordingGone": {
+      const { recording } = news;
+      const began = await recordings.hasStarted(change.tx, recording);
+      // Without a time: how long there was something to record is not known.
+      if (!(await recordings.markStatus(change.tx, recording, recordings.liveStatuses, "uploading"))) return;
+      await change.emit("recording.stopped", { recording_id: recording, leg_id: leg.id });
+      const by = began ? "unknown" : "nobody";
+      await document.feed(change, { kind: "recordingEnded", recording, by, lengthMs: null });
+      return;
+    }
     case "playbackEnded":
       await document.feed(change, { kind: "playbackEnded", token: news.token, outcome: news.outcome });
       return;

@@ -10,6 +10,7 @@ export const switchApis = [
   "show",
   "uuid_answer",
   "uuid_break",
+  "uuid_buglist",
   "uuid_dump",
   "uuid_kill",
   "uuid_pre_answer",

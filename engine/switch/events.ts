@@ -1,7 +1,7 @@
 import { isId, type LegId, type RecordingId } from "../ids.ts";
 import { isChannelUuid, type ChannelNames } from "./channel-names.ts";
 import type { Fields } from "./codec.ts";
-import type { Arrival, HangupCause, HungUp, Quality, SwitchEvent } from "./switch.ts";
+import type { Arrival, HangupCause, HungUp, Quality, RecordingStopper, SwitchEvent } from "./switch.ts";
 
 /** Marks the tokens of `play` on the wire, among the uuids that the switch gives its own applications. */
 export const playTokenPrefix = "play:";
@@ -130,9 +130,15 @@ function recording(fields: Fields, at: At): Decoded {
   if (id === undefined) return ignored;
   if (fields("Event-Name") === "RECORD_START")
     return event({ kind: "recordingStarted", ...at, recording: id });
-  // Why it stopped is not read: Record-Completion-Cause says "maxtime" after an explicit stop.
   const lengthMs = count(fields("variable_record_ms")) ?? 0;
-  return event({ kind: "recordingStopped", ...at, recording: id, lengthMs });
+  return event({ kind: "recordingStopped", ...at, recording: id, lengthMs, by: stopperOf(fields) });
+}
+
+/** The cause says "silence" of every leg that hung up, and "maxtime" also after an explicit stop. */
+function stopperOf(fields: Fields): RecordingStopper {
+  if (fields("Answer-State") === "hangup") return "hangUp";
+  const cause = fields("Record-Completion-Cause");
+  return cause === "success-silence" || cause === "no-input-timeout" ? "silence" : "other";
 }
 
 /** Which of our recordings a file on the box is: it is named by the id. */

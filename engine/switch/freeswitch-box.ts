@@ -17,20 +17,22 @@ import {
 } from "./dial-string.ts";
 import { arrivalOf, decodeEvent, isCause, playTokenPrefix } from "./events.ts";
 import { Line } from "./line.ts";
-import type {
-  AfterBridge,
-  Arrival,
-  BoxEvent,
-  ChannelFacts,
-  ChannelListing,
-  HangupCause,
-  KillGroup,
-  MediaFile,
-  Originate,
-  OriginateOutcome,
-  Switch,
-  SwitchEvent,
-  TakenIn,
+import {
+  beep,
+  type AfterBridge,
+  type Arrival,
+  type BoxEvent,
+  type ChannelFacts,
+  type ChannelListing,
+  type HangupCause,
+  type KillGroup,
+  type Originate,
+  type OriginateOutcome,
+  type RecordingEnds,
+  type Sound,
+  type Switch,
+  type SwitchEvent,
+  type TakenIn,
 } from "./switch.ts";
 
 export interface FreeSwitchBoxOptions {
@@ -70,6 +72,14 @@ const originateMarginMs = (backstopSeconds + 5) * 1000;
 
 /** 425 Hz, 1 s in 5, as ITU-T E.180 asks; the cadence is a tone stream's `%(on ms, off ms, Hz)`. */
 const ringback = "tone_stream://%(1000,4000,425);loops=-1";
+const beepTone = "tone_stream://%(300,0,1000)";
+
+/**
+ * Mean of the samples' magnitudes over both directions, so half of what one that speaks alone has: 100 is speech of about
+ * -42 dBFS. The switch's own default of 200 takes the quieter half of telephone speech for silence; line and comfort
+ * noise are at 5 to 40.
+ */
+const silenceThreshold = 100;
 
 interface Greeting {
   coreUuid: string;
@@ -244,14 +254,11 @@ export class FreeSwitchBox implements Switch {
     return this.#run(api("uuid_setvar", this.#channel(leg), name, value));
   }
 
-  async play(
-    leg: LegId,
-    file: MediaFile,
-    { token, loops }: { token: string; loops: number },
-  ): Promise<boolean> {
-    if (!/^(\/[A-Za-z0-9_.-]+)+$/.test(file)) throw new RangeError("not a file of ours");
+  async play(leg: LegId, sound: Sound, { token, loops }: { token: string; loops: number }): Promise<boolean> {
+    if (sound !== beep && !/^(\/[A-Za-z0-9_.-]+)+$/.test(sound)) throw new RangeError("not a file of ours");
     if (!Number.isInteger(loops) || loops < 1 || loops > 100) throw new RangeError("loops must be 1 to 100");
     if (!/^[\w:.-]{1,200}$/.test(token)) throw new RangeError("not a token");
+    const file = sound === beep ? beepTone : sound;
     // One application for all the loops: `loops:` of sendmsg would complete once for each, and give up on short files.
     const argument = loops === 1 ? file : `file_string://${Array<string>(loops).fill(file).join("!")}`;
     return this.#run(execute(this.#channel(leg), "playback", argument, playTokenPrefix + token));
@@ -271,8 +278,9 @@ export class FreeSwitchBox implements Switch {
     return this.#run(api("uuid_send_dtmf", this.#channel(leg), digits));
   }
 
-  async startRecording(leg: LegId, recording: RecordingId): Promise<boolean> {
-    return this.#run(api("uuid_record", this.#channel(leg), "start", this.#file(recording)));
+  async startRecording(leg: LegId, recording: RecordingId, ends?: RecordingEnds): Promise<boolean> {
+    const words = ends === undefined ? [] : endsOf(ends);
+    return this.#run(api("uuid_record", this.#channel(leg), "start", this.#file(recording), ...words));
   }
 
   async stopRecording(leg: LegId, recording: RecordingId): Promise<boolean> {
@@ -281,6 +289,11 @@ export class FreeSwitchBox implements Switch {
 
   async maskRecording(leg: LegId, recording: RecordingId, masked: boolean): Promise<boolean> {
     return this.#changeRecording(leg, masked ? "mask" : "unmask", recording);
+  }
+
+  async isRecording(leg: LegId, recording: RecordingId): Promise<boolean> {
+    const reply = await this.#send(api("uuid_buglist", this.#channel(leg)));
+    return reply.includes(`<target>${this.#file(recording)}</target>`);
   }
 
   async armKill(leg: LegId, group: KillGroup, inSeconds: number, cause: HangupCause): Promise<void> {
@@ -500,4 +513,18 @@ export class FreeSwitchBox implements Switch {
       cause,
     });
   }
+}
+
+/** The limit is counted from a second that has begun, so that one more is asked for. */
+function endsOf({ silenceMs, maxSeconds }: RecordingEnds): string[] {
+  for (const value of [silenceMs, maxSeconds]) {
+    if (!Number.isInteger(value) || value < 1)
+      throw new RangeError("a recording's ends must be whole and positive");
+  }
+  const variables = [
+    `RECORD_INITIAL_TIMEOUT_MS=${silenceMs}`,
+    `RECORD_FINAL_TIMEOUT_MS=${silenceMs}`,
+    `RECORD_SILENCE_THRESHOLD=${silenceThreshold}`,
+  ];
+  return [String(maxSeconds + 1), `{${variables.join(",")}}`];
 }

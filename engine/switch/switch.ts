@@ -41,21 +41,24 @@ export interface Switch {
   /** `uuid_setvar`, one value at a time; refuses CR, LF, NUL. False: no such channel. */
   setVariable(leg: LegId, name: string, value: string): Promise<boolean>;
   /**
-   * Plays a file of ours, loop times, behind what the leg is playing. Ends in `playbackEnded` with the token; one still
+   * Plays a file of ours, or the beep, loop times, behind what the leg is playing. Ends in `playbackEnded` with the token; one still
    * queued when the leg is told to stop or hangs up may end without.
    */
-  play(leg: LegId, file: MediaFile, options: { token: string; loops: number }): Promise<boolean>;
+  play(leg: LegId, sound: Sound, options: { token: string; loops: number }): Promise<boolean>;
   /** `uuid_break all`: whatever plays on the leg stops within 20 ms, and what is queued behind it never plays. */
   stopPlayback(leg: LegId): Promise<boolean>;
   /** Sends DTMF to the party (RFC 4733): `0-9 * #`, and `w` and `W` for half a second and a second of nothing. */
   sendDigits(leg: LegId, digits: string): Promise<boolean>;
   /** Plays 425 Hz ringback to a waiting, answered leg until it is bridged or stopped. */
   playRingback(leg: LegId): Promise<boolean>;
-  startRecording(leg: LegId, recording: RecordingId): Promise<boolean>;
+  /** With `ends` the switch ends it by itself, whether or not we are there. */
+  startRecording(leg: LegId, recording: RecordingId, ends?: RecordingEnds): Promise<boolean>;
   /** False also if that recording is not running on the leg. */
   stopRecording(leg: LegId, recording: RecordingId): Promise<boolean>;
   /** Writes silence into the running recording until unmasked. False also if it is not running on the leg. */
   maskRecording(leg: LegId, recording: RecordingId, masked: boolean): Promise<boolean>;
+  /** `uuid_buglist`: whether that recording runs on the leg. False also if there is no such channel. */
+  isRecording(leg: LegId, recording: RecordingId): Promise<boolean>;
   /** Schedules a kill in a group of its own; `inSeconds` is whole; the kill is never early, and late by up to 1.3 s. */
   armKill(leg: LegId, group: KillGroup, inSeconds: number, cause: HangupCause): Promise<void>;
   /** Deletes a group's scheduled kills. Unknown groups are fine. */
@@ -100,6 +103,20 @@ export type KillGroup = `${"cut" | "idle" | "ring"}-${LegId}${"" | `-${number}`}
 
 /** Absolute path on the box of a file that we put there; our ids only, never a customer's name. */
 export type MediaFile = string & { readonly __mediaFile: unique symbol };
+
+/** The tone before a recording: 300 ms of 1 kHz. */
+export const beep = "beep";
+export type Sound = MediaFile | typeof beep;
+
+export interface RecordingEnds {
+  /**
+   * So long below about -42 dBFS in both directions, from the start or after something louder. A lone louder frame of
+   * 20 ms begins the time anew.
+   */
+  silenceMs: number;
+  /** Whole seconds from the start; up to a second later, never before. */
+  maxSeconds: number;
+}
 
 export interface Originate {
   /** What the winner does once it is answered (park), or has media (intercept joins it to a waiting leg). */
@@ -171,8 +188,11 @@ export type SwitchEvent =
   /** The switch finished what we played with a token; `played` also where it was stopped or the leg hung up. */
   | (At & { kind: "playbackEnded"; token: string; outcome: "played" | "notFound" | "failed" })
   | (At & { kind: "recordingStarted"; recording: RecordingId })
-  | (At & { kind: "recordingStopped"; recording: RecordingId; lengthMs: number })
+  | (At & { kind: "recordingStopped"; recording: RecordingId; lengthMs: number; by: RecordingStopper })
   | (At & { kind: "digit"; digit: string; durationMs: number });
+
+/** What ended a recording. `other`: we did, or its longest time; the switch does not tell these apart. */
+export type RecordingStopper = "silence" | "hangUp" | "other";
 
 /** How a leg ended: the same facts whether read from the event or from the end-of-leg record. */
 export interface HungUp {

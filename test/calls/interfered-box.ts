@@ -26,6 +26,7 @@ const questions = [
   "startRecording",
   "stopRecording",
   "maskRecording",
+  "isRecording",
   "armKill",
   "disarmKill",
   "listChannels",

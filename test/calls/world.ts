@@ -86,7 +86,11 @@ export interface WorldOptions {
 export async function world(options: WorldOptions = {}) {
   const folder = await mkdtemp(join(tmpdir(), "sautikit-calls-"));
   const carrier = await startCarrierProcess();
-  const peer = await startSwitchUnderTest({ carrier }, options.switchKind);
+  const peer = await startSwitchUnderTest({ carrier }, options.switchKind).catch(async (error: unknown) => {
+    // Left running it would keep the tests' process from its end.
+    await carrier.stop();
+    throw error;
+  });
   const clock = systemClock;
   const ids = systemIds(clock);
   const errors: string[] = [];
@@ -224,7 +228,14 @@ export async function world(options: WorldOptions = {}) {
   }
 
   async function place(call: PlacedCall, from = { workspaceId: home, e164: nairobi }): Promise<CallId> {
-    const { to, actions, record = null, ringTimeoutSeconds = 60, maxDurationSeconds = 14_400 } = call;
+    const {
+      to,
+      actions,
+      voiceCallbackUrl,
+      record = null,
+      ringTimeoutSeconds = 60,
+      maxDurationSeconds = 14_400,
+    } = call;
     const row = await store.write(async (tx) => {
       const owner = await workspaceById(tx, from.workspaceId);
       const number = await callingNumber(tx, from.workspaceId, from.e164, "from");
@@ -237,7 +248,7 @@ export async function world(options: WorldOptions = {}) {
           maxDurationSeconds,
         },
         ...(actions ? { actions } : {}),
-        ...(call.voiceCallbackUrl === undefined ? {} : { voiceCallbackUrl: call.voiceCallbackUrl }),
+        ...(voiceCallbackUrl === undefined ? {} : { voiceCallbackUrl }),
         ...(call.eventsUrl === undefined ? {} : { eventsUrl: call.eventsUrl }),
       });
     });

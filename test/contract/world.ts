@@ -31,6 +31,8 @@ export const numbers = {
   repeatsDigits: "+254700000004",
   losesAThird: "+254700000006",
   isNotHeard: "+254700000007",
+  /** A second of 440 Hz at -35 dBFS and two of noise at -50, over and over. */
+  speaksSoftlyWithPauses: "+254700000008",
   hangsUpAfterThreeSeconds: "+254700000103",
   ringsForEver: "+254700000180",
   /** Two seconds of 620 Hz, then answers with 880 Hz. */

@@ -218,6 +218,12 @@ describe("A FreeSWITCH box", () => {
         `api uuid_record ${leg} start /var/spool/sautikit/${recording}.wav`,
       ],
       [
+        "records until it is silent",
+        () => box.startRecording(leg, recording, { silenceMs: 5000, maxSeconds: 60 }),
+        `api uuid_record ${leg} start /var/spool/sautikit/${recording}.wav 61 ` +
+          "{RECORD_INITIAL_TIMEOUT_MS=5000,RECORD_FINAL_TIMEOUT_MS=5000,RECORD_SILENCE_THRESHOLD=100}",
+      ],
+      [
         "stops a recording",
         () => box.stopRecording(leg, recording),
         `api uuid_record ${leg} stop /var/spool/sautikit/${recording}.wav`,

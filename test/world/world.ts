@@ -79,7 +79,13 @@ export class TestWorld {
   ): Promise<TestWorld> {
     const folder = await mkdtemp(join(tmpdir(), "sautikit-world-"));
     const carrier = await startCarrierProcess();
-    const peer = await startSwitchUnderTest({ carrier, ...prepared.switchOptions });
+    const peer = await startSwitchUnderTest({ carrier, ...prepared.switchOptions }).catch(
+      async (error: unknown) => {
+        // Left running it would keep the tests' process from its end.
+        await carrier.stop();
+        throw error;
+      },
+    );
     const { host, port } = (await prepared.reach?.(peer.esl)) ?? peer.esl;
     const [apiPort, s3Port] = [await freePort(), await freePort()];
     const secretsKey = randomBytes(32).toString("hex");

@@ -14,6 +14,12 @@ export interface Behaviour {
 export interface Answer {
   /** The party's own voice; null: it only sends back what it hears. */
   readonly toneHz: number | null;
+  /** Speaks as quietly as anybody does (-35 dBFS), for the first time and pauses for the second, over and over, ms. */
+  readonly pauses?: readonly [number, number];
+  /** Presses these keys, `w` for half a second of nothing. */
+  readonly types?: string;
+  /** How long it presses each. */
+  readonly holdsKeysMs?: number;
   readonly hangUpAfterMs?: number;
   /** Each digit heard is sent back. */
   readonly repeatsDigits?: boolean;
@@ -60,6 +66,21 @@ export const magicNumbers: Readonly<Record<string, Behaviour>> = {
     description: "answers at once; none of its packets arrives",
     beforeMs: 0,
     outcome: answers(440, { losesEvery: 1 }),
+  },
+  "+254700000008": {
+    description: "answers at once, speaks softly (440 Hz) for 1 s and pauses for 2 s, over and over",
+    beforeMs: 0,
+    outcome: answers(440, { pauses: [1000, 2000] }),
+  },
+  "+254700000012": {
+    description: "answers at once with 440 Hz, presses 1, 2 and # after 2 s",
+    beforeMs: 0,
+    outcome: answers(440, { types: "wwww12#" }),
+  },
+  "+254700000013": {
+    description: "answers at once with 440 Hz, after 1 s presses 5 and holds it for 3 s",
+    beforeMs: 0,
+    outcome: answers(440, { types: "ww5", holdsKeysMs: 3000 }),
   },
   "+254700000103": {
     description: "answers at once with 440 Hz, hangs up after 3 s",

@@ -1,9 +1,14 @@
 import type { Clock, Timer } from "../../clock.ts";
+import { frameMs } from "../media/g711.ts";
 import type { FrameSource, MediaSession } from "../media/session.ts";
-import { toneSource } from "../media/tone.ts";
+import { noiseSource, toneSource } from "../media/tone.ts";
 import type { IncomingSipCall } from "../sip/call.ts";
 import { type CallLog, type CarrierCall, listenTo } from "./call-log.ts";
 import type { Answer, Behaviour } from "./magic-numbers.ts";
+
+/** A quiet voice, and a line that is louder than comfort noise. */
+const softDbfs = -35;
+const noiseDbfs = -50;
 
 interface PartyParts {
   clock: Clock;
@@ -52,12 +57,31 @@ function before(call: IncomingSipCall, { beforeMs, announcementHz, outcome }: Be
 
 function speak(media: MediaSession, answer: Answer, record: CarrierCall): void {
   if (answer.losesEvery !== undefined) media.dropEvery(answer.losesEvery);
-  media.setSource(answer.toneHz === null ? echoSource(media) : toneSource({ hz: answer.toneHz }));
+  media.setSource(voiceOf(media, answer));
+  const { types, holdsKeysMs } = answer;
+  if (types !== undefined)
+    media.sendDigits(
+      types,
+      holdsKeysMs === undefined ? undefined : { toneSlots: holdsKeysMs / frameMs, pauseSlots: 3 },
+    );
   media.onDigit((digit) => {
     record.digits += digit;
     if (answer.repeatsDigits === true) media.sendDigits(digit);
   });
 }
+
+function voiceOf(media: MediaSession, { toneHz, pauses }: Answer): FrameSource {
+  if (toneHz === null) return echoSource(media);
+  if (pauses === undefined) return toneSource({ hz: toneHz });
+  return mixed(toneSource({ hz: toneHz, levelDbfs: softDbfs, cadenceMs: pauses }), noiseSource(noiseDbfs));
+}
+
+const mixed =
+  (one: FrameSource, other: FrameSource): FrameSource =>
+  () => {
+    const noise = other();
+    return one()?.map((sample, index) => sample + (noise?.[index] ?? 0)) ?? null;
+  };
 
 /** What was heard, in order; at most 200 ms are kept, lest a burst become a lasting delay. */
 function echoSource(media: MediaSession): FrameSource {

@@ -7,7 +7,7 @@ import type { Pacer } from "./pacer.ts";
 import { Reception } from "./reception.ts";
 import { readRtp, type RtpPacket, writeRtp } from "./rtp-packet.ts";
 import type { FrameSource, MediaSession } from "./session.ts";
-import { DigitReceiver, DigitSender } from "./telephone-event.ts";
+import { DigitReceiver, DigitSender, type EventPacket, type Pace } from "./telephone-event.ts";
 
 /** What the two descriptions agreed on (RFC 3264). */
 export interface RtpAgreement {
@@ -96,8 +96,8 @@ export class RtpSession implements MediaSession {
     this.#followDemand();
   }
 
-  sendDigits(digits: string): void {
-    this.#digitSender.add(digits);
+  sendDigits(digits: string, pace?: Pace): void {
+    this.#digitSender.add(digits, pace);
     this.#followDemand();
   }
 
@@ -137,7 +137,9 @@ export class RtpSession implements MediaSession {
     // Pulled in every slot, so that sound goes on in real time under digits and during a hold.
     const pcm = this.#source?.() ?? null;
     const { sending, payloadType, law } = this.#agreement;
-    if (this.#digitSender.busy) return this.#digitSlot(this.#agreement);
+    const digit = this.#digitSender.busy ? this.#digitSender.next() : "wait";
+    if (digit !== "wait") return this.#digitSlot(this.#agreement, digit);
+    this.#followDemand();
     if (!pcm || !sending) {
       this.#talking = false;
       return;
@@ -152,9 +154,8 @@ export class RtpSession implements MediaSession {
     this.#talking = true;
   }
 
-  #digitSlot({ telephoneEventType, sending }: RtpAgreement): void {
+  #digitSlot({ telephoneEventType, sending }: RtpAgreement, packet: EventPacket | null): void {
     this.#talking = false;
-    const packet = this.#digitSender.next();
     if (packet && sending && telephoneEventType !== null) {
       const timestamp = (this.#timestamp - packet.slotsAgo * frameSamples) >>> 0;
       this.#send({ ...packet, payloadType: telephoneEventType, timestamp });

@@ -1,3 +1,5 @@
+import type { Pace } from "./telephone-event.ts";
+
 /**
  * One RTP stream each way over one UDP socket (RFC 3550; G.711, RFC 3551; telephone-event, RFC 4733). 8 kHz, 20 ms.
  * Audio is 160 samples of 16-bit linear PCM a frame, whatever law is on the wire.
@@ -10,8 +12,8 @@ export interface MediaSession {
   onDigit(listener: (digit: string, durationMs: number) => void): void;
   /** Where the frames to send come from, pulled every 20 ms; null sends nothing in that slot. Null source: silent (no packets). */
   setSource(source: FrameSource | null): void;
-  /** Sends digits one after another, 100 ms each with 60 ms between, in place of audio. */
-  sendDigits(digits: string): void;
+  /** Sends digits one after another in place of audio, by default 100 ms each with 60 ms between. */
+  sendDigits(digits: string, pace?: Pace): void;
   /** Test aid of the carrier's magic numbers: from now on every n-th packet is not sent. 1: none is sent. */
   dropEvery(n: number): void;
   readonly stats: Readonly<{

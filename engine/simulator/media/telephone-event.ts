@@ -3,8 +3,15 @@ import { frameSamples } from "./g711.ts";
 
 /** RFC 4733 §3.2: the code of each key. */
 const keys = "0123456789*#ABCD";
-const toneSlots = 5;
-const pauseSlots = 3;
+/** What stands for nothing at all, in slots: half a second and a second. */
+const waits: Readonly<Record<string, number>> = { w: 25, W: 50 };
+/** How long a digit is, and what is behind it until the next, in 20 ms slots. */
+export interface Pace {
+  toneSlots: number;
+  pauseSlots: number;
+}
+/** As somebody's phone does. */
+const phonePace: Pace = { toneSlots: 5, pauseSlots: 3 };
 /** §2.5.1.4: the end is sent three times in all. */
 const endPackets = 3;
 const volume = 10;
@@ -16,36 +23,53 @@ export interface EventPacket {
   slotsAgo: number;
 }
 
-/** Digits waiting to be sent: 100 ms each, 60 ms between, one step a 20 ms slot. */
+/** Digits waiting to be sent, one step a 20 ms slot. */
 export class DigitSender {
   #waiting: string[] = [];
   #digit: string | undefined;
   #slot = 0;
+  #waitSlots = 0;
+  #pace = phonePace;
 
   get busy(): boolean {
-    return this.#digit !== undefined || this.#waiting.length > 0;
+    return this.#digit !== undefined || this.#waiting.length > 0 || this.#waitSlots > 0;
   }
 
-  /** What is not a key is left out. */
-  add(digits: string): void {
-    this.#waiting.push(...Array.from(digits.toUpperCase()).filter((digit) => keys.includes(digit)));
+  /** `w` and `W` are pauses; what else is not a key is left out. */
+  add(digits: string, pace: Pace = phonePace): void {
+    this.#pace = pace;
+    for (const letter of digits) {
+      const digit = letter in waits ? letter : letter.toUpperCase();
+      if (digit in waits || keys.includes(digit)) this.#waiting.push(digit);
+    }
   }
 
-  /** The packet of this slot; null in the pause after a digit. Only while busy. */
-  next(): EventPacket | null {
+  /** The packet of this slot; null in the pause after a digit; `wait`: audio goes on in it. Only while busy. */
+  next(): EventPacket | null | "wait" {
+    if (this.#waitSlots > 0) {
+      this.#waitSlots -= 1;
+      return "wait";
+    }
     this.#digit ??= this.#waiting.shift();
     if (this.#digit === undefined) return null;
+    const wait = waits[this.#digit];
+    if (wait !== undefined) {
+      this.#digit = undefined;
+      this.#waitSlots = wait - 1;
+      return "wait";
+    }
     this.#slot += 1;
     const slot = this.#slot;
-    const packet = slot < toneSlots + endPackets ? this.#packet(this.#digit, slot) : null;
-    if (slot === toneSlots + pauseSlots) {
+    const { toneSlots, pauseSlots } = this.#pace;
+    const packet = slot < toneSlots + endPackets ? this.#packet(this.#digit, slot, toneSlots) : null;
+    if (slot >= toneSlots + pauseSlots) {
       this.#digit = undefined;
       this.#slot = 0;
     }
     return packet;
   }
 
-  #packet(digit: string, slot: number): EventPacket {
+  #packet(digit: string, slot: number, toneSlots: number): EventPacket {
     const duration = Math.min(slot, toneSlots) * frameSamples;
     const endBit = slot >= toneSlots ? 0x80 : 0;
     const payload = Uint8Array.of(keys.indexOf(digit), endBit | volume, duration >> 8, duration & 0xff);

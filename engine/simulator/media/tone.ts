@@ -28,6 +28,18 @@ export function toneSource({ hz, levelDbfs = -12, cadenceMs }: Tone): FrameSourc
   };
 }
 
+/** Endless white noise, the same at every run. */
+export function noiseSource(levelDbfs: number): FrameSource {
+  // A uniform distribution's root mean square is its peak over the root of 3.
+  const peak = 32767 * 10 ** (levelDbfs / 20) * Math.sqrt(3);
+  let state = 1;
+  return () =>
+    Int16Array.from({ length: frameSamples }, () => {
+      state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+      return Math.round((state / 2 ** 31 - 1) * peak);
+    });
+}
+
 /** The frames of some samples, the last filled up with silence; then null for ever. */
 export function samplesSource(samples: Int16Array): FrameSource {
   let start = 0;

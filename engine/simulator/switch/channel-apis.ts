@@ -9,6 +9,7 @@ import { liveChannel, type Core } from "./core.ts";
 import { jsonText, plainText } from "./esl-frames.ts";
 import { splitOnce } from "./hooks.ts";
 import { Recording } from "./recording.ts";
+import { readVariables } from "./separate.ts";
 
 const broadcastDelayMs = 100;
 const noSuchChannel = "-ERR No such channel!\n";
@@ -58,6 +59,8 @@ export const channelApis: Readonly<Record<string, Api>> = {
     channel.applications.break(flags.includes("all"));
     return "+OK\n";
   }),
+
+  uuid_buglist: onChannel("<uuid>", (_core, channel) => bugList(channel), { absent: "" }),
 
   uuid_broadcast: onChannel(
     "<uuid> <path> [aleg|bleg|holdb|both]",
@@ -131,17 +134,32 @@ export const channelApis: Readonly<Record<string, Api>> = {
   ),
 };
 
+/** Recordings are all the media bugs that there are here. */
+const bugList = ({ recordings }: Channel): string =>
+  [
+    "<media-bugs>\n",
+    ...[...recordings.keys()].map(
+      (path) =>
+        ` <media-bug>\n  <function>session_record</function>\n  <target>${path}</target>\n` +
+        "  <thread-locked>0</thread-locked>\n </media-bug>\n",
+    ),
+    "</media-bugs>\n",
+  ].join("");
+
 function record(core: Core, channel: Channel, rest: string): string {
-  const [action = "", path = ""] = rest.split(" ");
+  const [action = "", path = "", limit = "0", brackets = ""] = rest.split(" ");
   const running = channel.recordings.get(path);
   switch (action) {
     case "start":
-      return Recording.start(core, channel, path) === null
+      return Recording.start(core, channel, path, {
+        limitS: Number.parseInt(limit, 10) || 0,
+        own: readVariables(brackets, "{}")?.variables ?? new Map(),
+      }) === null
         ? "-ERR Cannot record session!\n"
         : "+OK Success\n";
     case "stop":
       if (running === undefined) return "-ERR Cannot stop record session!\n";
-      running.stop("success-maxtime");
+      running.stop();
       return "+OK Success\n";
     case "mask":
     case "unmask":

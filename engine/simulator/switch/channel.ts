@@ -30,8 +30,8 @@ export interface Bridge {
 
 export interface RunningRecording {
   mask(masked: boolean): void;
-  /** The file is complete before RECORD_STOP says so. The cause is the switch's own word, never the reason. */
-  stop(completion: "success-maxtime" | "success-silence"): void;
+  /** The file is complete before RECORD_STOP says so. */
+  stop(): void;
 }
 
 /**

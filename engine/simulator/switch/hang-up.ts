@@ -80,7 +80,7 @@ function finish(core: Core, channel: Channel): void {
   channel.applications.end("hangUp");
   unpark(core, channel);
   channel.state = "CS_HANGUP";
-  for (const recording of [...channel.recordings.values()]) recording.stop("success-silence");
+  for (const recording of [...channel.recordings.values()]) recording.stop();
   setCallState(core, channel, "HANGUP");
   if (!channel.variables.has("sip_hangup_disposition")) {
     channel.variables.set(

@@ -3,6 +3,8 @@ import type { FrameSource, MediaSession } from "../media/session.ts";
 /** One 20 ms slot of a leg: what its party said, and what it was made to hear. Null: nothing came, nothing went. */
 export type SlotListener = (said: Int16Array | null, heard: Int16Array | null) => void;
 
+/** The real switch's: 2,000 samples a digit, in whole frames, and its profile's 40 ms. */
+const digitPace = { toneSlots: 13, pauseSlots: 2 };
 /** 100 ms; more than that waiting means the two ends' clocks drift, and the oldest is let go. */
 const waitingFramesMax = 5;
 
@@ -55,7 +57,7 @@ export class MediaPort {
   }
 
   sendDigits(digits: string): void {
-    this.#session?.sendDigits(digits);
+    this.#session?.sendDigits(digits, digitPace);
   }
 
   /** The stream itself belongs to the SIP call, which closes it. */

@@ -9,6 +9,16 @@ const lagFramesMax = 10;
 /** And be ahead by this, because timers are not that exact. */
 const leadFramesMax = 2;
 const silentFrame = new Int16Array(frameSamples);
+/** Where a recording has time-outs and no threshold of its own. */
+const thresholdDefault = 200;
+
+/** `uuid_record start <path> [<limit>] [<recording_vars>]`: its own variables come before the channel's. */
+export interface RecordingLimits {
+  /** Whole seconds; 0: none. */
+  limitS: number;
+  own: ReadonlyMap<string, string>;
+}
+const noLimits: RecordingLimits = { limitS: 0, own: new Map() };
 
 /** One `uuid_record` or `record_session`: the file has the length of the wall clock, silent where nothing came. */
 export class Recording implements RunningRecording {
@@ -22,25 +32,44 @@ export class Recording implements RunningRecording {
   #startedMs: number | null = null;
   readonly #untap: () => void;
   #masked = false;
+  /** Counted from a second that has begun. */
+  readonly #untilS: number;
+  readonly #silence: { threshold: number; initialMs: number; finalMs: number };
+  /** Null while somebody speaks. */
+  #silentSinceMs: number | null;
+  #speechHeard = false;
+  #completion: "success-silence" | "no-input-timeout" | null = null;
   /** Frames of the wall clock so far; those still in the pre-buffer are not in the file. */
   #frames = 0;
   #held: Int16Array[][] = [];
 
   /** Null: the leg has no media yet, or the path cannot be written. */
-  static start(core: Core, channel: Channel, path: string): RunningRecording | null {
+  static start(
+    core: Core,
+    channel: Channel,
+    path: string,
+    limits: RecordingLimits = noLimits,
+  ): RunningRecording | null {
     if (!channel.media.attached) return null;
     if (channel.recordings.has(path)) return channel.recordings.get(path) ?? null;
     const stereo = channel.isTrue("RECORD_STEREO") || channel.isTrue("RECORD_STEREO_SWAP");
     const isBuffered = channel.variables.get("enable_file_write_buffering") !== "false";
     const file = createRecordingFile(path, stereo ? 2 : 1, isBuffered);
     if (file === null) return null;
-    const recording = new Recording(core, channel, path, file, stereo);
+    const recording = new Recording(core, channel, path, file, stereo, limits);
     channel.recordings.set(path, recording);
     publishChannel(core, "RECORD_START", channel, [["Record-File-Path", path]]);
     return recording;
   }
 
-  private constructor(core: Core, channel: Channel, path: string, file: RecordingFile, stereo: boolean) {
+  private constructor(
+    core: Core,
+    channel: Channel,
+    path: string,
+    file: RecordingFile,
+    stereo: boolean,
+    { limitS, own }: RecordingLimits,
+  ) {
     this.path = path;
     this.#core = core;
     this.#channel = channel;
@@ -52,6 +81,18 @@ export class Recording implements RunningRecording {
     // The real switch keeps 25 frames back unless told otherwise, and never writes the last it kept.
     const wanted = Number.parseInt(channel.variables.get("RECORD_PRE_BUFFER_FRAMES") ?? "25", 10);
     this.#preBufferFrames = wanted > 1 ? wanted : 0;
+    const timeout = (name: string) => Number.parseInt(own.get(name) ?? channel.variables.get(name) ?? "", 10);
+    const initialMs = timeout("RECORD_INITIAL_TIMEOUT_MS");
+    const finalMs = timeout("RECORD_FINAL_TIMEOUT_MS");
+    const threshold = timeout("RECORD_SILENCE_THRESHOLD");
+    const listens = initialMs >= 0 || finalMs >= 0;
+    this.#silence = {
+      threshold: threshold >= 0 ? threshold : listens ? thresholdDefault : 0,
+      initialMs: initialMs || 0,
+      finalMs: finalMs || 0,
+    };
+    this.#untilS = limitS === 0 ? Infinity : Math.floor(core.clock.nowMs() / 1000) + limitS;
+    this.#silentSinceMs = core.clock.monotonicMs();
     if (isRead(channel)) this.#startedMs = core.clock.monotonicMs();
     this.#untap = channel.media.tap((said, heard) => {
       if (!isRead(channel)) return;
@@ -60,6 +101,8 @@ export class Recording implements RunningRecording {
       // After a stall come the slots that were missed: from before the file began, or filled up for since.
       if (this.#frames > this.#due() + leadFramesMax) return;
       this.#frame(said ?? silentFrame, heard ?? silentFrame);
+      this.#listen(said ?? silentFrame, heard ?? silentFrame);
+      if (Math.floor(core.clock.nowMs() / 1000) >= this.#untilS || this.#completion !== null) this.stop();
     });
   }
 
@@ -67,7 +110,7 @@ export class Recording implements RunningRecording {
     this.#masked = masked;
   }
 
-  stop(completion: "success-maxtime" | "success-silence"): void {
+  stop(): void {
     if (!this.#channel.recordings.delete(this.path)) return;
     this.#untap();
     // What lags now will not come any more.
@@ -77,6 +120,8 @@ export class Recording implements RunningRecording {
       this.#file.write(first);
     const samples = this.#file.close();
     const ms = Math.floor(samples / 8);
+    const hungUp = this.#speechHeard ? "success-silence" : "no-input-timeout";
+    const completion = this.#completion ?? (this.#channel.cause === null ? "success-maxtime" : hungUp);
     for (const [name, value] of [
       ["record_file_size", 44 + samples * this.#file.channels * 2],
       ["record_samples", samples],
@@ -90,6 +135,25 @@ export class Recording implements RunningRecording {
       ["Record-File-Path", this.path],
       ["Record-Completion-Cause", completion],
     ]);
+  }
+
+  /** Whether it has been silent for too long: from the start at first, then after speech. Masked or not. */
+  #listen(said: Int16Array, heard: Int16Array): void {
+    const { threshold, initialMs, finalMs } = this.#silence;
+    if (threshold === 0) {
+      this.#speechHeard = true;
+      return;
+    }
+    if (Math.floor(meanMagnitude(this.#layout(said, heard))) >= threshold) {
+      this.#silentSinceMs = null;
+      this.#speechHeard = true;
+      return;
+    }
+    const nowMs = this.#core.clock.monotonicMs();
+    this.#silentSinceMs ??= nowMs;
+    const limitMs = this.#speechHeard ? finalMs : initialMs;
+    if (limitMs === 0 || nowMs - this.#silentSinceMs < limitMs) return;
+    this.#completion = this.#speechHeard ? "success-silence" : "no-input-timeout";
   }
 
   /** Whole frames of the wall clock since the first. */
@@ -113,6 +177,13 @@ export class Recording implements RunningRecording {
       if (frame !== undefined) this.#file.write(frame);
     }
   }
+}
+
+/** Over all of a stereo frame's samples, so that one who speaks alone counts half. */
+function meanMagnitude(frames: readonly Int16Array[]): number {
+  let sum = 0;
+  for (const frame of frames) for (const sample of frame) sum += Math.abs(sample);
+  return sum / (frames.length * frameSamples);
 }
 
 /** A leg whose early media is ignored is not read by the switch: nothing is recorded until it is answered. */

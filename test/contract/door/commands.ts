@@ -9,6 +9,9 @@ const channel = `(?:${leg}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})`;
 const call = `call_${ulid}`;
 const e164 = "\\+[1-9][0-9]{6,14}";
 const seconds = "[0-9]{1,6}";
+const ms = "[0-9]{1,9}";
+/** Ringback and the beep. */
+const tones = ["tone_stream://%(1000,4000,425);loops=-1", "tone_stream://%(300,0,1000)"];
 const group = `(?:cut|idle|ring)-${leg}(?:-[0-9]{1,6})?`;
 const cause =
   "(?:NO_ANSWER|ALLOTTED_TIMEOUT|NORMAL_CLEARING|MANAGER_REQUEST|ORIGINATOR_CANCEL|NORMAL_TEMPORARY_FAILURE)";
@@ -26,7 +29,8 @@ export class KnownCommands {
   constructor({ spool, password }: { spool: string; password: string }) {
     const recording = `${escaped(spool)}/recordings/rec_${ulid}\\.wav`;
     const media = `${escaped(spool)}/media/[0-9a-f]{64}\\.wav`;
-    const played = `(?:${media}|file_string://${media}(?:!${media})*|${escaped("tone_stream://%(1000,4000,425);loops=-1")})`;
+    const played = `(?:${media}|file_string://${media}(?:!${media})*|${tones.map(escaped).join("|")})`;
+    const ends = `\\{RECORD_INITIAL_TIMEOUT_MS=${ms},RECORD_FINAL_TIMEOUT_MS=${ms},RECORD_SILENCE_THRESHOLD=100\\}`;
     const variables = [
       `origination_uuid=(?<leg>${leg})`,
       `presence_data=${leg}`,
@@ -61,6 +65,8 @@ export class KnownCommands {
       `uuid_kill ${channel} (?:${cause}|${refusal})`,
       `uuid_break ${channel} all`,
       `uuid_record ${channel} (?:start|stop|mask|unmask) ${recording}`,
+      `uuid_record ${channel} start ${recording} ${seconds} ${ends}`,
+      `uuid_buglist ${channel}`,
       `uuid_setvar ${channel} park_after_bridge (?:true|false)`,
       `uuid_setvar ${channel} api_after_bridge sched_api ${kill}`,
       `uuid_setvar ${channel} api_hangup_hook sched_del ${group}`,

@@ -49,6 +49,8 @@ export function callRequests(urls: { events: string; prompt: string }): fc.Arbit
     hostileText("12#").map((digits) => ({ sendDigits: { digits } })),
     hostileText("Karibu").map((said) => ({ say: { text: said } })),
     hostileText("5").map((numDigits) => ({ getDigits: { numDigits, finishOnKey: numDigits } })),
+    hostileText("#").map((finishOnKey) => ({ record: { finishOnKey, timeout: finishOnKey } })),
+    hostileValue.map((maxLength) => ({ record: { maxLength, action: maxLength } })),
     fc.tuple(key, hostileValue).map(([name, value]) => ({ [name]: value })),
   );
   const spoils: Record<string, fc.Arbitrary<unknown>> = {

@@ -135,13 +135,12 @@ function wallMs(
   return Math.max(0, Number(toUs - fromUs) / 1000);
 }
 
-/** The customer ended it in mid-call. */
+/** It ended in mid-call: the customer wanted it, or it was a `record` action's. */
 const isStopped = (books: Evidence["books"], row: RecordingRow): boolean =>
-  books.events.some(
-    ({ kind, payload }) =>
-      kind === "recording.stopping" &&
-      (JSON.parse(payload) as { recording_id: string }).recording_id === row.id,
-  );
+  books.events
+    .filter(({ kind }) => kind === "recording.stopping" || kind === "call.recorded")
+    .map(({ payload }) => JSON.parse(payload) as { recording_id: string; reason?: string })
+    .some(({ recording_id, reason }) => recording_id === row.id && reason !== "hangup");
 
 /** Its start or stop in mid-call was told while nobody listened: within its bounds, how long it was only the file knows. */
 function isUntold({ books, records }: Evidence, row: RecordingRow, leg: LegRow): boolean {

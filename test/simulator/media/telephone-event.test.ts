@@ -15,7 +15,8 @@ function packetsOf(digits: string, startTimestamp = 0xffff_ff00): Sent[] {
   const sent: Sent[] = [];
   for (let timestamp = startTimestamp; sender.busy; timestamp = (timestamp + 160) >>> 0) {
     const packet = sender.next();
-    if (packet) sent.push({ payload: packet.payload, timestamp: (timestamp - packet.slotsAgo * 160) >>> 0 });
+    if (packet !== null && packet !== "wait")
+      sent.push({ payload: packet.payload, timestamp: (timestamp - packet.slotsAgo * 160) >>> 0 });
   }
   return sent;
 }
