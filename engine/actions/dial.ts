@@ -123,7 +123,7 @@ export const dial: Verb<DialSpec, Dialing> = {
         ...hangUpAll(state, state.answered ? "NORMAL_CLEARING" : "ORIGINATOR_CANCEL"),
         ...noLongerWaiting(scene),
       ],
-      after: running.map(({ leg }) => leg as LegId),
+      after: running.map(({ leg }) => leg),
     };
   },
 };

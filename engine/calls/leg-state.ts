@@ -195,6 +195,7 @@ const tellingOrder: readonly FailureCode[] = [
   "switch_failed",
   "controller_restarted",
   "not_sent",
+  "voice_url_failed",
 ];
 
 /** Of equals the last. Undefined: there is none. */

@@ -146,7 +146,7 @@ describeOnSwitch("a command that the switch refuses, or does not answer", functi
     const to = "+254712000201";
     const { id, asked } = await placed(
       { to: wanjiru, actions: [{ dial: { number: to } }, { wait: { seconds: 1 } }] },
-      (question, _, ask) => (question === "setVariable" ? Promise.reject(noAnswer()) : ask()),
+      (question, _, ask) => (question === "afterBridge" ? Promise.reject(noAnswer()) : ask()),
     );
     const call = await on.ended(id);
     const told = eventOf(call, "call.dial_completed").payload;
@@ -178,7 +178,7 @@ describeOnSwitch("a command that the switch refuses, or does not answer", functi
   together("slow before a dial rings nobody once Wanjiru's call is hung up, or she has gone", async () => {
     const gate = Promise.withResolvers<undefined>();
     const slow: Rule = async (question, _, ask) => {
-      if (question === "setVariable") await gate.promise;
+      if (question === "afterBridge") await gate.promise;
       return ask();
     };
     const hungUp = await placed({ to: wanjiru, actions: [{ dial: { number: "+254712000203" } }] }, slow);
@@ -244,8 +244,7 @@ describeOnSwitch("a command that the switch refuses, or does not answer", functi
         await change.save();
       });
       await eventually("both commands", () =>
-        // Two were for the sake of the dial.
-        asked.filter((question) => question === "setVariable").length === 4 ? true : undefined,
+        asked.filter((question) => question === "setVariable").length === 2 ? true : undefined,
       );
       await on.hangUp(id);
       const call = await on.until(id, "its end", ({ ended_at }) => ended_at !== null);
