@@ -1,8 +1,8 @@
 import { z } from "zod";
 import { done, stay, type Verb } from "./verb.ts";
 
-/** A digit and the pause behind it, and what `w` and `W` stand for: the switch's own figures. */
-const digitMs = 300;
+/** A digit and the pause behind it on a leg that hears nothing, and what `w` and `W` add: the switch's own figures. */
+const digitMs = 640;
 const pauseMs = { w: 500, W: 1000 } as const;
 /** Until the command is at the switch, and the first digit on its way. */
 const roomMs = 250;

@@ -52,10 +52,15 @@ describeOnSwitch("the action record", () => {
   const seconds = (value: unknown, from: number, to: number) =>
     assert.ok(typeof value === "number" && value >= from && value <= to, `${String(value)} s`);
 
+  /** One after another: the client takes the next answer for its own. */
+  let pressed = Promise.resolve();
   /** The far end sends them back. */
-  async function presses(callId: CallId, digits: string): Promise<void> {
-    const leg = (await on.view(callId)).legs[0]!.id;
-    assert.match(await esl.api(`uuid_send_dtmf ${leg} ${digits}`), /^\+OK/);
+  function presses(callId: CallId, digits: string): Promise<void> {
+    pressed = pressed.then(async () => {
+      const leg = (await on.view(callId)).legs[0]!.id;
+      assert.match(await esl.api(`uuid_send_dtmf ${leg} ${digits}`), /^\+OK/);
+    });
+    return pressed;
   }
 
   together(

@@ -3,8 +3,12 @@ import type { FrameSource, MediaSession } from "../media/session.ts";
 /** One 20 ms slot of a leg: what its party said, and what it was made to hear. Null: nothing came, nothing went. */
 export type SlotListener = (said: Int16Array | null, heard: Int16Array | null) => void;
 
-/** The real switch's: 2,000 samples a digit, in whole frames, and its profile's 40 ms. */
+/**
+ * The real switch's: 2,000 samples a digit, in whole frames, and behind it its profile's 40 ms, which are ten times as
+ * long where no audio goes out.
+ */
 const digitPace = { toneSlots: 13, pauseSlots: 2 };
+const digitPaceInSilence = { toneSlots: 13, pauseSlots: 19 };
 /** 100 ms; more than that waiting means the two ends' clocks drift, and the oldest is let go. */
 const waitingFramesMax = 5;
 
@@ -57,7 +61,8 @@ export class MediaPort {
   }
 
   sendDigits(digits: string): void {
-    this.#session?.sendDigits(digits, digitPace);
+    const isSilent = this.#player === null && this.#from === null;
+    this.#session?.sendDigits(digits, isSilent ? digitPaceInSilence : digitPace);
   }
 
   /** The stream itself belongs to the SIP call, which closes it. */
