@@ -128,6 +128,17 @@ describeOnSwitch("an inbound call through a switch in trouble", function () {
     assert.equal((await on.ended(await taken())).status, "completed");
   });
 
+  it("goes on when it is answered, though the switch never tells of the answer", async () => {
+    await open({
+      event: (event, tell) => {
+        if (event.kind !== "answered") tell();
+      },
+    });
+    const { taken } = await on.callIn({ digits: "4" });
+    const call = await on.ended(await taken());
+    assert.equal(eventOf(call, "call.digits").payload["digits"], "4");
+  });
+
   it("is answered once where the first try's reply is lost", async () => {
     let lost = 0;
     await open({
