@@ -93,6 +93,8 @@ export class Reconciler {
       await this.#once(() => true);
     } catch (error) {
       this.#allMs = undefined;
+      // Whoever stopped us closed the connection that was being asked.
+      if (this.#stopped) return;
       this.#parts.log.error({ err: error, box: box.box }, "reconciliation on connect failed");
     }
   }
