@@ -76,7 +76,7 @@ export class CommandSender {
       case "takeIn":
         return box.takeIn(command);
       case "answer":
-        return box.answer(command.leg);
+        return this.#answer(box, command.leg);
       case "preAnswer":
         return box.preAnswer(command.leg);
       case "afterBridge":
@@ -122,6 +122,14 @@ export class CommandSender {
       recording,
       atUs: this.#parts.clock.nowUs(),
     });
+  }
+
+  /** What waits for the answer must not depend on its event alone, which the switch may drop: told twice, it counts once. */
+  async #answer(box: Switch, leg: LegId): Promise<void> {
+    if (!(await box.answer(leg))) return;
+    const answeredAtUs = (await box.channelFacts(leg))?.answeredAtUs ?? null;
+    if (answeredAtUs !== null)
+      await this.#parts.news({ kind: "answered", box: box.box, leg, atUs: answeredAtUs });
   }
 
   /**

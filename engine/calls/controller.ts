@@ -82,6 +82,7 @@ export class Controller {
   readonly #reconcilers = new Map<string, Reconciler>();
   readonly #wakeTimers = new Map<CallId, Timer>();
   #sweep: Timer | undefined;
+  #sweeping: Promise<void> = Promise.resolve();
   #starting: Promise<unknown> = Promise.resolve();
   #stopped = false;
   #startedMs: number | undefined;
@@ -153,7 +154,7 @@ export class Controller {
     for (const reconciler of this.#reconcilers.values()) reconciler.stop();
     await this.#starting;
     await Promise.all(this.#boxes.map((box) => box.stop()));
-    await this.#events.idle();
+    await Promise.all([this.#sweeping, this.#events.idle()]);
     await this.#intents.stop();
   }
 
@@ -337,7 +338,7 @@ export class Controller {
   /** Once a second, whatever the signals said: calls with something to do, and steps whose time has come. */
   #scheduleSweep(delayMs: number): void {
     this.#sweep = this.#parts.clock.after(delayMs, () => {
-      void this.#sweepOnce().finally(() => {
+      this.#sweeping = this.#sweepOnce().finally(() => {
         if (!this.#stopped) this.#scheduleSweep(sweepEveryMs);
       });
     });

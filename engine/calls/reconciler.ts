@@ -75,6 +75,8 @@ export class Reconciler {
   /** The box is there (again). Another core uuid: the switch itself was restarted and its legs died with it. */
   async connected(event: Extract<BoxEvent, { kind: "connected" }>): Promise<void> {
     this.#unsaved = { event, atMs: this.#parts.clock.nowMs() };
+    // Who called a moment before we listened is not in the list yet.
+    this.soon();
     await this.#takeConnected(this.#unsaved);
   }
 
@@ -92,6 +94,8 @@ export class Reconciler {
       await this.#once(() => true);
     } catch (error) {
       this.#allMs = undefined;
+      // Whoever stopped us closed the connection that was being asked.
+      if (this.#stopped) return;
       // A box that has gone again is compared once it is back.
       const level = isError(error, "switch.unavailable") ? "warn" : "error";
       this.#parts.log[level]({ err: error, box: box.box }, "reconciliation on connect failed");
@@ -155,10 +159,10 @@ export class Reconciler {
     const legs = await store.read((tx) => liveLegsOfBox(tx, box.box));
     const wanted = legs.filter(which);
     this.#lastMs = clock.monotonicMs();
-    if (wanted.length === legs.length) {
-      this.#allMs = this.#lastMs;
+    const all = wanted.length === legs.length;
+    if (all) this.#allMs = this.#lastMs;
+    if (all || this.#lastMs < this.#inDoubtUntilMs)
       for (const arrival of await box.arrivals()) this.#parts.arrived(arrival);
-    }
     const seen: LegId[] = [];
     for (const leg of wanted) {
       if (this.#stopped) return;

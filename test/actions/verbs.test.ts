@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { dial } from "../../engine/actions/dial.ts";
 import { hangup } from "../../engine/actions/hangup.ts";
+import { verbs } from "../../engine/actions/document.ts";
 import { play } from "../../engine/actions/play.ts";
+import { reject } from "../../engine/actions/reject.ts";
 import type { Effect, Scene, StepFact } from "../../engine/actions/verb.ts";
 import { wait } from "../../engine/actions/wait.ts";
 import type { FailureCode } from "../../engine/calls/leg-state.ts";
@@ -398,6 +400,45 @@ describe("wait", () => {
     for (const [name, fact] of Object.entries(facts)) {
       if (name !== "wake") assert.equal(wait.on({ untilMs: 0 }, fact, scene), null, name);
     }
+  });
+});
+
+describe("reject", () => {
+  for (const [reason, cause] of [
+    [undefined, "CALL_REJECTED"],
+    ["rejected", "CALL_REJECTED"],
+    ["busy", "USER_BUSY"],
+  ] as const) {
+    it(`${reason ?? "without a reason"} refuses with ${cause}, and is over`, () => {
+      const step = reject.begin({ reason }, { ...scene, answered: false });
+      assert.deepEqual(step, { state: null, effects: [{ kind: "hangUp", cause }] });
+    });
+  }
+  it("takes no other reason, and no other key", () => {
+    assert.ok(!reject.schema.safeParse({ reason: "asleep" }).success);
+    assert.ok(!reject.schema.safeParse({ cause: "busy" }).success);
+  });
+  it("hears nothing", () => {
+    for (const fact of Object.values(facts)) assert.equal(reject.on({}, fact, scene), null);
+  });
+});
+
+describe("a caller who is not answered", () => {
+  const ringing: Scene = { ...scene, answered: false };
+
+  it("hears a prompt as early media, announced before it is played", () => {
+    const begun = play.begin({ url: "https://example.com/a.wav" }, ringing);
+    const ready = facts["mediaReady mine"]!;
+    assert.equal(
+      line(play.on(begun.state!, ready, ringing)),
+      "play.started, preAnswer, play; goes on wake +6500",
+    );
+    assert.equal(line(play.on(begun.state!, ready, scene)), "play.started, play; goes on wake +6500");
+  });
+
+  it("is answered by the actions that need it, and by no other", () => {
+    const needing = Object.values(verbs).filter((verb: { needsAnswer?: true }) => verb.needsAnswer === true);
+    assert.deepEqual(needing.map(({ name }) => name).toSorted(), ["dial", "getDigits", "sendDigits"]);
   });
 });
 

@@ -30,6 +30,17 @@ describeOnSwitch("an inbound call whose controller goes", function () {
     assert.equal(on.voice.questions.filter(({ kind }) => kind === "call.started").length, 1);
   });
 
+  it("and whose next one comes in the same moment as the call, is taken in though the listing lags", async () => {
+    await open({ controller: false });
+    on.voice.answer("call.started", [{ reject: { reason: "busy" } }]);
+    const { caller, taken } = await on.callIn();
+    // It waits, and nobody is told any more; the list has it half a second later.
+    await systemClock.sleep(150);
+    await on.control();
+    await on.ended(await taken());
+    assert.equal((await caller(({ ended_at }) => ended_at !== null)).status, 486);
+  });
+
   it("while it rings, goes on with its document under the next one", async () => {
     await open();
     on.voice.answer("call.started", [{ wait: { seconds: 4 } }, { getDigits: { numDigits: 1, timeout: 10 } }]);
@@ -126,6 +137,17 @@ describeOnSwitch("an inbound call through a switch in trouble", function () {
     assert.equal(await on.callFrom(from), undefined);
     again?.();
     assert.equal((await on.ended(await taken())).status, "completed");
+  });
+
+  it("goes on when it is answered, though the switch never tells of the answer", async () => {
+    await open({
+      event: (event, tell) => {
+        if (event.kind !== "answered") tell();
+      },
+    });
+    const { taken } = await on.callIn({ digits: "4" });
+    const call = await on.ended(await taken());
+    assert.equal(eventOf(call, "call.digits").payload["digits"], "4");
   });
 
   it("is answered once where the first try's reply is lost", async () => {

@@ -41,7 +41,7 @@ describeOnSwitch("an inbound call", function () {
     assert.deepEqual([started?.kind, started?.From, started?.To], ["call.started", from, nairobi]);
     assert.deepEqual([started?.data["direction"], started?.data["status"]], ["inbound", "initiated"]);
     assert.deepEqual([digits?.kind, digits?.Digits], ["call.digits", "42"]);
-    assert.equal(on.voice.questions.length, 4, "and two events besides: call.answered, call.completed");
+    assert.equal(on.voice.questions.length, 2, "nothing else is asked");
 
     assert.deepEqual(
       [call.direction, call.from, call.to, call.local_e164, call.remote_e164, call.country],

@@ -194,6 +194,13 @@ describe("the cause of a leg's end", () => {
     });
   }
 
+  it("of a caller whom we refused names our own reason", () => {
+    for (const cause of ["NORMAL_TEMPORARY_FAILURE", "SUBSCRIBER_ABSENT"] as const)
+      assert.equal(failureCodeOf(cause, "inbound"), "voice_url_failed");
+    assert.equal(failureCodeOf("CALL_REJECTED", "inbound"), "rejected");
+    assert.equal(failureCodeOf("ORIGINATOR_CANCEL", "inbound"), "canceled");
+  });
+
   it("has a sentence for every code", () => {
     for (const sentence of Object.values(failureCodes)) assert.match(sentence, /^[A-Z].*\.$/);
   });
