@@ -3,11 +3,11 @@ import type { RecordingId } from "../ids.ts";
 import type { JsonObject } from "../json.ts";
 import { beep } from "../switch/switch.ts";
 import { done, stay, type Effect, type Scene, type Step, type StepFact, type Verb } from "./verb.ts";
-import type { AskMethod } from "./voice-url.ts";
+import type { EgressMethod } from "../egress/egress.ts";
 
 export interface RecordSpec {
   action?: string | undefined;
-  method?: AskMethod | undefined;
+  method?: EgressMethod | undefined;
   timeout?: number | undefined;
   maxLength?: number | undefined;
   finishOnKey?: string | undefined;
@@ -34,7 +34,7 @@ type Reason = (typeof recordedReasons)[number];
 interface Recording extends JsonObject {
   phase: "beeping" | "recording" | "stopping" | "hungUp";
   action: string | null;
-  method: AskMethod;
+  method: EgressMethod;
   silenceMs: number;
   maxSeconds: number;
   /** Empty: none. */

@@ -1,12 +1,12 @@
 import type { z } from "zod";
-import type { EventId, LegId, RecordingId } from "../ids.ts";
+import type { LegId, RecordingId } from "../ids.ts";
 import type { JsonObject } from "../json.ts";
 import type { Command, DialRequest } from "../calls/command.ts";
 import type { AskingKind, CallEventKind } from "../calls/event-kinds.ts";
 import type { FailureCode } from "../calls/leg-state.ts";
 import type { LegStatus } from "../store/calls.ts";
 import type { RecordingEnds, RecordingStopper } from "../switch/switch.ts";
-import type { Asked, AskMethod } from "./voice-url.ts";
+import type { EgressMethod } from "../egress/egress.ts";
 
 /**
  * A voice action. Pure: given where it is and what happened, it says where it is then and what is to be done. Its state
@@ -81,7 +81,7 @@ export type Effect =
    * Told as an event, and the voice URL, or the one given, is asked what comes next. Its document replaces this one;
    * without one the next action runs.
    */
-  | { kind: "ask"; event: AskingKind; payload: JsonObject; url?: string; method?: AskMethod }
+  | { kind: "ask"; event: AskingKind; payload: JsonObject; url?: string; method?: EgressMethod }
   /** `cause`: what a caller who is not answered yet is refused with; default: rejected. */
   | { kind: "hangUp"; cause?: "CALL_REJECTED" | "USER_BUSY" };
 
@@ -91,7 +91,6 @@ export type StepFact =
   | { kind: "mediaReady"; token: string; file: string; durationMs: number; insteadOf?: string }
   | { kind: "mediaFailed"; token: string; reason: string }
   | { kind: "playbackEnded"; token: string; outcome: "played" | "notFound" | "failed" }
-  | ({ kind: "asked"; token: string; event: EventId } & Asked)
   /** Typed by the caller, or by whoever was dialled. */
   | { kind: "digit"; leg: LegId; digit: string }
   | { kind: "recordingBegun"; recording: RecordingId }

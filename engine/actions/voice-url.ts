@@ -1,6 +1,6 @@
 import type { Clock } from "../clock.ts";
 import { EgressError, type EgressFault } from "../egress/egress-error.ts";
-import type { Egress } from "../egress/egress.ts";
+import type { Egress, EgressMethod } from "../egress/egress.ts";
 import type { JsonObject } from "../json.ts";
 import { signedHeaders } from "../webhooks/signing.ts";
 import { readAnswer, type Answer } from "./answer.ts";
@@ -14,15 +14,13 @@ const keptBytes = 1024;
 /** Between a failure and the second try. */
 const retryMs = 200;
 
-export type AskMethod = "POST" | "GET";
-
 /** What a voice URL is asked; the same `eventId` whenever it is asked again. */
 export interface Question {
   eventId: string;
   kind: string;
   /** The envelope, with CallId, From, To and Digits at its top. */
   body: JsonObject;
-  method: AskMethod;
+  method: EgressMethod;
   /** Asked twice, then each of the others once. */
   url: string;
   fallbackUrl: string | null;

@@ -1,4 +1,4 @@
-import type { AskMethod } from "../actions/voice-url.ts";
+import type { EgressMethod } from "../egress/egress.ts";
 import type { CallId, LegId } from "../ids.ts";
 import type { JsonObject } from "../json.ts";
 import {
@@ -104,7 +104,7 @@ export class CallChange {
   async ask(
     kind: AskingKind,
     payload: JsonObject,
-    asked: { url: string; method: AskMethod; token: string },
+    asked: { url: string; method: EgressMethod; token: string },
     occurredAtMs = this.nowMs,
   ): Promise<void> {
     const event = await this.#keep(kind, payload, occurredAtMs);

@@ -1,4 +1,4 @@
-import type { AskMethod } from "../actions/voice-url.ts";
+import type { EgressMethod } from "../egress/egress.ts";
 import type { EventId, LegId, RecordingId } from "../ids.ts";
 import type { MediaSource } from "../media/media-source.ts";
 import type {
@@ -20,7 +20,7 @@ export type Command =
   | { kind: "play"; leg: LegId; file: string; token: string; loops: number }
   | { kind: "prepareMedia"; source: MediaSource; token: string }
   /** An event of the call as a question; asked again after a crash, with the same event id. */
-  | { kind: "ask"; event: EventId; url: string; method: AskMethod; token: string }
+  | { kind: "ask"; event: EventId; url: string; method: EgressMethod; token: string }
   | { kind: "sendDigits"; leg: LegId; digits: string }
   /** The first thing that is done to a leg that came to us; done again after a crash, so is the answer behind it. */
   | ({ kind: "takeIn" } & TakenIn)

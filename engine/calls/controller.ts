@@ -20,7 +20,7 @@ import type { Arrival, BoxEvent, Switch, SwitchEvent } from "../switch/switch.ts
 import { CallChange } from "./call-change.ts";
 import type { ChangeParts } from "./change-parts.ts";
 import { rearmCutOffs } from "./cut-off.ts";
-import { DocumentRun } from "./document-run.ts";
+import { DocumentRun, type DocumentFact } from "./document-run.ts";
 import { EventOrder } from "./event-order.ts";
 import { takeInCall, type Taken } from "./inbound.ts";
 import { IntentRunner, type MediaLibrary } from "./intent-runner.ts";
@@ -29,7 +29,6 @@ import type { Questioner } from "./questioner.ts";
 import { Reconciler } from "./reconciler.ts";
 import { endLegsOfUnknownBoxes } from "./unknown-boxes.ts";
 import { dialSecondLeg } from "./second-leg.ts";
-import type { StepFact } from "../actions/verb.ts";
 
 /** `changed` tells whichever process runs the controller: this one, once it listens, by `Controller.changed`. */
 export interface ControllerParts extends ChangeParts {
@@ -294,7 +293,7 @@ export class Controller {
     }
   }
 
-  async #feed(callId: CallId, fact: StepFact): Promise<void> {
+  async #feed(callId: CallId, fact: DocumentFact): Promise<void> {
     try {
       await this.#parts.store.write((tx) =>
         this.#change(tx, callId, (change) => this.#document.feed(change, fact)),

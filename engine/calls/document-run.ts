@@ -1,7 +1,8 @@
 import { itemOf, type Document } from "../actions/document.ts";
 import type { Effect, Scene, Step, StepFact } from "../actions/verb.ts";
+import type { Asked } from "../actions/voice-url.ts";
 import { SautikitError } from "../errors.ts";
-import type { LegId } from "../ids.ts";
+import type { EventId, LegId } from "../ids.ts";
 import type { JsonObject } from "../json.ts";
 import { callEventById } from "../store/calls.ts";
 import type { HangupCause } from "../switch/switch.ts";
@@ -29,6 +30,9 @@ export interface Running {
   /** The call is ending: nothing more runs, but what the running step dialled is still told of. */
   ending?: true;
 }
+
+/** What can happen to a document: to its running step, or the voice URL's answer, which takes its place. */
+export type DocumentFact = StepFact | ({ kind: "asked"; token: string; event: EventId } & Asked);
 
 /** Dials a second leg for the running step; throws a SautikitError where it must not. */
 export type DialLeg = (
@@ -99,7 +103,7 @@ export class DocumentRun {
   }
 
   /** Something happened; the running step may take it up. */
-  async feed(change: CallChange, fact: StepFact): Promise<void> {
+  async feed(change: CallChange, fact: DocumentFact): Promise<void> {
     if (fact.kind === "asked") await tellTries(change, fact);
     const running = runningOf(change);
     if (!running) return;
@@ -110,6 +114,8 @@ export class DocumentRun {
       else if (fact.kind === "digit") keepTyped(change, running, fact);
       return;
     }
+    // An answer to what is no longer asked.
+    if (fact.kind === "asked") return;
     if (running.after !== undefined) return this.#afterDropped(change, running, fact);
     if (running.answering) {
       if (fact.kind === "wake") await this.#notAnswered(change);
@@ -253,7 +259,7 @@ export class DocumentRun {
   async #answered(
     change: CallChange,
     asked: Running,
-    answer: Extract<StepFact, { kind: "asked" }>["answer"],
+    answer: Extract<DocumentFact, { kind: "asked" }>["answer"],
   ): Promise<void> {
     const { step, typed = "", redirects = 0 } = asked;
     if (answer === null) {
@@ -299,7 +305,7 @@ const noDocument: Running = { actions: [], position: -1, step: 0, state: null };
 /** What each try of a question came to; a question that nobody took is told as an event. */
 async function tellTries(
   change: CallChange,
-  { event, tries, answer }: Extract<StepFact, { kind: "asked" }>,
+  { event, tries, answer }: Extract<DocumentFact, { kind: "asked" }>,
 ): Promise<void> {
   const row = await callEventById(change.tx, event);
   if (!row) return;

@@ -1,4 +1,3 @@
-import type { StepFact } from "../actions/verb.ts";
 import type { Timer } from "../clock.ts";
 import { isError } from "../errors.ts";
 import type { CallId, LegId } from "../ids.ts";
@@ -16,6 +15,7 @@ import { isApart, isAtMostOnce, type ApartCommand, type Command } from "./comman
 import { CommandSender, type Legs, type SenderParts } from "./command-sender.ts";
 import { DoneIntents } from "./done-intents.ts";
 import { Dialler, type NeverDialled } from "./dialler.ts";
+import type { DocumentFact } from "./document-run.ts";
 import type { Questioner } from "./questioner.ts";
 
 export interface MediaLibrary {
@@ -29,7 +29,7 @@ export interface MediaLibrary {
 interface Parts extends SenderParts {
   media: MediaLibrary;
   questioner: Questioner;
-  fact: (callId: CallId, fact: StepFact) => Promise<void>;
+  fact: (callId: CallId, fact: DocumentFact) => Promise<void>;
 }
 
 /** An intent that no box could take for so long fails: nobody wants a call that rings when they have given up. */
@@ -273,16 +273,16 @@ export class IntentRunner {
       .finally(over);
   }
 
-  async #ask(command: Extract<ApartCommand, { kind: "ask" }>): Promise<StepFact> {
+  async #ask(command: Extract<ApartCommand, { kind: "ask" }>): Promise<DocumentFact> {
     const { token, event } = command;
     const asked = await this.#parts.questioner.ask(command, this.#stopping.signal);
     return { kind: "asked", token, event, ...asked };
   }
 
-  #prepareMedia({ source, token }: Extract<ApartCommand, { kind: "prepareMedia" }>): Promise<StepFact> {
+  #prepareMedia({ source, token }: Extract<ApartCommand, { kind: "prepareMedia" }>): Promise<DocumentFact> {
     return this.#parts.media.prepare(source).then(
-      (prepared): StepFact => ({ kind: "mediaReady", token, ...prepared }),
-      (error: unknown): StepFact => ({ kind: "mediaFailed", token, reason: reasonOf(error) }),
+      (prepared): DocumentFact => ({ kind: "mediaReady", token, ...prepared }),
+      (error: unknown): DocumentFact => ({ kind: "mediaFailed", token, reason: reasonOf(error) }),
     );
   }
 }

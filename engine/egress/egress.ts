@@ -19,8 +19,10 @@ export interface Egress {
   checkUrl(url: string, field: string): Promise<void>;
 }
 
+export type EgressMethod = "GET" | "POST";
+
 export interface EgressRequest {
-  method: "GET" | "POST";
+  method: EgressMethod;
   url: string;
   headers?: Readonly<Record<string, string>>;
   body?: string | Uint8Array;

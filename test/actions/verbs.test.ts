@@ -46,13 +46,6 @@ const facts: Record<string, StepFact> = {
     refused: [{ to: "+254712345678", code: "calls.destination_not_allowed", message: "No." }],
   },
   dialRefused: { kind: "dialRefused", code: "calls.destination_not_allowed", message: "No." },
-  asked: {
-    kind: "asked",
-    token: scene.token,
-    event: "evt_01m8804mb301d7htwa1npws56w",
-    tries: [],
-    answer: null,
-  },
   "digit mine": { kind: "digit", leg: wanjiru, digit: "1" },
   "digit other": { kind: "digit", leg: otieno, digit: "1" },
   "legAnswered mine": { kind: "legAnswered", leg: otieno },
@@ -126,7 +119,6 @@ describe("play", () => {
     ["fetching", "legAnswered other", "not mine"],
     ["fetching", "legsBridged mine", "not mine"],
     ["fetching", "legsBridged other", "not mine"],
-    ["fetching", "asked", "not mine"],
     ["fetching", "digit mine", "not mine"],
     ["fetching", "digit other", "not mine"],
     ["fetching", "legEnded mine", "not mine"],
@@ -148,7 +140,6 @@ describe("play", () => {
     ["playing", "legAnswered other", "not mine"],
     ["playing", "legsBridged mine", "not mine"],
     ["playing", "legsBridged other", "not mine"],
-    ["playing", "asked", "not mine"],
     ["playing", "digit mine", "not mine"],
     ["playing", "digit other", "not mine"],
     ["playing", "legEnded mine", "not mine"],
@@ -258,7 +249,7 @@ describe("dial", () => {
   }
   for (const phase of Object.values(phases)) {
     for (const [name, fact] of Object.entries(facts)) {
-      if (!/^(media|played|notFound|failed|asked|digit)/.test(name)) continue;
+      if (!/^(media|played|notFound|failed|digit)/.test(name)) continue;
       it(`${phase.legs.length === 0 ? "asked" : phase.answered ? "talking" : "ringing"}, ${name}: not mine`, () =>
         assert.equal(dial.on(phase, fact, scene), null));
     }
@@ -438,7 +429,12 @@ describe("a caller who is not answered", () => {
 
   it("is answered by the actions that need it, and by no other", () => {
     const needing = Object.values(verbs).filter((verb: { needsAnswer?: true }) => verb.needsAnswer === true);
-    assert.deepEqual(needing.map(({ name }) => name).toSorted(), ["dial", "getDigits", "sendDigits"]);
+    assert.deepEqual(needing.map(({ name }) => name).toSorted(), [
+      "dial",
+      "getDigits",
+      "record",
+      "sendDigits",
+    ]);
   });
 });
 

@@ -25,6 +25,19 @@ const stories: Record<string, PlacedCall> = {
     to: wanjiru,
     actions: [{ dial: { number: "+254700000185" } }, { hangup: {} }],
   },
+  "of several who ring Otieno has the call, and hangs up": {
+    to: ["+254700000180", "+254700000103", "+254700000486"],
+  },
+  "of several who ring for the call nobody answers": {
+    to: ["+254700000603", "+254700000404", "+254700000486"],
+  },
+  "Wanjiru is joined to one of several, who hangs up": {
+    to: wanjiru,
+    actions: [
+      { dial: { numbers: ["+254700000180", "+254700000486", "+254700000103"] } },
+      { wait: { seconds: 1 } },
+    ],
+  },
 };
 const seedsPerStory = 10;
 
@@ -39,7 +52,8 @@ function essence(call: SeenCall) {
       to,
       status,
       hangup_cause,
-      sip_status,
+      // Whether the carrier's answer to the CANCEL was still heard is chance.
+      sip_status: hangup_cause === "lose_race" ? null : sip_status,
     })),
     told: told.map(({ kind, payload }) => ({
       kind,

@@ -11,6 +11,7 @@ import { world, type PlacedCall, type SeenCall, type World } from "./world.ts";
 
 const answersAtOnce = "+254700000001";
 const hangsUpAfter3s = "+254700000103";
+const [ringsFor5, ringsForEver] = ["+254700000003", "+254700000180"] as const;
 const busy = "+254700000486";
 /** Rings for a second, then answers and stays. */
 const anybody = "+254712000400";
@@ -56,13 +57,24 @@ const stories: Record<string, Story> = {
     }),
     recorded: true,
   },
+  "several ring for the call, and for whom it dials": {
+    call: () => ({
+      to: [ringsForEver, answersAtOnce, anybody],
+      record: "from-answer",
+      actions: [
+        { dial: { numbers: [busy, hangsUpAfter3s, ringsFor5], timeout: 10, record: true } },
+        { wait: { seconds: 1 } },
+      ],
+    }),
+    hangUpWithinMs: 12_000,
+  },
   "the money ends": {
     call: () => ({ to: answersAtOnce, actions: [{ dial: { number: anybody, timeout: 10 } }] }),
     seconds: 8,
   },
 };
 
-/** 48 by default: eight of each story. */
+/** 56 by default: eight of each story. */
 const seedsPerStory = 8;
 /** Less than the wait for a leg that the switch never had: longer is the story of refused-and-lost.test.ts. */
 const recordLateMsMax = 4_000;

@@ -32,7 +32,7 @@ export class KnownCommands {
     const played = `(?:${media}|file_string://${media}(?:!${media})*|${tones.map(escaped).join("|")})`;
     const ends = `\\{RECORD_INITIAL_TIMEOUT_MS=${ms},RECORD_FINAL_TIMEOUT_MS=${ms},RECORD_SILENCE_THRESHOLD=100\\}`;
     const variables = [
-      `origination_uuid=(?<leg>${leg})`,
+      `origination_uuid=${leg}`,
       `presence_data=${leg}`,
       `sautikit_call=${call}`,
       `origination_caller_id_number=${e164}`,
@@ -54,9 +54,10 @@ export class KnownCommands {
       `(?:,execute_on_answer='record_session ${recording}')?`,
       `(?:,execute_on_media=record_session::${recording})?`,
     ].join("");
+    const branch = `\\[${variables}${more}\\]sofia/gateway/carrier/${e164}`;
     const originate =
       `originate \\{ignore_early_media=(?:true|false),originate_timeout=${seconds}\\}` +
-      `\\[${variables}${more}\\]sofia/gateway/carrier/(?<number>${e164}) &(?:park\\(\\)|intercept\\(${channel}\\))`;
+      `${branch}(?:,${branch}){0,9} &(?:park\\(\\)|intercept\\(${channel}\\))`;
     const apis = [
       core,
       "version",
@@ -118,11 +119,10 @@ export class KnownCommands {
   /** An application with its argument, run on a channel. */
   application = (text: string): boolean => this.#applications.some((pattern) => pattern.test(text));
 
-  /** Whom an `originate` on the wire dials. */
-  dialled(text: string): string | undefined {
-    return this.#esl
-      .map((pattern) => pattern.exec(text)?.groups?.["number"])
-      .find((number) => number !== undefined);
+  /** Whom an `originate` on the wire dials: every branch of it. */
+  dialled(text: string): string[] {
+    if (!text.startsWith("bgapi originate ") || !this.onWire(text)) return [];
+    return [...text.matchAll(/sofia\/gateway\/carrier\/(\+[0-9]+)/g)].flatMap(([, number]) => number ?? []);
   }
 }
 

@@ -21,6 +21,7 @@ export function callRequests(urls: { events: string; prompt: string }): fc.Arbit
     [{ play: { url: urls.prompt } }, hang],
     [{ dial: { number: numbers.isBusy } }, hang],
     [{ dial: { number: numbers.answers880, record: true, timeout: 5 } }, hang],
+    [{ dial: { numbers: [numbers.isBusy, numbers.answers880], timeout: 5, ringback: urls.prompt } }, hang],
   );
   const good = fc.record({
     from: fc.constant(nairobi),
@@ -37,6 +38,9 @@ export function callRequests(urls: { events: string; prompt: string }): fc.Arbit
   const key = hostileText("branch");
   const verb = fc.oneof(
     number.map((to) => ({ dial: { number: to } })),
+    fc.array(number, { maxLength: 3 }).map((list) => ({ dial: { numbers: list } })),
+    url(urls.prompt).map((ringback) => ({ dial: { number: numbers.isBusy, ringback } })),
+    hostileText("sip:otieno").map((sip) => ({ dial: { sip } })),
     number.map((callerId) => ({ dial: { number: numbers.isBusy, callerId } })),
     fc.tuple(key, hostileValue).map(([name, value]) => ({ dial: { number: numbers.isBusy, [name]: value } })),
     fc.tuple(fc.constantFrom("timeout", "maxDuration", "record"), hostileValue).map(([name, value]) => ({

@@ -67,7 +67,7 @@ export class WatchedWorld {
 
   /** Numbers that the switch was told to dial, in order. */
   get dialled(): string[] {
-    return this.commands.flatMap((command) => this.#known.dialled(command) ?? []);
+    return this.commands.flatMap((command) => this.#known.dialled(command));
   }
 
   /** Apis and applications as the switch tells of them. */
