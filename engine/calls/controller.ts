@@ -80,6 +80,8 @@ export class Controller {
   readonly #events: EventOrder;
   readonly #reconcilers = new Map<string, Reconciler>();
   readonly #wakeTimers = new Map<CallId, Timer>();
+  /** Legs that are being taken in. */
+  readonly #arriving = new Set<LegId>();
   #sweep: Timer | undefined;
   #sweeping: Promise<void> = Promise.resolve();
   #starting: Promise<unknown> = Promise.resolve();
@@ -106,6 +108,7 @@ export class Controller {
           ...{ ...parts, box },
           news: (news) => this.#takeNews(news),
           arrived: (arrival) => this.#arrived(box, arrival),
+          isArriving: (leg) => this.#arriving.has(leg),
         }),
       );
     }
@@ -231,7 +234,10 @@ export class Controller {
     const ids = { call: this.#parts.ids.next("call"), leg: this.#parts.ids.next("leg") };
     box.know(ids.leg, arrival.uuid);
     this.#events.expect(ids.leg, ids.call);
-    this.#events.take(ids.leg, () => this.#takeIn(box, arrival, ids));
+    this.#arriving.add(ids.leg);
+    this.#events.take(ids.leg, () =>
+      this.#takeIn(box, arrival, ids).finally(() => this.#arriving.delete(ids.leg)),
+    );
   }
 
   /** Never rejects. Whom the database keeps out for too long, the switch ends by itself. */

@@ -23,6 +23,8 @@ interface Parts {
   news: (news: LegNews) => Promise<unknown>;
   /** Somebody waits whom nobody took in: that they came was not told, or to nobody. */
   arrived: (arrival: Arrival) => void;
+  /** A leg whose channel is known and that is not stored yet. */
+  isArriving: (leg: LegId) => boolean;
   takesEndRecords: boolean;
 }
 
@@ -241,7 +243,7 @@ export class Reconciler {
   async #endStrangers(listed: ReadonlySet<LegId>, live: ReadonlySet<LegId>): Promise<void> {
     const { box, store, clock, log, news } = this.#parts;
     for (const leg of listed) {
-      if (live.has(leg)) continue;
+      if (live.has(leg) || this.#parts.isArriving(leg)) continue;
       // Dialled since we read the store, perhaps: look again before killing.
       const legs = await store.read((tx) => liveLegsOfBox(tx, box.box));
       if (legs.some((row) => row.id === leg) || (await box.channelFacts(leg)) === null) continue;

@@ -218,6 +218,7 @@ describe(`work on one call that crosses, on ${databaseKind}`, function () {
       takesEndRecords: true,
       news: () => Promise.resolve(),
       arrived: () => undefined,
+      isArriving: () => false,
     });
     const connected = { kind: "connected", box: leg.box, coreUuid: "new", version: "1" } as const;
     await reconciler.connected(connected);
