@@ -51,9 +51,11 @@ function checkRow(evidence: Evidence, row: RecordingRow): string[] {
   const object = objects.get(keyOf(row));
   if (row.status === "deleted")
     return object && row.object_removed_at_ms !== null ? [of("deleted, and its object is still there")] : [];
-  if (records.get(leg.id)?.cause === lostRace)
+  const record = records.get(leg.id);
+  // It lost to another that rang with it, or was hung up before it was dialled.
+  if (record ? record.cause === lostRace : leg.dialled_at_ms === null)
     return row.status === "empty" ? [] : [of(`${row.status}, while its leg was never talked with`)];
-  const spanMs = wallMs(evidence, row, leg, records.get(leg.id));
+  const spanMs = wallMs(evidence, row, leg, record);
   if (row.status === "empty" || row.status === "missing")
     return spanMs === null || statesGap(evidence, row, `recording.${row.status}`, spanMs)
       ? []
