@@ -225,14 +225,17 @@ export const callEvents: Record<CallEventKind, EventDescription> = {
       actions: z.int().meta({ description: "How many it has." }),
     },
   ),
-  "document.invalid": plain("What the voice URL answered is no voice document; the call is hung up.", {
-    path: z.string().meta({ description: "Where, as you wrote it.", examples: ["actions[1].dial.number"] }),
-    reason: z.string(),
-  }),
+  "document.invalid": plain(
+    "What the voice URL answered is no voice document; an apology is heard, and the call is hung up.",
+    {
+      path: z.string().meta({ description: "Where, as you wrote it.", examples: ["actions[1].dial.number"] }),
+      reason: z.string(),
+    },
+  ),
   "voice_url.answered": plain("The voice URL answered a question.", { ...ofTry }),
   "voice_url.failed": plain(
-    "The voice URL gave no 2xx in 5 s. It is asked once more, then the number's fallback URL; after that the call is hung up, " +
-      "or, where it is not answered yet, refused (503).",
+    "The voice URL gave no 2xx in 5 s. It is asked once more, then the number's fallback URL; after that the call is hung up; " +
+      "a caller hears an apology first and, where not answered yet, is refused (503).",
     { ...ofTry },
   ),
   "play.started": plain("A prompt was fetched and is played.", {

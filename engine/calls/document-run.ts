@@ -27,12 +27,16 @@ export interface Running {
   typed?: string;
   /** How often in a row a document did nothing but name the next. */
   redirects?: number;
+  /** It is our own, and says only that something is wrong; then the call ends. */
+  apology?: true;
   /** The call is ending: nothing more runs, but what the running step dialled is still told of. */
   ending?: true;
 }
 
 /** What can happen to a document: to its running step, or the voice URL's answer, which takes its place. */
 export type DocumentFact = StepFact | ({ kind: "asked"; token: string; event: EventId } & Asked);
+
+const apology: Document = [{ say: { text: "We are sorry. Something is wrong with this service. Goodbye." } }];
 
 /** Dials a second leg for the running step; throws a SautikitError where it must not. */
 export type DialLeg = (
@@ -147,14 +151,14 @@ export class DocumentRun {
       store(change, null);
       if (running.actions.length === 0) return this.#hangUp(change);
       await change.emit("document.ended", {});
-      this.#hangUp(change);
+      this.#hangUp(change, running.apology ? "NORMAL_TEMPORARY_FAILURE" : undefined);
       return;
     }
     const { verb } = itemOf(item);
     if (verb.name === "redirect") {
       if (redirects >= redirectsMax) {
         const reason = `is the ${redirectsMax + 1}st redirect in a row`;
-        return this.#invalid(change, `actions[${running.position}].redirect`, reason);
+        return this.#invalid(change, running.step, `actions[${running.position}].redirect`, reason);
       }
       running.redirects = redirects + 1;
     }
@@ -263,8 +267,10 @@ export class DocumentRun {
   ): Promise<void> {
     const { step, typed = "", redirects = 0 } = asked;
     if (answer === null) {
+      // A caller is told; whom we called is left in peace.
+      if (change.call.direction === "inbound") return this.#apologise(change, step);
       store(change, null);
-      this.#hangUp(change, "NORMAL_TEMPORARY_FAILURE");
+      this.#hangUp(change);
       return;
     }
     switch (answer.kind) {
@@ -277,14 +283,17 @@ export class DocumentRun {
         return this.#next(change, { actions, position, step, state: null, typed, redirects });
       }
       case "invalid":
-        return this.#invalid(change, answer.path, answer.reason);
+        return this.#invalid(change, step, answer.path, answer.reason);
     }
   }
 
-  async #invalid(change: CallChange, path: string, reason: string): Promise<void> {
-    store(change, null);
+  async #invalid(change: CallChange, step: number, path: string, reason: string): Promise<void> {
     await change.emit("document.invalid", { path, reason });
-    this.#hangUp(change, "NORMAL_TEMPORARY_FAILURE");
+    await this.#apologise(change, step);
+  }
+
+  #apologise(change: CallChange, step: number): Promise<void> {
+    return this.#next(change, { actions: apology, position: -1, step, state: null, apology: true });
   }
 
   /** `refusal`: what a caller who still waits is told. */

@@ -94,6 +94,9 @@ describeOnSwitch("an inbound call", function () {
     const call = await on.ended(await taken());
     assert.equal((await caller(({ ended_at }) => ended_at !== null)).status, 503);
     assert.deepEqual([call.status, call.failure_code], ["failed", "voice_url_failed"]);
+    // They hear why, unanswered.
+    eventOf(call, "say.finished");
+    assert.equal(call.answered_at, null);
     const tries = call.events.filter(({ kind }) => kind === "voice_url.failed");
     assert.deepEqual(
       tries.map(({ payload }) => payload["url"]),

@@ -132,6 +132,8 @@ describeOnSwitch("a voice URL", function () {
       const { payload } = eventOf(call, "document.invalid");
       assert.equal(payload["path"], path);
       assert.match(String(payload["reason"]), reason);
+      const kinds = kindsOf(call);
+      assert.ok(kinds.indexOf("document.invalid") < kinds.indexOf("say.finished"), "an apology is heard");
     });
 
   concurrently(
