@@ -90,9 +90,9 @@ describe("sautikit start, with everything embedded", function () {
         "voice_signing_secret",
       ]);
       assert.equal(demo.base_url, ready["base_url"]);
-      assert.ok(
-        child.output().includes(`ready at ${demo.base_url}; the demo key is in ${folder}/data/demo.json\n`),
-      );
+      // On another stream than the line that says that it is ready: either may arrive first.
+      const line = `ready at ${demo.base_url}; the demo key is in ${folder}/data/demo.json\n`;
+      await eventually("the line for people", () => (child.output().includes(line) ? true : undefined));
       const customer = new Customer(demo.base_url, demo.api_key);
       const wallet = await customer.ask("GET", "/v1/wallet");
       assert.equal(wallet.body.workspace_id, demo.workspace_id);
