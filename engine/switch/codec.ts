@@ -189,8 +189,9 @@ export function eventFields(frame: Frame): Fields | undefined {
 
 /**
  * The fields of JSON as the switch writes it: one flat object, without blanks. Of some 200 we want a dozen, so each is
- * looked up in the text when it is asked for, at a quarter of the cost of parsing all. `,"name":"` can stand nowhere but
- * where a field begins, because a quote within a string has a backslash before it.
+ * looked up in the text when it is asked for, at a quarter of the cost of parsing all. `,"name":"`, of a name that begins
+ * with a letter, can stand nowhere but where a field begins: a quote within a string has a backslash before it, and in an
+ * array (a header that came several times) a comma or the end follows each.
  */
 function compactFields(body: Buffer): Fields | undefined {
   const text = body.toString("latin1");
