@@ -84,7 +84,7 @@ async function suites(database: "sqlite" | "postgres", names: readonly string[])
   const ignored = database === "postgres" ? ["--ignore", leftOutOnPostgres] : [];
   const child = spawn("mocha", ["--config", "test/mocharc.json", ...ignored, ...files], {
     stdio: ["ignore", "inherit", "inherit", "pipe"],
-    env: { ...process.env, SAUTIKIT_DATABASE: database },
+    env: { ...process.env, SAUTIKIT_DATABASE: database, SAUTIKIT_RUN_REPORT: "3" },
   });
   let told = "";
   child.stdio[3]?.on("data", (chunk: Buffer) => (told += chunk.toString()));
