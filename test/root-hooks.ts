@@ -28,6 +28,17 @@ export const mochaHooks = {
   },
 };
 
+/**
+ * Nothing is open any more. Node now waits for what it is still closing itself, and after thousands of sockets, many of
+ * them reset, that wait was seen to spin for ever (`Environment::CleanupHandles`): leave without it.
+ */
+process.once("beforeExit", () => {
+  // Behind mocha's own, which sets the code.
+  process.once("exit", () => {
+    process.exit();
+  });
+});
+
 /** A process whose tests are over ends by itself; one that is still there was left something open. */
 const leftOpenMs = 5_000;
 
