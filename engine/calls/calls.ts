@@ -18,7 +18,14 @@ import { CallChange } from "./call-change.ts";
 import type { ChangeParts } from "./change-parts.ts";
 import type { CallingNumber, CallingWorkspace, CallOptions, CallRequest } from "./call-request.ts";
 import { rearmCutOffs } from "./cut-off.ts";
-import { allowedDestination, dialTogether, newRecording, requireFunds, type Destination } from "./dialing.ts";
+import {
+  allowedDestination,
+  dialTogether,
+  newRecording,
+  requireFunds,
+  type Destination,
+  newCall,
+} from "./dialing.ts";
 import { DocumentRun, endDocument } from "./document-run.ts";
 import { windDown } from "./leg-progress.ts";
 import { dialSecondLeg } from "./second-leg.ts";
@@ -71,7 +78,7 @@ export class Calls {
       maxDurationSeconds: request.maxDurationSeconds,
       branches: destinations.length,
     };
-    const call: CallRow = {
+    const call = newCall({
       id: ids.next("call"),
       workspaceId: workspace.id,
       numberId: number.id,
@@ -88,18 +95,9 @@ export class Calls {
       document: request.actions
         ? JSON.stringify({ actions: request.actions, position: -1, step: 0, state: null })
         : null,
-      wakeAtMs: null,
-      hangupRequestedAtMs: null,
-      lastPosition: 0,
-      lastSequence: 0,
-      hangupCause: null,
-      failureCode: null,
       createdAtMs: nowMs,
       startedAtUs: null,
-      answeredAtUs: null,
-      endedAtUs: null,
-      updatedAtMs: nowMs,
-    };
+    });
     await insertCall(tx, call);
     const change = new CallChange(this.#parts, tx, call, []);
     const { box, gateway } = this.#parts;

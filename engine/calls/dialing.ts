@@ -2,7 +2,7 @@ import { parseE164, destinationClass } from "../e164.ts";
 import { SautikitError } from "../errors.ts";
 import type { CallId, LegId, RecordingId, WorkspaceId } from "../ids.ts";
 import { rateFor } from "../metering/rates.ts";
-import { insertLeg, type LegRow } from "../store/calls.ts";
+import { insertLeg, type CallRow, type LegRow } from "../store/calls.ts";
 import * as recordings from "../store/recordings.ts";
 import type { ReadTx } from "../store/store.ts";
 import type { Branch, Originate } from "../switch/switch.ts";
@@ -79,6 +79,33 @@ export async function requireFunds(
   const { availableMinor } = await available(tx, workspaceId, nowUs);
   if (availableMinor <= 0) throw new SautikitError("wallet.insufficient_funds");
 }
+
+/** A call as it begins. */
+export const newCall = (
+  call: Omit<
+    CallRow,
+    | "wakeAtMs"
+    | "hangupRequestedAtMs"
+    | "lastPosition"
+    | "lastSequence"
+    | "hangupCause"
+    | "failureCode"
+    | "answeredAtUs"
+    | "endedAtUs"
+    | "updatedAtMs"
+  >,
+): CallRow => ({
+  ...call,
+  wakeAtMs: null,
+  hangupRequestedAtMs: null,
+  lastPosition: 0,
+  lastSequence: 0,
+  hangupCause: null,
+  failureCode: null,
+  answeredAtUs: null,
+  endedAtUs: null,
+  updatedAtMs: call.createdAtMs,
+});
 
 export function newLeg(
   leg: Pick<

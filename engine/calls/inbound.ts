@@ -17,7 +17,7 @@ import { CallChange } from "./call-change.ts";
 import type { CallOptions } from "./call-request.ts";
 import type { ChangeParts } from "./change-parts.ts";
 import { secondsAtDialling } from "./cut-off.ts";
-import { newLeg, requireFunds } from "./dialing.ts";
+import { newCall, newLeg, requireFunds } from "./dialing.ts";
 import type { DocumentRun } from "./document-run.ts";
 
 /** A caller waits so long for an answer at most, and talks so long; the switch itself holds both. */
@@ -133,7 +133,7 @@ function callRow(id: CallId, number: NumberRow, arrival: Arrival, from: string, 
     ringTimeoutSeconds: ringSecondsMax,
     maxDurationSeconds,
   };
-  return {
+  return newCall({
     id,
     workspaceId: number.workspaceId,
     numberId: number.id,
@@ -148,16 +148,7 @@ function callRow(id: CallId, number: NumberRow, arrival: Arrival, from: string, 
     metadata: null,
     options: JSON.stringify(options),
     document: null,
-    wakeAtMs: null,
-    hangupRequestedAtMs: null,
-    lastPosition: 0,
-    lastSequence: 0,
-    hangupCause: null,
-    failureCode: null,
     createdAtMs: nowMs,
     startedAtUs: arrival.createdAtUs,
-    answeredAtUs: null,
-    endedAtUs: null,
-    updatedAtMs: nowMs,
-  };
+  });
 }
