@@ -23,6 +23,7 @@ const at = (path: string, operationId: string, summary: string) =>
     description:
       "Answers before the callee does. Once they do, `actions` run, or `voice_callback_url` is asked for them. What happens " +
       "to the call is told to `events_url`, or to `voice_callback_url` where there is none.\n\n" +
+      "With several numbers in `to` all ring at once, and the first to answer has the call: its leg stands first in `legs`, " +
       "and `to` of the call, until then the first number, is its own from there on. The others end `canceled` and are free, " +
       "even one that picked up in the same instant. The call rings when any of them does, and ends without an answer when " +
       "all have; what its `status` and `failure_code` then say is what tells most: `canceled`, then `rejected`, `busy`, " +

@@ -8,6 +8,10 @@ export type Answer =
   /** `path` as the customer wrote it: `actions[1].dial.number`. */
   | { kind: "invalid"; path: string; reason: string };
 
+/** Keys are the customer's own, and come back in what is told of them: so many characters of each. */
+const keyMax = 64;
+const reasonMax = 299;
+
 /** An answer is instructions if it is a JSON object with `actions`, whatever its content type. */
 export function readAnswer(text: string): Answer {
   const answer = parsed(text);
@@ -16,9 +20,12 @@ export function readAnswer(text: string): Answer {
   if (checked.success) return { kind: "document", actions: checked.data };
   const [issue] = checked.error.issues;
   const at = [...(issue?.path ?? []), ...(issue?.code === "unrecognized_keys" ? issue.keys : [])];
-  const path = at.map((key) => (typeof key === "number" ? `[${key}]` : `.${String(key)}`)).join("");
-  return { kind: "invalid", path: `actions${path}`, reason: issue?.message ?? "is not a voice document" };
+  const path = at.map((key) => (typeof key === "number" ? `[${key}]` : `.${cut(String(key), keyMax)}`));
+  const reason = cut(issue?.message ?? "is not a voice document", reasonMax);
+  return { kind: "invalid", path: `actions${path.join("")}`, reason };
 }
+
+const cut = (text: string, max: number) => (text.length > max ? `${text.slice(0, max)}…` : text);
 
 function parsed(text: string): unknown {
   try {

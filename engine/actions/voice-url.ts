@@ -97,7 +97,8 @@ export class VoiceUrl {
         answer: textOf(response.body.subarray(0, keptBytes)),
       };
       if (status < 200 || status > 299) return { made, answer: null };
-      return { made, answer: truncated ? tooLarge : readAnswer(textOf(response.body)) };
+      const text = textOf(response.body);
+      return { made, answer: truncated ? tooLong(text) : readAnswer(text) };
     } catch (error) {
       if (!(error instanceof EgressError)) throw error;
       const latencyMs = Math.round(clock.monotonicMs() - startedMs);
@@ -106,11 +107,11 @@ export class VoiceUrl {
   }
 }
 
-const tooLarge: Answer = {
-  kind: "invalid",
-  path: "body",
-  reason: `is longer than ${answerBytesMax / 1024} KiB`,
-};
+/** A web page is no instructions, however long. */
+const tooLong = (text: string): Answer =>
+  text.trimStart().startsWith("{")
+    ? { kind: "invalid", path: "body", reason: `is longer than ${answerBytesMax / 1024} KiB` }
+    : { kind: "none" };
 
 /** A GET has no body: what a handler needs is in the query. */
 function withQuery(url: string, body: JsonObject): string {

@@ -136,11 +136,12 @@ describeOnSwitch("a call that is directed while it runs", function () {
     await on.ended(id);
   });
 
-  concurrently("keeps digits for the getDigits that comes later", async () => {
-    const { id, workspaceId } = await calling({ to: echo });
+  concurrently("drops digits typed before, and keeps those typed since for a later getDigits", async () => {
+    const { id, workspaceId, e164 } = await calling({ to: echo, actions: [{ wait: { seconds: 600 } }] });
     await answered(id);
     await on.sendDigits(id, "75", workspaceId);
-    await on.until(id, "both digits", ({ events }) => events.some(({ kind }) => kind === "digits.sent"));
+    await on.carrier.callFrom(e164, ({ digits }) => digits === "75");
+    // Sent back, they are nowhere to be seen until somebody takes them.
     await on.clock.sleep(2_500);
     await on.direct(
       id,

@@ -100,6 +100,7 @@ describeOnSwitch("a voice URL", function () {
     ["nothing", ""],
     ["JSON without actions", '{"ok":true}'],
     ["a list", "[1]"],
+    ["a web page of 300 KiB", `<html>${"y".repeat(300 * 1024)}</html>`],
   ] as const)
     concurrently(`that answers ${what} leaves the call as it is`, async () => {
       const { id, workspaceId } = await calling(() => ({ text }));
@@ -116,6 +117,12 @@ describeOnSwitch("a voice URL", function () {
       { actions: [{ wait: { seconds: 1 } }, { wait: { seconds: 0 } }] },
       "actions[1].wait.seconds",
       /1/,
+    ],
+    [
+      "a key without end",
+      { actions: [{ wait: { seconds: 1, ["y".repeat(100_000)]: 1 } }] },
+      `actions[0].wait.${"y".repeat(64)}…`,
+      /^.{1,300}$/s,
     ],
     ["no list", { actions: "play" }, "actions", /array/],
     ["an empty list", { actions: [] }, "actions", /1/],

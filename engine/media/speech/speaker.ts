@@ -104,15 +104,16 @@ export class Speaker {
     const late = new AbortController();
     const timer = this.#parts.clock.after(speechMsMax, () => late.abort());
     const signal = AbortSignal.any([late.signal, this.#closing.signal]);
-    const givenUp = new Promise<never>((_, reject) => {
-      signal.addEventListener("abort", () =>
-        reject(new SpeechError("timed_out", `The text was not ready within ${speechMsMax} ms.`)),
-      );
-    });
+    const givenUp = Promise.withResolvers<never>();
+    const giveUp = () =>
+      givenUp.reject(new SpeechError("timed_out", `The text was not ready within ${speechMsMax} ms.`));
+    signal.addEventListener("abort", giveUp);
     try {
-      return await Promise.race([work(signal), givenUp]);
+      return await Promise.race([work(signal), givenUp.promise]);
     } finally {
       timer.cancel();
+      // A signal that somebody listens to is kept for as long as one that it follows, here the library's own.
+      signal.removeEventListener("abort", giveUp);
     }
   }
 }

@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { isAbsolute, join } from "node:path";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { systemClock, type Clock } from "../../../engine/clock.ts";
 import { createEgress } from "../../../engine/egress/egress.ts";
 import type { Log } from "../../../engine/log.ts";
@@ -255,5 +257,23 @@ describe("speech: what a caller hears", function () {
     await library.close();
     await preparing;
     assert.deepEqual(logged, []);
+  });
+
+  it("leaves nothing behind in memory, however often it is said", async () => {
+    setFlagsFromString("--expose-gc");
+    const collect = runInNewContext("gc") as () => void;
+    const library = open(new ScriptedEngine());
+    const heapAfter = async (times: number) => {
+      for (let time = 0; time < times; time++) await library.prepare(said("Karibu"));
+      for (let round = 0; round < 3; round++) {
+        collect();
+        await systemClock.sleep(20);
+      }
+      return process.memoryUsage().heapUsed;
+    };
+    const before = await heapAfter(500);
+    const grown = (await heapAfter(4_000)) - before;
+    // A listener that stays is about 2 KB each time: 8 MB.
+    assert.ok(grown < 2_000_000, `${grown} bytes more`);
   });
 });
