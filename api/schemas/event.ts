@@ -270,6 +270,12 @@ export const callEvents: Record<CallEventKind, EventDescription> = {
     },
   ),
   "digits.sent": plain("Digits are sent to the party.", { digits: z.string() }),
+  "digits.failed": plain("They could not be sent.", {
+    digits: z.string(),
+    reason: z.enum(["not_sent", "unknown_outcome"]).meta({
+      description: "`unknown_outcome`: the switch went away under the command, and some may have gone out.",
+    }),
+  }),
   "dial.started": plain("A second party is dialled; one event for each of several.", {
     leg_id: legId,
     to: z.string().meta({ description: "E.164." }),

@@ -24,6 +24,8 @@ interface Dialing extends JsonObject {
   untilMs: number;
   legs: DialledLeg[];
   answered: boolean;
+  /** They hear each other: from the callee's early media on. */
+  joined?: true;
   ringback: { url: string; playing: boolean } | null;
 }
 
@@ -167,14 +169,15 @@ const goOn = (state: Dialing, effects: Effect[]): Step<Dialing> =>
   state.answered ? stay(state, effects) : stay(state, effects, state.untilMs);
 
 /** The switch ends what the caller hears when it joins them; but a file that came in that moment plays into the talk. */
-function talks(state: Dialing, scene: Scene): Step<Dialing> {
+function talks(before: Dialing, scene: Scene): Step<Dialing> {
+  const state: Dialing = { ...before, joined: true };
   if (state.ringback?.playing !== true) return goOn(state, []);
   const ringback = { ...state.ringback, playing: false };
   return goOn({ ...state, ringback }, [command({ kind: "stopPlayback", leg: scene.leg })]);
 }
 
 function playRingback(state: Dialing, file: string, durationMs: number, scene: Scene): Step<Dialing> {
-  if (state.answered || state.ringback === null) return goOn(state, []);
+  if (state.answered || state.joined || state.ringback === null) return goOn(state, []);
   const loops = Math.ceil((state.timeout * 1000 + ringbackSlackMs) / Math.max(durationMs, 1));
   if (loops > ringbackLoopsMax) return goOn(state, [ringbackFailed(state, "too_short")]);
   return goOn({ ...state, ringback: { ...state.ringback, playing: true } }, [

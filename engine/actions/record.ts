@@ -56,8 +56,11 @@ const checkEveryMs = 10_000;
 /** Between the command to stop and the switch's word of it; where that is late, it is asked. */
 const stoppingMsMax = 5_000;
 const stoppingMs = 1_000;
-/** Between the recording's end by a hang-up and the leg's own. */
-const hangingUpMsMax = 5_000;
+/**
+ * The leg's own end follows: at once, or, where word of it is lost, by its record or a reconciliation. Until then nothing
+ * begins, lest somebody be rung for a caller who has gone.
+ */
+const hangingUpMsMax = 90_000;
 
 /**
  * `record`: records what the caller says until they are silent, press the finishing key or hang up. The switch itself

@@ -135,7 +135,7 @@ export class Calls {
   /** Sends DTMF to the call's party, beside what the call is doing. Throws `calls.not_found`, `calls.not_live`. */
   async sendDigits(tx: Tx, workspaceId: WorkspaceId, callId: CallId, digits: string): Promise<void> {
     const change = await this.#liveChange(tx, workspaceId, callId);
-    if (change.firstLeg.status !== "answered")
+    if (change.call.answeredAtUs === null)
       throw new SautikitError("calls.not_live", "The call is not answered yet.");
     await change.emit("digits.sent", { digits });
     change.intend({ kind: "sendDigits", leg: change.firstLeg.id, digits });

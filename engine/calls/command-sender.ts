@@ -2,11 +2,12 @@ import type { Clock } from "../clock.ts";
 import { isError, SautikitError } from "../errors.ts";
 import type { LegId } from "../ids.ts";
 import type { Log } from "../log.ts";
-import { legById, type LegPlace } from "../store/calls.ts";
+import { callOfLeg, legById, type LegPlace } from "../store/calls.ts";
 import { hasStarted, markStatus } from "../store/recordings.ts";
 import type { Store } from "../store/store.ts";
 import type { HangupCause, Switch } from "../switch/switch.ts";
 import type { ApartCommand, AtMostOnceCommand, Command } from "./command.ts";
+import { hangUpWaits } from "./hang-up-waits.ts";
 import type { LegNews } from "./leg-progress.ts";
 
 export interface SenderParts {
@@ -126,7 +127,11 @@ export class CommandSender {
 
   /** What waits for the answer must not depend on its event alone, which the switch may drop: told twice, it counts once. */
   async #answer(box: Switch, leg: LegId): Promise<void> {
-    if (!(await box.answer(leg))) return;
+    const ending = await this.#parts.store.read(async (tx) => {
+      const callId = await callOfLeg(tx, leg);
+      return callId !== undefined && hangUpWaits(tx, callId, leg);
+    });
+    if (ending || !(await box.answer(leg))) return;
     const answeredAtUs = (await box.channelFacts(leg))?.answeredAtUs ?? null;
     if (answeredAtUs !== null)
       await this.#parts.news({ kind: "answered", box: box.box, leg, atUs: answeredAtUs });

@@ -7,6 +7,7 @@ import {
   channelsOfBox,
   callsWithIntents,
   callsToWake,
+  deleteIntent,
   legById,
   legHasEnded,
   legOfChannel,
@@ -97,7 +98,11 @@ export class Controller {
       ...parts,
       boxOf: (name) => boxes.find((box) => box.box === name),
       news: (news) => this.#takeNews(news),
-      fact: (callId, fact) => this.#feed(callId, fact),
+      fact: (intent, fact) =>
+        parts.store.write(async (tx) => {
+          await this.#change(tx, intent.callId, (change) => this.#document.feed(change, fact));
+          await deleteIntent(tx, intent.id);
+        }),
       inDoubt: (box) => this.#reconcilers.get(box)?.soon(),
     });
     this.#events = new EventOrder((leg) => parts.store.read((tx) => callOfLeg(tx, leg)));

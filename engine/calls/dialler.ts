@@ -4,6 +4,7 @@ import { callById, legById, legsOfCall } from "../store/calls.ts";
 import type { ReadTx } from "../store/store.ts";
 import type { HangupCause, Originate, Switch } from "../switch/switch.ts";
 import type { SenderParts } from "./command-sender.ts";
+import { hangUpWaits } from "./hang-up-waits.ts";
 import { unansweredEnd } from "./leg-progress.ts";
 import type { FailureCode } from "./leg-state.ts";
 
@@ -90,11 +91,11 @@ export class Dialler {
   }
 }
 
-/** Whether the leg's call is to end, or its first leg has: then nobody else is rung for it. */
+/** Whether the leg or its call is to end, or the first leg has: then nobody else is rung for it. */
 async function isOver(tx: ReadTx, leg: LegId): Promise<boolean> {
   const row = await legById(tx, leg);
   const call = row && (await callById(tx, row.callId));
   if (!call || call.hangupRequestedAtMs !== null) return true;
   const [first] = await legsOfCall(tx, call.id);
-  return first?.endedAtUs != null;
+  return first?.endedAtUs != null || (await hangUpWaits(tx, call.id, leg));
 }

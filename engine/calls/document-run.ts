@@ -27,6 +27,8 @@ export interface Running {
   typed?: string;
   /** How often in a row a document did nothing but name the next. */
   redirects?: number;
+  /** When the last document came, and how many in a row came within a second of the one before. */
+  hurry?: { atMs: number; documents: number };
   /** It is our own, and says only that something is wrong; then the call ends. */
   apology?: true;
   /** The call is ending: nothing more runs, but what the running step dialled is still told of. */
@@ -34,7 +36,7 @@ export interface Running {
 }
 
 /** What can happen to a document: to its running step, or the voice URL's answer, which takes its place. */
-export type DocumentFact = StepFact | ({ kind: "asked"; token: string; event: EventId } & Asked);
+export type DocumentFact = StepFact | ({ kind: "asked"; token: string; event: EventId; url: string } & Asked);
 
 const apology: Document = [{ say: { text: "We are sorry. Something is wrong with this service. Goodbye." } }];
 
@@ -45,6 +47,9 @@ export type DialLeg = (
 ) => Promise<StepFact>;
 
 const redirectsMax = 20;
+/** Documents that each take less than a second, in a row: one that dials nobody, and is asked for at once again. */
+const hurriedMax = 30;
+const hurriedMs = 1_000;
 const typedMax = 64;
 /** The tries have their own limits; an answer that is lost after them ends here. */
 const askingMsMax = 60_000;
@@ -99,9 +104,13 @@ export class DocumentRun {
         : undefined;
     for (const effect of dropped?.effects ?? []) await this.#effect(change, before ?? noDocument, effect);
     const running: Running = { actions, position: -1, step: (before?.step ?? 0) + 1, state: null };
-    const after = dropped?.after?.filter((leg) => change.leg(leg)?.endedAtUs === null) ?? [];
+    // Also what an earlier replacement waits for.
+    const after = [...(before?.after ?? []), ...(dropped?.after ?? [])].filter(
+      (leg) => change.leg(leg)?.endedAtUs === null,
+    );
     await change.emit("document.replaced", { actions: actions.length });
-    if (change.firstLeg.status !== "answered" && !isWaiting(change)) store(change, running);
+    // Of several that ring one may be answered before it is known which of them has the call.
+    if (change.call.answeredAtUs === null && !isWaiting(change)) store(change, running);
     else if (after.length > 0) store(change, { ...running, after }, change.nowMs + dropMsMax);
     else await this.#next(change, running);
   }
@@ -276,11 +285,17 @@ export class DocumentRun {
     switch (answer.kind) {
       case "document": {
         const { actions } = answer;
-        return this.#next(change, { actions, position: -1, step, state: null, typed, redirects });
+        const hurry = hurried(asked, change.nowMs);
+        if (hurry.documents > hurriedMax) {
+          const reason = `is the ${hurry.documents}st in a row that came within a second of the one before`;
+          return this.#invalid(change, step, "actions", reason);
+        }
+        return this.#next(change, { actions, position: -1, step, state: null, typed, redirects, hurry });
       }
       case "none": {
-        const { actions, position } = asked;
-        return this.#next(change, { actions, position, step, state: null, typed, redirects });
+        const { actions, position, hurry } = asked;
+        const going: Running = { actions, position, step, state: null, typed, redirects };
+        return this.#next(change, hurry === undefined ? going : { ...going, hurry });
       }
       case "invalid":
         return this.#invalid(change, step, answer.path, answer.reason);
@@ -303,6 +318,11 @@ export class DocumentRun {
   }
 }
 
+const hurried = ({ hurry }: Running, nowMs: number): { atMs: number; documents: number } => ({
+  atMs: nowMs,
+  documents: hurry !== undefined && nowMs - hurry.atMs < hurriedMs ? hurry.documents + 1 : 1,
+});
+
 /** A caller whom nobody has answered. */
 const isWaiting = ({ firstLeg }: CallChange): boolean =>
   firstLeg.direction === "inbound" && firstLeg.answeredAtUs === null;
@@ -311,22 +331,23 @@ const asks = ({ call }: CallChange): boolean => call.voiceCallbackUrl !== null &
 
 const noDocument: Running = { actions: [], position: -1, step: 0, state: null };
 
-/** What each try of a question came to; a question that nobody took is told as an event. */
+/** What each try of a question came to; where the URL did not take it, it is told as an event, whoever else answered. */
 async function tellTries(
   change: CallChange,
-  { event, tries, answer }: Extract<DocumentFact, { kind: "asked" }>,
+  { event, url: asked, tries }: Extract<DocumentFact, { kind: "asked" }>,
 ): Promise<void> {
   const row = await callEventById(change.tx, event);
   if (!row) return;
+  let taken = false;
   for (const { url, status, fault, latencyMs, answer: text } of tries) {
     const answered = status !== null && status >= 200 && status <= 299;
+    taken ||= answered && url === asked;
     await change.emit(answered ? "voice_url.answered" : "voice_url.failed", {
       ...{ asked: row.kind, event_id: event, url, status, fault },
       ...{ latency_ms: latencyMs, answer: text },
     });
   }
-  const [first] = tries;
-  if (answer === null && first) await change.tellUnanswered(row, first.url);
+  if (!taken) await change.tellUnanswered(row, asked);
 }
 
 function keepTyped(

@@ -32,6 +32,7 @@ export const callEventKinds = [
   "say.finished",
   "say.failed",
   "digits.sent",
+  "digits.failed",
   "dial.started",
   "dial.refused",
   "dial.ringback_failed",

@@ -9,6 +9,7 @@ import {
   markIntentSent,
   type IntentRow,
 } from "../store/calls.ts";
+import type { Asked } from "../actions/voice-url.ts";
 import type { MediaSource, Prepared } from "../media/media-source.ts";
 import type { Sound } from "../switch/switch.ts";
 import { isApart, isAtMostOnce, type ApartCommand, type Command } from "./command.ts";
@@ -29,7 +30,8 @@ export interface MediaLibrary {
 interface Parts extends SenderParts {
   media: MediaLibrary;
   questioner: Questioner;
-  fact: (callId: CallId, fact: DocumentFact) => Promise<void>;
+  /** Stores what came of an intent, and takes its row away with it. Throws where it cannot be stored. */
+  fact: (intent: IntentRow, fact: DocumentFact) => Promise<void>;
 }
 
 /** An intent that no box could take for so long fails: nobody wants a call that rings when they have given up. */
@@ -37,6 +39,7 @@ const unsentMsMax = 10_000;
 /** A box that comes back is used within this. */
 const retryMsMin = 100;
 const retryMsMax = 5_000;
+
 /** Carries out what was decided: each call's intents in order, one after another, different calls side by side. */
 export class IntentRunner {
   readonly #parts: Parts;
@@ -169,7 +172,14 @@ export class IntentRunner {
         if (isError(error, "switch.refused") && !isAtMostOnce(command)) continue;
         // Of the failed one itself only a play may have been begun, and that nobody waits for: it is taken for ended.
         const reason = isError(error, "calls.not_live") ? "canceled" : "not_sent";
-        await this.#notDone(commands.slice(index), commands, reason, legs);
+        const [failed, ...rest] = commands.slice(index);
+        if (failed?.kind === "sendDigits") await this.#digitsFailed(failed, legs, error);
+        await this.#notDone(
+          failed?.kind === "sendDigits" ? rest : commands.slice(index),
+          commands,
+          reason,
+          legs,
+        );
         return;
       }
     }
@@ -236,6 +246,7 @@ export class IntentRunner {
           atUs: this.#parts.clock.nowUs(),
         });
       }
+      if (command.kind === "sendDigits") await this.#digitsFailed(command, legs);
       if (command.kind === "play") {
         const { leg, token } = command;
         const box = legs.get(leg)?.box ?? "";
@@ -255,28 +266,67 @@ export class IntentRunner {
     }
   }
 
-  /** The next controller does again what this one does not end; the row goes once its outcome is stored. */
+  /** On the call's events: a command whose outcome is not known may have sent some of them. */
+  #digitsFailed(
+    { leg, digits }: Extract<Command, { kind: "sendDigits" }>,
+    legs: Legs,
+    error?: unknown,
+  ): Promise<unknown> {
+    const reason = isError(error, "switch.unknown_outcome") ? "unknown_outcome" : "not_sent";
+    const box = legs.get(leg)?.box ?? "";
+    return this.#parts.news({
+      ...{ kind: "digitsFailed", box, leg, digits, reason },
+      atUs: this.#parts.clock.nowUs(),
+    });
+  }
+
+  /** The next controller does again what this one does not end; the row goes with the commit of its outcome. */
   #doApart(intent: IntentRow, command: ApartCommand): void {
-    const { store, log } = this.#parts;
     const over = this.#done.begin(intent);
     const outcome = command.kind === "ask" ? this.#ask(command) : this.#prepareMedia(command);
-    const stored = outcome.then(async (fact) => {
-      if (this.#stopping.signal.aborted) return;
-      await this.#parts.fact(intent.callId, fact);
-      await store.write((tx) => deleteIntent(tx, intent.id));
-    });
-    void stored
+    void outcome
+      .then((fact) => this.#keepFact(intent, fact))
       .catch((error: unknown) => {
         if (!this.#stopping.signal.aborted)
-          log.error({ err: error, callId: intent.callId, command: command.kind }, "an outcome was lost");
+          this.#parts.log.error(
+            { err: error, callId: intent.callId, command: command.kind },
+            "an outcome was lost",
+          );
       })
       .finally(over);
   }
 
+  /** While the database is away what came of it is held here: a customer's server is not asked twice for our sake. */
+  async #keepFact(intent: IntentRow, fact: DocumentFact): Promise<void> {
+    const { clock, store, log } = this.#parts;
+    const { signal } = this.#stopping;
+    for (let delayMs = retryMsMin; !signal.aborted; delayMs = Math.min(delayMs * 2, retryMsMax)) {
+      try {
+        await this.#parts.fact(intent, fact);
+        return;
+      } catch (error) {
+        log.error(
+          { err: error, callId: intent.callId, fact: fact.kind },
+          "a step's fact could not be stored",
+        );
+        if (!isError(error, "database.unavailable")) break;
+        await clock.sleep(delayMs, signal);
+      }
+    }
+    // Done again it would come to the same: the step's own time ends its wait.
+    if (!signal.aborted) await store.write((tx) => deleteIntent(tx, intent.id));
+  }
+
+  /** A question that cannot even be put has failed like one that nobody answers. */
   async #ask(command: Extract<ApartCommand, { kind: "ask" }>): Promise<DocumentFact> {
-    const { token, event } = command;
-    const asked = await this.#parts.questioner.ask(command, this.#stopping.signal);
-    return { kind: "asked", token, event, ...asked };
+    const { token, event, url } = command;
+    const { signal } = this.#stopping;
+    const asked = await this.#parts.questioner.ask(command, signal).catch((error: unknown): Asked => {
+      if (signal.aborted) throw error;
+      this.#parts.log.error({ err: error, event }, "a question could not be put");
+      return { tries: [], answer: null };
+    });
+    return { kind: "asked", token, event, url, ...asked };
   }
 
   #prepareMedia({ source, token }: Extract<ApartCommand, { kind: "prepareMedia" }>): Promise<DocumentFact> {

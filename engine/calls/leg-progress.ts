@@ -20,7 +20,8 @@ export type LegNews =
     })
   | Found
   | Stray
-  | RecordingGone;
+  | RecordingGone
+  | DigitsFailed;
 
 /** A channel as it is, where events of it may have been missed. */
 export interface Found extends At {
@@ -41,6 +42,13 @@ interface Stray extends At {
 interface RecordingGone extends At {
   kind: "recordingGone";
   recording: RecordingId;
+}
+
+/** Digits that were to be sent to it. */
+interface DigitsFailed extends At {
+  kind: "digitsFailed";
+  digits: string;
+  reason: "not_sent" | "unknown_outcome";
 }
 
 interface At {
@@ -148,6 +156,9 @@ export async function takeLegNews(change: CallChange, news: LegNews, document: D
     }
     case "playbackEnded":
       await document.feed(change, { kind: "playbackEnded", token: news.token, outcome: news.outcome });
+      return;
+    case "digitsFailed":
+      await change.emit("digits.failed", { digits: news.digits, reason: news.reason });
       return;
     case "stray":
       await reconciled(change, leg, "closed", "had_ended");

@@ -371,6 +371,10 @@ describe("dial", () => {
       assert.match(line(step), /^stopPlayback; goes on/);
       assert.equal(step?.state?.ringback?.playing, false);
     }
+    // Fetched only after the callee's network began to speak.
+    const announced = dial.on(waiting, facts["legsBridged mine"]!, scene)?.state;
+    assert.ok(announced);
+    assert.equal(line(dial.on(announced, ready, scene)), "-; goes on wake +60000");
   });
 });
 

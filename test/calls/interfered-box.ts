@@ -22,6 +22,7 @@ const questions = [
   "setVariable",
   "play",
   "stopPlayback",
+  "sendDigits",
   "playRingback",
   "startRecording",
   "stopRecording",

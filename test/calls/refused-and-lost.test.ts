@@ -119,6 +119,23 @@ describeOnSwitch("a command that the switch refuses, or does not answer", functi
     });
   }
 
+  for (const [what, error, reason] of [
+    ["refused", refusal, "not_sent"],
+    ["not answered", noAnswer, "unknown_outcome"],
+  ] as const) {
+    together(`that sends digits and is ${what} is told of`, async () => {
+      const { id } = await placed({ to: wanjiru }, (question, _, ask) =>
+        question === "sendDigits" ? Promise.reject(error()) : ask(),
+      );
+      await on.event(id, "call.answered");
+      await on.store.write((tx) => on.calls.sendDigits(tx, on.home, id, "12"));
+      const call = await on.event(id, "digits.failed");
+      assert.deepEqual(eventOf(call, "digits.failed").payload, { digits: "12", reason });
+      await on.hangUp(id);
+      await on.ended(id);
+    });
+  }
+
   together("leaves the old deadline of a call where it was the new one that was refused", async () => {
     const { id, asked } = await placed({ to: wanjiru, maxDurationSeconds: 4 }, (question, _, ask) =>
       question === "armKill" ? Promise.reject(refusal()) : ask(),

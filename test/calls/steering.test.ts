@@ -63,6 +63,16 @@ describeOnSwitch("a call that is directed while it runs", function () {
     assert.equal(call.legs[0]!.hangup_cause, "normal_clearing");
   });
 
+  concurrently("directed twice while it leaves a talk, waits for its end all the same", async () => {
+    const { id, workspaceId } = await calling({ to: wanjiru, actions: [{ dial: { number: otieno } }] });
+    await on.event(id, "leg.bridged");
+    await on.direct(id, [{ wait: { seconds: 600 } }], workspaceId);
+    await on.direct(id, [{ play: { url: on.promptUrl } }, { hangup: {} }], workspaceId);
+    const kinds = kindsOf(await on.ended(id));
+    const since = kinds.slice(kinds.lastIndexOf("document.replaced"));
+    assert.ok(since.indexOf("leg.ended") < since.indexOf("action.started"), since.join());
+  });
+
   concurrently("gives up whom it rings", async () => {
     const { id, workspaceId } = await calling({ to: wanjiru, actions: [{ dial: { number: ringsOn } }] });
     await on.until(id, "both legs", ({ legs }) => legs[1]?.status === "ringing");
@@ -158,5 +168,21 @@ describeOnSwitch("a call that is directed while it runs", function () {
     await assert.rejects(on.sendDigits(id, "1", workspaceId), (error) => isError(error, "calls.not_live"));
     await on.hangUp(id, workspaceId);
     await on.ended(id);
+  });
+
+  it("rings nobody for a dial that was dropped before it was sent", async () => {
+    const { id, workspaceId, e164 } = await calling({ to: wanjiru, actions: [{ wait: { seconds: 600 } }] });
+    await on.event(id, "action.started");
+    await on.stopController();
+    await on.direct(id, [{ dial: { number: otieno } }], workspaceId);
+    await on.direct(id, [{ wait: { seconds: 1 } }], workspaceId);
+    await on.control();
+    const call = await on.ended(id);
+    assert.equal(call.legs[1]!.status, "canceled");
+    const rung = (await on.carrier.calls()).filter(({ from }) => from === e164);
+    assert.deepEqual(
+      rung.map(({ number }) => number),
+      [wanjiru],
+    );
   });
 });

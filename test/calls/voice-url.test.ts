@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import { createServer } from "node:net";
 import { Webhook } from "standardwebhooks";
+import { SautikitError } from "../../engine/errors.ts";
+import { intentsOfCall } from "../../engine/store/calls.ts";
 import { deliveriesOf } from "../../engine/store/deliveries.ts";
+import type { Store } from "../../engine/store/store.ts";
 import { verifySautikit } from "../../engine/webhooks/signing.ts";
 import { freePort } from "../peers/free-ports.ts";
 import { sideBySide } from "../peers/side-by-side.ts";
@@ -25,9 +28,20 @@ describeOnSwitch("a voice URL", function () {
   this.timeout(40_000);
   let w: World;
   let numbers = 0;
+  let writesToFail = 0;
   const servers: VoiceServer[] = [];
   before(async () => {
-    w = await world();
+    w = await world({
+      expectedErrors: /a step's fact could not be stored|a question could not be put|could not be delivered/,
+      tapStore: (store) =>
+        ({
+          read: (work) => store.read(work),
+          write: (work) =>
+            writesToFail > 0 && writesToFail--
+              ? Promise.reject(new SautikitError("database.unavailable"))
+              : store.write(work),
+        }) as Store,
+    });
   });
   after(async () => {
     for (const server of servers) await server.close();
@@ -167,7 +181,7 @@ describeOnSwitch("a voice URL", function () {
   );
 
   concurrently("that fails twice hands over to the fallback URL", async () => {
-    const { id, server } = await calling(
+    const { id, server, workspaceId } = await calling(
       ({ path, body }) =>
         body.kind !== "call.answered" ? { text: "OK" } : path === "/fallback" ? hangUp : { status: 503 },
       { fallback: (voice) => voice.url("/fallback") },
@@ -178,9 +192,16 @@ describeOnSwitch("a voice URL", function () {
       "voice_url.failed call.answered 503",
       "voice_url.answered call.answered 200",
     ]);
+    const asked = server.of("call.answered");
     assert.deepEqual(
-      server.of("call.answered").map(({ path }) => path),
+      asked.map(({ path }) => path),
       ["/voice", "/voice", "/fallback"],
+    );
+    // The voice URL itself has never heard of it.
+    const queued = await w.store.read((tx) => deliveriesOf(tx, workspaceId, { callId: id }, 100));
+    assert.deepEqual(
+      queued.filter(({ kind }) => kind === "call.answered").map(({ eventId, url }) => [eventId, url]),
+      [[asked[0]!.body.event_id, server.url()]],
     );
     assert.ok(kindsOf(call).includes("action.started"));
   });
@@ -314,6 +335,38 @@ describeOnSwitch("a voice URL", function () {
     assert.equal(server.of("call.redirected").length, 25);
   });
 
+  concurrently("that has the same refused number dialled over and over comes to an end", async () => {
+    const { id, server } = await calling(({ body }) =>
+      body.kind === "call.answered" || body.kind === "call.dial_completed"
+        ? { actions: [{ dial: { number: "+12125550100" } }] }
+        : { text: "OK" },
+    );
+    const call = await w.ended(id);
+    assert.match(String(eventOf(call, "document.invalid").payload["reason"]), /^is the 31st in a row/);
+    assert.equal(server.of("call.dial_completed").length, 30);
+  });
+
+  concurrently("that cannot be asked at all has failed", async () => {
+    const { id, server, workspaceId, e164 } = await calling(({ body }) =>
+      body.kind === "call.answered"
+        ? { actions: [{ wait: { seconds: 2 } }, { redirect: { url: "http://127.0.0.1:9/" } }] }
+        : { text: "OK" },
+    );
+    await w.event(id, "action.started");
+    await w.store.write((tx) =>
+      tx.run("UPDATE numbers SET voice_signing_secret = 'broken' WHERE e164 = ?", [e164]),
+    );
+    const call = await w.ended(id);
+    assert.ok(kindsOf(call).includes("call.redirected"));
+    assert.ok(!kindsOf(call).some((kind) => kind === "document.invalid"));
+    const left = await w.store.read((tx) => intentsOfCall(tx, id));
+    assert.deepEqual(
+      left.filter(({ commands }) => commands.includes('"ask"')),
+      [],
+    );
+    assert.ok(server.of("call.answered").length === 1 && workspaceId);
+  });
+
   concurrently("may be asked by GET, with what matters in the query", async () => {
     const { id, server, e164, secret } = await calling(({ path, body }) =>
       body.kind === "call.answered"
@@ -329,6 +382,20 @@ describeOnSwitch("a voice URL", function () {
     assert.deepEqual(Object.fromEntries(searchParams), { menu: "2", CallId: id, From: e164, To: talksOn });
     const signature = String(asked.headers["x-sautikit-signature"]);
     assert.ok(verifySautikit(signature, "", secret, Math.floor(Date.now() / 1000)));
+  });
+
+  it("that failed is told of, though the database was away when that was to be stored", async () => {
+    const { id, server, workspaceId } = await calling(({ body }) => {
+      if (body.kind !== "call.answered") return { text: "OK" };
+      writesToFail = 3;
+      return { status: 500 };
+    });
+    const call = await w.ended(id);
+    assert.equal(writesToFail, 0);
+    assert.equal(kindsOf(call).filter((kind) => kind === "voice_url.failed").length, 2);
+    assert.equal(server.of("call.answered").length, 2);
+    const queued = await w.store.read((tx) => deliveriesOf(tx, workspaceId, { callId: id }, 100));
+    assert.ok(queued.some(({ kind }) => kind === "call.answered"));
   });
 
   it("is asked again by the next controller, with the same event_id, where the first was killed", async () => {
