@@ -8,10 +8,17 @@ export type EgressFault =
 export class EgressError extends Error {
   override readonly name = "EgressError";
   readonly fault: EgressFault;
+  /** HTTP's, where it was not the answer that was wanted; else null. */
+  readonly status: number | null;
 
-  constructor(fault: EgressFault, message: string, options: { cause?: unknown } = {}) {
+  constructor(
+    fault: EgressFault,
+    message: string,
+    { status, ...options }: { cause?: unknown; status?: number } = {},
+  ) {
     super(message, options);
     this.fault = fault;
+    this.status = status ?? null;
   }
 }
 

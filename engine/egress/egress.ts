@@ -4,9 +4,11 @@ import { isIPv6, type LookupFunction } from "node:net";
 import { TLSSocket } from "node:tls";
 import type { Clock } from "../clock.ts";
 import { SautikitError } from "../errors.ts";
+import type { WebSocket } from "ws";
 import { EgressError, faultOf } from "./egress-error.ts";
 import { publicNames, systemNames } from "./resolve.ts";
 import { hostOf, parseTarget, resolveTarget, type Resolve, type Target } from "./target.ts";
+import { openSocket, type WebSocketRequest } from "./web-socket.ts";
 
 /** The one way out to URLs that customers gave us. */
 export interface Egress {
@@ -17,6 +19,10 @@ export interface Egress {
    * asks DNS, so it runs before the transaction. Each request checks again.
    */
   checkUrl(url: string, field: string): Promise<void>;
+  /** The same of a ws or wss URL. */
+  checkSocketUrl(url: string, field: string): Promise<void>;
+  /** A WebSocket (RFC 6455), paused: nothing is lost before `resume`. No redirect is followed. Throws EgressError. */
+  openWebSocket(request: WebSocketRequest): Promise<WebSocket>;
 }
 
 export type EgressMethod = "GET" | "POST";
@@ -50,9 +56,38 @@ export interface EgressOptions {
   resolve?: Resolve;
 }
 
+const webSocketSchemes = ["ws", "wss"] as const;
+
 export function createEgress({ clock, allowPrivate, ...options }: EgressOptions): Egress {
   const resolve = options.resolve ?? (allowPrivate ? systemNames : publicNames());
+  const check = async (parse: () => URL, field: string) => {
+    try {
+      const target = parse();
+      if (!allowPrivate) await resolveTarget(target, resolve, allowPrivate);
+    } catch (error) {
+      if (!(error instanceof EgressError)) throw error;
+      const fields = [{ field, code: "url", message: error.message }];
+      throw new SautikitError("webhooks.url_not_allowed", `${field}: ${error.message}`, {
+        fields,
+        cause: error,
+      });
+    }
+  };
   return {
+    checkUrl: (url, field) => check(() => parseTarget(url), field),
+    checkSocketUrl: (url, field) => check(() => parseTarget(url, webSocketSchemes), field),
+    async openWebSocket(request) {
+      const limit = timeLimit(clock, request.timeoutMs, request.signal);
+      try {
+        const url = parseTarget(request.url, webSocketSchemes);
+        const target = await limit.orElse(resolveTarget(url, resolve, allowPrivate));
+        return await openSocket(target.url, { ...connectOnlyTo(target), ...request, signal: limit.signal });
+      } catch (error) {
+        throw error instanceof EgressError ? error : wrapped(error as Error, false);
+      } finally {
+        limit.end();
+      }
+    },
     async request(request) {
       const startedMs = clock.monotonicMs();
       const limit = timeLimit(clock, request.timeoutMs, request.signal);
@@ -63,19 +98,6 @@ export function createEgress({ clock, allowPrivate, ...options }: EgressOptions)
         return { ...answer, latencyMs: Math.round(clock.monotonicMs() - startedMs) };
       } finally {
         limit.end();
-      }
-    },
-    async checkUrl(url, field) {
-      try {
-        const target = parseTarget(url);
-        if (!allowPrivate) await resolveTarget(target, resolve, allowPrivate);
-      } catch (error) {
-        if (!(error instanceof EgressError)) throw error;
-        const fields = [{ field, code: "url", message: error.message }];
-        throw new SautikitError("webhooks.url_not_allowed", `${field}: ${error.message}`, {
-          fields,
-          cause: error,
-        });
       }
     },
   };

@@ -17,12 +17,13 @@ const urlLengthMax = 2048;
  * Reads a customer's URL. WHATWG parsing turns the odd forms of an address (decimal, octal, hex, full-width digits)
  * into plain ones, so that what is checked later is what would be connected to. Throws EgressError `blocked`.
  */
-export function parseTarget(text: string): URL {
+export function parseTarget(text: string, schemes: readonly [string, string] = ["http", "https"]): URL {
   if (text.length > urlLengthMax) throw new EgressError("blocked", `The URL is longer than ${urlLengthMax}.`);
   const url = URL.parse(text);
   if (!url) throw new EgressError("blocked", "This is not an absolute URL.");
-  if (url.protocol !== "http:" && url.protocol !== "https:") {
-    throw new EgressError("blocked", "The URL must begin with http:// or https://.");
+  if (!schemes.some((scheme) => url.protocol === `${scheme}:`)) {
+    const allowed = schemes.map((scheme) => `${scheme}://`).join(" or ");
+    throw new EgressError("blocked", `The URL must begin with ${allowed}.`);
   }
   if (url.username !== "" || url.password !== "") {
     throw new EgressError("blocked", "The URL must not carry a user name or password.");
