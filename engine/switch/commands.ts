@@ -1,5 +1,6 @@
 import { SautikitError } from "../errors.ts";
 import type { Command } from "./codec.ts";
+import type { MediaFork } from "./switch.ts";
 
 /** Every api of the switch that Sautikit calls. The switch's allow-list of interfaces is made from this. */
 export const switchApis = [
@@ -67,6 +68,31 @@ export const execute = (channel: string, app: SwitchApplication, arg: string, to
     // Without it the second starts inside the first, last in, first out.
     ["event-lock", "true"],
     ["Event-UUID", token],
+  ],
+});
+
+/** The channel's park sends what is said as UDP and plays what comes back: `switch_ivr_activate_unicast`. */
+export const unicast = (channel: string, { its, ours }: MediaFork): Command => ({
+  line: `sendmsg ${channel}`,
+  headers: [
+    ["call-command", "unicast"],
+    ["local-ip", its.host],
+    ["local-port", String(its.port)],
+    ["remote-ip", ours.host],
+    ["remote-port", String(ours.port)],
+    ["transport", "udp"],
+  ],
+});
+
+/**
+ * Leaves what it is doing for that application, in the channel's own thread. `uuid_transfer` would do it from ours, and
+ * close a unicast's socket while the channel writes to it.
+ */
+export const transferTo = (channel: string, app: SwitchApplication): Command => ({
+  line: `sendmsg ${channel}`,
+  headers: [
+    ["call-command", "xferext"],
+    ["application", app],
   ],
 });
 

@@ -83,6 +83,12 @@ export class Connection {
     return this.#closed.promise;
   }
 
+  /** The addresses at its two ends; null once it is over. */
+  get ends(): { ours: string; its: string } | null {
+    const { localAddress: ours, remoteAddress: its } = this.#socket;
+    return ours === undefined || its === undefined ? null : { ours, its };
+  }
+
   /** Commands sent and not answered. */
   get pending(): number {
     return this.#slots.length;

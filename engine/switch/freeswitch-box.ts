@@ -1,3 +1,4 @@
+import { isIPv4 } from "node:net";
 import type { Clock, Timer } from "../clock.ts";
 import { SautikitError } from "../errors.ts";
 import { isId, type Ids, type LegId, type RecordingId } from "../ids.ts";
@@ -5,7 +6,16 @@ import type { Log } from "../log.ts";
 import { ChannelNames } from "./channel-names.ts";
 import { channelFacts, channelListings, type Listed } from "./channels.ts";
 import { jsonFields, type Command, type Fields } from "./codec.ts";
-import { accepted, api, backgroundApi, execute, refused, subscribe } from "./commands.ts";
+import {
+  accepted,
+  api,
+  backgroundApi,
+  execute,
+  refused,
+  subscribe,
+  transferTo,
+  unicast,
+} from "./commands.ts";
 import { checkPassword, Connection, stoppedReason } from "./connection.ts";
 import {
   assertCause,
@@ -26,6 +36,7 @@ import {
   type ChannelListing,
   type HangupCause,
   type KillGroup,
+  type MediaFork,
   type Originate,
   type OriginateOutcome,
   type RecordingEnds,
@@ -70,6 +81,9 @@ const heartbeatTimeoutMs = 3000;
 /** What an originate may take beyond its ring time-out: the switch's own timers run late by up to the backstop. */
 const originateMarginMs = (backstopSeconds + 5) * 1000;
 
+/** A leg that is told to park is parked 30 ms later. */
+const parkMsMax = 2000;
+
 /** 425 Hz, 1 s in 5, as ITU-T E.180 asks; the cadence is a tone stream's `%(on ms, off ms, Hz)`. */
 const ringback = "tone_stream://%(1000,4000,425);loops=-1";
 const beepTone = "tone_stream://%(300,0,1000)";
@@ -104,6 +118,8 @@ export class FreeSwitchBox implements Switch {
   readonly #boxListeners: ((event: BoxEvent) => void)[] = [];
   /** Background jobs whose result has not come, by our Job-UUID. */
   readonly #jobs = new Map<string, Job>();
+  /** Legs that are told to park: whether they are, or have ended. */
+  readonly #parking = new Map<LegId, (parked: boolean) => void>();
   #heartbeat: Timer | undefined;
   #connected = false;
 
@@ -294,6 +310,35 @@ export class FreeSwitchBox implements Switch {
   async isRecording(leg: LegId, recording: RecordingId): Promise<boolean> {
     const reply = await this.#send(api("uuid_buglist", this.#channel(leg)));
     return reply.includes(`<target>${this.#file(recording)}</target>`);
+  }
+
+  get ends(): { ours: string; its: string } | null {
+    return this.#eventLine.connection?.ends ?? null;
+  }
+
+  async forkMedia(leg: LegId, fork: MediaFork): Promise<boolean> {
+    for (const { host, port } of [fork.its, fork.ours]) {
+      if (!isIPv4(host) || !Number.isInteger(port) || port < 1 || port > 65_535)
+        throw new RangeError("not an IPv4 address and port");
+    }
+    return this.#run(unicast(this.#channel(leg), fork));
+  }
+
+  async endFork(leg: LegId): Promise<boolean> {
+    const told = Promise.withResolvers<boolean>();
+    const timer = this.#options.clock.after(parkMsMax, () =>
+      told.reject(
+        new SautikitError("switch.unknown_outcome", `The leg was not parked within ${parkMsMax} ms.`),
+      ),
+    );
+    // Before it is told to, lest the event come first.
+    this.#parking.set(leg, told.resolve);
+    try {
+      return (await this.#run(transferTo(this.#channel(leg), "park"))) && (await told.promise);
+    } finally {
+      timer.cancel();
+      this.#parking.delete(leg);
+    }
   }
 
   async armKill(leg: LegId, group: KillGroup, inSeconds: number, cause: HangupCause): Promise<void> {
@@ -491,7 +536,10 @@ export class FreeSwitchBox implements Switch {
       return;
     }
     this.counts.delivered++;
-    for (const listener of this.#eventListeners) this.#guard(() => listener(decoded.event));
+    const { event } = decoded;
+    if (event.kind === "parked" || event.kind === "hungUp")
+      this.#parking.get(event.leg)?.(event.kind === "parked");
+    for (const listener of this.#eventListeners) this.#guard(() => listener(event));
   }
 
   #tell(event: BoxEvent): void {

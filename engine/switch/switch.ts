@@ -59,6 +59,22 @@ export interface Switch {
   maskRecording(leg: LegId, recording: RecordingId, masked: boolean): Promise<boolean>;
   /** `uuid_buglist`: whether that recording runs on the leg. False also if there is no such channel. */
   isRecording(leg: LegId, recording: RecordingId): Promise<boolean>;
+  /**
+   * The two ends of the event connection, as addresses: the way between us and the box that is known to lead there. Null
+   * while there is none.
+   */
+  readonly ends: { ours: string; its: string } | null;
+  /**
+   * Has the box send what the party of a parked leg says to a UDP port of ours, and play to them what comes back: linear
+   * PCM of 16 bits, little-endian, at the codec's rate, 20 ms a datagram. Nothing tells that it could not bind its port:
+   * then no datagram comes. Once for each stay in the park; `endFork` begins another. False: no such channel.
+   */
+  forkMedia(leg: LegId, fork: MediaFork): Promise<boolean>;
+  /**
+   * Ends it, by parking the leg anew: whether or not there is one, and without a gap in its recordings. Resolves once it
+   * is parked again; `switch.unknown_outcome` where that is not told in 2 s. False: no such channel, or it has ended.
+   */
+  endFork(leg: LegId): Promise<boolean>;
   /** Schedules a kill in a group of its own; `inSeconds` is whole; the kill is never early, and late by up to 1.3 s. */
   armKill(leg: LegId, group: KillGroup, inSeconds: number, cause: HangupCause): Promise<void>;
   /** Deletes a group's scheduled kills. Unknown groups are fine. */
@@ -107,6 +123,12 @@ export type MediaFile = string & { readonly __mediaFile: unique symbol };
 /** The tone before a recording: 300 ms of 1 kHz. */
 export const beep = "beep";
 export type Sound = MediaFile | typeof beep;
+
+/** IPv4 alone: the switch opens nothing else. */
+export interface MediaFork {
+  its: { host: string; port: number };
+  ours: { host: string; port: number };
+}
 
 export interface RecordingEnds {
   /**

@@ -28,6 +28,8 @@ const questions = [
   "stopRecording",
   "maskRecording",
   "isRecording",
+  "forkMedia",
+  "endFork",
   "armKill",
   "disarmKill",
   "listChannels",

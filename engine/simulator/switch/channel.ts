@@ -78,6 +78,8 @@ export class Channel {
   incoming: IncomingSipCall | null = null;
   watch: ((news: ChannelNews) => void) | null = null;
   readonly recordings = new Map<string, RunningRecording>();
+  /** Only while it is parked. */
+  unicast: { close(): void } | null = null;
   readonly media: MediaPort;
   readonly applications: ApplicationQueue;
 

@@ -1,9 +1,11 @@
 import type { Socket } from "node:net";
 import { causeNamed } from "./causes.ts";
 import { hangUp } from "./hang-up.ts";
-import { liveChannel, newUuid, type Core } from "./core.ts";
+import { liveChannel, newUuid, tickMs, type Core } from "./core.ts";
 import { CommandReader, eventFrame, type EslCommand, type EslEvent } from "./esl-frames.ts";
 import { splitOnce } from "./hooks.ts";
+import { startPark, unpark } from "./parking.ts";
+import { startUnicast } from "./unicast.ts";
 
 /** A client that does not read loses its connection once this many events wait for it, as on the real switch. */
 const waitingEventsMax = 100_000;
@@ -183,6 +185,21 @@ export class EslListener {
         locked: headers.get("event-lock") === "true",
       });
     }
+    const argument = (name: string) => headers.get(name) ?? "";
+    // In the channel's own thread, at its next tick.
+    if (order === "unicast")
+      this.#core.clock.after(tickMs, () => {
+        startUnicast(channel, {
+          local: { host: argument("local-ip"), port: Number(argument("local-port")) },
+          remote: { host: argument("remote-ip"), port: Number(argument("remote-port")) },
+        });
+      });
+    if (order === "xferext" && argument("application") === "park")
+      this.#core.clock.after(tickMs, () => {
+        if (channel.cause !== null) return;
+        unpark(this.#core, channel);
+        startPark(this.#core, channel);
+      });
     this.#reply("+OK");
   }
 

@@ -16,6 +16,7 @@ const waitingFramesMax = 5;
 export class MediaPort {
   #session: MediaSession | null = null;
   #player: FrameSource | null = null;
+  #fork: FrameSource | null = null;
   #from: MediaPort | null = null;
   readonly #listeners = new Set<MediaPort>();
   readonly #taps = new Set<SlotListener>();
@@ -46,6 +47,11 @@ export class MediaPort {
     this.#player = player;
   }
 
+  /** What comes by a unicast is heard where nothing plays; null: there is none. */
+  fork(source: FrameSource | null): void {
+    this.#fork = source;
+  }
+
   /** Hears that port from now on; null: nobody. */
   hear(from: MediaPort | null): void {
     if (this.#from !== null) this.#from.#listeners.delete(this);
@@ -61,7 +67,7 @@ export class MediaPort {
   }
 
   sendDigits(digits: string): void {
-    const isSilent = this.#player === null && this.#from === null;
+    const isSilent = this.#player === null && this.#from === null && this.#fork === null;
     this.#session?.sendDigits(digits, isSilent ? digitPaceInSilence : digitPace);
   }
 
@@ -69,12 +75,13 @@ export class MediaPort {
   detach(): void {
     this.hear(null);
     this.#player = null;
+    this.#fork = null;
     this.#session?.setSource(null);
   }
 
   #slot(): Int16Array | null {
     const waiting = this.#toHear.shift() ?? null;
-    const heard = this.#player === null ? waiting : this.#player();
+    const heard = this.#player === null ? (waiting ?? this.#fork?.() ?? null) : this.#player();
     if (this.#taps.size > 0) {
       const said = this.#said.shift() ?? null;
       for (const tap of this.#taps) tap(said, heard);

@@ -1,6 +1,7 @@
 import { publishChannel } from "./channel-events.ts";
 import type { Channel } from "./channel.ts";
 import { newUuid, type Core } from "./core.ts";
+import { endUnicast } from "./unicast.ts";
 
 /** The application `park`. Whatever ran before ends; what waits to be run is run while parked. */
 export function startPark(core: Core, channel: Channel): void {
@@ -9,6 +10,7 @@ export function startPark(core: Core, channel: Channel): void {
   if (channel.parked !== null) {
     channel.parked = null;
     publishChannel(core, "CHANNEL_UNPARK", channel);
+    endUnicast(channel);
   }
   channel.state = "CS_EXECUTE";
   channel.otherLeg = null;
@@ -41,6 +43,7 @@ export function unpark(core: Core, channel: Channel): void {
   if (parked === null) return;
   channel.parked = null;
   publishChannel(core, "CHANNEL_UNPARK", channel);
+  endUnicast(channel);
   if (parked.applicationUuid !== null) {
     publishChannel(core, "CHANNEL_EXECUTE_COMPLETE", channel, [
       ["Application", "park"],

@@ -88,12 +88,21 @@ export class KnownCommands {
       "event-lock: true",
       "Event-UUID: (?:ringback|play:[a-z0-9_.:-]{1,80})",
     ].join("\n");
+    const address = (end: string) => [`${end}-ip: [0-9]{1,3}(?:\\.[0-9]{1,3}){3}`, `${end}-port: [0-9]{1,5}`];
+    const fork = [
+      `sendmsg ${channel}`,
+      "call-command: unicast",
+      ...address("local"),
+      ...address("remote"),
+      "transport: udp",
+    ].join("\n");
+    const freshPark = [`sendmsg ${channel}`, "call-command: xferext", "application: park"].join("\n");
     this.#esl = [
       `auth ${escaped(password)}`,
       "event json [A-Z_ ]+",
       ...apis.map((api) => `api ${api}`),
       `bgapi ${originate}\nJob-UUID: [0-9a-f]{32}`,
-      execute,
+      ...[execute, fork, freshPark],
     ].map(whole);
     this.#apis = [originate, ...apis].map(whole);
     this.#applications = [

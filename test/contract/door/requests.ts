@@ -33,7 +33,7 @@ export function callRequests(urls: { events: string; prompt: string }): fc.Arbit
     actions: goodActions,
   });
   const url = (base: string) =>
-    hostileText(`${base}?name=`).map((text) => (text.startsWith("http") ? text : `${base}/${text}`));
+    hostileText(`${base}?name=`).map((text) => (/^(http|ws)/.test(text) ? text : `${base}/${text}`));
   const number = fc.oneof({ weight: 4, arbitrary: hostileNumber }, { weight: 1, arbitrary: hostileValue });
   const key = hostileText("branch");
   const verb = fc.oneof(
@@ -55,6 +55,9 @@ export function callRequests(urls: { events: string; prompt: string }): fc.Arbit
     hostileText("5").map((numDigits) => ({ getDigits: { numDigits, finishOnKey: numDigits } })),
     hostileText("#").map((finishOnKey) => ({ record: { finishOnKey, timeout: finishOnKey } })),
     hostileValue.map((maxLength) => ({ record: { maxLength, action: maxLength } })),
+    fc.tuple(url("ws://127.0.0.1:1/"), hostileText("bot")).map(([link, name]) => ({
+      stream: { url: link, name: name.slice(0, 100), metadata: { name } },
+    })),
     fc.tuple(key, hostileValue).map(([name, value]) => ({ [name]: value })),
   );
   const spoils: Record<string, fc.Arbitrary<unknown>> = {
