@@ -26,6 +26,8 @@ export interface ApiParts {
   deliverer: Pick<Deliverer, "wake">;
   /** Throws `webhooks.url_not_allowed` at `field`. Asks DNS. */
   checkUrl: (url: string, field: string) => Promise<void>;
+  /** The same of a ws or wss URL. */
+  checkSocketUrl: (url: string, field: string) => Promise<void>;
   /** The M-Pesa Paybill that wallets are filled through; null where there is none. */
   paybill: string | null;
   /** What /readyz asks, by name; one that throws is not ready. */

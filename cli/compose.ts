@@ -20,6 +20,7 @@ import { createSettlement } from "../engine/metering/settlement.ts";
 import { aesSecrets } from "../engine/secrets.ts";
 import type { Destination } from "../engine/store/deliveries.ts";
 import { FreeSwitchBox } from "../engine/switch/freeswitch-box.ts";
+import { Streams } from "../engine/streams/streams.ts";
 import { createLedger } from "../engine/wallet/ledger.ts";
 import { Deliverer } from "../engine/webhooks/deliverer.ts";
 import { WebhookEndpoints } from "../engine/webhooks/endpoints.ts";
@@ -149,6 +150,7 @@ async function build(
     {
       ...{ ...changeParts, store, log, media, gateway: config.gateway },
       questioner: new Questioner({ store, egress, secrets, clock }),
+      streams: new Streams({ store, egress, secrets, clock, ids, log, ports: config.streamPorts }),
       takesEndRecords: wanted.has("spool"),
     },
     [box],
@@ -211,6 +213,7 @@ async function build(
       webhooks: new WebhookEndpoints({ clock, ids, secrets, wake }),
       deliverer,
       checkUrl: (url, field) => egress.checkUrl(url, field),
+      checkSocketUrl: (url, field) => egress.checkSocketUrl(url, field),
       paybill: config.paybill,
       readiness: {
         database: () => store.write(touch),

@@ -55,6 +55,11 @@ const settings = {
     "carrier",
     "Gateway of the switch's configuration that reaches the trunk.",
   ),
+  STREAM_PORTS: setting(
+    z.string().regex(/^\d{1,5}-\d{1,5}$/, "must be two ports, <first>-<last>"),
+    "12000-15999",
+    "UDP ports of the box for the audio of `stream`, one a stream (docs/freeswitch.md).",
+  ),
   S3_ENDPOINT: setting(
     z.string(),
     "",
@@ -115,6 +120,7 @@ export interface Config {
   freeswitch: { box: string; host: string; port: number; password: string } | null;
   spoolDir: string;
   gateway: string;
+  streamPorts: { first: number; last: number };
   s3: {
     endpoint: string | null;
     publicUrl: string | null;
@@ -157,6 +163,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     freeswitch,
     spoolDir,
     gateway: value("TRUNK_GATEWAY"),
+    streamPorts: streamPortsOf(value("STREAM_PORTS"), bad),
     s3: {
       endpoint: value("S3_ENDPOINT") || null,
       publicUrl: value("S3_PUBLIC_URL") || null,
@@ -206,6 +213,13 @@ function freeswitchOf(url: string, bad: string[]): Config["freeswitch"] {
   }
   const boxPort = Number(parsed.port || "8021");
   return { box: `${parsed.hostname}:${boxPort}`, host: parsed.hostname, port: boxPort, password };
+}
+
+function streamPortsOf(text: string, bad: string[]): Config["streamPorts"] {
+  const [first = 0, last = 0] = text.split("-").map(Number);
+  if (first < 1024 || last > 65_535 || last < first + 1)
+    bad.push("STREAM_PORTS: must be from 1024 to 65535, and more than one");
+  return { first, last };
 }
 
 /** It is given the environment without what is ours in it: no password of a database is an engine's business. */

@@ -19,6 +19,7 @@ export const idPrefixes = [
   "evt",
   "req",
   "conf",
+  "str",
   // Not seen by customers: an instruction to the controller, a ledger account.
   "int",
   "acc",

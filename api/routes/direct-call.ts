@@ -4,6 +4,7 @@ import { callIdOf } from "../call-pages.ts";
 import { changes } from "../route.ts";
 import { voiceDocument } from "../schemas/call.ts";
 import { pathId } from "../schemas/text.ts";
+import { checkSockets } from "../socket-urls.ts";
 
 export const directCall = changes({
   method: "post",
@@ -28,8 +29,10 @@ export const directCall = changes({
     "calls.not_live",
     "calls.caller_id_not_owned",
     "calls.destination_not_allowed",
+    "webhooks.url_not_allowed",
     "workspace.frozen",
   ],
+  prepare: ({ parts, body }) => checkSockets(parts, body.actions),
   async change(tx, { parts, caller, params, body }) {
     const id = callIdOf(params.id);
     await parts.calls.direct(tx, callingWorkspace(caller.workspace), id, body.actions);

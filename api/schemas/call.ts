@@ -2,6 +2,7 @@ import { z } from "zod";
 import { documentItemSchemas, documentSchema } from "../../engine/actions/document.ts";
 import { callEventKinds } from "../../engine/calls/event-kinds.ts";
 import { failureCodes } from "../../engine/calls/leg-state.ts";
+import { metadata } from "../../engine/metadata.ts";
 import { callbackUrl, lineOfText, ownE164 } from "./text.ts";
 
 export const callStatuses = [
@@ -17,27 +18,6 @@ export const callStatuses = [
 
 export const callStatus = z.enum(callStatuses).meta({ id: "CallStatus" });
 export const direction = z.enum(["outbound", "inbound"]);
-
-const metadataBytesMax = 4096;
-const metadataKeysMax = 20;
-
-/** A whole number that doubles cannot hold would come back as another one. */
-const exactNumber = z.number().refine((value) => !Number.isInteger(value) || Number.isSafeInteger(value), {
-  error: "is too large to be kept exactly; send it as a string",
-  params: { code: "range" },
-});
-
-export const metadata = z
-  .record(z.string(), z.union([z.string(), exactNumber, z.boolean(), z.null()]))
-  .refine((object) => Object.keys(object).length <= metadataKeysMax, {
-    error: `must have at most ${metadataKeysMax} keys`,
-    params: { code: "length" },
-  })
-  .refine((object) => Buffer.byteLength(JSON.stringify(object)) <= metadataBytesMax, {
-    error: "must be at most 4 KiB of JSON",
-    params: { code: "length" },
-  })
-  .meta({ description: "A flat object of at most 20 keys and 4 KiB, echoed in answers and events." });
 
 /** Items of a voice document, for the OpenAPI document; requests are checked by `documentSchema`, whose errors say more. */
 export const voiceAction = z.union(documentItemSchemas).meta({ id: "VoiceAction", description: "One verb." });

@@ -1,7 +1,9 @@
 import { z } from "zod";
 import { callEventKinds, type CallEventKind } from "../../engine/calls/event-kinds.ts";
 import { recordedReasons } from "../../engine/actions/record.ts";
-import { callStatus, direction, failureCode, legSchema, metadata } from "./call.ts";
+import { streamReasons } from "../../engine/streams/stream-end.ts";
+import { metadata } from "../../engine/metadata.ts";
+import { callStatus, direction, failureCode, legSchema } from "./call.ts";
 
 /** What an event says: in a webhook's `data`, and in the `payload` of a call's event. */
 interface EventDescription {
@@ -139,6 +141,40 @@ export const callEvents: Record<CallEventKind, EventDescription> = {
     leg_id: z.string().nullable().meta({
       description:
         "The dialled leg, of several the one that answered; null where none did, or the dial was refused.",
+    }),
+  }),
+  "call.stream_ended": call("A `stream` is over, or was not opened.", {
+    stream_id: z.string().nullable().meta({
+      description: "As in `start`; of several, since Sautikit was restarted, the last. Null: it never began.",
+    }),
+    url,
+    reason: z.enum(streamReasons).meta({
+      description:
+        "`bot_closed`: by your side; `connection_lost`: without a close; `bot_silent`: no pong for 15 s; `flooded`: more than " +
+        "may be sent (docs/actions/stream.md); `hangup`: of the leg; `replaced`: by POST …/actions; `media_failed`, " +
+        "`media_lost`: the switch gave no audio, or no longer does. Not opened: `blocked`, `dns`, `refused`, `unreachable`, " +
+        "`tls`, `timeout` (5 s), `reset`, `protocol` (the answer was no WebSocket).",
+    }),
+    close_code: z.int().nullable().meta({
+      description: "Of your side's close (RFC 6455); null: it did not close, or gave none.",
+    }),
+    http_status: z.int().nullable().meta({
+      description: "Where the answer was not a WebSocket; null: it was, or there was none.",
+    }),
+    duration_seconds: z.number().meta({
+      description: "From its first start to its end, to the millisecond; 0: it never began.",
+    }),
+    media_sent: z
+      .int()
+      .nullable()
+      .meta({
+        description:
+          "`media` messages to your side, since its last start. This and the next two are null where nobody was there to " +
+          "count: a document that took its place, a leg whose end was found later.",
+      }),
+    media_received: z.int().nullable().meta({ description: "From your side." }),
+    media_dropped: z.int().nullable().meta({
+      description: "Left out, since your side did not read: 256 KiB waited for it.",
     }),
   }),
   "call.completed": call("An answered call is over, its last leg too; every charge is known.", {
@@ -296,6 +332,11 @@ export const callEvents: Record<CallEventKind, EventDescription> = {
       description:
         "As of `play.failed`, and `too_short`: it would have to be played more than 100 times while it may ring.",
     }),
+  }),
+  "stream.started": plain("The WebSocket is open, and the audio goes to it.", {
+    stream_id: z.string().meta({ description: "The same as `streamSid` there." }),
+    url,
+    resumed: z.boolean().meta({ description: "It was opened anew, since Sautikit was restarted." }),
   }),
   "recording.started": plain("The switch began to write.", ofRecording),
   "recording.paused": plain("Silence is written instead of the talk, from here.", ofRecording),

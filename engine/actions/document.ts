@@ -9,11 +9,15 @@ import { redirect } from "./redirect.ts";
 import { reject } from "./reject.ts";
 import { say } from "./say.ts";
 import { sendDigits } from "./send-digits.ts";
+import { stream } from "./stream.ts";
 import type { NumberUse, Verb } from "./verb.ts";
 import { wait } from "./wait.ts";
 
 /** Every verb there is. Adding one is its file and this line. */
-export const verbs = { say, play, getDigits, dial, record, redirect, reject, hangup, wait, sendDigits };
+export const verbs = {
+  ...{ say, play, getDigits, dial, record, redirect, reject, hangup, wait, sendDigits },
+  ...{ stream },
+};
 export type VerbName = keyof typeof verbs;
 
 /** One item: an object with exactly one verb. Checked by hand, since a union of schemas cannot say which verb was meant. */
@@ -57,6 +61,14 @@ export const numbersIn = (document: Document): NumberUse[] =>
     const { verb, spec } = itemOf(item);
     const numbers = verb.numbers?.(spec) ?? [];
     return numbers.map((number) => ({ ...number, field: `[${index}].${verb.name}.${number.field}` }));
+  });
+
+/** Every WebSocket that a validated document opens, by its path: `[1].stream.url`. */
+export const socketsIn = (document: Document): { field: string; url: string }[] =>
+  document.flatMap((item, index) => {
+    const { verb, spec } = itemOf(item);
+    const sockets = verb.sockets?.(spec) ?? [];
+    return sockets.map(({ field, url }) => ({ url, field: `[${index}].${verb.name}.${field}` }));
   });
 
 /** The verb and the specification of one item of a validated document. */

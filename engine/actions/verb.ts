@@ -7,6 +7,7 @@ import type { FailureCode } from "../calls/leg-state.ts";
 import type { LegStatus } from "../store/calls.ts";
 import type { RecordingEnds, RecordingStopper } from "../switch/switch.ts";
 import type { EgressMethod } from "../egress/egress.ts";
+import type { StreamReason } from "../streams/stream-end.ts";
 
 /**
  * A voice action. Pure: given where it is and what happened, it says where it is then and what is to be done. Its state
@@ -22,6 +23,8 @@ export interface Verb<Spec, State extends JsonObject> {
   needsAnswer?: true;
   /** Numbers in it, so that one which would be refused is refused when the document is given, not in the call. */
   numbers?(spec: Spec): NumberUse[];
+  /** WebSockets that it opens, so that one which would be refused is refused with the request. `field` as of numbers. */
+  sockets?(spec: Spec): { field: string; url: string }[];
   begin(spec: Spec, scene: Scene): Step<State>;
   /** Null: the fact is not this step's business. */
   on(state: State, fact: StepFact, scene: Scene): Step<State> | null;
@@ -110,6 +113,21 @@ export type StepFact =
   /** Nobody is dialled. */
   | { kind: "dialRefused"; code: string; message: string }
   | { kind: "legAnswered"; leg: LegId }
+  /** The bot hears the call. `resumed`: anew, since the process that had opened it is gone. */
+  | { kind: "streamStarted"; token: string; stream: string; resumed: boolean }
+  | {
+      kind: "streamEnded";
+      token: string;
+      reason: StreamReason;
+      /** The bot's, of its WebSocket. */
+      closeCode: number | null;
+      /** HTTP's, where the answer was no WebSocket. */
+      status: number | null;
+      /** Messages with audio to the bot, those left out since it did not read, and the bot's own. */
+      sent: number;
+      dropped: number;
+      received: number;
+    }
   /** Two legs hear each other: early media, or the answer. */
   | { kind: "legsBridged"; legs: readonly LegId[] }
   | {

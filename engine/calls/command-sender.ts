@@ -5,6 +5,7 @@ import type { Log } from "../log.ts";
 import { callOfLeg, legById, type LegPlace } from "../store/calls.ts";
 import { hasStarted, markStatus } from "../store/recordings.ts";
 import type { Store } from "../store/store.ts";
+import type { Streams } from "../streams/streams.ts";
 import type { HangupCause, Switch } from "../switch/switch.ts";
 import type { ApartCommand, AtMostOnceCommand, Command } from "./command.ts";
 import { hangUpWaits } from "./hang-up-waits.ts";
@@ -15,6 +16,7 @@ export interface SenderParts {
   clock: Clock;
   log: Log;
   boxOf: (name: string) => Switch | undefined;
+  streams: Pick<Streams, "end">;
   news: (news: LegNews) => Promise<unknown>;
   /** A command's outcome is unknown: the box is to be looked at as soon as that can tell. */
   inDoubt: (box: string) => void;
@@ -66,6 +68,8 @@ export class CommandSender {
 
   /** Throws what the switch says: `switch.refused`, `switch.unavailable`, `switch.unknown_outcome`. */
   async send(command: Repeatable, legs: Legs): Promise<unknown> {
+    // Of ours alone, whatever became of the leg.
+    if (command.kind === "endStream") return this.#parts.streams.end(command.token);
     const leg = legs.get(command.leg);
     // Nothing is left to be done to a leg that has ended.
     if (!leg || leg.endedAtUs !== null) return;

@@ -1,5 +1,6 @@
 import type { EgressMethod } from "../egress/egress.ts";
 import type { EventId, LegId, RecordingId } from "../ids.ts";
+import type { JsonObject } from "../json.ts";
 import type { MediaSource } from "../media/media-source.ts";
 import type {
   AfterBridge,
@@ -21,6 +22,9 @@ export type Command =
   | { kind: "prepareMedia"; source: MediaSource; token: string }
   /** An event of the call as a question; asked again after a crash, with the same event id. */
   | { kind: "ask"; event: EventId; url: string; method: EgressMethod; token: string }
+  /** Runs until the WebSocket closes; opened anew after a crash. */
+  | { kind: "stream"; leg: LegId; token: string; request: StreamRequest }
+  | { kind: "endStream"; leg: LegId; token: string }
   | { kind: "sendDigits"; leg: LegId; digits: string }
   /** The first thing that is done to a leg that came to us; done again after a crash, so is the answer behind it. */
   | ({ kind: "takeIn" } & TakenIn)
@@ -50,9 +54,20 @@ export const isAtMostOnce = (command: Command): command is AtMostOnceCommand =>
   ["originate", "play", "sendDigits", "recordUntil"].includes(command.kind);
 
 /** Takes its time, and nothing of the call waits for it: in a row of its own, which goes once its outcome is stored. */
-export type ApartCommand = Extract<Command, { kind: "prepareMedia" | "ask" }>;
+export type ApartCommand = Extract<Command, { kind: "prepareMedia" | "ask" | "stream" }>;
 export const isApart = (command: Command): command is ApartCommand =>
-  command.kind === "prepareMedia" || command.kind === "ask";
+  ["prepareMedia", "ask", "stream"].includes(command.kind);
+
+/** A leg's audio to a WebSocket, as the document says. */
+export interface StreamRequest extends JsonObject {
+  url: string;
+  track: "inbound_track" | "outbound_track" | "both_tracks";
+  /** What comes back is played to the party. */
+  connect: boolean;
+  samplingRate: 8000 | 16_000;
+  name: string | null;
+  metadata: JsonObject;
+}
 
 /** What a document wants dialled, the first to answer to be joined to the leg that waits. */
 export interface DialRequest {

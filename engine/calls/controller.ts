@@ -16,6 +16,7 @@ import {
   wakeAtMs,
 } from "../store/calls.ts";
 import type { Store, Tx } from "../store/store.ts";
+import type { Streams } from "../streams/streams.ts";
 import { parseEndRecord } from "../switch/end-record.ts";
 import type { Arrival, BoxEvent, Switch, SwitchEvent } from "../switch/switch.ts";
 import { CallChange } from "./call-change.ts";
@@ -37,6 +38,8 @@ export interface ControllerParts extends ChangeParts {
   log: Log;
   media: MediaLibrary;
   questioner: Questioner;
+  /** Of this process alone: what runs in it ends with it. */
+  streams: Streams;
   gateway: string;
   /** End-of-leg records are taken in by this process too, and before it looks for legs that are gone. */
   takesEndRecords: boolean;
@@ -98,6 +101,7 @@ export class Controller {
       ...parts,
       boxOf: (name) => boxes.find((box) => box.box === name),
       news: (news) => this.#takeNews(news),
+      progress: (callId, fact) => this.#feed(callId, fact),
       fact: (intent, fact) =>
         parts.store.write(async (tx) => {
           await this.#change(tx, intent.callId, (change) => this.#document.feed(change, fact));
@@ -160,6 +164,8 @@ export class Controller {
     for (const timer of this.#wakeTimers.values()) timer.cancel();
     for (const reconciler of this.#reconcilers.values()) reconciler.stop();
     await this.#starting;
+    // While the boxes can still be told.
+    await this.#parts.streams.stop();
     await Promise.all(this.#boxes.map((box) => box.stop()));
     await Promise.all([this.#sweeping, this.#events.idle()]);
     await this.#intents.stop();
@@ -196,6 +202,7 @@ export class Controller {
       return record.answeredAtUs === null ? "settled" : "foreign";
     }
     if (await this.isSettled(id)) return "settled";
+    await this.#parts.streams.legEnded(id);
     return store.write(async (tx) => {
       const leg = await legById(tx, id);
       if (!leg) return "foreign" as const;
@@ -214,7 +221,8 @@ export class Controller {
   }
 
   async #onEvent(event: SwitchEvent): Promise<void> {
-    const { clock } = this.#parts;
+    const { clock, streams } = this.#parts;
+    if (event.kind === "digit") streams.digit(event.leg, event.digit);
     const news: LegNews = event.kind === "hungUp" ? { ...event, endedBy: "event" } : event;
     const untilMs = clock.monotonicMs() + eventMsMax;
     let delayMs = eventRetryMsMin;
@@ -287,6 +295,7 @@ export class Controller {
 
   /** Never rejects. `later`: the database is away, and the same news can be taken again. */
   async #takeNews(news: LegNews): Promise<"stored" | "later" | "refused"> {
+    if (news.kind === "hungUp") await this.#parts.streams.legEnded(news.leg);
     try {
       await this.#parts.store.write(async (tx) => {
         const callId = await callOfLeg(tx, news.leg);

@@ -4,7 +4,7 @@ import type { Asked } from "../actions/voice-url.ts";
 import { SautikitError } from "../errors.ts";
 import type { EventId, LegId } from "../ids.ts";
 import type { JsonObject } from "../json.ts";
-import { callEventById } from "../store/calls.ts";
+import { callEventById, type CallRow } from "../store/calls.ts";
 import type { HangupCause } from "../switch/switch.ts";
 import type { CallChange } from "./call-change.ts";
 import { newRecording } from "./dialing.ts";
@@ -135,7 +135,7 @@ export class DocumentRun {
       else if (fact.kind === "digit") keepTyped(change, running, fact);
       return;
     }
-    if (running.ending && fact.kind !== "legEnded" && fact.kind !== "recordingEnded") return;
+    if (running.ending && !toldOfEnd.includes(fact.kind)) return;
     const item = running.actions[running.position];
     const step =
       item && running.state !== null
@@ -323,6 +323,15 @@ const hurried = ({ hurry }: Running, nowMs: number): { atMs: number; documents: 
   documents: hurry !== undefined && nowMs - hurry.atMs < hurriedMs ? hurry.documents + 1 : 1,
 });
 
+/** What a call that is ending still tells of what its step did. */
+const toldOfEnd: DocumentFact["kind"][] = ["legEnded", "recordingEnded", "streamEnded"];
+
+/** Whether the call's document is at the step with that token, and the step runs. */
+export function isStepOf(call: CallRow, token: string): boolean {
+  const running = call.document === null ? null : (JSON.parse(call.document) as Running);
+  return running?.state != null && running.asking === undefined && tokenOf(call, running) === token;
+}
+
 /** A caller whom nobody has answered. */
 const isWaiting = ({ firstLeg }: CallChange): boolean =>
   firstLeg.direction === "inbound" && firstLeg.answeredAtUs === null;
@@ -373,11 +382,13 @@ function store(change: CallChange, running: Running | null, wakeAtMs?: number): 
   change.setCall({ document: running && JSON.stringify(running), wakeAtMs: wakeAtMs ?? null });
 }
 
+const tokenOf = (call: CallRow, { step }: Running) => `${call.id}-${step}`;
+
 const sceneOf = (change: CallChange, running: Running): Scene => ({
   leg: change.firstLeg.id,
   answered: !isWaiting(change),
   nowMs: change.nowMs,
-  token: `${change.call.id}-${running.step}`,
+  token: tokenOf(change.call, running),
   more: running.position + 1 < running.actions.length,
   asks: asks(change),
   typed: running.typed ?? "",

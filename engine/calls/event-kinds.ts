@@ -9,6 +9,7 @@ export const callEventKinds = [
   "call.recorded",
   "call.redirected",
   "call.dial_completed",
+  "call.stream_ended",
   "call.completed",
   "call.failed",
   "call.recording.ready",
@@ -36,6 +37,7 @@ export const callEventKinds = [
   "dial.started",
   "dial.refused",
   "dial.ringback_failed",
+  "stream.started",
   "recording.started",
   "recording.paused",
   "recording.resumed",
@@ -54,5 +56,6 @@ export type AskingKind = Extract<
   | "call.digits"
   | "call.recorded"
   | "call.dial_completed"
+  | "call.stream_ended"
   | "call.redirected"
 >;

@@ -2,6 +2,7 @@ import type { Timer } from "../clock.ts";
 import { isError } from "../errors.ts";
 import type { CallId, LegId } from "../ids.ts";
 import {
+  callToChange,
   deleteIntent,
   intentsOfCall,
   legPlaces,
@@ -11,12 +12,13 @@ import {
 } from "../store/calls.ts";
 import type { Asked } from "../actions/voice-url.ts";
 import type { MediaSource, Prepared } from "../media/media-source.ts";
-import type { Sound } from "../switch/switch.ts";
+import type { Streams } from "../streams/streams.ts";
+import type { Sound, Switch } from "../switch/switch.ts";
 import { isApart, isAtMostOnce, type ApartCommand, type Command } from "./command.ts";
 import { CommandSender, type Legs, type SenderParts } from "./command-sender.ts";
 import { DoneIntents } from "./done-intents.ts";
 import { Dialler, type NeverDialled } from "./dialler.ts";
-import type { DocumentFact } from "./document-run.ts";
+import { isStepOf, type DocumentFact } from "./document-run.ts";
 import type { Questioner } from "./questioner.ts";
 
 export interface MediaLibrary {
@@ -32,6 +34,9 @@ interface Parts extends SenderParts {
   questioner: Questioner;
   /** Stores what came of an intent, and takes its row away with it. Throws where it cannot be stored. */
   fact: (intent: IntentRow, fact: DocumentFact) => Promise<void>;
+  /** Something that is heard of on the way to it. Never rejects. */
+  progress: (callId: CallId, fact: DocumentFact) => Promise<void>;
+  streams: Pick<Streams, "run" | "end">;
 }
 
 /** An intent that no box could take for so long fails: nobody wants a call that rings when they have given up. */
@@ -127,7 +132,10 @@ export class IntentRunner {
     if (intent.atMostOnce === 1) return this.#runOnce(intent, commands, legs);
     for (const command of commands) {
       if (isApart(command)) {
-        this.#doApart(intent, command);
+        const box = command.kind === "stream" ? this.#sender.boxOf(command.leg, legs) : undefined;
+        // It needs the box; to a leg that has ended there is nothing to do.
+        if (command.kind === "stream" && !box?.connected && isUp(command.leg, legs)) return false;
+        this.#doApart(intent, command, box);
         return true;
       }
       // Rows of those that go at most once have their own way.
@@ -207,6 +215,7 @@ export class IntentRunner {
         return;
       case "prepareMedia":
       case "ask":
+      case "stream":
         // In a row of its own.
         return;
       default:
@@ -281,11 +290,9 @@ export class IntentRunner {
   }
 
   /** The next controller does again what this one does not end; the row goes with the commit of its outcome. */
-  #doApart(intent: IntentRow, command: ApartCommand): void {
+  #doApart(intent: IntentRow, command: ApartCommand, box: Switch | undefined): void {
     const over = this.#done.begin(intent);
-    const outcome = command.kind === "ask" ? this.#ask(command) : this.#prepareMedia(command);
-    void outcome
-      .then((fact) => this.#keepFact(intent, fact))
+    void this.#outcomeKept(intent, command, box)
       .catch((error: unknown) => {
         if (!this.#stopping.signal.aborted)
           this.#parts.log.error(
@@ -294,6 +301,17 @@ export class IntentRunner {
           );
       })
       .finally(over);
+  }
+
+  async #outcomeKept(intent: IntentRow, command: ApartCommand, box: Switch | undefined): Promise<void> {
+    switch (command.kind) {
+      case "ask":
+        return this.#keepFact(intent, await this.#ask(command));
+      case "prepareMedia":
+        return this.#keepFact(intent, await this.#prepareMedia(command));
+      case "stream":
+        return this.#stream(intent, command, box);
+    }
   }
 
   /** While the database is away what came of it is held here: a customer's server is not asked twice for our sake. */
@@ -317,6 +335,31 @@ export class IntentRunner {
     if (!signal.aborted) await store.write((tx) => deleteIntent(tx, intent.id));
   }
 
+  /** The row is marked as begun, so that whoever does it again knows that the leg has a fork, and tells the bot. */
+  async #stream(
+    intent: IntentRow,
+    { leg, token, request }: Extract<ApartCommand, { kind: "stream" }>,
+    box: Switch | undefined,
+  ): Promise<void> {
+    const { store, clock, streams } = this.#parts;
+    const { id, callId } = intent;
+    const { call, isFirst } = await store.write(async (tx) => ({
+      // Held, so that whoever drops the step meanwhile comes after us, and finds the stream.
+      call: await callToChange(tx, callId),
+      isFirst: await markIntentSent(tx, id, clock.nowMs()),
+    }));
+    // Dropped, or hung up, before it was begun, or while no controller ran.
+    if (!box || !call || !isStepOf(call, token)) {
+      await store.write((tx) => deleteIntent(tx, id));
+      return;
+    }
+    await streams.run({
+      ...{ call, leg, token, request, resumed: !isFirst, box },
+      started: (fact) => this.#parts.progress(callId, fact),
+      ended: (fact) => this.#keepFact(intent, fact),
+    });
+  }
+
   /** A question that cannot even be put has failed like one that nobody answers. */
   async #ask(command: Extract<ApartCommand, { kind: "ask" }>): Promise<DocumentFact> {
     const { token, event, url } = command;
@@ -336,6 +379,8 @@ export class IntentRunner {
     );
   }
 }
+
+const isUp = (leg: LegId, legs: Legs): boolean => legs.get(leg)?.endedAtUs === null;
 
 const dialledBy = (commands: readonly Command[]): LegId[] =>
   commands.flatMap((command) => (command.kind === "originate" ? legsOf(command) : []));

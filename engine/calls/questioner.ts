@@ -6,7 +6,7 @@ import { callById, callEventById } from "../store/calls.ts";
 import type { Store } from "../store/store.ts";
 import { numberById } from "../store/workspaces.ts";
 import { envelopeOf } from "../webhooks/outbox.ts";
-import { openSigningSecrets } from "../webhooks/signing.ts";
+import { voiceSecrets } from "../workspaces/numbers.ts";
 import { outboxEvent, voiceKeys } from "./call-change.ts";
 import type { Command } from "./command.ts";
 
@@ -43,15 +43,7 @@ export class Questioner {
         ...{ eventId: row.id, kind: row.kind, method: command.method },
         ...{ url: command.url, fallbackUrl: number.voiceFallbackUrl },
         body: envelopeOf(event, voiceKeys(call, event)),
-        secrets: openSigningSecrets(
-          {
-            signingSecret: number.voiceSigningSecret,
-            previousSigningSecret: number.previousSigningSecret,
-            previousSigningSecretUntilMs: number.previousSigningSecretUntilMs,
-          },
-          secrets,
-          clock.nowMs(),
-        ),
+        secrets: voiceSecrets(number, secrets, clock.nowMs()),
       },
       signal,
     );

@@ -4,7 +4,14 @@ import { SautikitError } from "../errors.ts";
 import type { Ids, NumberId, WorkspaceId } from "../ids.ts";
 import { newSigningSecret, rotationOverlapMs, type Secrets } from "../secrets.ts";
 import type { ReadTx, Tx } from "../store/store.ts";
-import { activeNumberOf, insertNumber, numberToChange, updateSigningSecrets } from "../store/workspaces.ts";
+import {
+  activeNumberOf,
+  insertNumber,
+  numberToChange,
+  updateSigningSecrets,
+  type NumberRow,
+} from "../store/workspaces.ts";
+import { openSigningSecrets } from "../webhooks/signing.ts";
 
 export interface NewNumber {
   workspaceId: WorkspaceId;
@@ -67,6 +74,10 @@ export async function rotateSigningSecret(
   });
   return { number: { id, e164: before.e164, previousSecretUntilMs }, voiceSigningSecret };
 }
+
+/** What its voice URL's questions are signed with: the current secret, and during a rotation the one before it. */
+export const voiceSecrets = (number: NumberRow, secrets: Secrets, nowMs: number): string[] =>
+  openSigningSecrets({ ...number, signingSecret: number.voiceSigningSecret }, secrets, nowMs);
 
 /** The number to call from, or to present. Throws `calls.caller_id_not_owned` at `field`. */
 export async function callingNumber(

@@ -438,6 +438,7 @@ describe("a caller who is not answered", () => {
       "getDigits",
       "record",
       "sendDigits",
+      "stream",
     ]);
   });
 });

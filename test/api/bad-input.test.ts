@@ -367,6 +367,14 @@ describe("bad input", () => {
       "url",
     ],
     [
+      "an inline stream that leads inside",
+      { ...good, actions: [{ wait: { seconds: 1 } }, { stream: { url: "wss://169.254.169.254/" } }] },
+      422,
+      "webhooks.url_not_allowed",
+      "actions[1].stream.url",
+      "url",
+    ],
+    [
       "a voice URL on the loopback",
       { ...good, voice_callback_url: "http://127.0.0.1:8080/" },
       422,

@@ -64,7 +64,7 @@ describe("the OpenAPI document", () => {
   it("describes each webhook by its kind and data", () => {
     assert.deepEqual(Object.keys(document.webhooks), [
       ...["call.started", "call.answered", "call.digits", "call.recorded", "call.redirected"],
-      ...["call.dial_completed", "call.completed", "call.failed"],
+      ...["call.dial_completed", "call.stream_ended", "call.completed", "call.failed"],
       ...["call.recording.ready", "webhook.test"],
     ]);
     for (const [kind, { post }] of Object.entries<{ post: { requestBody: object } }>(document.webhooks)) {

@@ -87,6 +87,7 @@ export async function world(overrides: Partial<ApiParts> = {}) {
     webhooks: new WebhookEndpoints({ clock, ids, wake, secrets }),
     deliverer: { wake },
     checkUrl: (url, field) => createEgress({ clock, allowPrivate: false }).checkUrl(url, field),
+    checkSocketUrl: (url, field) => createEgress({ clock, allowPrivate: false }).checkSocketUrl(url, field),
     paybill: "400200",
     readiness: {},
     isDraining: () => false,

@@ -137,8 +137,13 @@ describe(`work on one call that crosses, on ${databaseKind}`, function () {
         ...{ store: over, clock, secrets },
         egress: createEgress({ clock, allowPrivate: true }),
       }),
+      streams: {
+        run: () => Promise.reject(new Error("no streams here")),
+        end: () => Promise.resolve(),
+      },
       boxOf: () => ({ connected: true, ...box }) as Switch,
       inDoubt: () => undefined,
+      progress: () => Promise.resolve(),
       fact: () => Promise.resolve(),
       news: () => Promise.resolve(),
     });

@@ -29,6 +29,7 @@ import * as recordings from "../../engine/store/recordings.ts";
 import type { Store } from "../../engine/store/store.ts";
 import { activeNumberOf, workspaceById } from "../../engine/store/workspaces.ts";
 import { FreeSwitchBox } from "../../engine/switch/freeswitch-box.ts";
+import { Streams } from "../../engine/streams/streams.ts";
 import { createLedger } from "../../engine/wallet/ledger.ts";
 import { verifyLedger } from "../../engine/wallet/verify.ts";
 import { createWallet } from "../../engine/wallet/wallet.ts";
@@ -142,6 +143,10 @@ export async function world(options: WorldOptions = {}) {
       {
         ...{ ...changeParts, clock: time, log, media, gateway: "carrier", takesEndRecords: true },
         questioner: new Questioner({ store, egress, secrets, clock }),
+        streams: new Streams({
+          ...{ store, egress, secrets, clock, ids, log },
+          ports: { first: 12_000, last: 15_999 },
+        }),
         store: options.tapStore?.(store) ?? store,
       },
       boxes,

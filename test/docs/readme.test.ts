@@ -53,6 +53,8 @@ describe("the README", () => {
       "docs/webhooks.md",
       "docs/events.md",
       "docs/inbound.md",
+      "docs/actions/stream.md",
+      "docs/recipes/ai-bot.md",
       "docs/simulator.md",
       "docs/freeswitch.md",
     ]) {
