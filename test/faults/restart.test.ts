@@ -1,24 +1,11 @@
 import assert from "node:assert/strict";
 import { describeOnSwitch } from "../peers/switch-under-test.ts";
 import { checkAtRest } from "./checks.ts";
-import * as parties from "./restart/parties.ts";
-import * as prompts from "./restart/prompts.ts";
-import * as questions from "./restart/questions.ts";
 import type { Row } from "./restart/row.ts";
+import { batches, rows } from "./restart/rows.ts";
 import { Stage } from "./restart/stage.ts";
 
-/** Each is killed as one. Of those whose commands are held no more than there are connections for commands. */
-const batches: Record<string, Row[]> = {
-  "in the middle of": [...prompts.resting, ...parties.resting, ...questions.resting],
-  "before the switch was told of": [...prompts.unsent, ...parties.unsent, ...questions.unsent],
-  "as the switch should be told of": [...prompts.lost, ...parties.lost],
-  "as the switch should be told too of": [...parties.lostToo, ...questions.lostToo],
-  "as the switch is told of": [...prompts.late, ...parties.late],
-};
-
-const rows = Object.values(batches).flat();
-
-describeOnSwitch("docs/restart.md: a controller that is killed", function () {
+describeOnSwitch("docs/restart.md: the controller is killed", function () {
   this.timeout(180_000);
   const outcomes = new Map<Row, Promise<void>>();
   let stage: Stage;
@@ -33,7 +20,7 @@ describeOnSwitch("docs/restart.md: a controller that is killed", function () {
   for (const [when, batch] of Object.entries(batches)) {
     describe(when, () => {
       for (const row of batch) {
-        it(`${row.verb}, which ${row.moment}: ${row.then}`, async () => {
+        it(`while ${row.verb} ${row.moment}: ${row.then}`, async () => {
           assert.ok(outcomes.has(row), "it was run");
           await outcomes.get(row);
         });
@@ -41,7 +28,7 @@ describeOnSwitch("docs/restart.md: a controller that is killed", function () {
     });
   }
 
-  it("leaves nothing undone, and stands up to the auditor", async () => {
+  it("and leaves nothing undone, and stands up to the auditor", async () => {
     await checkAtRest(stage.world);
     await stage.world.audit();
   });
