@@ -31,7 +31,7 @@ describeOnSwitch("docs/steering.md: a call that is directed by several at once",
   this.timeout(60_000);
   let on: InboundWorld;
   /** Callers are not answered before this; by their leg. */
-  const held = Promise.withResolvers<void>();
+  const held = Promise.withResolvers<undefined>();
   let answering = 0;
   before(async () => {
     on = await inboundWorld({
@@ -129,7 +129,7 @@ describeOnSwitch("docs/steering.md: a call that is directed by several at once",
   });
 
   concurrently("while its voice URL is asked, drops the answer", async () => {
-    const slow = Promise.withResolvers<void>();
+    const slow = Promise.withResolvers<undefined>();
     on.voice.hold("call.digits", slow.promise);
     on.voice.answer("call.digits", [{ dial: { number: otieno } }]);
     const id = await on.place({ to: echo, actions: [{ getDigits: { numDigits: 1, timeout: 20 } }] });
@@ -137,7 +137,7 @@ describeOnSwitch("docs/steering.md: a call that is directed by several at once",
     await on.sendDigits(id, "5");
     await on.voice.asked("call.digits", nairobi);
     await on.direct(id, documentOf(2));
-    slow.resolve();
+    slow.resolve(undefined);
     const call = await on.event(id, "voice_url.answered");
     assert.equal(begunOfLast(await on.until(id, "its last action", (seen) => begunOfLast(seen) === 2)), 2);
     assert.equal(call.legs.length, 1);
@@ -161,7 +161,7 @@ describeOnSwitch("docs/steering.md: a call that is directed by several at once",
     const id = await taken();
     await on.until(id, "its answering", () => answering > before);
     await on.direct(id, [{ sendDigits: { digits: "1" } }, { hangup: {} }]);
-    held.resolve();
+    held.resolve(undefined);
     const call = await on.ended(id);
     const verbs = call.events
       .filter(({ kind }) => kind === "action.started")

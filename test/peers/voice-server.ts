@@ -29,7 +29,8 @@ export class VoiceServer {
       const chunks: Buffer[] = [];
       request.on("error", () => undefined);
       request.on("data", (chunk: Buffer) => chunks.push(chunk));
-      request.on("end", async () => {
+      request.on("end", () => void answer());
+      const answer = async () => {
         const text = Buffer.concat(chunks).toString("utf8");
         const { url = "/", method = "POST", headers } = request;
         const body = (text === "" ? {} : JSON.parse(text)) as AskedQuestion["body"];
@@ -41,7 +42,7 @@ export class VoiceServer {
           const { status = 200, text = "", headers: more } = reply;
           response.writeHead(status, more).end(text);
         } else response.writeHead(200, { "Content-Type": "application/json" }).end(JSON.stringify(reply));
-      });
+      };
     });
   }
 

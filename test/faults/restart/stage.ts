@@ -34,7 +34,7 @@ export class Stage {
   readonly #waiting: (() => void)[] = [];
   /** Rows of the batch that runs, that have not met the others at the moment yet. */
   #rows = new Set<symbol>();
-  #meeting: { moment: Moment; arrived: number; done: PromiseWithResolvers<void> } | null = null;
+  #meeting: { moment: Moment; arrived: number; done: PromiseWithResolvers<undefined> } | null = null;
 
   private constructor(on: ProxiedWorld, voice: VoiceServer, tones: ToneServer, answers: Map<string, Answer>) {
     this.on = on;
@@ -146,8 +146,8 @@ export class Stage {
 
   /** Resolves when every row has come to its next moment, or to this. */
   others(): Promise<void> {
-    const waiting = Promise.withResolvers<void>();
-    this.#waiting.push(waiting.resolve);
+    const waiting = Promise.withResolvers<undefined>();
+    this.#waiting.push(() => waiting.resolve(undefined));
     this.#meetIfAll();
     return waiting.promise;
   }
@@ -159,7 +159,7 @@ export class Stage {
       for (const resolve of this.#waiting.splice(0)) resolve();
     if (meeting === null || arrived < this.#rows.size) return;
     this.#meeting = null;
-    this.#happen(meeting.moment).then(meeting.done.resolve, meeting.done.reject);
+    this.#happen(meeting.moment).then(() => meeting.done.resolve(undefined), meeting.done.reject);
   }
 
   async #happen(moment: Moment): Promise<void> {
