@@ -245,7 +245,7 @@ export const callEvents: Record<CallEventKind, EventDescription> = {
       }),
       missed: z.array(z.string()).meta({
         description:
-          "What had not been told and is now: `created`, `ringing`, `answered`, `bridged`, `unbridged`.",
+          "What had not been told and is now: `created`, `ringing`, `answered`, `bridged`, `unbridged`, `playbackEnded`.",
       }),
     },
   ),
@@ -285,7 +285,7 @@ export const callEvents: Record<CallEventKind, EventDescription> = {
       description:
         "`fetch_failed`, `fetch_timed_out` (20 s), `too_large` (10 MiB), `too_long` (1 h), `not_audio`, `unsupported` (a WAV " +
         "of a coding that is not read), `busy` (too many wait to be converted), `failed`; of the switch: `notFound`, " +
-        "`playback_timed_out`.",
+        "`failed` (also where the command was lost with a controller), `playback_timed_out`.",
     }),
   }),
   "say.started": plain("A text was rendered and is spoken.", {

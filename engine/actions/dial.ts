@@ -110,6 +110,10 @@ export const dial: Verb<DialSpec, Dialing> = {
           : null;
       case "mediaFailed":
         return fact.token === ringbackToken(scene) ? goOn(state, [ringbackFailed(state, fact.reason)]) : null;
+      case "playbackEnded":
+        return fact.token === ringbackToken(scene) && fact.outcome !== "played"
+          ? ringbackLost(state, fact.outcome, scene)
+          : null;
       case "wake":
         return state.legs.length === 0 || state.answered ? null : stay(state, hangUpAll(state, "NO_ANSWER"));
       default:
@@ -183,6 +187,16 @@ function playRingback(state: Dialing, file: string, durationMs: number, scene: S
   return goOn({ ...state, ringback: { ...state.ringback, playing: true } }, [
     command({ kind: "stopPlayback", leg: scene.leg }),
     command({ kind: "play", leg: scene.leg, file, token: ringbackToken(scene), loops }),
+  ]);
+}
+
+/** It could not be played, or was lost with a controller: nobody waits in silence. */
+function ringbackLost(state: Dialing, reason: string, scene: Scene): Step<Dialing> | null {
+  if (state.answered || state.ringback?.playing !== true) return null;
+  const ringback = { ...state.ringback, playing: false };
+  return goOn({ ...state, ringback }, [
+    ringbackFailed(state, reason),
+    command({ kind: "playRingback", leg: scene.leg }),
   ]);
 }
 

@@ -97,6 +97,7 @@ export const getDigits: Verb<GetDigitsSpec, Collecting> = {
       const prompted = promptFact(state.prompting, fact, scene);
       return prompted && prompting(state, prompted, scene);
     }
+    if (fact.kind === "adopted") return waiting(state, scene);
     return fact.kind === "wake" ? over(state, scene, "") : null;
   },
   drop: (state, scene) => ({ effects: silence(state.prompting, scene) }),

@@ -17,6 +17,8 @@ export interface Prompting extends JsonObject {
   prompts: (Prompt & JsonObject)[];
   index: number;
   phase: "preparing" | "playing";
+  /** How long what is played takes, all its loops. */
+  playMs?: number;
   /** The index of the prompt in whose place something else is played: that it failed has been told. */
   standIn?: number;
 }
@@ -43,12 +45,14 @@ export function promptFact(prompting: Prompting, fact: StepFact, scene: Scene): 
   if (!prompt) return null;
   const token = tokenOf(prompting, scene);
   switch (fact.kind) {
-    case "mediaReady":
+    case "mediaReady": {
       if (fact.token !== token || prompting.phase !== "preparing") return null;
+      const playMs = fact.durationMs * prompt.loops;
       return {
         prompting: {
           ...prompting,
           phase: "playing",
+          playMs,
           ...(fact.insteadOf !== undefined && { standIn: prompting.index }),
         },
         effects: [
@@ -65,8 +69,9 @@ export function promptFact(prompting: Prompting, fact: StepFact, scene: Scene): 
             command: { kind: "play", leg: scene.leg, file: fact.file, token, loops: prompt.loops },
           },
         ],
-        wakeAtMs: scene.nowMs + fact.durationMs * prompt.loops + playbackSlackMs,
+        wakeAtMs: scene.nowMs + playMs + playbackSlackMs,
       };
+    }
     case "mediaFailed":
       return fact.token === token ? next(prompting, scene, failed(prompt, fact.reason)) : null;
     case "playbackEnded":
@@ -83,6 +88,12 @@ export function promptFact(prompting: Prompting, fact: StepFact, scene: Scene): 
       const reason = prompting.phase === "preparing" ? "fetch_timed_out" : "playback_timed_out";
       const stop: Effect = { kind: "command", command: { kind: "stopPlayback", leg: scene.leg } };
       return next(prompting, scene, failed(prompt, reason), stop);
+    }
+    case "adopted": {
+      // It is fetched again; or it plays, or will, from some moment on.
+      const msMax =
+        prompting.phase === "preparing" ? prepareMsMax : (prompting.playMs ?? 0) + playbackSlackMs;
+      return { prompting, effects: [], wakeAtMs: scene.nowMs + msMax };
     }
     default:
       return null;

@@ -147,6 +147,8 @@ export const record: Verb<RecordSpec, Recording> = {
         return state.phase === "beeping" && fact.token === scene.token ? recording(state, scene) : null;
       case "recordingBegun":
         return stay({ ...state, recording: fact.recording }, [], nextCheckMs(state, scene));
+      case "adopted":
+        return adopted(state, scene);
       case "wake":
         return woken(state, scene);
       default:
@@ -208,6 +210,22 @@ function woken(state: Recording, scene: Scene): Step<Recording> {
       return scene.nowMs >= state.untilMs
         ? stopping({ ...state, reason: "max_length" }, scene)
         : stay(state, toSwitch("checkRecording", state, scene), nextCheckMs(state, scene));
+  }
+}
+
+/** That it ended may not have been told: it is asked at once. */
+function adopted(state: Recording, scene: Scene): Step<Recording> | null {
+  switch (state.phase) {
+    case "beeping":
+      return stay(state, [], scene.nowMs + beepMsMax);
+    case "recording":
+      return stay(state, toSwitch("checkRecording", state, scene), nextCheckMs(state, scene));
+    case "stopping": {
+      const next: Recording = { ...state, untilMs: scene.nowMs + stoppingMsMax };
+      return stay(next, toSwitch("checkRecording", state, scene), scene.nowMs + stoppingMs);
+    }
+    case "hungUp":
+      return null;
   }
 }
 

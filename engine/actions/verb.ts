@@ -90,6 +90,11 @@ export type Effect =
 
 export type StepFact =
   | { kind: "wake" }
+  /**
+   * The leg was taken up again: by another controller, or after the switch was away. What was typed meanwhile is lost, and
+   * what ended has been told by now: a wait for either begins anew, since nobody is to pay for our absence.
+   */
+  | { kind: "adopted" }
   /** `insteadOf`: why the file is something else than was asked for. */
   | { kind: "mediaReady"; token: string; file: string; durationMs: number; insteadOf?: string }
   | { kind: "mediaFailed"; token: string; reason: string }

@@ -152,8 +152,7 @@ export class Calls {
     callId: CallId,
     want: { state: "on" | "off" | "paused"; legId?: LegId },
   ): Promise<RecordingRow[]> {
-    const change = await this.#change(tx, workspaceId, callId);
-    if (change.call.endedAtUs !== null) throw new SautikitError("calls.not_live");
+    const change = await this.#liveChange(tx, workspaceId, callId);
     const leg = want.legId === undefined ? change.firstLeg : change.leg(want.legId);
     if (!leg) {
       const message = "is not a leg of this call";

@@ -8,6 +8,7 @@ import {
   callsWithIntents,
   callsToWake,
   deleteIntent,
+  firstLegPlace,
   legById,
   legHasEnded,
   legOfChannel,
@@ -104,7 +105,9 @@ export class Controller {
       progress: (callId, fact) => this.#feed(callId, fact),
       fact: (intent, fact) =>
         parts.store.write(async (tx) => {
-          await this.#change(tx, intent.callId, (change) => this.#document.feed(change, fact));
+          await this.#change(tx, intent.callId, async (change) => {
+            await this.#document.feed(change, fact);
+          });
           await deleteIntent(tx, intent.id);
         }),
       inDoubt: (box) => this.#reconcilers.get(box)?.soon(),
@@ -316,7 +319,9 @@ export class Controller {
   async #feed(callId: CallId, fact: DocumentFact): Promise<void> {
     try {
       await this.#parts.store.write((tx) =>
-        this.#change(tx, callId, (change) => this.#document.feed(change, fact)),
+        this.#change(tx, callId, async (change) => {
+          await this.#document.feed(change, fact);
+        }),
       );
     } catch (error) {
       this.#parts.log.error({ err: error, callId, fact: fact.kind }, "a step's fact could not be stored");
@@ -405,10 +410,20 @@ export class Controller {
     );
   }
 
+  /**
+   * False: what its steps wait for may have happened unheard. No time of theirs runs out before somebody has looked; the
+   * leg's adoption sees to what is due then, the sweep to the rest.
+   */
+  async #hears(callId: CallId): Promise<boolean> {
+    const leg = await this.#parts.store.read((tx) => firstLegPlace(tx, callId)).catch(() => undefined);
+    if (leg?.endedAtUs !== null) return true;
+    return this.#reconcilers.get(leg.box)?.hears(leg.id) ?? true;
+  }
+
   async #feedWake(callId: CallId): Promise<void> {
     this.#wakeTimers.delete(callId);
     const atMs = await this.#parts.store.read((tx) => wakeAtMs(tx, callId)).catch(() => null);
-    if (atMs === null || atMs > this.#parts.clock.nowMs()) return;
+    if (atMs === null || atMs > this.#parts.clock.nowMs() || !(await this.#hears(callId))) return;
     await this.#feed(callId, { kind: "wake" });
   }
 }

@@ -115,33 +115,49 @@ export class DocumentRun {
     else await this.#next(change, running);
   }
 
-  /** Something happened; the running step may take it up. */
-  async feed(change: CallChange, fact: DocumentFact): Promise<void> {
+  /** Something happened; whether the running step took it up. */
+  async feed(change: CallChange, fact: DocumentFact): Promise<boolean> {
     if (fact.kind === "asked") await tellTries(change, fact);
     const running = runningOf(change);
-    if (!running) return;
-    if (running.asking !== undefined) {
-      if (fact.kind === "asked" && fact.token === running.asking.token)
-        await this.#answered(change, running, fact.answer);
-      else if (fact.kind === "wake") await this.#answered(change, running, null);
-      else if (fact.kind === "digit") keepTyped(change, running, fact);
-      return;
+    if (!running) return false;
+    if (running.asking !== undefined || running.after !== undefined || running.answering) {
+      await this.#waits(change, running, fact);
+      return false;
     }
     // An answer to what is no longer asked.
-    if (fact.kind === "asked") return;
-    if (running.after !== undefined) return this.#afterDropped(change, running, fact);
-    if (running.answering) {
-      if (fact.kind === "wake") await this.#notAnswered(change);
-      else if (fact.kind === "digit") keepTyped(change, running, fact);
-      return;
-    }
-    if (running.ending && !toldOfEnd.includes(fact.kind)) return;
+    if (fact.kind === "asked") return false;
+    if (running.ending && !toldOfEnd.includes(fact.kind)) return false;
     const item = running.actions[running.position];
     const step =
       item && running.state !== null
         ? itemOf(item).verb.on(running.state, fact, sceneOf(change, running))
         : null;
     if (step) await this.#take(change, running, step);
+    else if (fact.kind === "digit") keepTyped(change, running, fact);
+    return step !== null;
+  }
+
+  /** The leg that it speaks to was taken up again: what waited for it has its time anew, and what is due is due now. */
+  async adopted(change: CallChange): Promise<void> {
+    await this.feed(change, { kind: "adopted" });
+    const { wakeAtMs } = change.call;
+    if (wakeAtMs !== null && wakeAtMs <= change.nowMs) await this.feed(change, { kind: "wake" });
+  }
+
+  /** Between two actions: the voice URL is asked, the caller is being answered, or dropped legs have yet to end. */
+  async #waits(change: CallChange, running: Running, fact: DocumentFact): Promise<void> {
+    if (running.asking !== undefined) {
+      if (fact.kind === "asked" && fact.token === running.asking.token)
+        await this.#answered(change, running, fact.answer);
+      else if (fact.kind === "wake") await this.#answered(change, running, null);
+      else if (fact.kind === "adopted") store(change, running, change.nowMs + askingMsMax);
+      else if (fact.kind === "digit") keepTyped(change, running, fact);
+      return;
+    }
+    if (fact.kind === "asked") return;
+    if (running.after !== undefined) return this.#afterDropped(change, running, fact);
+    if (fact.kind === "wake") await this.#notAnswered(change);
+    else if (fact.kind === "adopted") store(change, running, change.nowMs + answeringMsMax);
     else if (fact.kind === "digit") keepTyped(change, running, fact);
   }
 

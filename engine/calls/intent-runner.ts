@@ -13,7 +13,7 @@ import {
 import type { Asked } from "../actions/voice-url.ts";
 import type { MediaSource, Prepared } from "../media/media-source.ts";
 import type { Streams } from "../streams/streams.ts";
-import type { Sound, Switch } from "../switch/switch.ts";
+import type { PlaybackOutcome, Sound, Switch } from "../switch/switch.ts";
 import { isApart, isAtMostOnce, type ApartCommand, type Command } from "./command.ts";
 import { CommandSender, type Legs, type SenderParts } from "./command-sender.ts";
 import { DoneIntents } from "./done-intents.ts";
@@ -165,20 +165,43 @@ export class IntentRunner {
         return mine;
       });
       if (claimed && late) await this.#notDone(commands, commands, "not_sent", legs);
-      else if (claimed) await this.#send(commands, legs);
-    }
+      else if (claimed && !(await this.#send(commands, legs))) return false;
+    } else if (!(await this.#becameOf(commands, legs))) return false;
     this.#done.done(intent);
     return true;
   }
 
-  async #send(commands: readonly Command[], legs: Legs): Promise<void> {
+  /**
+   * Of what was marked sent, and then died with its controller or its connection, only a prompt is asked for: the switch
+   * tells whether it was ever begun. An originate's legs are looked for, and a recording by whoever waits for it; digits
+   * are gone. False: not now.
+   */
+  async #becameOf(commands: readonly Command[], legs: Legs): Promise<boolean> {
+    for (const command of commands) {
+      if (command.kind !== "play") continue;
+      const { leg, token } = command;
+      if (legs.get(leg)?.endedAtUs !== null) continue;
+      const box = this.#sender.boxOf(leg, legs);
+      if (!box?.connected) return false;
+      const facts = await box.channelFacts(leg).catch(() => "unknown" as const);
+      if (facts === "unknown") return false;
+      if (facts === null) continue;
+      if (facts.playback?.token !== token) await this.#playbackEnded(leg, token, "failed", legs);
+      else if (facts.playback.outcome !== null)
+        await this.#playbackEnded(leg, token, facts.playback.outcome, legs);
+    }
+    return true;
+  }
+
+  /** False: a prompt may have been begun, and is to be asked for once the switch is back. */
+  async #send(commands: readonly Command[], legs: Legs): Promise<boolean> {
     for (const [index, command] of commands.entries()) {
       try {
         await this.#sendOne(command, legs);
       } catch (error) {
         this.#parts.log.warn({ err: error, command: command.kind }, "a command failed");
         if (isError(error, "switch.refused") && !isAtMostOnce(command)) continue;
-        // Of the failed one itself only a play may have been begun, and that nobody waits for: it is taken for ended.
+        if (isError(error, "switch.unknown_outcome") && command.kind === "play") return false;
         const reason = isError(error, "calls.not_live") ? "canceled" : "not_sent";
         const [failed, ...rest] = commands.slice(index);
         if (failed?.kind === "sendDigits") await this.#digitsFailed(failed, legs, error);
@@ -188,9 +211,10 @@ export class IntentRunner {
           reason,
           legs,
         );
-        return;
+        return true;
       }
     }
+    return true;
   }
 
   async #sendOne(command: Command, legs: Legs): Promise<void> {
@@ -256,18 +280,7 @@ export class IntentRunner {
         });
       }
       if (command.kind === "sendDigits") await this.#digitsFailed(command, legs);
-      if (command.kind === "play") {
-        const { leg, token } = command;
-        const box = legs.get(leg)?.box ?? "";
-        await this.#parts.news({
-          kind: "playbackEnded",
-          box,
-          leg,
-          token,
-          outcome: "failed",
-          atUs: this.#parts.clock.nowUs(),
-        });
-      }
+      if (command.kind === "play") await this.#playbackEnded(command.leg, command.token, "failed", legs);
     }
     // They were there for the sake of the dial that did not come.
     for (const { leg } of row.filter((command) => command.kind === "playRingback")) {
@@ -287,6 +300,12 @@ export class IntentRunner {
       ...{ kind: "digitsFailed", box, leg, digits, reason },
       atUs: this.#parts.clock.nowUs(),
     });
+  }
+
+  async #playbackEnded(leg: LegId, token: string, outcome: PlaybackOutcome, legs: Legs): Promise<void> {
+    const box = legs.get(leg)?.box ?? "";
+    const atUs = this.#parts.clock.nowUs();
+    await this.#parts.news({ kind: "playbackEnded", box, leg, token, outcome, atUs });
   }
 
   /** The next controller does again what this one does not end; the row goes with the commit of its outcome. */

@@ -248,6 +248,14 @@ async function found(change: CallChange, leg: LegRow, news: Found, document: Doc
     missed.push(event.kind);
   }
   const { adopted } = news;
+  if (adopted !== null && leg === change.firstLeg) {
+    const { playback } = news.facts;
+    const ended = playback?.outcome != null && { ...playback, outcome: playback.outcome };
+    // As if it were told now, so that what follows begins at once.
+    if (ended && (await document.feed(change, { kind: "playbackEnded", ...ended })))
+      missed.push("playbackEnded");
+    await document.adopted(change);
+  }
   if (adopted !== null) await reconciled(change, leg, "adopted", adopted, missed);
   else if (missed.length > 0) await reconciled(change, leg, "corrected", "events_missed", missed);
 }

@@ -104,6 +104,14 @@ export class Reconciler {
     }
   }
 
+  /**
+   * Whether all that the switch tells of the leg is heard: it is connected, and the leg, if it lived before that, has been
+   * looked at since.
+   */
+  hears(leg: LegId): boolean {
+    return this.#parts.box.connected && this.#unsaved === null && !this.#toAdopt.has(leg);
+  }
+
   /** What was asked of the box may have been done or not: it is looked at as soon as its list can tell. */
   soon(): void {
     this.#inDoubtUntilMs = this.#parts.clock.monotonicMs() + inDoubtMs;
@@ -189,8 +197,10 @@ export class Reconciler {
   /** The list says who is probably there; the channel itself says what is true of it. */
   async #factsOf(leg: LegRow, listed: boolean): Promise<ChannelFacts | null | "too young"> {
     const ageMs = this.#parts.clock.nowMs() - (leg.dialledAtMs ?? leg.createdAtMs);
-    if (!listed && ageMs < listLagMs) return "too young";
-    return this.#parts.box.channelFacts(leg.id);
+    const young = !listed && ageMs < listLagMs;
+    // Whose document waits to go on is looked at all the same.
+    if (young && !this.#toAdopt.has(leg.id)) return "too young";
+    return (await this.#parts.box.channelFacts(leg.id)) ?? (young ? "too young" : null);
   }
 
   async #found(leg: LegRow, facts: ChannelFacts): Promise<void> {

@@ -207,6 +207,12 @@ export type LegPlace = Pick<LegRow, "id" | "box" | "endedAtUs">;
 export const legPlaces = (tx: ReadTx, callId: CallId) =>
   tx.all<LegPlace>("SELECT id, box, ended_at_us FROM legs WHERE call_id = ?", [callId]);
 
+/** The leg that the call's document speaks to. */
+export const firstLegPlace = (tx: ReadTx, callId: CallId) =>
+  tx.get<LegPlace>("SELECT id, box, ended_at_us FROM legs WHERE call_id = ? ORDER BY position LIMIT 1", [
+    callId,
+  ]);
+
 /** An answered leg that has not ended, as far as its cut-off goes. */
 export type TalkingLeg = Pick<
   LegRow,

@@ -1,8 +1,8 @@
 import { isId, type LegId } from "../ids.ts";
 import { isChannelUuid, type ChannelNames } from "./channel-names.ts";
 import { objectFields, type Fields } from "./codec.ts";
-import { legOf, microseconds } from "./events.ts";
-import type { ChannelFacts, ChannelListing } from "./switch.ts";
+import { legOf, microseconds, playbackOutcome } from "./events.ts";
+import type { ChannelFacts, ChannelListing, Playback } from "./switch.ts";
 
 /** What a listing has: our legs, and channels of the switch's own naming that may be callers whom nobody took in. */
 export interface Listed {
@@ -68,5 +68,22 @@ export function channelFacts(leg: LegId, fields: Fields, names: ChannelNames): C
     ringingAtUs: ringing.length > 0 ? Math.min(...ringing) : null,
     answeredAtUs: microseconds(fields("Caller-Channel-Answered-Time")) ?? null,
     bridgedTo: other ?? null,
+    playback: playbackOf(fields),
   };
 }
+
+/**
+ * The application that the channel runs, or ran last, and what it was given are variables; what it came to is one that
+ * is there from its end on.
+ */
+function playbackOf(fields: Fields): Playback | null {
+  if (fields("variable_current_application") !== "playback") return null;
+  const [, token] = playedWithToken.exec(fields("variable_current_application_data") ?? "") ?? [];
+  if (token === undefined) return null;
+  const response = fields("variable_current_application_response");
+  return { token, outcome: response === undefined ? null : playbackOutcome(response) };
+}
+
+/** Parameters before a file are the switch's own syntax; it hands them on, and none is called `token` there. */
+export const withToken = (sound: string, token: string): string => `{token=${token}}${sound}`;
+const playedWithToken = /^\{token=([\w:.-]+)\}/;

@@ -1,7 +1,15 @@
 import { isId, type LegId, type RecordingId } from "../ids.ts";
 import { isChannelUuid, type ChannelNames } from "./channel-names.ts";
 import type { Fields } from "./codec.ts";
-import type { Arrival, HangupCause, HungUp, Quality, RecordingStopper, SwitchEvent } from "./switch.ts";
+import type {
+  Arrival,
+  HangupCause,
+  HungUp,
+  PlaybackOutcome,
+  Quality,
+  RecordingStopper,
+  SwitchEvent,
+} from "./switch.ts";
 
 /** Marks the tokens of `play` on the wire, among the uuids that the switch gives its own applications. */
 export const playTokenPrefix = "play:";
@@ -113,15 +121,22 @@ function bridged(fields: Fields, at: At, names: ChannelNames): Decoded {
   return otherLeg === undefined ? ignored : event({ kind: "bridged", ...at, otherLeg });
 }
 
-const playbackOutcomes: Record<string, "played" | "notFound"> = {
-  "FILE PLAYED": "played",
-  "FILE NOT FOUND": "notFound",
+/** What the application `playback` says of its end. */
+export const playbackOutcome = (response: string | undefined): PlaybackOutcome => {
+  switch (response) {
+    case "FILE PLAYED":
+      return "played";
+    case "FILE NOT FOUND":
+      return "notFound";
+    default:
+      return "failed";
+  }
 };
 
 function playbackEnded(fields: Fields, at: At): Decoded {
   const token = fields("Application-UUID");
   if (fields("Application") !== "playback" || token?.startsWith(playTokenPrefix) !== true) return ignored;
-  const outcome = playbackOutcomes[fields("Application-Response") ?? ""] ?? "failed";
+  const outcome = playbackOutcome(fields("Application-Response"));
   return event({ kind: "playbackEnded", ...at, token: token.slice(playTokenPrefix.length), outcome });
 }
 

@@ -4,7 +4,7 @@ import { SautikitError } from "../errors.ts";
 import { isId, type Ids, type LegId, type RecordingId } from "../ids.ts";
 import type { Log } from "../log.ts";
 import { ChannelNames } from "./channel-names.ts";
-import { channelFacts, channelListings, type Listed } from "./channels.ts";
+import { channelFacts, channelListings, withToken, type Listed } from "./channels.ts";
 import { jsonFields, type Command, type Fields } from "./codec.ts";
 import {
   accepted,
@@ -277,7 +277,10 @@ export class FreeSwitchBox implements Switch {
     const file = sound === beep ? beepTone : sound;
     // One application for all the loops: `loops:` of sendmsg would complete once for each, and give up on short files.
     const argument = loops === 1 ? file : `file_string://${Array<string>(loops).fill(file).join("!")}`;
-    return this.#run(execute(this.#channel(leg), "playback", argument, playTokenPrefix + token));
+    // The event at its end has the token of the command; who did not hear that finds it in the channel's variables.
+    return this.#run(
+      execute(this.#channel(leg), "playback", withToken(argument, token), playTokenPrefix + token),
+    );
   }
 
   async stopPlayback(leg: LegId): Promise<boolean> {

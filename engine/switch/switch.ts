@@ -187,7 +187,18 @@ export interface ChannelFacts {
   ringingAtUs: number | null;
   answeredAtUs: number | null;
   bridgedTo: LegId | null;
-  /** Which of our recordings run on it cannot be read; what plays neither. */
+  /** The last that it began to play of what was given a token; null: nothing, or something without a token since. */
+  playback: Playback | null;
+  /** Which of our recordings run on it cannot be read. */
+}
+
+export type PlaybackOutcome = "played" | "notFound" | "failed";
+
+/** What became of a `play` that the switch has begun. */
+export interface Playback {
+  token: string;
+  /** Null: it still plays. */
+  outcome: PlaybackOutcome | null;
 }
 
 export interface Quality {
@@ -208,7 +219,7 @@ export type SwitchEvent =
   | (At & { kind: "bridged"; otherLeg: LegId })
   | (At & HungUp & { kind: "hungUp" })
   /** The switch finished what we played with a token; `played` also where it was stopped or the leg hung up. */
-  | (At & { kind: "playbackEnded"; token: string; outcome: "played" | "notFound" | "failed" })
+  | (At & { kind: "playbackEnded"; token: string; outcome: PlaybackOutcome })
   | (At & { kind: "recordingStarted"; recording: RecordingId })
   | (At & { kind: "recordingStopped"; recording: RecordingId; lengthMs: number; by: RecordingStopper })
   | (At & { kind: "digit"; digit: string; durationMs: number });

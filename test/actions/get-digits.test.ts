@@ -57,6 +57,11 @@ class Caller {
     return this;
   }
 
+  adopted(): this {
+    this.#feed({ kind: "adopted" });
+    return this;
+  }
+
   get wakeIn(): number {
     return (this.step.wakeAtMs ?? NaN) - scene.nowMs;
   }
@@ -131,6 +136,16 @@ describe("getDigits", () => {
     const caller = new Caller({ numDigits: 3, nested: prompt }, { typed: "1" });
     assert.deepEqual(caller.told, []);
     assert.equal(caller.wakeIn, 5000);
+  });
+
+  it("waits its whole time anew where the leg is taken up again, and keeps what it has", () => {
+    const caller = new Caller({ numDigits: 3 }).types("12").adopted();
+    assert.equal(caller.wakeIn, 5000);
+    assert.deepEqual(caller.types("3").told, ['ask "123"', "over"]);
+    // The prompt of 1.5 s, and 5 s of grace; then the whole time.
+    const heard = new Caller({ nested: prompt }).hears("ready").adopted();
+    assert.equal(heard.wakeIn, 6500);
+    assert.equal(heard.hears("played").adopted().wakeIn, 5000);
   });
 
   it("leaves what is typed behind its end to the next action", () => {

@@ -191,6 +191,7 @@ describe("record", () => {
         .map((by) => (caller: Caller) => caller.ends(by)),
       fc.constant((caller: Caller) => caller.feed(legEnded(wanjiru))),
       fc.constant((caller: Caller) => caller.recording()),
+      fc.constant((caller: Caller) => caller.feed({ kind: "adopted" })),
       fc.nat(20_000).map((ms) => (caller: Caller) => caller.waits(ms)),
     );
     fc.assert(
@@ -202,6 +203,19 @@ describe("record", () => {
         assert.equal(caller.told.filter((what) => /^(ask|event) /.test(what)).length, 1, caller.told.join());
         assert.ok(caller.told.filter((what) => what.startsWith("record ")).length <= 1);
       }),
+    );
+  });
+
+  it("asks the switch at once whether it still runs where the leg is taken up again", () => {
+    const running = new Caller().recording().waits(3_000).feed({ kind: "adopted" });
+    assert.equal(running.told.at(-1), "checkRecording");
+    assert.deepEqual(running.ends("unknown", null).told.slice(-2), ["ask silence", "over"]);
+    const stopping = new Caller().recording().presses("#").feed({ kind: "adopted" });
+    assert.equal(stopping.told.at(-1), "checkRecording");
+    assert.deepEqual(stopping.waits(60_000).told.slice(-2), ["ask finish_key", "over"]);
+    assert.equal(
+      new Caller().feed({ kind: "adopted" }).waits(2_000).told.includes("record 5000 ms 3600 s"),
+      true,
     );
   });
 

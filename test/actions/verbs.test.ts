@@ -31,6 +31,7 @@ const last: Scene = { ...scene, more: false };
 /** Every fact there is, each for the step (`mine`) and for another (`other`) where that makes a difference. */
 const facts: Record<string, StepFact> = {
   wake: { kind: "wake" },
+  adopted: { kind: "adopted" },
   "mediaReady mine": { kind: "mediaReady", token, file: "/m/a.wav", durationMs: 1500 },
   "mediaReady other": { kind: "mediaReady", token: "call_x-2", file: "/m/a.wav", durationMs: 1500 },
   "mediaFailed mine": { kind: "mediaFailed", token, reason: "not_found" },
@@ -82,7 +83,7 @@ describe("play", () => {
   const spec = { url: "https://example.com/karibu.wav", loop: 2 };
   const prompts = [{ verb: "play" as const, url: spec.url, loops: 2 }];
   const fetching = { prompts, index: 0, phase: "preparing" as const };
-  const playing = { ...fetching, phase: "playing" as const };
+  const playing = { ...fetching, phase: "playing" as const, playMs: 3000 };
 
   it("begins by fetching, with an alarm", () => {
     assert.equal(line(play.begin(spec, scene)), "prepareMedia; goes on wake +20000");
@@ -103,6 +104,7 @@ describe("play", () => {
   const phases = { fetching, playing };
   const table: [phase: keyof typeof phases, fact: string, then: string][] = [
     ["fetching", "wake", "play.failed fetch_timed_out, stopPlayback; over"],
+    ["fetching", "adopted", "-; goes on wake +20000"],
     // Twice 1.5 s, and 5 s of grace.
     ["fetching", "mediaReady mine", "play.started, play; goes on wake +8000"],
     ["fetching", "mediaReady other", "not mine"],
@@ -125,6 +127,8 @@ describe("play", () => {
     ["fetching", "legEnded busy", "not mine"],
     ["fetching", "legEnded other", "not mine"],
     ["playing", "wake", "play.failed playback_timed_out, stopPlayback; over"],
+    // It still plays, or will: its whole length anew.
+    ["playing", "adopted", "-; goes on wake +8000"],
     ["playing", "mediaReady mine", "not mine"],
     ["playing", "mediaReady other", "not mine"],
     ["playing", "mediaFailed mine", "play.failed not_found; over"],
@@ -249,7 +253,7 @@ describe("dial", () => {
   }
   for (const phase of Object.values(phases)) {
     for (const [name, fact] of Object.entries(facts)) {
-      if (!/^(media|played|notFound|failed|digit)/.test(name)) continue;
+      if (!/^(media|played|notFound|failed|digit|adopted)/.test(name)) continue;
       it(`${phase.legs.length === 0 ? "asked" : phase.answered ? "talking" : "ringing"}, ${name}: not mine`, () =>
         assert.equal(dial.on(phase, fact, scene), null));
     }
@@ -326,6 +330,18 @@ describe("dial", () => {
       assert.equal(line(story(many, one)), "-; goes on wake +60000");
     });
   }
+
+  it("whose ringback file is lost rings with the tone instead, unless they talk", () => {
+    const ringback = { url: "https://example.com/simu.wav", playing: true };
+    const lost: StepFact = { kind: "playbackEnded", token: `${scene.token}.ringback`, outcome: "failed" };
+    const heard = { ...ringing, ringback };
+    assert.equal(
+      line(dial.on(heard, lost, scene)),
+      "dial.ringback_failed failed, playRingback; goes on wake +60000",
+    );
+    assert.equal(dial.on(heard, { ...lost, outcome: "played" }, scene), null);
+    assert.equal(dial.on({ ...heard, answered: true }, lost, scene), null);
+  });
 
   const star: StepFact = { kind: "digit", leg: wanjiru, digit: "*" };
   it("with hangupOnStar is ended by the caller's star alone, and only where it was asked for", () => {

@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { cpus, release, totalmem } from "node:os";
 import { callSetUp } from "./calls/set-up.ts";
 import { eslEvents } from "./esl-events.ts";
+import { ivr } from "./ivr.ts";
 import { ledgerPostings } from "./ledger.ts";
 import { liveCalls } from "./live-calls.ts";
 import { overdraw } from "./overdraw.ts";
@@ -22,6 +23,7 @@ const benches: Record<string, () => Promise<Row[]> | Row[]> = {
   events: () => eslEvents(),
   ledger: () => ledgerPostings(seconds * 0.7),
   overdraw: () => overdraw(kind),
+  ivr: async () => [...(await ivr(kind, 1, seconds)), ...(await ivr("simulator", 200, seconds))],
   live: () => liveCalls(seconds / 5),
   "calls-unrecorded": () => callSetUp({ kind, seconds, record: false }),
   "calls-recorded": () => callSetUp({ kind, seconds, record: true }),

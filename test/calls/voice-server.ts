@@ -22,6 +22,7 @@ export interface Question {
 export async function voiceServer() {
   const questions: Question[] = [];
   const answers = new Map<string, Answer>();
+  const holds = new Map<string, Promise<void>>();
   const server = createServer((request, response) => {
     void (async () => {
       const chunks: Buffer[] = [];
@@ -29,6 +30,7 @@ export async function voiceServer() {
       const question = JSON.parse(Buffer.concat(chunks).toString()) as Question;
       const path = request.url ?? "";
       questions.push({ ...question, path });
+      await holds.get(question.kind);
       const answer = answers.get(`${path} ${question.kind}`) ?? answers.get(question.kind) ?? "OK";
       if (typeof answer === "number") return response.writeHead(answer).end();
       return response.end(typeof answer === "string" ? answer : JSON.stringify({ actions: answer }));
@@ -44,6 +46,10 @@ export async function voiceServer() {
     /** By kind, for every path or (`/fallback call.started`) for one. */
     answer(kind: string, answer: Answer): void {
       answers.set(kind, answer);
+    },
+    /** No question of that kind is answered before. */
+    hold(kind: string, until: Promise<void>): void {
+      holds.set(kind, until);
     },
     asked: (kind: string, from: string) =>
       eventually(`the question ${kind} of the call from ${from}`, () =>

@@ -61,6 +61,7 @@ describeContract("the contract of the switch: what it tells", function () {
       ringingAtUs: ringing.atUs,
       answeredAtUs: answered.atUs,
       bridgedTo: null,
+      playback: null,
     });
     await world.box.hangUp(leg, "NORMAL_CLEARING");
     assert.equal(await world.box.channelFacts(leg), null);

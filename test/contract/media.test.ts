@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import { systemClock } from "../../engine/clock.ts";
 import type { LegId, RecordingId } from "../../engine/ids.ts";
+import { beep } from "../../engine/switch/switch.ts";
 import { levelDbfs } from "../../engine/simulator/media/goertzel.ts";
 import { sideBySide } from "../peers/side-by-side.ts";
 import { describeContract } from "./report.ts";
@@ -54,6 +55,41 @@ describeContract("the contract of the switch: sound", function () {
     await world.box.play(leg, await world.toneFile(700, 200), { token: "third", loops: 1 });
     const third = await world.event(leg, "playbackEnded", ({ token }) => token === "third");
     assert.ok(third.atUs - toldAtUs < 2_000_000);
+    await world.box.hangUp(leg, "NORMAL_CLEARING");
+  });
+
+  test("what a leg plays, and what became of it, can be read from its channel by who heard no event", async () => {
+    const { leg } = await world.parked(numbers.answers440);
+    const [file, missing] = [
+      await world.toneFile(700, 1_000),
+      (await world.toneFile(700, 20)).replace(/\.wav$/, "-missing.wav") as never,
+    ];
+    const raw = await world.raw();
+    const begun = (token: string) =>
+      raw.event("CHANNEL_EXECUTE", { "Unique-ID": leg, "Application-UUID": `play:${token}` });
+    const ended = (token: string) => world.event(leg, "playbackEnded", (event) => event.token === token);
+    const seen = async () => (await world.box.channelFacts(leg))?.playback;
+    assert.equal(await seen(), null);
+    // One behind the other, so that the second shows that the first's end is not taken for its own.
+    await world.box.play(leg, file, { token: "call_x-5.0", loops: 1 });
+    await world.box.play(leg, file, { token: "call_x-5.1", loops: 2 });
+    await begun("call_x-5.0");
+    assert.deepEqual(await seen(), { token: "call_x-5.0", outcome: null });
+    await begun("call_x-5.1");
+    assert.deepEqual(await seen(), { token: "call_x-5.1", outcome: null });
+    await world.box.stopPlayback(leg);
+    await ended("call_x-5.1");
+    assert.deepEqual(await seen(), { token: "call_x-5.1", outcome: "played" });
+    await world.box.play(leg, missing, { token: "gone", loops: 1 });
+    await ended("gone");
+    assert.deepEqual(await seen(), { token: "gone", outcome: "notFound" });
+    await world.box.play(leg, beep, { token: "beeps", loops: 1 });
+    await begun("beeps");
+    assert.deepEqual(await seen(), { token: "beeps", outcome: null });
+    assert.equal((await ended("beeps")).outcome, "played");
+    await world.box.playRingback(leg);
+    await raw.event("CHANNEL_EXECUTE", { "Unique-ID": leg, "Application-UUID": "ringback" });
+    assert.equal(await seen(), null);
     await world.box.hangUp(leg, "NORMAL_CLEARING");
   });
 

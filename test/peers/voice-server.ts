@@ -15,7 +15,7 @@ export interface AskedQuestion {
 
 /** `never`: the request is left open. */
 export type Reply = { status?: number; text?: string; headers?: Record<string, string> } | "never";
-type Answers = (question: AskedQuestion) => Reply | object;
+type Answers = (question: AskedQuestion) => Reply | object | Promise<Reply | object>;
 
 /** A customer's server: what it says to each request is the test's, and all that came is kept. */
 export class VoiceServer {
@@ -29,19 +29,20 @@ export class VoiceServer {
       const chunks: Buffer[] = [];
       request.on("error", () => undefined);
       request.on("data", (chunk: Buffer) => chunks.push(chunk));
-      request.on("end", () => {
+      request.on("end", () => void answer());
+      const answer = async () => {
         const text = Buffer.concat(chunks).toString("utf8");
         const { url = "/", method = "POST", headers } = request;
         const body = (text === "" ? {} : JSON.parse(text)) as AskedQuestion["body"];
         const question = { path: url, method, headers, text, body };
         this.asked.push(question);
-        const reply = this.#answers(question);
+        const reply = await this.#answers(question);
         if (reply === "never") return;
         if ("status" in reply || "text" in reply) {
           const { status = 200, text = "", headers: more } = reply;
           response.writeHead(status, more).end(text);
         } else response.writeHead(200, { "Content-Type": "application/json" }).end(JSON.stringify(reply));
-      });
+      };
     });
   }
 

@@ -261,7 +261,7 @@ describe("A FreeSWITCH box", () => {
         [
           ["call-command", "execute"],
           ["execute-app-name", "playback"],
-          ["execute-app-arg", `file_string://${tone}!${tone}!${tone}`],
+          ["execute-app-arg", `{token=say-1}file_string://${tone}!${tone}!${tone}`],
           ["event-lock", "true"],
           ["event-uuid", "play:say-1"],
         ],
@@ -425,7 +425,28 @@ describe("A FreeSWITCH box", () => {
         ringingAtUs: 1795557682300000,
         answeredAtUs: 1795557683237277,
         bridgedTo: other,
+        playback: null,
       });
+      const playing = {
+        variable_current_application: "playback",
+        variable_current_application_data: "{token=call_x-5.0}file_string:///a.wav!/a.wav",
+      };
+      for (const [more, playback] of [
+        [playing, { token: "call_x-5.0", outcome: null }],
+        [
+          { ...playing, variable_current_application_response: "FILE PLAYED" },
+          { token: "call_x-5.0", outcome: "played" },
+        ],
+        [
+          { ...playing, variable_current_application_response: "PLAYBACK ERROR" },
+          { token: "call_x-5.0", outcome: "failed" },
+        ],
+        [{ ...playing, variable_current_application: "record_session" }, null],
+        [{ ...playing, variable_current_application_data: "tone_stream://%(1000,4000,425)" }, null],
+      ] as const) {
+        fake.answer = (_, peer) => peer.result(JSON.stringify({ ...dump, ...more }));
+        assert.deepEqual((await box.channelFacts(leg))?.playback, playback);
+      }
       fake.answer = (_, peer) => peer.result("-ERR No such channel!\n");
       assert.equal(await box.channelFacts(leg), null);
     });

@@ -75,6 +75,7 @@ export class ApplicationRunner implements ApplicationQueue {
     const startedMs = this.#core.clock.monotonicMs();
     this.#channel.setVariable("current_application", entry.name);
     this.#channel.setVariable("current_application_data", entry.argument);
+    this.#channel.setVariable("current_application_response", "");
     publishChannel(this.#core, "CHANNEL_EXECUTE", this.#channel, headersOf(entry));
     entry.running = application(this.#core, this.#channel, entry.argument, (response) => {
       this.#done(entry, response, this.#core.clock.monotonicMs() - startedMs);

@@ -105,6 +105,14 @@ export class Product {
     this.#progress.delete(id);
   }
 
+  /** What each question took that was answered, ms, as the call's events say. */
+  async voiceUrlMs(): Promise<number[]> {
+    const rows = await this.#parts.store.read((tx) =>
+      tx.all<{ payload: string }>("SELECT payload FROM call_events WHERE kind = 'voice_url.answered'", []),
+    );
+    return rows.map(({ payload }) => (JSON.parse(payload) as { latency_ms: number }).latency_ms);
+  }
+
   async stop(): Promise<void> {
     const { client, child, receiver, store, folder } = this.#parts;
     clearTimeout(this.#looking);

@@ -29,7 +29,8 @@ export class KnownCommands {
   constructor({ spool, password }: { spool: string; password: string }) {
     const recording = `${escaped(spool)}/recordings/rec_${ulid}\\.wav`;
     const media = `${escaped(spool)}/media/[0-9a-f]{64}\\.wav`;
-    const played = `(?:${media}|file_string://${media}(?:!${media})*|${tones.map(escaped).join("|")})`;
+    const token = "(?:\\{token=[a-z0-9_.:-]{1,80}\\})?";
+    const played = `${token}(?:${media}|file_string://${media}(?:!${media})*|${tones.map(escaped).join("|")})`;
     const ends = `\\{RECORD_INITIAL_TIMEOUT_MS=${ms},RECORD_FINAL_TIMEOUT_MS=${ms},RECORD_SILENCE_THRESHOLD=100\\}`;
     const variables = [
       `origination_uuid=${leg}`,
