@@ -40,6 +40,7 @@ export type EventId = Id<"evt">;
 export type RequestId = Id<"req">;
 export type IntentId = Id<"int">;
 export type AccountId = Id<"acc">;
+export type ConferenceId = Id<"conf">;
 
 /** Where all of Sautikit takes chance from: ids and secrets. Tests hand in a seeded one. */
 export interface Ids {

@@ -4,6 +4,7 @@ import type { MediaFork } from "./switch.ts";
 
 /** Every api of the switch that Sautikit calls. The switch's allow-list of interfaces is made from this. */
 export const switchApis = [
+  "conference",
   "global_getvar",
   "originate",
   "sched_api",
@@ -19,12 +20,21 @@ export const switchApis = [
   "uuid_ring_ready",
   "uuid_send_dtmf",
   "uuid_setvar",
+  "uuid_transfer",
   "version",
 ] as const;
 export type SwitchApi = (typeof switchApis)[number];
 
 /** Every application that Sautikit has the switch run on a channel. */
-export const switchApplications = ["intercept", "park", "playback", "record_session"] as const;
+export const switchApplications = [
+  "conference",
+  "intercept",
+  "multiset",
+  "park",
+  "playback",
+  "record_session",
+  "sched_hangup",
+] as const;
 export type SwitchApplication = (typeof switchApplications)[number];
 
 /** Every kind of event subscribed to. Never ALL: one bridged pair has 70 events, of which these are about a dozen. */
@@ -45,7 +55,13 @@ export const switchEvents = [
   "DTMF",
 ] as const;
 
-export const subscribe: Command = { line: `event json ${switchEvents.join(" ")}` };
+/** Events of modules are all CUSTOM, and told apart by these. */
+export const moduleEvents = ["conference::maintenance"] as const;
+
+/** Whatever stands behind CUSTOM is taken for a module's event, so that it comes last. */
+export const subscribe: Command = {
+  line: `event json ${switchEvents.join(" ")} CUSTOM ${moduleEvents.join(" ")}`,
+};
 
 /** `args` are words: they are joined by blanks, so only the last may hold one. */
 export const api = (name: SwitchApi, ...args: readonly string[]): Command => ({

@@ -65,6 +65,8 @@ export function decodeEvent(box: string, fields: Fields, names: ChannelNames): D
       return recording(fields, at(eventTime));
     case "DTMF":
       return digit(fields, at(eventTime));
+    case "CUSTOM":
+      return room(fields, at(eventTime));
     default:
       return ignored;
   }
@@ -172,6 +174,27 @@ function digit(fields: Fields, at: At): Decoded {
     digit,
     durationMs: Math.round((count(fields("DTMF-Duration")) ?? 0) / 8),
   });
+}
+
+const roomEvents: Record<string, "roomEntered" | "roomLeft" | "memberChanged"> = {
+  "add-member": "roomEntered",
+  "del-member": "roomLeft",
+  "mute-member": "memberChanged",
+  "unmute-member": "memberChanged",
+  "hold-member": "memberChanged",
+  "unhold-member": "memberChanged",
+};
+
+/** Of mod_conference. Which of its commands it tells of does not matter: each says what the member is then. */
+function room(fields: Fields, at: At): Decoded {
+  const name = fields("Conference-Name");
+  const kind = roomEvents[fields("Action") ?? ""];
+  if (fields("Event-Subclass") !== "conference::maintenance" || kind === undefined || !isId("conf", name))
+    return ignored;
+  if (kind === "roomLeft")
+    return event({ kind, ...at, room: name, hungUp: fields("Answer-State") === "hangup" });
+  const state = { muted: fields("Speak") === "false", held: fields("Hold") === "true" };
+  return event({ kind, ...at, room: name, ...state });
 }
 
 /**

@@ -1,7 +1,7 @@
 import { isIPv4 } from "node:net";
 import type { Clock, Timer } from "../clock.ts";
 import { SautikitError } from "../errors.ts";
-import { isId, type Ids, type LegId, type RecordingId } from "../ids.ts";
+import { isId, type ConferenceId, type Ids, type LegId, type RecordingId } from "../ids.ts";
 import type { Log } from "../log.ts";
 import { ChannelNames } from "./channel-names.ts";
 import { channelFacts, channelListings, withToken, type Listed } from "./channels.ts";
@@ -28,18 +28,31 @@ import {
 import { arrivalOf, decodeEvent, isCause, playTokenPrefix } from "./events.ts";
 import { Line } from "./line.ts";
 import {
+  assertRoom,
+  holdMusic,
+  memberNamed,
+  membersIn,
+  roomAccepted,
+  roomEntrance,
+  roomExit,
+} from "./rooms.ts";
+import {
   beep,
   type AfterBridge,
   type Arrival,
   type BoxEvent,
   type ChannelFacts,
   type ChannelListing,
+  type EnterRoom,
   type HangupCause,
   type KillGroup,
   type MediaFork,
+  type MediaFile,
+  type MemberChange,
   type Originate,
   type OriginateOutcome,
   type RecordingEnds,
+  type RoomMember,
   type Sound,
   type Switch,
   type SwitchEvent,
@@ -271,7 +284,7 @@ export class FreeSwitchBox implements Switch {
   }
 
   async play(leg: LegId, sound: Sound, { token, loops }: { token: string; loops: number }): Promise<boolean> {
-    if (sound !== beep && !/^(\/[A-Za-z0-9_.-]+)+$/.test(sound)) throw new RangeError("not a file of ours");
+    if (sound !== beep) assertFile(sound);
     if (!Number.isInteger(loops) || loops < 1 || loops > 100) throw new RangeError("loops must be 1 to 100");
     if (!/^[\w:.-]{1,200}$/.test(token)) throw new RangeError("not a token");
     const file = sound === beep ? beepTone : sound;
@@ -342,6 +355,61 @@ export class FreeSwitchBox implements Switch {
       timer.cancel();
       this.#parking.delete(leg);
     }
+  }
+
+  async enterRoom(leg: LegId, room: ConferenceId, how: EnterRoom): Promise<boolean> {
+    return this.#run(roomEntrance(this.#channel(leg), room, how));
+  }
+
+  async leaveRoom(leg: LegId): Promise<boolean> {
+    return (await this.#run(roomExit(this.#channel(leg)))) && this.keepParked(leg);
+  }
+
+  async keepParked(leg: LegId): Promise<boolean> {
+    // What a channel has the switch do to itself is in the group of its name; ours have names of their own.
+    return this.#run(api("sched_del", this.#channel(leg)));
+  }
+
+  async changeMember(
+    leg: LegId,
+    room: ConferenceId,
+    change: MemberChange,
+    music?: MediaFile,
+  ): Promise<boolean> {
+    if (music !== undefined) assertFile(music);
+    this.#channel(leg);
+    const words = change === "mute" || change === "unmute" ? ["quiet"] : [];
+    if (change === "hold") words.push(holdMusic(music));
+    return this.#inRoom(room, change, memberNamed(leg), ...words);
+  }
+
+  async setRoomMusic(room: ConferenceId, music: MediaFile): Promise<boolean> {
+    assertFile(music);
+    return this.#inRoom(room, "moh", music);
+  }
+
+  async announce(room: ConferenceId, file: MediaFile, leg?: LegId): Promise<boolean> {
+    assertFile(file);
+    if (leg !== undefined) this.#channel(leg);
+    return this.#inRoom(room, "play", file, ...(leg === undefined ? [] : [memberNamed(leg)]));
+  }
+
+  async endRoom(room: ConferenceId): Promise<boolean> {
+    return this.#inRoom(room, "kick", "all");
+  }
+
+  async roomMembers(room: ConferenceId): Promise<RoomMember[] | null> {
+    assertRoom(room);
+    const reply = await this.#send(api("conference", room, "json_list", "compact"));
+    const members = membersIn(reply, this.#names);
+    if (members !== undefined) return members;
+    if (roomAccepted("conference", reply)) throw refused("conference json_list", reply);
+    return null;
+  }
+
+  async #inRoom(room: ConferenceId, ...words: string[]): Promise<boolean> {
+    assertRoom(room);
+    return roomAccepted(`conference ${words[0]}`, await this.#send(api("conference", room, ...words)));
   }
 
   async armKill(leg: LegId, group: KillGroup, inSeconds: number, cause: HangupCause): Promise<void> {
@@ -564,6 +632,10 @@ export class FreeSwitchBox implements Switch {
       cause,
     });
   }
+}
+
+function assertFile(file: string): void {
+  if (!/^(\/[A-Za-z0-9_.-]+)+$/.test(file)) throw new RangeError("not a file of ours");
 }
 
 /** The limit is counted from a second that has begun, so that one more is asked for. */

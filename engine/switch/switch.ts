@@ -1,4 +1,4 @@
-import type { CallId, LegId, RecordingId } from "../ids.ts";
+import type { CallId, ConferenceId, LegId, RecordingId } from "../ids.ts";
 
 /**
  * One FreeSWITCH box as the engine sees it: typed commands in, typed events out. Nothing of ESL gets past this
@@ -75,6 +75,26 @@ export interface Switch {
    * is parked again; `switch.unknown_outcome` where that is not told in 2 s. False: no such channel, or it has ended.
    */
   endFork(leg: LegId): Promise<boolean>;
+  /**
+   * Has an answered leg leave what it is in for a room, which the switch opens for the first who comes. What the leg does
+   * once it is out of the room again, however that comes about, is armed with it. Not to be repeated while it is inside:
+   * it would leave and come back.
+   */
+  enterRoom(leg: LegId, room: ConferenceId, how: EnterRoom): Promise<boolean>;
+  /** The leg leaves whatever room it is in, and parks; what the switch had armed by itself for a parked leg is deleted. */
+  leaveRoom(leg: LegId): Promise<boolean>;
+  /** The same for one that came out of its room and is parked: nothing ends it but what we arm. */
+  keepParked(leg: LegId): Promise<boolean>;
+  /** `music`: what one who is held hears, over and over. False: no such member, or no such room. Repeatable. */
+  changeMember(leg: LegId, room: ConferenceId, change: MemberChange, music?: MediaFile): Promise<boolean>;
+  /** What is heard in a room that has not started, or has one member alone. False: no such room. */
+  setRoomMusic(room: ConferenceId, music: MediaFile): Promise<boolean>;
+  /** Plays a file once, mixed into what is heard: by all in the room, or by one. False: no such member, or no such room. */
+  announce(room: ConferenceId, file: MediaFile, leg?: LegId): Promise<boolean>;
+  /** All leave it. False: no such room. */
+  endRoom(room: ConferenceId): Promise<boolean>;
+  /** Who is in a room. Null: there is no such room, so nobody. */
+  roomMembers(room: ConferenceId): Promise<RoomMember[] | null>;
   /** Schedules a kill in a group of its own; `inSeconds` is whole; the kill is never early, and late by up to 1.3 s. */
   armKill(leg: LegId, group: KillGroup, inSeconds: number, cause: HangupCause): Promise<void>;
   /** Deletes a group's scheduled kills. Unknown groups are fine. */
@@ -128,6 +148,34 @@ export type Sound = MediaFile | typeof beep;
 export interface MediaFork {
   its: { host: string; port: number };
   ours: { host: string; port: number };
+}
+
+export interface EnterRoom {
+  /** Until one with this comes, all wait and hear music. */
+  starts: boolean;
+  /** When this one leaves, the room ends for all: the switch itself sees to it. */
+  ends: boolean;
+  muted: boolean;
+  /** The others hear a beep when this one comes, and a lower one when it goes. */
+  beep: boolean;
+  /** Once it is out of the room: as after a bridge. */
+  then: AfterBridge;
+}
+
+export type MemberChange = "mute" | "unmute" | "hold" | "unhold" | "kick";
+
+export interface RoomMember {
+  leg: LegId;
+  /** Null: while it is held that cannot be read. */
+  muted: boolean | null;
+  held: boolean;
+}
+
+interface MemberState {
+  /** The room does not hear it. */
+  muted: boolean;
+  /** It hears music in place of the room, and is not heard. */
+  held: boolean;
 }
 
 export interface RecordingEnds {
@@ -222,7 +270,10 @@ export type SwitchEvent =
   | (At & { kind: "playbackEnded"; token: string; outcome: PlaybackOutcome })
   | (At & { kind: "recordingStarted"; recording: RecordingId })
   | (At & { kind: "recordingStopped"; recording: RecordingId; lengthMs: number; by: RecordingStopper })
-  | (At & { kind: "digit"; digit: string; durationMs: number });
+  | (At & { kind: "digit"; digit: string; durationMs: number })
+  | (At & MemberState & { kind: "roomEntered" | "memberChanged"; room: ConferenceId })
+  /** `hungUp`: it is on its way to its end, and does nothing more. */
+  | (At & { kind: "roomLeft"; room: ConferenceId; hungUp: boolean });
 
 /** What ended a recording. `other`: we did, or its longest time; the switch does not tell these apart. */
 export type RecordingStopper = "silence" | "hangUp" | "other";

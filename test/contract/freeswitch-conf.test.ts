@@ -21,8 +21,12 @@ describe("freeswitch-conf", () => {
     assert.deepEqual(
       matches(/<allow name="([\w.]+)"/g).toSorted(),
       [
-        ...switchApis.map((name) => `mod_commands.${name}.api`),
-        ...applications.map((name) => `mod_dptools.${name}.app`),
+        ...switchApis.map(
+          (name) => `${name === "conference" ? "mod_conference" : "mod_commands"}.${name}.api`,
+        ),
+        ...applications.map(
+          (name) => `${name === "conference" ? "mod_conference" : "mod_dptools"}.${name}.app`,
+        ),
       ].toSorted(),
     );
   });

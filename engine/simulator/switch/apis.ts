@@ -2,6 +2,7 @@ import type { Api } from "./api.ts";
 import { channelApis } from "./channel-apis.ts";
 import type { ChannelListing } from "./channel-listing.ts";
 import { causeNamed } from "./causes.ts";
+import { conferenceApi } from "./conference.ts";
 import { hangUp } from "./hang-up.ts";
 import { newUuid, type Core } from "./core.ts";
 import { splitOnce } from "./hooks.ts";
@@ -19,6 +20,7 @@ export const apisOf = (listing: ChannelListing): Readonly<Record<string, Api>> =
   ...channelApis,
   ...scheduleApis,
   originate,
+  conference: conferenceApi,
   version: (_core, argument) => (argument === "short" ? version : `${version}\n`),
   status: (core) => status(core),
   uptime: (core) => `${upSeconds(core)}\n`,

@@ -7,6 +7,7 @@ import { hangUp } from "./hang-up.ts";
 
 interface Entry extends Execute {
   running: RunningApplication | null;
+  whenDone?: () => void;
 }
 
 /** An application that took less is not repeated, however many loops were asked for. */
@@ -43,8 +44,8 @@ export class ApplicationRunner implements ApplicationQueue {
     }
   }
 
-  runNow(name: string, argument: string): void {
-    this.#start({ name, argument, uuid: newUuid(this.#core.ids), loops: 1, locked: false });
+  runNow(name: string, argument: string, whenDone: () => void = () => undefined): void {
+    this.#start({ name, argument, uuid: newUuid(this.#core.ids), loops: 1, locked: false, whenDone });
   }
 
   digit(digit: string): void {
@@ -66,7 +67,7 @@ export class ApplicationRunner implements ApplicationQueue {
     }
   }
 
-  #start(execute: Execute): void {
+  #start(execute: Omit<Entry, "running">): void {
     const application = applications[execute.name];
     if (application === undefined) return hangUp(this.#core, this.#channel, "DESTINATION_OUT_OF_ORDER");
     this.#stack.at(-1)?.running?.pause(true);
@@ -93,6 +94,7 @@ export class ApplicationRunner implements ApplicationQueue {
       return this.#start({ ...entry, loops: entry.loops - 1 });
     }
     this.#stack.at(-1)?.running?.pause(false);
+    entry.whenDone?.();
     this.wake();
   }
 }

@@ -25,7 +25,7 @@ export interface ApplicationQueue {
   /** Looks whether what waits may run now. */
   wake(): void;
   /** For hooks: at once, waiting for nobody, its events before whatever comes next. */
-  runNow(name: string, argument: string): void;
+  runNow(name: string, argument: string, whenDone?: () => void): void;
   digit(digit: string): void;
   /** `uuid_break`: what runs now; with `all`, also what waits. */
   break(all: boolean): void;

@@ -1,6 +1,7 @@
 import { intercept } from "./intercept.ts";
 import type { RunningApplication } from "./application.ts";
 import { causeNamed } from "./causes.ts";
+import { conference } from "./conference.ts";
 import { answered, earlyMedia, ring } from "./channel-life.ts";
 import { hangUp } from "./hang-up.ts";
 import type { Channel } from "./channel.ts";
@@ -28,6 +29,7 @@ const atOnce =
 /** The dialplan applications of the simulated switch. `park` is not here: a channel parks, it does not run. */
 export const applications: Readonly<Record<string, Application>> = {
   playback,
+  conference,
   answer: atOnce((core, channel) => answerCall(core, channel)),
   hangup: atOnce((core, channel, cause) => hangUp(core, channel, causeNamed(cause))),
   intercept: atOnce((core, channel, uuid) => intercept(core, channel, uuid)),

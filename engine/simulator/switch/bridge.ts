@@ -23,6 +23,7 @@ export function connect(core: Core, owner: Channel, other: Channel): void {
 }
 
 function leavePresent(core: Core, channel: Channel): void {
+  channel.plan = null;
   channel.applications.end("bridge");
   unpark(core, channel);
   endOldBridge(core, channel);
@@ -94,6 +95,7 @@ export function separatePicked(core: Core, taken: Channel): void {
 /** `uuid_transfer … park inline`: the leg parks, and with `both` the party too; otherwise that one parks or ends. */
 export function transferToPark(core: Core, channel: Channel, options: { both: boolean }): void {
   const { bridge } = channel;
+  channel.plan = null;
   const left = bridge === null ? null : partyOf(bridge, channel);
   if (bridge !== null) separate(core, bridge);
   if (left !== null && options.both) startPark(core, left);

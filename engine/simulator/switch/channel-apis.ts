@@ -9,7 +9,8 @@ import { liveChannel, type Core } from "./core.ts";
 import { jsonText, plainText } from "./esl-frames.ts";
 import { splitOnce } from "./hooks.ts";
 import { Recording } from "./recording.ts";
-import { readVariables } from "./separate.ts";
+import { readVariables, separate } from "./separate.ts";
+import { transferInline } from "./transfer.ts";
 
 const broadcastDelayMs = 100;
 const noSuchChannel = "-ERR No such channel!\n";
@@ -92,12 +93,12 @@ export const channelApis: Readonly<Record<string, Api>> = {
   uuid_transfer: onChannel(
     "<uuid> [-bleg|-both] <dest-exten> [<dialplan>] [<context>]",
     (core, channel, rest) => {
-      const words = rest.split(" ");
+      const words = separate(rest, " ");
       const both = words[0] === "-both";
-      const [destination, dialplan] = both ? words.slice(1) : words;
-      if (destination !== "park" || dialplan !== "inline")
-        return "-ERR the simulator transfers to `park inline` alone\n";
-      transferToPark(core, channel, { both });
+      const [destination = "", dialplan] = both ? words.slice(1) : words;
+      if (dialplan !== "inline") return "-ERR the simulator knows no other dialplan than inline\n";
+      if (/^park:?$/.test(destination)) transferToPark(core, channel, { both });
+      else transferInline(core, channel, destination);
       return "+OK\n";
     },
     { words: 2 },

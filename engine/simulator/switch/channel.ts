@@ -70,6 +70,8 @@ export class Channel {
   /** The application that keeps it up, park or none, and that application's uuid. */
   parked: { applicationUuid: string | null } | null = null;
   bridge: Bridge | null = null;
+  /** What a transfer has it run, one after another; another transfer, or a bridge, ends it. */
+  plan: object | null = null;
   /** The party of the current or last bridge: events go on to name it. */
   otherLeg: Channel | null = null;
   otherLegRole: "originator" | "originatee" = "originatee";

@@ -3,6 +3,7 @@ import type { Ids } from "../../ids.ts";
 import type { SipAgent } from "../sip/call.ts";
 import type { Channel } from "./channel.ts";
 import type { EventBus } from "./event-bus.ts";
+import type { Room } from "./room.ts";
 import type { Scheduler } from "./scheduler.ts";
 
 export interface Gateway {
@@ -22,6 +23,8 @@ export interface Core {
   readonly startedAtMs: number;
   /** Every channel from its creation until its DESTROY. */
   readonly channels: Map<string, Channel>;
+  /** Of mod_conference, by name; each from its first member to its last. */
+  readonly rooms: Map<string, Room>;
   /** Runs an API command as a client or a hook would; the reply is FreeSWITCH's text. */
   api(line: string): Promise<string>;
 }

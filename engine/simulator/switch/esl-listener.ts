@@ -18,6 +18,8 @@ export class EslListener {
   readonly #password: string;
   readonly #reader = new CommandReader();
   readonly #events = new Set<string>();
+  /** Of CUSTOM events: those of the modules named behind that word. */
+  readonly #subclasses = new Set<string>();
   #filters: { header: string; value: string }[] = [];
   #format: "plain" | "json" = "plain";
   #authenticated = false;
@@ -131,6 +133,8 @@ export class EslListener {
       this.#format = "plain";
       words.shift();
     }
+    const custom = words.findIndex((word) => word.toUpperCase() === "CUSTOM");
+    for (const subclass of custom < 0 ? [] : words.splice(custom + 1)) this.#subclasses.add(subclass);
     const names = words
       .map((word) => word.toUpperCase())
       .filter((word) => eventName.test(word) && word !== "NOPE");
@@ -204,7 +208,7 @@ export class EslListener {
   }
 
   #deliver(event: EslEvent): void {
-    if (!this.#authenticated || !(this.#events.has("ALL") || this.#events.has(event.name))) return;
+    if (!this.#authenticated || !(this.#events.has("ALL") || this.#wants(event))) return;
     const wanted = ({ header, value }: { header: string; value: string }) =>
       event.headers.get(header) === value;
     if (this.#filters.length > 0 && !this.#filters.some(wanted)) return;
@@ -214,6 +218,11 @@ export class EslListener {
       return;
     }
     this.#socket.write(eventFrame(event, this.#format), () => (this.#waitingEvents -= 1));
+  }
+
+  #wants({ name, headers }: EslEvent): boolean {
+    if (!this.#events.has(name)) return false;
+    return name !== "CUSTOM" || this.#subclasses.has(headers.get("Event-Subclass") ?? "");
   }
 
   #reply(text: string, more: [string, string][] = []): void {

@@ -1,5 +1,8 @@
 import type { FrameSource, MediaSession } from "../media/session.ts";
 
+/** What a leg's party said, frame by frame. */
+export type SaidListener = (pcm: Int16Array) => void;
+
 /** One 20 ms slot of a leg: what its party said, and what it was made to hear. Null: nothing came, nothing went. */
 export type SlotListener = (said: Int16Array | null, heard: Int16Array | null) => void;
 
@@ -19,6 +22,7 @@ export class MediaPort {
   #fork: FrameSource | null = null;
   #from: MediaPort | null = null;
   readonly #listeners = new Set<MediaPort>();
+  readonly #saidListeners = new Set<SaidListener>();
   readonly #taps = new Set<SlotListener>();
   readonly #said: Int16Array[] = [];
   readonly #toHear: Int16Array[] = [];
@@ -37,6 +41,7 @@ export class MediaPort {
     session.onFrame((pcm) => {
       if (this.#taps.size > 0) keep(this.#said, pcm);
       for (const port of this.#listeners) keep(port.#toHear, pcm);
+      for (const listener of this.#saidListeners) listener(pcm);
     });
     session.onDigit(onDigit);
     session.setSource(() => this.#slot());
@@ -58,6 +63,11 @@ export class MediaPort {
     this.#from = from;
     this.#toHear.length = 0;
     if (from !== null) from.#listeners.add(this);
+  }
+
+  onSaid(listener: SaidListener): () => void {
+    this.#saidListeners.add(listener);
+    return () => this.#saidListeners.delete(listener);
   }
 
   tap(listener: SlotListener): () => void {

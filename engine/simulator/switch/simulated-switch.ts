@@ -61,6 +61,7 @@ export async function startSimulatedSwitch(options: SimulatedSwitchOptions): Pro
     cdrDir: options.cdrDir,
     startedAtMs: clock.nowMs(),
     channels: new Map(),
+    rooms: new Map(),
     api: (line) => runApi(core, apis, line),
   };
   const apis = apisOf(new ChannelListing(core));

@@ -20,12 +20,32 @@ export function openSound(argument: string): Sound | null {
   const read = readVariables(argument, "{}");
   if (read === null) return null;
   const parameters = [...read.variables];
-  const [type, rest = ""] = read.rest.split("://", 2);
-  if (type === "tone_stream") return { parameters, type, source: toneStream(rest) };
-  if (type === "silence_stream") return { parameters, type, source: silence(Number.parseInt(rest, 10)) };
-  const strung = type === "file_string";
-  const source = files(strung ? rest.split("!") : [read.rest]);
-  return source === null ? null : { parameters, type: strung ? type : null, source };
+  const [, type = null, rest = read.rest] = /^(\w+):\/\/(.*)$/.exec(read.rest) ?? [];
+  const source = sourceNamed(type, rest);
+  return source === null ? null : { parameters, type, source };
+}
+
+function sourceNamed(type: string | null, rest: string): FrameSource | null {
+  switch (type) {
+    case "tone_stream":
+      return toneStream(rest);
+    case "silence_stream":
+      return silence(Number.parseInt(rest, 10));
+    case "file_string":
+      return strung(rest.split("!"));
+    default:
+      return files([rest]);
+  }
+}
+
+/** Files, and at their end perhaps a tone. */
+function strung(parts: readonly string[]): FrameSource | null {
+  const tone =
+    parts.at(-1)?.startsWith("tone_stream://") === true
+      ? (openSound(parts.at(-1) ?? "")?.source ?? null)
+      : null;
+  const before = files(tone === null ? parts : parts.slice(0, -1));
+  return before && tone ? () => before() ?? tone() : before;
 }
 
 /** One file after another (`file_string://a.wav!b.wav`); each is read once, however often it comes. */
@@ -47,8 +67,13 @@ function files(paths: readonly string[]): FrameSource | null {
   }
 }
 
-/** `%(on,off,hz[,hz…])`, one or more, then `;loops=n`; -1 is for ever. Times in ms. */
+/** What the real switch makes of its volume, by the level of one frequency. */
+const volumeToDbfs = -3;
+
+/** `%(on,off,hz[,hz…])`, one or more, `v=<dB>;` before them, `;loops=n` behind; -1 is for ever. Times in ms. */
 function toneStream(script: string): FrameSource {
+  const volume = /^v=(-?\d+);/.exec(script)?.[1];
+  const level = volume === undefined ? {} : { levelDbfs: Number(volume) + volumeToDbfs };
   const loops = Number(/;loops=(-?\d+)/.exec(script)?.[1] ?? 1);
   const tones = [...script.matchAll(/%\((\d+),(\d+),([\d.,]+)\)/g)].map(([, on, off, hz]) => ({
     onFrames: Math.round(Number(on) / frameMs),
@@ -59,7 +84,7 @@ function toneStream(script: string): FrameSource {
     if (tones.every((tone) => tone.onFrames + tone.offFrames === 0)) return;
     for (let loop = 0; loops < 0 || loop < Math.max(loops, 1); loop += 1) {
       for (const tone of tones) {
-        const source = toneSource({ hz: tone.hz });
+        const source = toneSource({ hz: tone.hz, ...level });
         for (let frame = 0; frame < tone.onFrames; frame += 1) yield source() ?? new Int16Array(frameSamples);
         for (let frame = 0; frame < tone.offFrames; frame += 1) yield new Int16Array(frameSamples);
       }
