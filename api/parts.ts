@@ -1,5 +1,6 @@
 import type { Registry } from "prom-client";
 import type { Calls } from "../engine/calls/calls.ts";
+import type { Conferences } from "../engine/calls/conferences.ts";
 import type { Clock } from "../engine/clock.ts";
 import type { Ids } from "../engine/ids.ts";
 import type { Log } from "../engine/log.ts";
@@ -18,6 +19,7 @@ export interface ApiParts {
   /** What /metrics shows; the API adds its own to it. */
   registry: Registry;
   calls: Pick<Calls, "originate" | "hangUp" | "direct" | "sendDigits" | "setRecording" | "moneyChanged">;
+  conferences: Pick<Conferences, "command" | "list" | "get">;
   recordings: Pick<Recordings, "forCall" | "listForCall" | "list" | "get" | "delete">;
   webhooks: WebhookEndpoints;
   /** Seals signing secrets. */

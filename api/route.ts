@@ -27,7 +27,7 @@ interface RouteFacts {
   path: string;
   /** For generated clients: `createCall`. */
   operationId: string;
-  tag: "Calls" | "Numbers" | "Recordings" | "Wallet" | "Webhooks" | "Workspace" | "Public";
+  tag: "Calls" | "Conferences" | "Numbers" | "Recordings" | "Wallet" | "Webhooks" | "Workspace" | "Public";
   summary: string;
   description?: string;
   /** Null: no key is asked for. */

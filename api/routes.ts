@@ -1,4 +1,5 @@
 import type { Route } from "./route.ts";
+import { commandConference } from "./routes/command-conference.ts";
 import { createCall, originateCall } from "./routes/create-call.ts";
 import { createWebhook } from "./routes/create-webhook.ts";
 import { deleteRecording } from "./routes/delete-recording.ts";
@@ -6,6 +7,7 @@ import { deleteWebhook } from "./routes/delete-webhook.ts";
 import { getCall } from "./routes/get-call.ts";
 import { getCallRecording } from "./routes/get-call-recording.ts";
 import { getCallStats } from "./routes/get-call-stats.ts";
+import { getConference } from "./routes/get-conference.ts";
 import { getDelivery } from "./routes/get-delivery.ts";
 import { getOpenApi } from "./routes/get-openapi.ts";
 import { getPublicPricing } from "./routes/get-public-pricing.ts";
@@ -19,6 +21,7 @@ import { hangUpCall } from "./routes/hang-up-call.ts";
 import { listCallEvents } from "./routes/list-call-events.ts";
 import { listCallRecordings } from "./routes/list-call-recordings.ts";
 import { listCalls } from "./routes/list-calls.ts";
+import { listConferences } from "./routes/list-conferences.ts";
 import { listDeliveries } from "./routes/list-deliveries.ts";
 import { listRecordings } from "./routes/list-recordings.ts";
 import { listTransactions } from "./routes/list-transactions.ts";
@@ -46,6 +49,9 @@ export const routes: readonly Route[] = [
   setCallRecording,
   getCallRecording,
   listCallRecordings,
+  listConferences,
+  getConference,
+  commandConference,
   listRecordings,
   getRecording,
   deleteRecording,

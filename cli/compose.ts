@@ -5,13 +5,14 @@ import { createApi } from "../api/app.ts";
 import { listen } from "../api/server.ts";
 import type { ChangeParts } from "../engine/calls/change-parts.ts";
 import { Calls } from "../engine/calls/calls.ts";
+import { Conferences } from "../engine/calls/conferences.ts";
 import { Controller } from "../engine/calls/controller.ts";
 import { Questioner } from "../engine/calls/questioner.ts";
 import { RecordingNews } from "../engine/calls/recording-news.ts";
 import { systemClock } from "../engine/clock.ts";
 import { createEgress } from "../engine/egress/egress.ts";
 import { SautikitError } from "../engine/errors.ts";
-import { systemIds, type CallId } from "../engine/ids.ts";
+import { systemIds, type IntentOwner } from "../engine/ids.ts";
 import { MediaLibrary } from "../engine/media/media-library.ts";
 import { CommandEngine } from "../engine/media/speech/command-engine.ts";
 import { EspeakEngine } from "../engine/media/speech/espeak-engine.ts";
@@ -144,7 +145,7 @@ async function build(
     log,
   });
 
-  const changed = (callId: CallId) => signals.tell("calls", callId);
+  const changed = (owner: IntentOwner) => signals.tell("calls", owner);
   const changeParts: ChangeParts = { clock, ids, outbox, settlement, changed };
   const controller = new Controller(
     {
@@ -156,6 +157,7 @@ async function build(
     [box],
   );
   const calls = new Calls({ ...changeParts, box: boxName, gateway: config.gateway });
+  const conferences = new Conferences(changeParts);
   const recordings = createRecordings({ store, storage, clock, log });
 
   let baseUrl: string | null = null;
@@ -190,7 +192,7 @@ async function build(
     await media.makeFallback().catch((error: unknown) => {
       log.warn({ err: error }, "the tones that stand in for speech could not be kept yet");
     });
-    signals.listen("calls", (callId) => controller.changed(callId));
+    signals.listen("calls", (owner) => controller.changed(owner));
     controller.start();
     closers.push(() => controller.stop());
     signals.listen("deliveries", (destination) => deliverer.wake(destination));
@@ -208,6 +210,7 @@ async function build(
       log,
       registry,
       calls,
+      conferences,
       recordings,
       secrets,
       webhooks: new WebhookEndpoints({ clock, ids, secrets, wake }),

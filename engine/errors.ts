@@ -79,6 +79,11 @@ export const errorCatalogue = {
     "The leg's recording cannot go into that state from where it is.",
     "See the message.",
   ),
+  "conferences.not_found": e(
+    404,
+    "There is no conference of that name just now.",
+    "Check the name; a conference lives from its first member to its last.",
+  ),
   "numbers.not_found": e(404, "The workspace has no such number.", "Check the id."),
   "recordings.not_found": e(404, "There is no such recording.", "Check the id."),
   "wallet.insufficient_funds": e(

@@ -41,6 +41,8 @@ export type RequestId = Id<"req">;
 export type IntentId = Id<"int">;
 export type AccountId = Id<"acc">;
 export type ConferenceId = Id<"conf">;
+/** Whose intents are carried out one after another: a call's, or those of a room of several calls. */
+export type IntentOwner = CallId | ConferenceId;
 
 /** Where all of Sautikit takes chance from: ids and secrets. Tests hand in a seeded one. */
 export interface Ids {

@@ -7,6 +7,7 @@ import { parseObject, type CallRow } from "../../engine/store/calls.ts";
 import type { Tx } from "../../engine/store/store.ts";
 import { callingNumber } from "../../engine/workspaces/numbers.ts";
 import { callingWorkspace } from "../../engine/workspaces/workspaces.ts";
+import { checkCallbacks } from "../callback-urls.ts";
 import { checkSockets } from "../socket-urls.ts";
 import { changes, type ApiRequest, type Reply } from "../route.ts";
 import { createCallBody, newCallSchema } from "../schemas/call.ts";
@@ -49,6 +50,7 @@ const at = (path: string, operationId: string, summary: string) =>
         if (body[field] !== undefined) await parts.checkUrl(body[field], field);
       }
       await checkSockets(parts, body.actions);
+      await checkCallbacks(parts, body.actions);
     },
     change: placeCall,
   });

@@ -5,6 +5,7 @@ import { changes } from "../route.ts";
 import { voiceDocument } from "../schemas/call.ts";
 import { pathId } from "../schemas/text.ts";
 import { checkSockets } from "../socket-urls.ts";
+import { checkCallbacks } from "../callback-urls.ts";
 
 export const directCall = changes({
   method: "post",
@@ -32,7 +33,10 @@ export const directCall = changes({
     "webhooks.url_not_allowed",
     "workspace.frozen",
   ],
-  prepare: ({ parts, body }) => checkSockets(parts, body.actions),
+  async prepare({ parts, body }) {
+    await checkSockets(parts, body.actions);
+    await checkCallbacks(parts, body.actions);
+  },
   async change(tx, { parts, caller, params, body }) {
     const id = callIdOf(params.id);
     await parts.calls.direct(tx, callingWorkspace(caller.workspace), id, body.actions);

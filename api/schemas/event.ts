@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { callEventKinds, type CallEventKind } from "../../engine/calls/event-kinds.ts";
+import { callEventKinds, conferenceEventKinds, type CallEventKind } from "../../engine/calls/event-kinds.ts";
 import { recordedReasons } from "../../engine/actions/record.ts";
 import { streamReasons } from "../../engine/streams/stream-end.ts";
 import { metadata } from "../../engine/metadata.ts";
@@ -13,7 +13,7 @@ interface EventDescription {
 
 const time = (description: string) => z.string().meta({ format: "date-time", description });
 const legId = z.string().meta({ description: "The leg." });
-const ofCall = {
+const ofCallAlone = {
   call_id: z.string().meta({ description: "The call." }),
   direction,
   from: z.string().meta({
@@ -23,14 +23,18 @@ const ofCall = {
   to: z.string().meta({ description: "Who is called, E.164; of an inbound call the workspace's number." }),
   number_id: z.string().nullable().meta({ description: "The workspace's number, by its id." }),
   status: callStatus.meta({ description: "Of the call, as it was then." }),
-  sequence: z
-    .int()
-    .meta({ description: "1, 2, … within the call, without a gap: go by it, not by the order of arrival." }),
   client_request_id: z
     .string()
     .optional()
     .meta({ description: "As given with the call; absent where none was." }),
   metadata: metadata.optional().meta({ description: "As given with the call; absent where none was." }),
+};
+
+const ofCall = {
+  ...ofCallAlone,
+  sequence: z
+    .int()
+    .meta({ description: "1, 2, … within the call, without a gap: go by it, not by the order of arrival." }),
 };
 
 const call = (happened: string, fields: z.ZodRawShape = {}): EventDescription => ({
@@ -84,6 +88,22 @@ const said = {
   text: z.string(),
   language: z.string().meta({ description: "BCP 47.", examples: ["sw-KE"] }),
 };
+
+const inRoomAtAll = {
+  conference_id: z.string().meta({ description: "The room, from its first member to its last." }),
+};
+const inRoom = { ...inRoomAtAll, leg_id: legId };
+const ofAnnouncement = {
+  ...inRoomAtAll,
+  announcement: z.enum(["say", "play"]),
+  leg_id: z.string().nullable().meta({ description: "The one that it is for; null: all." }),
+};
+const conference = (happened: string, fields: z.ZodRawShape): EventDescription =>
+  plain(happened, {
+    ...ofCallAlone,
+    conference: z.string().meta({ description: "The room's name, as in the action." }),
+    ...fields,
+  });
 
 /** `known_by` of a leg's end. */
 const knownBy = z.enum(["event", "end_record", "last_proven", "controller"]).meta({
@@ -338,6 +358,55 @@ export const callEvents: Record<CallEventKind, EventDescription> = {
     url,
     resumed: z.boolean().meta({ description: "It was opened anew, since Sautikit was restarted." }),
   }),
+  "conference.refused": conference("The caller may not enter the room; the next action runs.", {
+    reason: z.enum(["full", "locked", "other_box"]).meta({
+      description:
+        "`full`: `maxParticipants` are inside; `locked`: by POST …/commands; `other_box`: the room is on another media server.",
+    }),
+  }),
+  "conference.joined": conference("The caller is in the room.", {
+    ...inRoom,
+    muted: z.boolean(),
+    members: z.int().meta({ description: "How many are inside, this one too." }),
+    start_on_enter: z.boolean(),
+    end_on_exit: z.boolean(),
+  }),
+  "conference.started": conference(
+    "Two are in the room, and one of them starts it: they hear each other. Told on the call of each who is inside, also of one " +
+      "that comes later.",
+    inRoomAtAll,
+  ),
+  "conference.muted": conference("The caller is no longer heard in the room.", inRoom),
+  "conference.unmuted": conference("The caller is heard again.", inRoom),
+  "conference.held": conference("The caller hears music in place of the room, and is not heard.", inRoom),
+  "conference.unheld": conference("The caller is back in the talk.", inRoom),
+  "conference.announced": conference("`say` or `play` of POST …/commands is heard.", ofAnnouncement),
+  "conference.announcement_failed": conference("It is not heard.", {
+    ...ofAnnouncement,
+    reason: z.string().meta({
+      description:
+        "As of `play.failed` and `say.failed`; `nobody_there`: the one it was for has left; `not_sent`: the media server was away.",
+    }),
+  }),
+  "conference.wait_failed": conference("Those who wait hear the tone in place of `waitUrl`.", {
+    url,
+    reason: z.string().meta({ description: "As of `play.failed`." }),
+  }),
+  "conference.left": conference("The caller is out of the room; unless they hung up the next action runs.", {
+    ...inRoom,
+    reason: z.enum(["hung_up", "kicked", "ended", "directed", "failed", "left"]).meta({
+      description:
+        "`kicked` and `ended`: by POST …/commands; `ended` too where one with `endOnExit` went; `directed`: by POST " +
+        "…/calls/{id}/actions; `failed`: the media server did not take the leg in within 15 s; `left`: found outside, why is not " +
+        "known.",
+    }),
+    duration_seconds: z.int().meta({ description: "From the entry." }),
+  }),
+  "conference.ended": conference(
+    "The room is over: its last member left, one with `endOnExit`, or `end` was asked for. Told on the call of each who was " +
+      "in it until then.",
+    inRoomAtAll,
+  ),
   "recording.started": plain("The switch began to write.", ofRecording),
   "recording.paused": plain("Silence is written instead of the talk, from here.", ofRecording),
   "recording.resumed": plain("The talk is written again.", ofRecording),
@@ -358,6 +427,7 @@ export const webhookEvents: Readonly<Record<string, EventDescription>> = {
   ...Object.fromEntries(
     callEventKinds.filter((kind) => kind.startsWith("call.")).map((kind) => [kind, callEvents[kind]]),
   ),
+  ...Object.fromEntries(conferenceEventKinds.map((kind) => [kind, callEvents[kind]])),
   "webhook.test": plain("You asked for it: POST /v1/webhooks/{id}/test.", {
     webhook_id: z.string().meta({ description: "The endpoint." }),
   }),

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { JsonObject } from "../json.ts";
+import { conference } from "./conference.ts";
 import { dial } from "./dial.ts";
 import { getDigits } from "./get-digits.ts";
 import { hangup } from "./hangup.ts";
@@ -15,8 +16,8 @@ import { wait } from "./wait.ts";
 
 /** Every verb there is. Adding one is its file and this line. */
 export const verbs = {
-  ...{ say, play, getDigits, dial, record, redirect, reject, hangup, wait, sendDigits },
-  ...{ stream },
+  ...{ say, play, getDigits, dial, conference, record, redirect },
+  ...{ reject, hangup, wait, sendDigits, stream },
 };
 export type VerbName = keyof typeof verbs;
 
@@ -69,6 +70,14 @@ export const socketsIn = (document: Document): { field: string; url: string }[] 
     const { verb, spec } = itemOf(item);
     const sockets = verb.sockets?.(spec) ?? [];
     return sockets.map(({ field, url }) => ({ url, field: `[${index}].${verb.name}.${field}` }));
+  });
+
+/** Every URL in a validated document that is told of things, by its path. */
+export const callbacksIn = (document: Document): { field: string; url: string }[] =>
+  document.flatMap((item, index) => {
+    const { verb, spec } = itemOf(item);
+    const callbacks = verb.callbacks?.(spec) ?? [];
+    return callbacks.map(({ field, url }) => ({ url, field: `[${index}].${verb.name}.${field}` }));
   });
 
 /** The verb and the specification of one item of a validated document. */

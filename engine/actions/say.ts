@@ -45,7 +45,7 @@ export const say: Verb<SaySpec, Prompting> = {
   drop: (state, scene) => ({ effects: silence(state, scene) }),
 };
 
-export const sayPrompt = (spec: SaySpec): Prompt => ({
+export const sayPrompt = (spec: SaySpec): Extract<Prompt, { verb: "say" }> => ({
   verb: "say",
   text: spec.text,
   language: spec.language ?? languageDefault,

@@ -1,7 +1,7 @@
 import type { z } from "zod";
-import type { LegId, RecordingId } from "../ids.ts";
+import type { ConferenceId, LegId, RecordingId } from "../ids.ts";
 import type { JsonObject } from "../json.ts";
-import type { Command, DialRequest } from "../calls/command.ts";
+import type { Command, DialRequest, RoomRequest } from "../calls/command.ts";
 import type { AskingKind, CallEventKind } from "../calls/event-kinds.ts";
 import type { FailureCode } from "../calls/leg-state.ts";
 import type { LegStatus } from "../store/calls.ts";
@@ -25,6 +25,8 @@ export interface Verb<Spec, State extends JsonObject> {
   numbers?(spec: Spec): NumberUse[];
   /** WebSockets that it opens, so that one which would be refused is refused with the request. `field` as of numbers. */
   sockets?(spec: Spec): { field: string; url: string }[];
+  /** Where it has us tell of things: checked when the document is given, and again whenever something is told. */
+  callbacks?(spec: Spec): { field: string; url: string }[];
   begin(spec: Spec, scene: Scene): Step<State>;
   /** Null: the fact is not this step's business. */
   on(state: State, fact: StepFact, scene: Scene): Step<State> | null;
@@ -76,10 +78,16 @@ export type Effect =
   | { kind: "command"; command: Command }
   /** Rated, checked for funds, originated towards the waiting leg: `dialing` or `dialRefused` follows at once. */
   | { kind: "dial"; request: DialRequest }
+  /** Made a member of a room, and on its way there: `roomJoined` or `roomRefused` follows at once. */
+  | { kind: "enterRoom"; request: RoomRequest }
+  /** A file of ours that those who wait in the room hear. */
+  | { kind: "roomMusic"; room: ConferenceId; file: string }
+  /** Out of the room, or no longer on its way there; where it was inside, `roomLeft` follows once it is out. */
+  | { kind: "leaveRoom"; room: ConferenceId; reason: "directed" | "failed" }
   /** A recording of the leg; a `recordingBegun` fact follows at once. */
   | { kind: "record"; ends: RecordingEnds }
-  /** An event on the call; kinds `call.*` are also told by webhook. */
-  | { kind: "event"; event: CallEventKind; payload: JsonObject }
+  /** An event on the call; kinds `call.*` are also told by webhook, and others to whom the action names. */
+  | { kind: "event"; event: CallEventKind; payload: JsonObject; also?: StatusTarget }
   /**
    * Told as an event, and the voice URL, or the one given, is asked what comes next. Its document replaces this one;
    * without one the next action runs.
@@ -117,6 +125,12 @@ export type StepFact =
     }
   /** Nobody is dialled. */
   | { kind: "dialRefused"; code: string; message: string }
+  /** It is on its way there. */
+  | { kind: "roomJoined"; room: ConferenceId }
+  | { kind: "roomRefused"; reason: RoomRefusal }
+  /** It is in there, or out again; `hungUp`: and on its way to its end. */
+  | { kind: "roomEntered"; room: ConferenceId; leg: LegId }
+  | { kind: "roomLeft"; room: ConferenceId; leg: LegId; hungUp: boolean }
   | { kind: "legAnswered"; leg: LegId }
   /** The bot hears the call. `resumed`: anew, since the process that had opened it is gone. */
   | { kind: "streamStarted"; token: string; stream: string; resumed: boolean }
@@ -142,6 +156,15 @@ export type StepFact =
       billedSeconds: number;
       failureCode: FailureCode | null;
     };
+
+/** Whom a document wants told of what becomes of an action of it; `kinds` null: of all. */
+export interface StatusTarget {
+  url: string;
+  kinds: readonly string[] | null;
+}
+
+/** `other_box`: the room is on another media server than the leg. */
+export type RoomRefusal = "full" | "locked" | "other_box";
 
 /** A step that goes on, or is over. */
 export const stay = <State extends JsonObject>(

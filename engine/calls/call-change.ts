@@ -1,3 +1,4 @@
+import type { StatusTarget } from "../actions/verb.ts";
 import type { EgressMethod } from "../egress/egress.ts";
 import type { CallId, LegId } from "../ids.ts";
 import type { JsonObject } from "../json.ts";
@@ -91,10 +92,21 @@ export class CallChange {
     if (commands.length > 0) this.#intended.push(commands);
   }
 
-  /** Keeps an event on the call; kinds `call.*` are told by webhook, in `data.sequence` without gaps. */
-  async emit(kind: CallEventKind, payload: JsonObject, occurredAtMs = this.nowMs): Promise<void> {
+  /**
+   * Keeps an event on the call; kinds `call.*` are told by webhook, in `data.sequence` without gaps. `also` is whom else the
+   * document wants told.
+   */
+  async emit(
+    kind: CallEventKind,
+    payload: JsonObject,
+    occurredAtMs = this.nowMs,
+    also?: StatusTarget,
+  ): Promise<void> {
     const event = await this.#keep(kind, payload, occurredAtMs);
     if (kind.startsWith("call.")) await this.#tell(event, this.#eventTarget(event));
+    const { numberId } = this.call;
+    if (also === undefined || numberId === null || also.kinds?.includes(kind) === false) return;
+    await this.parts.outbox.tellOne(this.tx, event, { url: also.url, numberId });
   }
 
   /**
@@ -125,7 +137,11 @@ export class CallChange {
     const position = this.call.lastPosition + 1;
     const sequence = told ? this.call.lastSequence + 1 : null;
     this.setCall({ lastPosition: position, ...(sequence === null ? {} : { lastSequence: sequence }) });
-    const data: JsonObject = told ? { ...callData(this.call), sequence, ...payload } : payload;
+    const data: JsonObject = {
+      ...(told || isToldElsewhere(kind) ? callData(this.call) : {}),
+      ...(told ? { sequence } : {}),
+      ...payload,
+    };
     const row: CallEventRow = {
       id: this.parts.ids.next("evt"),
       callId: this.call.id,
@@ -199,6 +215,9 @@ function inRows(intended: readonly Command[][]): Command[][] {
   }
   return rows.map((row) => row.commands);
 }
+
+/** To whom an action names; in no row with what is told of the call. */
+const isToldElsewhere = (kind: CallEventKind): boolean => kind.startsWith("conference.");
 
 /** What every `call.*` kind carries in `data`. */
 function callData(call: CallRow): JsonObject {

@@ -6,8 +6,9 @@ import { callOfLeg, legById, type LegPlace } from "../store/calls.ts";
 import { hasStarted, markStatus } from "../store/recordings.ts";
 import type { Store } from "../store/store.ts";
 import type { Streams } from "../streams/streams.ts";
-import type { HangupCause, Switch } from "../switch/switch.ts";
-import type { ApartCommand, AtMostOnceCommand, Command } from "./command.ts";
+import { isEntering } from "../store/conferences.ts";
+import type { HangupCause, MediaFile, Switch } from "../switch/switch.ts";
+import { isOfRoom, type ApartCommand, type AtMostOnceCommand, type Command } from "./command.ts";
 import { hangUpWaits } from "./hang-up-waits.ts";
 import type { LegNews } from "./leg-progress.ts";
 
@@ -70,6 +71,7 @@ export class CommandSender {
   async send(command: Repeatable, legs: Legs): Promise<unknown> {
     // Of ours alone, whatever became of the leg.
     if (command.kind === "endStream") return this.#parts.streams.end(command.token);
+    if (isOfRoom(command)) return this.#inRoom(command);
     const leg = legs.get(command.leg);
     // Nothing is left to be done to a leg that has ended.
     if (!leg || leg.endedAtUs !== null) return;
@@ -102,6 +104,14 @@ export class CommandSender {
         return this.#checkRecording(box, command);
       case "maskRecording":
         return box.maskRecording(command.leg, command.recording, command.masked);
+      case "enterRoom":
+        return this.#enterRoom(box, command);
+      case "leaveRoom":
+        return box.leaveRoom(command.leg);
+      case "keepParked":
+        return box.keepParked(command.leg);
+      case "setRoomMusic":
+        return box.setRoomMusic(command.room, command.file as MediaFile);
       case "armKill":
         return box.armKill(command.leg, command.group, command.inSeconds, command.cause);
       case "cutAt": {
@@ -111,6 +121,28 @@ export class CommandSender {
       case "disarmKill":
         return box.disarmKill(command.group);
     }
+  }
+
+  #inRoom(command: Extract<Repeatable, { kind: "changeMember" | "endRoom" }>): Promise<unknown> {
+    const box = this.boxNamed(command.box);
+    if (!box?.connected) throw new SautikitError("switch.unavailable");
+    if (command.kind === "endRoom") return box.endRoom(command.room);
+    const { leg, room, change, music } = command;
+    return box.changeMember(leg, room, change, music === null ? undefined : (music as MediaFile));
+  }
+
+  boxNamed(name: string): Switch | undefined {
+    return this.#parts.boxOf(name);
+  }
+
+  /** Done before a crash, perhaps: one who is inside would leave and come back, and the others hear it. */
+  async #enterRoom(
+    box: Switch,
+    { leg, room, token, how }: Extract<Command, { kind: "enterRoom" }>,
+  ): Promise<unknown> {
+    if (!(await this.#parts.store.read((tx) => isEntering(tx, token)))) return;
+    if ((await box.roomMembers(room))?.some((member) => member.leg === leg)) return;
+    return box.enterRoom(leg, room, how);
   }
 
   /** The event of its end may be on its way: whoever waits for it hears from here only where it does not come. */

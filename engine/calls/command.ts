@@ -1,11 +1,13 @@
 import type { EgressMethod } from "../egress/egress.ts";
-import type { EventId, LegId, RecordingId } from "../ids.ts";
+import type { ConferenceId, EventId, LegId, RecordingId } from "../ids.ts";
 import type { JsonObject } from "../json.ts";
 import type { MediaSource } from "../media/media-source.ts";
 import type {
   AfterBridge,
+  EnterRoom,
   HangupCause,
   KillGroup,
+  MemberChange,
   Originate,
   RecordingEnds,
   TakenIn,
@@ -13,7 +15,7 @@ import type {
 
 /**
  * What the controller has decided and not yet done, as data: stored with the decision, carried out after the commit.
- * All but originate, play, digits and recordUntil are repeatable: redone after a crash, to the same effect.
+ * All but originate, play, digits, recordUntil and announce are repeatable: redone after a crash, to the same effect.
  */
 export type Command =
   | { kind: "originate"; originate: Originate }
@@ -40,18 +42,33 @@ export type Command =
   /** Where it no longer runs, and nobody said so, `recordingGone` is told. */
   | { kind: "checkRecording"; leg: LegId; recording: RecordingId }
   | { kind: "maskRecording"; leg: LegId; recording: RecordingId; masked: boolean }
+  /** `token`: of the membership; done again only where the leg is not seen to be in the room, or to have been. */
+  | { kind: "enterRoom"; leg: LegId; room: ConferenceId; token: string; how: EnterRoom }
+  | { kind: "leaveRoom" | "keepParked"; leg: LegId }
+  /** A file of ours that is heard in the room by those who wait. */
+  | { kind: "setRoomMusic"; leg: LegId; room: ConferenceId; file: string }
+  | RoomCommand
   | { kind: "armKill"; leg: LegId; group: KillGroup; inSeconds: number; cause: HangupCause }
   /** The end of the leg at a moment, µs since the epoch, whenever this is carried out. */
   | { kind: "cutAt"; leg: LegId; group: KillGroup; atUs: number }
   | { kind: "disarmKill"; leg: LegId; group: KillGroup };
 
+/** What a room's own intents are made of; `box` is where it is. */
+export type RoomCommand = { box: string; room: ConferenceId } & (
+  | { kind: "changeMember"; leg: LegId; change: MemberChange; music: string | null }
+  /** `leg`: heard by that one alone; null: by all. */
+  | { kind: "announce"; leg: LegId | null; file: string; token: string }
+  | { kind: "endRoom" }
+);
+export const isOfRoom = (command: Command): command is RoomCommand => "box" in command && "room" in command;
+
 /** Never sent twice: somebody's phone would ring twice, somebody would hear a prompt twice. */
 export type AtMostOnceCommand = Extract<
   Command,
-  { kind: "originate" | "play" | "sendDigits" | "recordUntil" }
+  { kind: "originate" | "play" | "sendDigits" | "recordUntil" | "announce" }
 >;
 export const isAtMostOnce = (command: Command): command is AtMostOnceCommand =>
-  ["originate", "play", "sendDigits", "recordUntil"].includes(command.kind);
+  ["originate", "play", "sendDigits", "recordUntil", "announce"].includes(command.kind);
 
 /** Takes its time, and nothing of the call waits for it: in a row of its own, which goes once its outcome is stored. */
 export type ApartCommand = Extract<Command, { kind: "prepareMedia" | "ask" | "stream" }>;
@@ -67,6 +84,26 @@ export interface StreamRequest extends JsonObject {
   samplingRate: 8000 | 16_000;
   name: string | null;
   metadata: JsonObject;
+}
+
+/** The room that a document wants its leg in. */
+export interface RoomRequest {
+  /** The customer's; of the workspace. */
+  name: string;
+  /** Of the membership. */
+  token: string;
+  /** Of the room, where it does not exist yet. */
+  maxParticipants: number;
+  record: boolean;
+  startOnEnter: boolean;
+  endOnExit: boolean;
+  muted: boolean;
+  beep: boolean;
+  statusUrl: string | null;
+  /** Null: of all. */
+  statusEvents: readonly string[] | null;
+  /** Whether anything follows in the document. */
+  stays: boolean;
 }
 
 /** What a document wants dialled, the first to answer to be joined to the leg that waits. */

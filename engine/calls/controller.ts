@@ -1,6 +1,6 @@
 import type { Timer } from "../clock.ts";
 import { isError } from "../errors.ts";
-import type { CallId, LegId } from "../ids.ts";
+import { isId, type CallId, type IntentOwner, type LegId } from "../ids.ts";
 import type { Log } from "../log.ts";
 import {
   callOfLeg,
@@ -30,6 +30,7 @@ import { IntentRunner, type MediaLibrary } from "./intent-runner.ts";
 import { takeLegNews, type LegNews } from "./leg-progress.ts";
 import type { Questioner } from "./questioner.ts";
 import { Reconciler } from "./reconciler.ts";
+import { Rooms } from "./rooms.ts";
 import { endLegsOfUnknownBoxes } from "./unknown-boxes.ts";
 import { dialSecondLeg } from "./second-leg.ts";
 
@@ -82,6 +83,7 @@ export class Controller {
   readonly #boxes: readonly Box[];
   readonly #document: DocumentRun;
   readonly #intents: IntentRunner;
+  readonly #rooms: Rooms;
   readonly #events: EventOrder;
   readonly #reconcilers = new Map<string, Reconciler>();
   readonly #wakeTimers = new Map<CallId, Timer>();
@@ -92,6 +94,8 @@ export class Controller {
   #starting: Promise<unknown> = Promise.resolve();
   #stopped = false;
   #startedMs: number | undefined;
+  /** When all rooms were last compared, monotonic. */
+  #roomsMs: number | undefined;
   #unknownBoxesDone = false;
 
   constructor(parts: ControllerParts, boxes: readonly Box[]) {
@@ -102,15 +106,25 @@ export class Controller {
       ...parts,
       boxOf: (name) => boxes.find((box) => box.box === name),
       news: (news) => this.#takeNews(news),
-      progress: (callId, fact) => this.#feed(callId, fact),
-      fact: (intent, fact) =>
-        parts.store.write(async (tx) => {
-          await this.#change(tx, intent.callId, async (change) => {
+      progress: (owner, fact) =>
+        isId("conf", owner) ? Promise.resolve() : this.#feed(owner, fact).then(() => undefined),
+      fact: (intent, fact) => {
+        const { id, callId: owner } = intent;
+        if (isId("conf", owner)) return this.#rooms.take(owner, id, fact);
+        return parts.store.write(async (tx) => {
+          await this.#change(tx, owner, async (change) => {
             await this.#document.feed(change, fact);
           });
-          await deleteIntent(tx, intent.id);
-        }),
+          await deleteIntent(tx, id);
+        });
+      },
+      announced: (room, token, reason) => this.#rooms.announced(room, token, reason),
       inDoubt: (box) => this.#reconcilers.get(box)?.soon(),
+    });
+    this.#rooms = new Rooms({
+      ...parts,
+      boxOf: (name) => boxes.find((box) => box.box === name),
+      news: (news) => this.#takeNews(news),
     });
     this.#events = new EventOrder((leg) => parts.store.read((tx) => callOfLeg(tx, leg)));
     for (const box of boxes) {
@@ -174,11 +188,12 @@ export class Controller {
     await this.#intents.stop();
   }
 
-  /** A stored change of the call wants something done: an intent, or to be woken at another time. */
-  changed(callId: CallId): void {
+  /** A stored change of a call, or of a room, wants something done: an intent, or to be woken at another time. */
+  changed(owner: IntentOwner): void {
     if (this.#stopped) return;
-    this.#intents.run(callId);
-    void this.#arm(callId);
+    this.#intents.run(owner);
+    if (isId("conf", owner)) void this.#rooms.changed(owner);
+    else void this.#arm(owner);
   }
 
   /** Whether the leg's end is stored. */
@@ -348,6 +363,8 @@ export class Controller {
         return;
       case "connected":
         await reconciler?.connected(event);
+        // Its legs first: who is gone is in no room any more.
+        await this.#reconcileRooms(box);
         for (const { workspaceId } of await store.read(talkingWorkspaces)) {
           await store.write((tx) => rearmCutOffs(tx, this.#parts, workspaceId));
         }
@@ -375,6 +392,7 @@ export class Controller {
       for (const { id } of waiting) await this.#feedWake(id);
       await this.#runAll();
       for (const reconciler of this.#reconcilers.values()) await reconciler.every(reconcileEveryMs);
+      await this.#sweepRooms();
       if (this.#unknownBoxesDue(nowMs)) {
         const known = this.#boxes.map((box) => box.box);
         await endLegsOfUnknownBoxes({ ...this.#parts, news: (news) => this.#takeNews(news) }, known);
@@ -382,6 +400,20 @@ export class Controller {
     } catch (error) {
       this.#parts.log.error({ err: error }, "the controller's sweep failed");
     }
+  }
+
+  async #sweepRooms(): Promise<void> {
+    const nowMs = this.#parts.clock.monotonicMs();
+    if (nowMs - (this.#roomsMs ?? 0) < reconcileEveryMs) return this.#rooms.everySecond(this.#boxes);
+    this.#roomsMs = nowMs;
+    for (const box of this.#boxes) if (box.connected) await this.#reconcileRooms(box);
+  }
+
+  /** A box that goes away meanwhile is asked again when it is back. */
+  async #reconcileRooms(box: Box): Promise<void> {
+    await this.#rooms.reconcile(box).catch((error: unknown) => {
+      if (!this.#stopped) this.#parts.log.warn({ err: error, box: box.box }, "rooms could not be compared");
+    });
   }
 
   /** Once, a while after the start: a box may be named in the next configuration again. */

@@ -8,6 +8,7 @@ import { callEventById, type CallRow } from "../store/calls.ts";
 import type { HangupCause } from "../switch/switch.ts";
 import type { CallChange } from "./call-change.ts";
 import { newRecording } from "./dialing.ts";
+import { enterRoom, leaveRoom, setRoomMusic } from "./conference.ts";
 
 /** The running document, as it is stored with the call after each step. */
 export interface Running {
@@ -56,7 +57,10 @@ const askingMsMax = 60_000;
 /** The switch answers a caller at once, or not at all. */
 const answeringMsMax = 10_000;
 
-/** The legs of a dropped action are being hung up; one whose end is never told holds up nothing for longer. */
+/**
+ * The legs of a dropped action are being hung up, or leave their room; one of which that is never told holds up nothing
+ * for longer.
+ */
 const dropMsMax = 10_000;
 
 /** Runs a call's document: its pure verbs decide, this stores where it stands and hands on what follows. */
@@ -234,7 +238,15 @@ export class DocumentRun {
         if (!running.ending) change.intend(effect.command);
         return undefined;
       case "event":
-        await change.emit(effect.event, effect.payload);
+        await change.emit(effect.event, effect.payload, undefined, effect.also);
+        return undefined;
+      case "enterRoom":
+        return enterRoom(change, effect.request);
+      case "roomMusic":
+        await setRoomMusic(change, effect.room, effect.file);
+        return undefined;
+      case "leaveRoom":
+        await leaveRoom(change, effect.room, effect.reason);
         return undefined;
       case "ask":
         if (running.ending) await change.emit(effect.event, effect.payload);
@@ -279,7 +291,8 @@ export class DocumentRun {
     { after = [], ...running }: Running,
     fact: StepFact,
   ): Promise<void> {
-    const left = after.filter((leg) => fact.kind !== "legEnded" || fact.leg !== leg);
+    const isOver = fact.kind === "legEnded" || fact.kind === "roomLeft";
+    const left = after.filter((leg) => !isOver || fact.leg !== leg);
     if (left.length === 0 || fact.kind === "wake") await this.#next(change, running);
     else if (fact.kind === "digit") keepTyped(change, { ...running, after }, fact);
     else store(change, { ...running, after: left }, change.call.wakeAtMs ?? undefined);

@@ -1,4 +1,4 @@
-import type { CallId, IntentId } from "../ids.ts";
+import type { IntentId, IntentOwner } from "../ids.ts";
 import type { Log } from "../log.ts";
 import { deleteIntent, type IntentRow } from "../store/calls.ts";
 import type { Store } from "../store/store.ts";
@@ -18,7 +18,7 @@ interface OfCall {
  */
 export class DoneIntents {
   readonly #parts: { store: Store; log: Log };
-  readonly #calls = new Map<CallId, OfCall>();
+  readonly #calls = new Map<IntentOwner, OfCall>();
   #stopping = false;
 
   constructor(parts: { store: Store; log: Log }) {
@@ -26,7 +26,7 @@ export class DoneIntents {
   }
 
   /** To be asked before a call's rows are read: a row that is deleted meanwhile is still in what was read. */
-  begunOf(callId: CallId): ReadonlySet<IntentId> {
+  begunOf(callId: IntentOwner): ReadonlySet<IntentId> {
     const call = this.#calls.get(callId);
     if (!call) return new Set();
     // Whoever asks reads all that stayed.
@@ -56,7 +56,7 @@ export class DoneIntents {
     await Promise.all([...this.#calls.values()].flatMap(({ deleting }) => deleting ?? []));
   }
 
-  #ofCall(callId: CallId): OfCall {
+  #ofCall(callId: IntentOwner): OfCall {
     let call = this.#calls.get(callId);
     if (!call) {
       call = { begun: new Set(), waiting: [], deleting: null, failed: false };
@@ -65,7 +65,7 @@ export class DoneIntents {
     return call;
   }
 
-  async #delete(callId: CallId, call: OfCall): Promise<void> {
+  async #delete(callId: IntentOwner, call: OfCall): Promise<void> {
     while (call.waiting.length > 0) {
       const ids = call.waiting.splice(0);
       try {
@@ -84,14 +84,14 @@ export class DoneIntents {
     this.#forget(callId, call);
   }
 
-  #over(callId: CallId, ids: readonly IntentId[]): void {
+  #over(callId: IntentOwner, ids: readonly IntentId[]): void {
     const call = this.#calls.get(callId);
     if (!call) return;
     for (const id of ids) call.begun.delete(id);
     this.#forget(callId, call);
   }
 
-  #forget(callId: CallId, call: OfCall): void {
+  #forget(callId: IntentOwner, call: OfCall): void {
     if (call.begun.size === 0 && call.deleting === null && !call.failed) this.#calls.delete(callId);
   }
 }

@@ -38,6 +38,18 @@ export const callEventKinds = [
   "dial.refused",
   "dial.ringback_failed",
   "stream.started",
+  "conference.refused",
+  "conference.joined",
+  "conference.started",
+  "conference.muted",
+  "conference.unmuted",
+  "conference.held",
+  "conference.unheld",
+  "conference.announced",
+  "conference.announcement_failed",
+  "conference.wait_failed",
+  "conference.left",
+  "conference.ended",
   "recording.started",
   "recording.paused",
   "recording.resumed",
@@ -47,6 +59,13 @@ export const callEventKinds = [
   "recording.missing",
 ] as const;
 export type CallEventKind = (typeof callEventKinds)[number];
+
+/** Those that a document's `statusEventsCallbackUrl` is told of. */
+export const conferenceEventKinds = callEventKinds.filter((kind) => kind.startsWith("conference.")) as [
+  ConferenceEventKind,
+  ...ConferenceEventKind[],
+];
+export type ConferenceEventKind = Extract<CallEventKind, `conference.${string}`>;
 
 /** Those with which a voice URL is asked what comes next, rather than told. */
 export type AskingKind = Extract<

@@ -1,6 +1,6 @@
 import type { Timer } from "../clock.ts";
 import { isError } from "../errors.ts";
-import type { CallId, LegId } from "../ids.ts";
+import { isId, type ConferenceId, type IntentOwner, type LegId } from "../ids.ts";
 import {
   callToChange,
   deleteIntent,
@@ -13,8 +13,8 @@ import {
 import type { Asked } from "../actions/voice-url.ts";
 import type { MediaSource, Prepared } from "../media/media-source.ts";
 import type { Streams } from "../streams/streams.ts";
-import type { PlaybackOutcome, Sound, Switch } from "../switch/switch.ts";
-import { isApart, isAtMostOnce, type ApartCommand, type Command } from "./command.ts";
+import type { MediaFile, PlaybackOutcome, Sound, Switch } from "../switch/switch.ts";
+import { isApart, isAtMostOnce, isOfRoom, type ApartCommand, type Command } from "./command.ts";
 import { CommandSender, type Legs, type SenderParts } from "./command-sender.ts";
 import { DoneIntents } from "./done-intents.ts";
 import { Dialler, type NeverDialled } from "./dialler.ts";
@@ -35,8 +35,10 @@ interface Parts extends SenderParts {
   /** Stores what came of an intent, and takes its row away with it. Throws where it cannot be stored. */
   fact: (intent: IntentRow, fact: DocumentFact) => Promise<void>;
   /** Something that is heard of on the way to it. Never rejects. */
-  progress: (callId: CallId, fact: DocumentFact) => Promise<void>;
+  progress: (owner: IntentOwner, fact: DocumentFact) => Promise<void>;
   streams: Pick<Streams, "run" | "end">;
+  /** What came of an announcement in a room: `reason` null, it is heard. Never rejects. */
+  announced: (room: ConferenceId, token: string, reason: string | null) => Promise<void>;
 }
 
 /** An intent that no box could take for so long fails: nobody wants a call that rings when they have given up. */
@@ -48,10 +50,10 @@ const retryMsMax = 5_000;
 /** Carries out what was decided: each call's intents in order, one after another, different calls side by side. */
 export class IntentRunner {
   readonly #parts: Parts;
-  readonly #running = new Map<CallId, Promise<void>>();
-  readonly #again = new Set<CallId>();
+  readonly #running = new Map<IntentOwner, Promise<void>>();
+  readonly #again = new Set<IntentOwner>();
   readonly #done: DoneIntents;
-  readonly #retries = new Map<CallId, { delayMs: number; timer: Timer }>();
+  readonly #retries = new Map<IntentOwner, { delayMs: number; timer: Timer }>();
   readonly #jobs = new Set<Promise<void>>();
   readonly #stopping = new AbortController();
   readonly #sender: CommandSender;
@@ -64,7 +66,7 @@ export class IntentRunner {
     this.#dialler = new Dialler(parts, this.#stopping.signal);
   }
 
-  run(callId: CallId): void {
+  run(callId: IntentOwner): void {
     if (this.#stopping.signal.aborted) return;
     if (this.#running.has(callId)) {
       this.#again.add(callId);
@@ -100,7 +102,7 @@ export class IntentRunner {
     this.#jobs.add(tracked);
   }
 
-  async #runAll(callId: CallId): Promise<void> {
+  async #runAll(callId: IntentOwner): Promise<void> {
     const begun = this.#done.begunOf(callId);
     const { intents, places } = await this.#parts.store.read(async (tx) => ({
       intents: await intentsOfCall(tx, callId),
@@ -118,7 +120,7 @@ export class IntentRunner {
   }
 
   /** The box is away: its return, the sweep or this timer, one a call, tries again, in the same order. */
-  #retryLater(callId: CallId): void {
+  #retryLater(callId: IntentOwner): void {
     if (this.#stopping.signal.aborted) return;
     const before = this.#retries.get(callId);
     before?.timer.cancel();
@@ -153,7 +155,7 @@ export class IntentRunner {
   async #runOnce(intent: IntentRow, commands: readonly Command[], legs: Legs): Promise<boolean> {
     const { store, clock } = this.#parts;
     if (intent.sentAtMs === null) {
-      const box = this.#sender.boxOf(commands.filter(isAtMostOnce).flatMap(legsOf)[0], legs);
+      const box = this.#boxOf(commands.find(isAtMostOnce), legs);
       const late = clock.nowMs() - intent.createdAtMs >= unsentMsMax;
       if (!late && !box?.connected) return false;
       const claimed = await store.write(async (tx) => {
@@ -169,6 +171,13 @@ export class IntentRunner {
     } else if (!(await this.#becameOf(commands, legs))) return false;
     this.#done.done(intent);
     return true;
+  }
+
+  #boxOf(command: Command | undefined, legs: Legs): Switch | undefined {
+    if (command === undefined) return undefined;
+    return isOfRoom(command)
+      ? this.#sender.boxNamed(command.box)
+      : this.#sender.boxOf(legsOf(command)[0], legs);
   }
 
   /**
@@ -197,7 +206,8 @@ export class IntentRunner {
   async #send(commands: readonly Command[], legs: Legs): Promise<boolean> {
     for (const [index, command] of commands.entries()) {
       try {
-        await this.#sendOne(command, legs);
+        if (command.kind === "announce") await this.#announce(command);
+        else await this.#sendOne(command, legs);
       } catch (error) {
         this.#parts.log.warn({ err: error, command: command.kind }, "a command failed");
         if (isError(error, "switch.refused") && !isAtMostOnce(command)) continue;
@@ -217,7 +227,19 @@ export class IntentRunner {
     return true;
   }
 
-  async #sendOne(command: Command, legs: Legs): Promise<void> {
+  /** What came of it is told in any case; it is not done again. */
+  async #announce(command: Extract<Command, { kind: "announce" }>): Promise<void> {
+    const { box, room, leg, file, token } = command;
+    const told = (reason: string | null) => this.#parts.announced(room, token, reason);
+    try {
+      const heard = await this.#sender.boxNamed(box)?.announce(room, file as MediaFile, leg ?? undefined);
+      await told(heard === true ? null : "nobody_there");
+    } catch (error) {
+      await told(reasonOf(error));
+    }
+  }
+
+  async #sendOne(command: Exclude<Command, { kind: "announce" }>, legs: Legs): Promise<void> {
     switch (command.kind) {
       case "originate": {
         const { originate } = command;
@@ -281,6 +303,7 @@ export class IntentRunner {
       }
       if (command.kind === "sendDigits") await this.#digitsFailed(command, legs);
       if (command.kind === "play") await this.#playbackEnded(command.leg, command.token, "failed", legs);
+      if (command.kind === "announce") await this.#parts.announced(command.room, command.token, "not_sent");
     }
     // They were there for the sake of the dial that did not come.
     for (const { leg } of row.filter((command) => command.kind === "playRingback")) {
@@ -364,7 +387,7 @@ export class IntentRunner {
     const { id, callId } = intent;
     const { call, isFirst } = await store.write(async (tx) => ({
       // Held, so that whoever drops the step meanwhile comes after us, and finds the stream.
-      call: await callToChange(tx, callId),
+      call: isId("conf", callId) ? undefined : await callToChange(tx, callId),
       isFirst: await markIntentSent(tx, id, clock.nowMs()),
     }));
     // Dropped, or hung up, before it was begun, or while no controller ran.
@@ -406,7 +429,7 @@ const dialledBy = (commands: readonly Command[]): LegId[] =>
 
 function legsOf(command: Command): LegId[] {
   if (command.kind === "originate") return command.originate.branches.map((branch) => branch.leg);
-  return isApart(command) ? [] : [command.leg];
+  return "leg" in command && command.leg !== null ? [command.leg] : [];
 }
 
 const reasonOf = (error: unknown): string =>

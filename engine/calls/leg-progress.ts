@@ -4,6 +4,7 @@ import * as recordings from "../store/recordings.ts";
 import type { ChannelFacts, HangupCause, SwitchEvent } from "../switch/switch.ts";
 import type { CallChange } from "./call-change.ts";
 import type { Command } from "./command.ts";
+import { leftWithLeg, takeRoomNews } from "./conference.ts";
 import type { DocumentRun } from "./document-run.ts";
 import { decideFate, endCallIfOver, endLeg, type EndedBy } from "./leg-end.ts";
 import { failureCodeOf, isLost, transition, type FailureCode } from "./leg-state.ts";
@@ -100,6 +101,7 @@ export async function takeLegNews(change: CallChange, news: LegNews, document: D
       if (news.endedBy !== "controller") await started(change, leg, isOwn, news.createdAtUs);
       if (!isLost(news.cause)) await answeredBeforeEnd(change, leg, isOwn, news.answeredAtUs);
       if (!(await endLeg(change, leg, news, news.endedBy))) return;
+      await leftWithLeg(change, leg, news.endedAtUs);
       if (isOwn) await ownLegEnded(change, leg, news, document);
       await document.feed(change, {
         kind: "legEnded",
@@ -163,6 +165,13 @@ export async function takeLegNews(change: CallChange, news: LegNews, document: D
     case "stray":
       await reconciled(change, leg, "closed", "had_ended");
       return;
+    case "roomEntered":
+    case "memberChanged":
+    case "roomLeft": {
+      const fact = await takeRoomNews(change, leg, news);
+      if (fact) await document.feed(change, fact);
+      return;
+    }
     case "digit":
       await document.feed(change, { kind: "digit", leg: leg.id, digit: news.digit });
       return;

@@ -1,4 +1,4 @@
-import type { CallId, EventId, IntentId, LegId, NumberId, WorkspaceId } from "../ids.ts";
+import type { CallId, EventId, IntentId, IntentOwner, LegId, NumberId, WorkspaceId } from "../ids.ts";
 import type { JsonObject } from "../json.ts";
 import { snakeCase } from "./column-names.ts";
 import type { ReadTx, SqlValue, Tx } from "./store.ts";
@@ -82,7 +82,8 @@ export interface CallEventRow {
 
 export interface IntentRow {
   id: IntentId;
-  callId: CallId;
+  /** Or a room. */
+  callId: IntentOwner;
   commands: string;
   atMostOnce: 0 | 1;
   sentAtMs: number | null;
@@ -204,7 +205,7 @@ export async function legHasEnded(tx: ReadTx, id: LegId): Promise<boolean> {
 /** What a command needs to know of a leg. */
 export type LegPlace = Pick<LegRow, "id" | "box" | "endedAtUs">;
 
-export const legPlaces = (tx: ReadTx, callId: CallId) =>
+export const legPlaces = (tx: ReadTx, callId: IntentOwner) =>
   tx.all<LegPlace>("SELECT id, box, ended_at_us FROM legs WHERE call_id = ?", [callId]);
 
 /** The leg that the call's document speaks to. */
@@ -299,16 +300,16 @@ export const callEventById = (tx: ReadTx, id: EventId) =>
     [id],
   );
 
-export async function wakeAtMs(tx: ReadTx, id: CallId): Promise<number | null> {
+export async function wakeAtMs(tx: ReadTx, id: IntentOwner): Promise<number | null> {
   const row = await tx.get<{ wakeAtMs: number | null }>("SELECT wake_at_ms FROM calls WHERE id = ?", [id]);
   return row?.wakeAtMs ?? null;
 }
 
-export const intentsOfCall = (tx: ReadTx, callId: CallId) =>
+export const intentsOfCall = (tx: ReadTx, callId: IntentOwner) =>
   tx.all<IntentRow>("SELECT * FROM intents WHERE call_id = ? ORDER BY position", [callId]);
 
 export const callsWithIntents = (tx: ReadTx) =>
-  tx.all<{ callId: CallId }>("SELECT DISTINCT call_id FROM intents ORDER BY call_id");
+  tx.all<{ callId: IntentOwner }>("SELECT DISTINCT call_id FROM intents ORDER BY call_id");
 
 /** False: it was marked, or withdrawn, before; then it must not be sent. */
 export async function markIntentSent(tx: Tx, id: IntentId, nowMs: number): Promise<boolean> {

@@ -1,9 +1,9 @@
-import type { CallId } from "../ids.ts";
+import type { IntentOwner } from "../ids.ts";
 import type { Destination } from "./deliveries.ts";
 
 export interface Topics {
-  /** The call has intents to carry out, or wants to be woken at another time. */
-  calls: CallId;
+  /** The call, or the room, has intents to carry out, or wants to be woken at another time. */
+  calls: IntentOwner;
   /** Something is due there. */
   deliveries: Destination;
 }

@@ -24,6 +24,8 @@ export interface Outbox {
    * again adds only the targets that do not have it yet.
    */
   tell(tx: Tx, event: OutboxEvent, callTarget?: CallTarget): Promise<void>;
+  /** Queues one delivery to that URL, and none to anybody else. */
+  tellOne(tx: Tx, event: OutboxEvent, target: CallTarget): Promise<void>;
 }
 
 /** Where a call's events go. */
@@ -52,12 +54,13 @@ export interface OutboxParts {
 }
 
 export function createOutbox(parts: OutboxParts): Outbox {
+  const tellOne: Outbox["tellOne"] = async (tx, event, { keys, ...target }) => {
+    await queue(tx, parts, event, { ...target, endpointId: null }, keys);
+  };
   return {
+    tellOne,
     async tell(tx, event, callTarget) {
-      if (callTarget) {
-        const { keys, ...target } = callTarget;
-        await queue(tx, parts, event, { ...target, endpointId: null }, keys);
-      }
+      if (callTarget) await tellOne(tx, event, callTarget);
       for (const endpoint of await enabledEndpoints(tx, event.workspaceId)) {
         if (!wants(JSON.parse(endpoint.events) as string[], event.kind)) continue;
         await queue(tx, parts, event, { url: endpoint.url, numberId: null, endpointId: endpoint.id });

@@ -450,6 +450,7 @@ describe("a caller who is not answered", () => {
   it("is answered by the actions that need it, and by no other", () => {
     const needing = Object.values(verbs).filter((verb: { needsAnswer?: true }) => verb.needsAnswer === true);
     assert.deepEqual(needing.map(({ name }) => name).toSorted(), [
+      "conference",
       "dial",
       "getDigits",
       "record",

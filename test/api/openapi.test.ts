@@ -1,4 +1,5 @@
 import { strict as assert } from "node:assert";
+import { conferenceEventKinds } from "../../engine/calls/event-kinds.ts";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { openApiDocument } from "../../api/openapi.ts";
 import { routes } from "../../api/routes.ts";
@@ -65,7 +66,9 @@ describe("the OpenAPI document", () => {
     assert.deepEqual(Object.keys(document.webhooks), [
       ...["call.started", "call.answered", "call.digits", "call.recorded", "call.redirected"],
       ...["call.dial_completed", "call.stream_ended", "call.completed", "call.failed"],
-      ...["call.recording.ready", "webhook.test"],
+      "call.recording.ready",
+      ...conferenceEventKinds,
+      "webhook.test",
     ]);
     for (const [kind, { post }] of Object.entries<{ post: { requestBody: object } }>(document.webhooks)) {
       const { schema } = (post.requestBody as { content: Record<string, { schema: { $ref: string } }> })

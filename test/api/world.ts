@@ -6,9 +6,10 @@ import { createApi } from "../../api/app.ts";
 import type { ApiParts } from "../../api/parts.ts";
 import { listen } from "../../api/server.ts";
 import { Calls } from "../../engine/calls/calls.ts";
+import { Conferences } from "../../engine/calls/conferences.ts";
 import { systemClock, type Clock } from "../../engine/clock.ts";
 import { createEgress } from "../../engine/egress/egress.ts";
-import { systemIds, type CallId, type WorkspaceId } from "../../engine/ids.ts";
+import { systemIds, type IntentOwner, type WorkspaceId } from "../../engine/ids.ts";
 import type { Log } from "../../engine/log.ts";
 import { seedShippedDeck } from "../../engine/metering/rates.ts";
 import { createSettlement } from "../../engine/metering/settlement.ts";
@@ -56,7 +57,7 @@ export async function world(overrides: Partial<ApiParts> = {}) {
   const wake = () => undefined;
   const outbox = createOutbox({ clock, ids, wake });
   const settlement = createSettlement({ ledger });
-  const changed: CallId[] = [];
+  const changed: IntentOwner[] = [];
   const calls = new Calls({
     clock,
     ids,
@@ -66,6 +67,7 @@ export async function world(overrides: Partial<ApiParts> = {}) {
     box: "box",
     gateway: "carrier",
   });
+  const conferences = new Conferences({ clock, ids, changed: (id) => void changed.push(id) });
   const storage = createStorage({
     endpoint: "http://127.0.0.1:9",
     region: "af-nairobi-1",
@@ -82,6 +84,7 @@ export async function world(overrides: Partial<ApiParts> = {}) {
     log: quiet,
     registry: new Registry(),
     calls,
+    conferences,
     recordings: createRecordings({ store, storage, clock, log: quiet }),
     secrets,
     webhooks: new WebhookEndpoints({ clock, ids, wake, secrets }),

@@ -142,6 +142,7 @@ describe(`work on one call that crosses, on ${databaseKind}`, function () {
         end: () => Promise.resolve(),
       },
       boxOf: () => ({ connected: true, ...box }) as Switch,
+      announced: () => Promise.resolve(),
       inDoubt: () => undefined,
       progress: () => Promise.resolve(),
       fact: () => Promise.resolve(),

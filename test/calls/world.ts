@@ -5,15 +5,18 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { conferenceWithMembersView } from "../../api/schemas/conference.ts";
 import { demoPrompt } from "../../cli/demo/prompt.ts";
 import type { Document } from "../../engine/actions/document.ts";
 import type { ChangeParts } from "../../engine/calls/change-parts.ts";
 import type { CallRequest } from "../../engine/calls/call-request.ts";
 import { callView } from "../../engine/calls/call-view.ts";
 import { Calls } from "../../engine/calls/calls.ts";
+import { Conferences, type ConferenceCommand } from "../../engine/calls/conferences.ts";
 import { Controller, type Box } from "../../engine/calls/controller.ts";
 import { Questioner } from "../../engine/calls/questioner.ts";
 import { RecordingNews } from "../../engine/calls/recording-news.ts";
+import { isError } from "../../engine/errors.ts";
 import { systemClock, type Clock } from "../../engine/clock.ts";
 import { createEgress } from "../../engine/egress/egress.ts";
 import { systemIds, type CallId, type LegId, type WorkspaceId } from "../../engine/ids.ts";
@@ -153,6 +156,7 @@ export async function world(options: WorldOptions = {}) {
     );
   let controller = newController([tappedBox()]);
   const calls = new Calls({ ...changeParts, box: "box", gateway: "carrier" });
+  const conferences = new Conferences(changeParts);
   const news = new RecordingNews(changeParts, () => "http://127.0.0.1");
   /** What the switch itself wrote of each leg's end: the truth that charges are held against. */
   const stamps = new Map<string, EndStamps>();
@@ -320,6 +324,17 @@ export async function world(options: WorldOptions = {}) {
       store.write((tx) =>
         calls.setRecording(tx, workspaceId, callId, { state, ...(legId ? { legId } : {}) }),
       ),
+    /** A command of a conference. */
+    command: (name: string, command: ConferenceCommand, workspaceId = home) =>
+      store.write((tx) => conferences.command(tx, workspaceId, name, command)),
+    /** Null: there is none of that name. */
+    conference: (name: string, workspaceId = home) =>
+      store
+        .read((tx) => conferences.get(tx, workspaceId, name))
+        .then(conferenceWithMembersView, (error: unknown) => {
+          if (isError(error, "conferences.not_found")) return null;
+          throw error;
+        }),
     recordingsOf: (callId: CallId, workspaceId = home) =>
       store.read((tx) => recordings.byCall(tx, workspaceId, callId)),
 

@@ -101,6 +101,7 @@ describeContract("the contract of the switch: rooms", function () {
     const before = world.events.length;
     assert.equal(await world.box.changeMember(b.leg, room, "unmute"), true);
     assert.equal((await told(b.leg, "memberChanged", before)).muted, false);
+    await onItsWay();
     const started = await stretch(800);
     assert.equal(await world.box.leaveRoom(a.leg), true);
     assert.equal((await told(a.leg, "roomLeft", before)).hungUp, false);
@@ -128,7 +129,7 @@ describeContract("the contract of the switch: rooms", function () {
     ] as const) {
       for (const hz of hears) assert.ok(person.level(hz, started) > audibleDbfs, `${hz}`);
       assert.ok(person.level(person.hz, started) < silentDbfs, "nobody hears themselves");
-      assert.ok(person.loudest(waitingHz, started) < silentDbfs);
+      assert.ok(person.loudest(waitingHz, started) < softDbfs);
     }
     assert.ok(ofC.loudest(exitHz, left) > audibleDbfs);
     assert.ok(ofA.level(620, left) < silentDbfs);
@@ -191,6 +192,7 @@ describeContract("the contract of the switch: rooms", function () {
     assert.equal((await told(a.leg, "roomLeft", before)).hungUp, false);
     await told(a.leg, "parked", before);
     assert.equal(await world.box.setRoomMusic(room, await world.toneFile(660, 1_000)), true);
+    await onItsWay();
     const music = await stretch(1_500);
     await world.box.hangUp(b.leg, "NORMAL_CLEARING");
     assert.equal((await told(b.leg, "roomLeft", before)).hungUp, true);
@@ -214,7 +216,7 @@ describeContract("the contract of the switch: rooms", function () {
     assert.ok(ofA.level(760, one) > audibleDbfs && ofB.level(760, one) < silentDbfs);
     assert.ok(ofA.level(880, one) > audibleDbfs, "it is mixed into the talk");
     assert.ok(ofB.loudest(660, music) > audibleDbfs);
-    assert.ok(ofB.loudest(waitingHz, music) < silentDbfs);
+    assert.ok(ofB.loudest(waitingHz, music) < softDbfs);
   });
 
   test("a room ends with one that ends it; the others park, and end unless they are kept; or they end at once", async () => {
@@ -275,7 +277,7 @@ describeContract("the contract of the switch: rooms", function () {
     const { channels } = await world.wav(recording);
     const level = (channel: 0 | 1, at: number, { fromUs, toUs }: Stretch, marginMs: number) => {
       const [from, to] = [fromUs + marginMs * 1000, toUs - 50_000].map((us) => Math.round((us - atUs) / 125));
-      return levelDbfs(channels[channel]!.subarray(from!, to!), at);
+      return levelDbfs(channels[channel]!.subarray(from, to), at);
     };
     return {
       hz,
@@ -284,7 +286,7 @@ describeContract("the contract of the switch: rooms", function () {
       /** Of a sound that comes and goes: in the tenth of a second where it is loudest. */
       loudest(at: number, { fromUs, toUs }: Stretch) {
         let best = -Infinity;
-        for (let us = fromUs + 100_000; us + 150_000 <= toUs; us += 50_000)
+        for (let us = fromUs + 250_000; us + 150_000 <= toUs; us += 50_000)
           best = Math.max(best, level(1, at, { fromUs: us, toUs: us + 150_000 }, 0));
         return best;
       },
@@ -298,5 +300,8 @@ interface Stretch {
   fromUs: number;
   toUs: number;
 }
+
+/** What was to be heard before is still on its way to a party, and to its file. */
+const onItsWay = () => sleep(300);
 
 const parks: EnterRoom["then"] = { kind: "park", idleSeconds: 30 };

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { callEvents, webhookEvents } from "../../api/schemas/event.ts";
 import { verbs } from "../../engine/actions/document.ts";
+import { conferenceEventKinds } from "../../engine/calls/event-kinds.ts";
 
 interface Field {
   type?: string | string[];
@@ -35,13 +36,21 @@ export function eventsPage(): string {
       "The envelope, the signatures and the retries are in [webhooks.md](webhooks.md). Here is what `data` holds; the same is the " +
         "`payload` of the call's event. Every `call.*` kind has:",
       list(ofEveryCall),
-      ...Object.entries(webhookEvents).flatMap(([kind, { happened, data }]) =>
-        section(kind, happened, kind.startsWith("call.") ? own(data) : fieldsOf(data)),
+      ...Object.entries(webhookEvents)
+        .filter(([kind]) => !kind.startsWith("conference."))
+        .flatMap(([kind, { happened, data }]) =>
+          section(kind, happened, kind.startsWith("call.") ? own(data) : fieldsOf(data)),
+        ),
+      "## Events of a conference",
+      "On the call of each member, and told to the `statusEventsCallbackUrl` of its `conference` action, if it has one and " +
+        "`statusEvents` does not leave the kind out. Each has what every `call.*` kind has, but `sequence`, and:",
+      ...conferenceEventKinds.flatMap((kind) =>
+        section(kind, callEvents[kind].happened, own(callEvents[kind].data)),
       ),
       "## Events on the call alone",
       "In `GET /v1/calls/{id}` and `GET /v1/calls/{id}/events`, between those above; `payload` holds just this.",
       ...Object.entries(callEvents)
-        .filter(([kind]) => !kind.startsWith("call."))
+        .filter(([kind]) => !/^(call|conference)\./.test(kind))
         .flatMap(([kind, { happened, data }]) => section(kind, happened, fieldsOf(data))),
       "## Voice actions",
       'A voice document is an array of 1 to 50 of these, `[{"play": {"url": "https://…"}}, {"hangup": {}}]`, checked whole before the ' +

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { systemClock } from "../../engine/clock.ts";
-import { systemIds, type CallId } from "../../engine/ids.ts";
+import { systemIds, type IntentOwner } from "../../engine/ids.ts";
 import { openPostgresSignals } from "../../engine/store/postgres-signals.ts";
 import { localSignals, type Signals } from "../../engine/store/signals.ts";
 import { eventually } from "../peers/waiting.ts";
@@ -29,7 +29,7 @@ describe(`signals, on ${databaseKind}`, () => {
 
   it("reach the listener in their process at once", () => {
     const signals = open();
-    const heard: CallId[] = [];
+    const heard: IntentOwner[] = [];
     signals.listen("calls", (id) => heard.push(id));
     const callId = ids.next("call");
 
@@ -42,14 +42,14 @@ describe(`signals, on ${databaseKind}`, () => {
   if (databaseKind !== "postgres") return;
 
   /** Told until it is heard: a listener that just came may not have been in time for the first. */
-  const heardBy = (heard: readonly CallId[], teller: Signals) => async (): Promise<true | undefined> => {
+  const heardBy = (heard: readonly IntentOwner[], teller: Signals) => async (): Promise<true | undefined> => {
     const callId = ids.next("call");
     teller.tell("calls", callId);
     await systemClock.sleep(50);
     return heard.includes(callId) ? true : undefined;
   };
   const listener = () => {
-    const heard: CallId[] = [];
+    const heard: IntentOwner[] = [];
     open().listen("calls", (id) => heard.push(id));
     return heard;
   };

@@ -5,7 +5,7 @@ import { channelHeaders } from "./channel-headers.ts";
 import type { Channel } from "./channel.ts";
 import type { Core } from "./core.ts";
 import { hangUp } from "./hang-up.ts";
-import { keep, Room, type Member } from "./room.ts";
+import { FrameQueue, Room, type Member } from "./room.ts";
 import { openSound } from "./sound.ts";
 
 /** The application `conference`: `<room>@<profile>+flags{moderator|endconf|mute}`. */
@@ -17,7 +17,7 @@ export function conference(
 ): RunningApplication {
   const [, name = "", flags = ""] = /^([^@+]+)@\w+(?:\+flags\{([a-z|]*)\})?$/.exec(argument) ?? [];
   const room =
-    core.rooms.get(name) ?? new Room(core, name, channel.variables.get("conference_moh_sound") ?? "");
+    core.rooms.get(name) ?? new Room(core.clock, name, channel.variables.get("conference_moh_sound") ?? "");
   core.rooms.set(name, room);
   let left = false;
   const has = (flag: string) => flags.split("|").includes(flag);
@@ -28,15 +28,15 @@ export function conference(
     endsRoom: has("endconf"),
     muted: has("mute"),
     held: false,
-    said: [],
-    toHear: [],
+    said: new FrameQueue(),
+    toHear: new FrameQueue(),
     sounds: [],
     leave,
   };
   room.add(member);
   const beep = channel.variables.get("conference_enter_sound");
   if (room.members.length > 1 && beep !== undefined) room.play(beep, { leadIn: true });
-  const silent = channel.media.onSaid((pcm) => keep(member.said, pcm));
+  const silent = channel.media.onSaid((pcm) => member.said.push(pcm));
   const player = () => member.toHear.shift() ?? new Int16Array(frameSamples);
   channel.media.play(player);
   publish(core, room, member, "add-member");

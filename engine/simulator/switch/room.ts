@@ -1,14 +1,16 @@
+import type { Clock } from "../../clock.ts";
 import { frameSamples } from "../media/g711.ts";
 import { Pacer } from "../media/pacer.ts";
 import type { FrameSource } from "../media/session.ts";
 import type { Channel } from "./channel.ts";
-import type { Core } from "./core.ts";
 import { openSound } from "./sound.ts";
 
 /** Before a sound of its own the room waits so long, 20 ms frames. */
 const leadInFrames = 20;
 /** 100 ms: more than that waiting means that two clocks drift. */
 const waitingFramesMax = 5;
+/** So many are waited for, after a gap too: each end has a beat of its own. */
+const waitingFramesMin = 2;
 
 export interface Member {
   readonly id: number;
@@ -18,8 +20,8 @@ export interface Member {
   muted: boolean;
   held: boolean;
   /** What it said, and what it is to hear. */
-  readonly said: Int16Array[];
-  readonly toHear: Int16Array[];
+  readonly said: FrameQueue;
+  readonly toHear: FrameQueue;
   /** Heard by it alone, one after another; `instead` of the room. */
   readonly sounds: { source: FrameSource; instead: boolean }[];
   /** It leaves. */
@@ -39,10 +41,10 @@ export class Room {
   readonly #sounds: FrameSource[] = [];
   readonly #leave: () => void;
 
-  constructor(core: Core, name: string, music: string) {
+  constructor(clock: Clock, name: string, music: string) {
     this.name = name;
     this.#music = music;
-    this.#leave = new Pacer(core.clock).join(() => this.#slot());
+    this.#leave = new Pacer(clock).join(() => this.#slot());
   }
 
   close(): void {
@@ -85,12 +87,12 @@ export class Room {
       if (alone && frame === null) member.sounds.shift();
       if (frame !== null && alone?.instead === true) sum.fill(0);
       if (frame !== null) mixInto(sum, frame);
-      keep(member.toHear, Int16Array.from(sum, clipped));
+      member.toHear.push(Int16Array.from(sum, clipped));
     }
   }
 
   #saidBy(member: Member): Int16Array | null {
-    const frame = member.said.shift() ?? null;
+    const frame = member.said.shift();
     return member.muted || member.held || this.waits || this.members.length < 2 ? null : frame;
   }
 
@@ -106,9 +108,22 @@ export class Room {
   }
 }
 
-export function keep(queue: Int16Array[], pcm: Int16Array): void {
-  queue.push(pcm);
-  if (queue.length > waitingFramesMax) queue.shift();
+/** Frames between two who do not keep time with each other. */
+export class FrameQueue {
+  readonly #frames: Int16Array[] = [];
+  #flows = false;
+
+  push(pcm: Int16Array): void {
+    this.#frames.push(pcm);
+    if (this.#frames.length > waitingFramesMax) this.#frames.shift();
+    if (this.#frames.length >= waitingFramesMin) this.#flows = true;
+  }
+
+  shift(): Int16Array | null {
+    const frame = this.#flows ? (this.#frames.shift() ?? null) : null;
+    this.#flows = frame !== null;
+    return frame;
+  }
 }
 
 function later(source: FrameSource): FrameSource {

@@ -12,6 +12,12 @@ const seconds = "[0-9]{1,6}";
 const ms = "[0-9]{1,9}";
 /** Ringback and the beep. */
 const tones = ["tone_stream://%(1000,4000,425);loops=-1", "tone_stream://%(300,0,1000)"];
+const room = `conf_${ulid}`;
+/** What is heard in a room by those who wait, and when somebody comes or goes. */
+const waiting = escaped("tone_stream://v=-20;%(500,1500,350);loops=-1");
+const enters = escaped("tone_stream://%(200,0,1000)");
+const leaves = escaped("tone_stream://%(200,0,500)");
+const member = `presence_data=${leg}`;
 const group = `(?:cut|idle|ring)-${leg}(?:-[0-9]{1,6})?`;
 const cause =
   "(?:NO_ANSWER|ALLOTTED_TIMEOUT|NORMAL_CLEARING|MANAGER_REQUEST|ORIGINATOR_CANCEL|NORMAL_TEMPORARY_FAILURE)";
@@ -32,6 +38,12 @@ export class KnownCommands {
     const token = "(?:\\{token=[a-z0-9_.:-]{1,80}\\})?";
     const played = `${token}(?:${media}|file_string://${media}(?:!${media})*|${tones.map(escaped).join("|")})`;
     const ends = `\\{RECORD_INITIAL_TIMEOUT_MS=${ms},RECORD_FINAL_TIMEOUT_MS=${ms},RECORD_SILENCE_THRESHOLD=100\\}`;
+    const roomVariables =
+      `hangup_after_conference=false conference_moh_sound=${waiting} conference_permanent_wait_mod_moh=true ` +
+      `conference_enter_sound=(?:${enters})? conference_exit_sound=(?:${leaves})?`;
+    const roomEntry = `${room}@room(?:\\+flags\\{(?:moderator|endconf|mute)(?:\\|(?:endconf|mute)){0,2}\\})?`;
+    const roomThen = "(?:\\^sched_hangup:\\+31 ALLOTTED_TIMEOUT\\^park:)?";
+    const heldBy = `(?:${waiting}|file_string://${media}(?:!${media})*!${waiting})`;
     const variables = [
       `origination_uuid=${leg}`,
       `presence_data=${leg}`,
@@ -78,6 +90,10 @@ export class KnownCommands {
       `uuid_setvar ${channel} sautikit_call ${call}`,
       `uuid_setvar ${channel} process_cdr false`,
       `uuid_(?:answer|pre_answer|ring_ready) ${channel}`,
+      `uuid_transfer ${channel} 'm:\\^:multiset:${roomVariables}\\^conference:${roomEntry}${roomThen}' inline`,
+      `uuid_transfer ${channel} park: inline`,
+      `conference ${room} (?:json_list compact|kick all|moh ${media}|play ${media}(?: ${member})?)`,
+      `conference ${room} (?:(?:mute|unmute) ${member} quiet|(?:unhold|kick) ${member}|hold ${member} ${heldBy})`,
       `sched_api ${kill}`,
       `sched_del (?:${group}|${channel})`,
     ];
@@ -100,7 +116,7 @@ export class KnownCommands {
     const freshPark = [`sendmsg ${channel}`, "call-command: xferext", "application: park"].join("\n");
     this.#esl = [
       `auth ${escaped(password)}`,
-      "event json [A-Z_ ]+",
+      "event json [A-Z_ ]+ CUSTOM conference::maintenance",
       ...apis.map((api) => `api ${api}`),
       `bgapi ${originate}\nJob-UUID: [0-9a-f]{32}`,
       ...[execute, fork, freshPark],
@@ -117,6 +133,10 @@ export class KnownCommands {
       "multiset rtp_disable_hold=true playback_terminators=none RECORD_STEREO=true RECORD_MIN_SEC=0 " +
         "RECORD_PRE_BUFFER_FRAMES=1 enable_file_write_buffering=false",
       "sched_hangup \\+10 NORMAL_TEMPORARY_FAILURE",
+      // A room's.
+      `multiset ${roomVariables}`,
+      `conference ${roomEntry}`,
+      "sched_hangup \\+31 ALLOTTED_TIMEOUT",
     ].map(whole);
   }
 
@@ -137,4 +157,6 @@ export class KnownCommands {
 }
 
 const whole = (pattern: string): RegExp => new RegExp(`^${pattern}$`);
-const escaped = (text: string): string => text.replace(/[.*+?^${}()|[\]\\/]/g, "\\$&");
+function escaped(text: string): string {
+  return text.replace(/[.*+?^${}()|[\]\\/]/g, "\\$&");
+}

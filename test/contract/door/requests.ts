@@ -58,6 +58,10 @@ export function callRequests(urls: { events: string; prompt: string }): fc.Arbit
     fc.tuple(url("ws://127.0.0.1:1/"), hostileText("bot")).map(([link, name]) => ({
       stream: { url: link, name: name.slice(0, 100), metadata: { name } },
     })),
+    hostileText("desk").map((name) => ({ conference: { name, beep: true, endOnExit: true } })),
+    fc.tuple(url(urls.prompt), key).map(([link, name]) => ({
+      conference: { name: "desk", waitUrl: link, statusEventsCallbackUrl: link, statusEvents: [name] },
+    })),
     fc.tuple(key, hostileValue).map(([name, value]) => ({ [name]: value })),
   );
   const spoils: Record<string, fc.Arbitrary<unknown>> = {
@@ -126,6 +130,16 @@ export function askOfCall(callId: string): fc.Arbitrary<{ method: string; path: 
     piece.map((id) => ({
       method: "GET",
       path: `/v1/calls/${callId}/recording?recording_id=${encodeURIComponent(id)}`,
+    })),
+    fc.tuple(piece, hostileText("say")).map(([name, text]) => ({
+      method: "POST",
+      path: `/v1/conferences/${encodeURIComponent(name)}/commands`,
+      body: { command: "say", text, leg_id: text },
+    })),
+    piece.map((text) => ({
+      method: "POST",
+      path: "/v1/conferences/desk/commands",
+      body: { command: "say", text, language: "sw-KE" },
     })),
     piece.map((query) => ({ method: "GET", path: `/v1/calls?q=${encodeURIComponent(query)}` })),
     piece.map((id) => ({ method: "DELETE", path: `/v1/recordings/${encodeURIComponent(id)}` })),
