@@ -230,7 +230,11 @@ async function build(
     closers.push(() => server.close());
     if (demoWorkspace) {
       demoFile = join(config.dataDir, "demo.json");
-      await makeDemoWorkspace({ store, ids, secrets, clock, file: demoFile, baseUrl: publicUrl() });
+      const carrierStatusUrl = embedded?.carrierStatusUrl ?? null;
+      await makeDemoWorkspace({
+        ...{ store, ids, secrets, clock, file: demoFile },
+        ...{ baseUrl: publicUrl(), carrierStatusUrl },
+      });
     }
   }
   return {

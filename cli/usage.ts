@@ -11,7 +11,14 @@ const commands: readonly (readonly [synopsis: string, purpose: string])[] = [
   ],
   ["key list WORKSPACE", "Lists its keys, revoked ones too."],
   ["key revoke KEY", "Ends a key, by its id; it is refused at once."],
-  ["number add WORKSPACE E164", "Gives a number to a workspace."],
+  [
+    "number add WORKSPACE E164 [--voice-url URL] [--fallback-url URL] [--events-url URL]",
+    "Gives a number to a workspace. The voice URL is asked what a call does.",
+  ],
+  [
+    "number route E164 [--voice-url URL] [--fallback-url URL] [--events-url URL]",
+    'Where its next calls ask and tell. What is left out stays, "" takes it away.',
+  ],
   [
     "credit WORKSPACE KES [--reference R] [--description D]",
     "Puts money into a wallet: 500 or 49.50. The same reference pays once.",
