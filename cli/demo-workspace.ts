@@ -35,6 +35,8 @@ export async function makeDemoWorkspace(parts: {
   file: string;
   baseUrl: string;
   carrierStatusUrl: string | null;
+  /** Of the number, at the first start. */
+  voiceCallbackUrl: string | null;
 }): Promise<Demo> {
   const { file, baseUrl, carrierStatusUrl } = parts;
   const addresses = { base_url: baseUrl, carrier_status: carrierStatusUrl };
@@ -55,7 +57,13 @@ export async function readDemo(file: string): Promise<Demo | null> {
 
 type Account = Omit<Demo, "base_url" | "carrier_status">;
 
-function create({ store, ids, secrets, clock }: Parameters<typeof makeDemoWorkspace>[0]): Promise<Account> {
+function create({
+  store,
+  ids,
+  secrets,
+  clock,
+  voiceCallbackUrl,
+}: Parameters<typeof makeDemoWorkspace>[0]): Promise<Account> {
   const nowMs = clock.nowMs();
   return store.write(async (tx) => {
     const workspace = await createWorkspace(tx, ids, { name: "Demo", createdAtMs: nowMs });
@@ -63,7 +71,10 @@ function create({ store, ids, secrets, clock }: Parameters<typeof makeDemoWorksp
     const number = await addNumber(
       tx,
       { ids, secrets },
-      { workspaceId: workspace.id, e164: demoNumber, country: "ke", provisionedAtMs: nowMs },
+      {
+        ...{ workspaceId: workspace.id, e164: demoNumber, country: "ke", provisionedAtMs: nowMs },
+        voiceCallbackUrl,
+      },
     );
     if (!number)
       throw new Error(

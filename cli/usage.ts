@@ -2,7 +2,11 @@
 const commands: readonly (readonly [synopsis: string, purpose: string])[] = [
   ["start [--role api,controller,spool]", "Runs Sautikit; all roles by default."],
   ["spool", "Runs the spool role alone, on a FreeSWITCH box."],
-  ["demo [--keep]", "Shows a real call on the embedded default; --keep leaves it running."],
+  [
+    "demo [--keep] [--carrier URL]",
+    "Shows a call out and a call in, on the embedded default; --keep leaves it running. Beside a real FreeSWITCH " +
+      "--carrier is the status page of the simulated carrier, whose people it takes.",
+  ],
   ["config", "Prints every setting and its value."],
   ["workspace create NAME", "Makes a workspace."],
   [

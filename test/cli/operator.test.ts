@@ -271,6 +271,7 @@ describe("sautikit", function () {
     [["simulator", "carrier", "--prot", "5060"], /Unknown option '--prot'/],
     [["start", "--role", "api,console"], /--role takes a list of api, controller, spool; "console"/],
     [["start", "--port", "80"], /Unknown option '--port'/],
+    [["demo"], /demo --carrier </, { FREESWITCH_URLS: "freeswitch://:a-password@127.0.0.1:1" }],
     [["start"], /PORT: must be a port/, { PORT: "eighty" }],
     [["start"], /FREESWITCH_URLS/, { FREESWITCH_URLS: "freeswitch://:ClueCon@127.0.0.1:8021" }],
   ];
