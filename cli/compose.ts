@@ -54,6 +54,12 @@ export interface App {
   stop(): Promise<void>;
 }
 
+interface DemoOptions {
+  demoWorkspace: boolean;
+  /** Of the demo workspace's number. Default: it has none. */
+  demoVoiceUrl?: string;
+}
+
 const embeddedBox = "embedded";
 /** What another process stored is found within this, should its signal be lost or its database have none. */
 const othersPollMs = 1_000;
@@ -62,7 +68,7 @@ const othersPollMs = 1_000;
 export async function compose(
   config: Config,
   wanted: ReadonlySet<Role>,
-  options: { demoWorkspace: boolean } = { demoWorkspace: config.freeswitch === null },
+  options: DemoOptions = { demoWorkspace: config.freeswitch === null },
 ): Promise<App> {
   const closers: (() => Promise<void> | void)[] = [];
   let stopping: Promise<void> | undefined;
@@ -78,7 +84,7 @@ export async function compose(
 async function build(
   config: Config,
   wanted: ReadonlySet<Role>,
-  { demoWorkspace }: { demoWorkspace: boolean },
+  { demoWorkspace, demoVoiceUrl }: DemoOptions,
   closers: (() => Promise<void> | void)[],
   stop: () => Promise<void>,
 ): Promise<App> {
@@ -233,7 +239,11 @@ async function build(
     closers.push(() => server.close());
     if (demoWorkspace) {
       demoFile = join(config.dataDir, "demo.json");
-      await makeDemoWorkspace({ store, ids, secrets, clock, file: demoFile, baseUrl: publicUrl() });
+      const carrierStatusUrl = embedded?.carrierStatusUrl ?? null;
+      await makeDemoWorkspace({
+        ...{ store, ids, secrets, clock, file: demoFile },
+        ...{ baseUrl: publicUrl(), carrierStatusUrl, voiceCallbackUrl: demoVoiceUrl ?? null },
+      });
     }
   }
   return {

@@ -11,6 +11,8 @@ import { createWorkspace } from "../engine/workspaces/workspaces.ts";
 
 export interface Demo {
   base_url: string;
+  /** The simulated carrier's page; null beside a real switch. */
+  carrier_status: string | null;
   api_key: string;
   workspace_id: string;
   number: string;
@@ -23,7 +25,7 @@ const demoCreditMinor = 100_000;
 
 /**
  * On the first start of the embedded default: a workspace with KES 1,000, a number and a key, in `file`,
- * which its owner alone can read. Later starts only bring the address up to date.
+ * which its owner alone can read. Later starts only bring the addresses up to date.
  */
 export async function makeDemoWorkspace(parts: {
   store: Store;
@@ -32,10 +34,13 @@ export async function makeDemoWorkspace(parts: {
   clock: Clock;
   file: string;
   baseUrl: string;
+  carrierStatusUrl: string | null;
+  /** Of the number, at the first start. */
+  voiceCallbackUrl: string | null;
 }): Promise<Demo> {
-  const { file } = parts;
-  const before = await readDemo(file);
-  const demo = before ? { ...before, base_url: parts.baseUrl } : await create(parts);
+  const { file, baseUrl, carrierStatusUrl } = parts;
+  const addresses = { base_url: baseUrl, carrier_status: carrierStatusUrl };
+  const demo: Demo = { ...addresses, ...((await readDemo(file)) ?? (await create(parts))), ...addresses };
   await writeFile(`${file}.new`, `${JSON.stringify(demo, null, 2)}\n`, { mode: 0o600 });
   await rename(`${file}.new`, file);
   return demo;
@@ -50,13 +55,15 @@ export async function readDemo(file: string): Promise<Demo | null> {
   }
 }
 
+type Account = Omit<Demo, "base_url" | "carrier_status">;
+
 function create({
   store,
   ids,
   secrets,
   clock,
-  baseUrl,
-}: Parameters<typeof makeDemoWorkspace>[0]): Promise<Demo> {
+  voiceCallbackUrl,
+}: Parameters<typeof makeDemoWorkspace>[0]): Promise<Account> {
   const nowMs = clock.nowMs();
   return store.write(async (tx) => {
     const workspace = await createWorkspace(tx, ids, { name: "Demo", createdAtMs: nowMs });
@@ -64,7 +71,10 @@ function create({
     const number = await addNumber(
       tx,
       { ids, secrets },
-      { workspaceId: workspace.id, e164: demoNumber, country: "ke", provisionedAtMs: nowMs },
+      {
+        ...{ workspaceId: workspace.id, e164: demoNumber, country: "ke", provisionedAtMs: nowMs },
+        voiceCallbackUrl,
+      },
     );
     if (!number)
       throw new Error(
@@ -79,7 +89,6 @@ function create({
       createdAtMs: nowMs,
     });
     return {
-      base_url: baseUrl,
       api_key: key.key,
       workspace_id: workspace.id,
       number: demoNumber,

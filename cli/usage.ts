@@ -2,7 +2,11 @@
 const commands: readonly (readonly [synopsis: string, purpose: string])[] = [
   ["start [--role api,controller,spool]", "Runs Sautikit; all roles by default."],
   ["spool", "Runs the spool role alone, on a FreeSWITCH box."],
-  ["demo [--keep]", "Shows a real call on the embedded default; --keep leaves it running."],
+  [
+    "demo [--keep] [--carrier URL]",
+    "Shows a call out and a call in, on the embedded default; --keep leaves it running. Beside a real FreeSWITCH " +
+      "--carrier is the status page of the simulated carrier, whose people it takes.",
+  ],
   ["config", "Prints every setting and its value."],
   ["workspace create NAME", "Makes a workspace."],
   [
@@ -11,7 +15,14 @@ const commands: readonly (readonly [synopsis: string, purpose: string])[] = [
   ],
   ["key list WORKSPACE", "Lists its keys, revoked ones too."],
   ["key revoke KEY", "Ends a key, by its id; it is refused at once."],
-  ["number add WORKSPACE E164", "Gives a number to a workspace."],
+  [
+    "number add WORKSPACE E164 [--voice-url URL] [--fallback-url URL] [--events-url URL]",
+    "Gives a number to a workspace. The voice URL is asked what a call does.",
+  ],
+  [
+    "number route E164 [--voice-url URL] [--fallback-url URL] [--events-url URL]",
+    'Where its next calls ask and tell. What is left out stays, "" takes it away.',
+  ],
   [
     "credit WORKSPACE KES [--reference R] [--description D]",
     "Puts money into a wallet: 500 or 49.50. The same reference pays once.",

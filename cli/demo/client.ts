@@ -57,6 +57,8 @@ export interface CallEvent {
 
 export interface Leg {
   id: string;
+  direction: "inbound" | "outbound";
+  from: string;
   to: string;
   status: string;
   answered_at: string | null;

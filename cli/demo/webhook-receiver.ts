@@ -16,10 +16,14 @@ export interface WebhookReceiver {
   close(): Promise<void>;
 }
 
-/** A customer's endpoint: takes every event, checks both signatures, and answers OK. Also serves the demo's prompt. */
+/**
+ * A customer's server: takes every event and checks both signatures; at `/voice` it answers as `answer` says, elsewhere
+ * OK. Also serves the demo's prompt.
+ */
 export async function startWebhookReceiver(options: {
   secret: () => string;
   prompt: Buffer;
+  answer: (event: ReceivedEvent) => object;
   received: (event: ReceivedEvent) => void;
 }): Promise<WebhookReceiver> {
   const server = createServer((request, response) => {
@@ -31,9 +35,10 @@ export async function startWebhookReceiver(options: {
     request.on("data", (chunk: Buffer) => chunks.push(chunk));
     request.on("end", () => {
       const body = Buffer.concat(chunks).toString("utf8");
-      response.end("OK");
       const { kind, data } = JSON.parse(body) as Omit<ReceivedEvent, "verified">;
-      options.received({ kind, data, verified: verify(request.headers, body, options.secret()) });
+      const event = { kind, data, verified: verify(request.headers, body, options.secret()) };
+      response.end(request.url === "/voice" ? JSON.stringify(options.answer(event)) : "OK");
+      options.received(event);
     });
   });
   server.listen(0, "127.0.0.1");

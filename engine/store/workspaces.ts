@@ -171,6 +171,18 @@ export async function updateSigningSecrets(
   );
 }
 
+/** Where its calls ask and tell; null: nowhere. */
+export async function updateRouting(
+  tx: Tx,
+  id: NumberId,
+  row: Pick<NumberRow, "voiceCallbackUrl" | "voiceFallbackUrl" | "eventsUrl">,
+): Promise<void> {
+  await tx.run(
+    "UPDATE numbers SET voice_callback_url = ?, voice_fallback_url = ?, events_url = ? WHERE id = ?",
+    [row.voiceCallbackUrl, row.voiceFallbackUrl, row.eventsUrl, id],
+  );
+}
+
 /** The number only if it is that workspace's and may be called from. */
 export const activeNumberOf = (tx: ReadTx, workspaceId: WorkspaceId, e164: string) =>
   tx.get<NumberRow>("SELECT * FROM numbers WHERE e164 = ? AND workspace_id = ? AND status = 'active'", [

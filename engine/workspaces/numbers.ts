@@ -8,20 +8,25 @@ import {
   activeNumberOf,
   insertNumber,
   numberToChange,
+  updateRouting,
   updateSigningSecrets,
   type NumberRow,
 } from "../store/workspaces.ts";
 import { openSigningSecrets } from "../webhooks/signing.ts";
 
-export interface NewNumber {
+/** Where a number's calls ask and tell. Each URL is checked by the caller, outside the transaction. */
+export interface Routing {
+  voiceCallbackUrl?: string | null;
+  voiceFallbackUrl?: string | null;
+  eventsUrl?: string | null;
+}
+
+export interface NewNumber extends Routing {
   workspaceId: WorkspaceId;
   /** E.164. */
   e164: string;
   /** ISO 3166 alpha-2, lower case. */
   country: string;
-  /** Checked by the caller, outside the transaction. */
-  voiceCallbackUrl?: string;
-  eventsUrl?: string;
   provisionedAtMs: number;
 }
 
@@ -43,7 +48,7 @@ export async function addNumber(
     country: number.country,
     status: "active",
     voiceCallbackUrl: number.voiceCallbackUrl ?? null,
-    voiceFallbackUrl: null,
+    voiceFallbackUrl: number.voiceFallbackUrl ?? null,
     eventsUrl: number.eventsUrl ?? null,
     voiceSigningSecret: parts.secrets.seal(voiceSigningSecret),
     previousSigningSecret: null,
@@ -78,6 +83,20 @@ export async function rotateSigningSecret(
 /** What its voice URL's questions are signed with: the current secret, and during a rotation the one before it. */
 export const voiceSecrets = (number: NumberRow, secrets: Secrets, nowMs: number): string[] =>
   openSigningSecrets({ ...number, signingSecret: number.voiceSigningSecret }, secrets, nowMs);
+
+/** What is left out stays as it is, null takes it away. Throws `numbers.not_found`. */
+export async function routeNumber(
+  tx: Tx,
+  workspaceId: WorkspaceId,
+  id: NumberId,
+  routing: Routing,
+): Promise<NumberRow> {
+  const before = await numberToChange(tx, workspaceId, id);
+  if (!before) throw new SautikitError("numbers.not_found");
+  const after = { ...before, ...routing };
+  await updateRouting(tx, id, after);
+  return after;
+}
 
 /** The number to call from, or to present. Throws `calls.caller_id_not_owned` at `field`. */
 export async function callingNumber(

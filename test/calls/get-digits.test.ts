@@ -3,8 +3,8 @@ import type { Document } from "../../engine/actions/document.ts";
 import type { CallId } from "../../engine/ids.ts";
 import { sideBySide } from "../peers/side-by-side.ts";
 import { describeOnSwitch } from "../peers/switch-under-test.ts";
+import { VoiceServer } from "../peers/voice-server.ts";
 import { EslClient } from "../simulator/switch/esl-client.ts";
-import { startVoiceApp, type VoiceApp } from "./voice-app.ts";
 import { eventOf, kindsOf, world, type World } from "./world.ts";
 
 /** Sends each key back that it hears: so it presses what the switch is told to send. */
@@ -16,21 +16,21 @@ const holdsFive = "+254700000013";
 /** Each of these is a row of docs/get-digits.md. */
 describeOnSwitch("the action getDigits on the wire", () => {
   let on: World;
-  let app: VoiceApp;
+  let app: VoiceServer;
   let esl: EslClient;
   before(async () => {
     on = await world();
-    app = await startVoiceApp();
+    app = await VoiceServer.open();
     esl = await EslClient.login(
       on.peer.esl.port,
       on.peer.esl.password,
       "DTMF PLAYBACK_START PLAYBACK_STOP CHANNEL_EXECUTE",
     );
-    app.answer("/voice", "call.digits", { actions: [{ hangup: {} }] });
+    app.answer("/voice call.digits", { actions: [{ hangup: {} }] });
   });
   after(async () => {
     esl.close();
-    app.stop();
+    await app.close();
     await on.end();
   });
   const together = sideBySide(20);
@@ -49,12 +49,13 @@ describeOnSwitch("the action getDigits on the wire", () => {
   }
   /** The answered call's question, after which it is hung up. */
   async function digits(callId: CallId) {
-    const question = await app.question(callId, "call.digits", 20_000);
-    assert.equal(question.body["Digits"], question.data["digits"]);
+    const { body } = await app.question(callId, "call.digits", 20_000);
+    const typed = body.data?.["digits"];
+    assert.equal(body["Digits"], typed);
     const call = await on.ended(callId);
-    assert.equal(app.of(callId).filter(({ kind }) => kind === "call.digits").length, 1);
+    assert.equal(app.ofCall(callId).filter(({ body: { kind } }) => kind === "call.digits").length, 1);
     const askedAtMs = Date.parse(eventOf(call, "call.digits").occurred_at);
-    return { typed: question.data["digits"], call, askedAtMs };
+    return { typed, call, askedAtMs };
   }
   /** Never before, and on a busy machine somewhat later. */
   const afterMs = (value: number, wanted: number) =>

@@ -27,7 +27,7 @@ describeOnSwitch("an inbound call whose controller goes", function () {
     const call = await on.ended(await taken());
     assert.equal(eventOf(call, "call.digits").payload["digits"], "7");
     assert.ok((await caller(({ ended_at }) => ended_at !== null)).answered_at !== null);
-    assert.equal(on.voice.questions.filter(({ kind }) => kind === "call.started").length, 1);
+    assert.equal(on.voice.of("call.started").length, 1);
   });
 
   it("and whose next one comes in the same moment as the call, is taken in though the listing lags", async () => {
@@ -120,7 +120,7 @@ describeOnSwitch("an inbound call through a switch in trouble", function () {
     const kinds = kindsOf(call);
     for (const kind of ["call.started", "leg.ringing", "call.answered", "call.completed"])
       assert.equal(kinds.filter((told) => told === kind).length, 1, kind);
-    assert.equal(on.voice.questions.filter(({ kind }) => kind === "call.started").length, 1);
+    assert.equal(on.voice.of("call.started").length, 1);
   });
 
   it("is found by the listing where its arrival was never told", async () => {

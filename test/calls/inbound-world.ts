@@ -1,7 +1,7 @@
 import type { CallId } from "../../engine/ids.ts";
 import type { PlacedCallView, Placing } from "../peers/carrier-process.ts";
+import { VoiceServer } from "../peers/voice-server.ts";
 import { eventually } from "../peers/waiting.ts";
-import { voiceServer } from "./voice-server.ts";
 import { nairobi, world, type WorldOptions } from "./world.ts";
 
 let callers = 100_000;
@@ -10,12 +10,12 @@ export const somebody = () => `+254733${callers++}`;
 
 /** A world whose number has a voice URL, and people who call it. */
 export async function inboundWorld(options: WorldOptions = {}) {
-  const voice = await voiceServer();
+  const voice = await VoiceServer.open();
   const on = await world(options);
   await on.store.write((tx) =>
     tx.run("UPDATE numbers SET voice_callback_url = ?, voice_fallback_url = ?", [
-      voice.url,
-      voice.fallbackUrl,
+      voice.url(),
+      voice.url("/fallback"),
     ]),
   );
   const switchAddress = `${on.peer.sip.host}:${on.peer.sip.port}`;

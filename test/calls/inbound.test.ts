@@ -37,11 +37,11 @@ describeOnSwitch("an inbound call", function () {
     const order = kindsOf(call);
     assert.ok(order.indexOf("play.finished") < order.indexOf("leg.answered"));
 
-    const [started, digits] = on.voice.questions;
+    const [started, digits] = on.voice.asked.map(({ body }) => body);
     assert.deepEqual([started?.kind, started?.From, started?.To], ["call.started", from, nairobi]);
-    assert.deepEqual([started?.data["direction"], started?.data["status"]], ["inbound", "initiated"]);
+    assert.deepEqual([started?.data?.["direction"], started?.data?.["status"]], ["inbound", "initiated"]);
     assert.deepEqual([digits?.kind, digits?.Digits], ["call.digits", "42"]);
-    assert.equal(on.voice.questions.length, 2, "nothing else is asked");
+    assert.equal(on.voice.asked.length, 2, "nothing else is asked");
 
     assert.deepEqual(
       [call.direction, call.from, call.to, call.local_e164, call.remote_e164, call.country],
@@ -63,13 +63,13 @@ describeOnSwitch("an inbound call", function () {
     ["reject", [{ reject: {} }], 603, "failed", "rejected"],
     ["reject with reason busy", [{ reject: { reason: "busy" } }], 486, "busy", "busy"],
     ["hangup", [{ hangup: {} }], 603, "failed", "rejected"],
-    ["OK", "OK", 603, "failed", "rejected"],
-    ["a web page", "<html></html>", 603, "failed", "rejected"],
-    ["no valid document", '{"actions":[{"sing":{}}]}', 503, "failed", "voice_url_failed"],
+    ["OK", { text: "OK" }, 603, "failed", "rejected"],
+    ["a web page", { text: "<html></html>" }, 603, "failed", "rejected"],
+    ["no valid document", { actions: [{ sing: {} }] }, 503, "failed", "voice_url_failed"],
   ] as const;
   for (const [name, answer, sipStatus, status, failureCode] of refusals) {
     it(`answered with ${name} is refused with ${sipStatus}`, async () => {
-      on.voice.answer("call.started", answer as never);
+      on.voice.answer("call.started", answer);
       const { caller, taken } = await on.callIn();
       const call = await on.ended(await taken());
       assert.equal((await caller(({ ended_at }) => ended_at !== null)).status, sipStatus);
@@ -89,7 +89,7 @@ describeOnSwitch("an inbound call", function () {
   });
 
   it("asks once more and then the fallback URL; where nobody answers the caller is refused with 503", async () => {
-    on.voice.answer("call.started", 500);
+    on.voice.answer("call.started", { status: 500 });
     const { caller, taken } = await on.callIn();
     const call = await on.ended(await taken());
     assert.equal((await caller(({ ended_at }) => ended_at !== null)).status, 503);
@@ -100,12 +100,12 @@ describeOnSwitch("an inbound call", function () {
     const tries = call.events.filter(({ kind }) => kind === "voice_url.failed");
     assert.deepEqual(
       tries.map(({ payload }) => payload["url"]),
-      [on.voice.url, on.voice.url, on.voice.fallbackUrl],
+      [on.voice.url(), on.voice.url(), on.voice.url("/fallback")],
     );
   });
 
   it("goes on with the document of the fallback URL", async () => {
-    on.voice.answer("call.started", 500);
+    on.voice.answer("call.started", { status: 500 });
     on.voice.answer("/fallback call.started", [{ reject: { reason: "busy" } }]);
     const { caller, taken } = await on.callIn();
     await on.ended(await taken());
@@ -139,7 +139,7 @@ describeOnSwitch("an inbound call", function () {
         const files = await readdir(`${on.peer.spoolDir}/${folder}`).catch(() => []);
         assert.deepEqual(files, [], folder);
       }
-      assert.deepEqual(on.voice.questions, []);
+      assert.deepEqual(on.voice.asked, []);
     });
   }
 
@@ -152,10 +152,10 @@ describeOnSwitch("an inbound call", function () {
       [nairobi, "+25473", "anonymous"],
       [nairobi, "Wanjiru", "anonymous"],
     ] as const) {
-      const before = on.voice.questions.length;
+      const before = on.voice.asked.length;
       const { caller } = await on.callIn({ to, from });
       await caller(({ ended_at }) => ended_at !== null);
-      const question = on.voice.questions[before];
+      const question = on.voice.asked[before]?.body;
       assert.deepEqual([question?.From, question?.To], [expected, nairobi], `${from} to ${to}`);
       await on.ended(question!.CallId as never);
     }
@@ -222,8 +222,8 @@ describeOnSwitch("an inbound call", function () {
     on.voice.answer("call.dial_completed", [{ play: { url: on.promptUrl } }]);
     const { from, caller, taken } = await on.callIn();
     const call = await on.ended(await taken());
-    const question = await on.voice.asked("call.dial_completed", from);
-    assert.equal(question.data["dial_status"], "completed");
+    const { body: question } = await on.voice.questionFrom(from, "call.dial_completed");
+    assert.equal(question.data?.["dial_status"], "completed");
     eventOf(call, "play.finished");
     const seen = await caller(({ ended_at }) => ended_at !== null);
     assert.equal(seen.ended_by, "callee");

@@ -135,7 +135,7 @@ describeOnSwitch("docs/steering.md: a call that is directed by several at once",
     const id = await on.place({ to: echo, actions: [{ getDigits: { numDigits: 1, timeout: 20 } }] });
     await on.event(id, "action.started");
     await on.sendDigits(id, "5");
-    await on.voice.asked("call.digits", nairobi);
+    await on.voice.questionFrom(nairobi, "call.digits");
     await on.direct(id, documentOf(2));
     slow.resolve(undefined);
     const call = await on.event(id, "voice_url.answered");

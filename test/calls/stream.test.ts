@@ -9,8 +9,8 @@ import { verifySautikit, verifyStandard } from "../../engine/webhooks/signing.ts
 import { startBot, toneOf, type BotCall } from "../peers/bot.ts";
 import { sideBySide } from "../peers/side-by-side.ts";
 import { describeOnSwitch } from "../peers/switch-under-test.ts";
+import { VoiceServer } from "../peers/voice-server.ts";
 import { eventually } from "../peers/waiting.ts";
-import { voiceServer } from "./voice-server.ts";
 import { eventOf, kindsOf, world, type World } from "./world.ts";
 
 /** Says 440 Hz. */
@@ -26,10 +26,10 @@ const silentDbfs = -50;
 describeOnSwitch("stream", function () {
   this.timeout(60_000);
   let on: World;
-  let voice: Awaited<ReturnType<typeof voiceServer>>;
+  let voice: VoiceServer;
   const bots: { stop(): void }[] = [];
   before(async () => {
-    [on, voice] = [await world(), await voiceServer()];
+    [on, voice] = [await world(), await VoiceServer.open()];
   });
   after(async () => {
     for (const bot of bots) bot.stop();
@@ -201,7 +201,7 @@ describeOnSwitch("stream", function () {
     const { url, call } = await bot();
     const from = await on.number("+254200000502");
     const actions = [{ stream: { url, connect: true } }];
-    const id = await on.place({ to: hangsUpAfter3s, voiceCallbackUrl: voice.url, actions }, from);
+    const id = await on.place({ to: hangsUpAfter3s, voiceCallbackUrl: voice.url(), actions }, from);
     const seen = await call();
     const over = await on.ended(id);
     await seen.until("end", () => seen.closed !== null);
@@ -306,7 +306,7 @@ describeOnSwitch("stream", function () {
     await Promise.all(
       cases.map(async ([url, reason, status]) => {
         const actions = [{ stream: { url } }];
-        const id = await on.place({ to: wanjiru, voiceCallbackUrl: voice.url, actions }, from);
+        const id = await on.place({ to: wanjiru, voiceCallbackUrl: voice.url(), actions }, from);
         const call = await on.ended(id);
         const { payload } = eventOf(call, "call.stream_ended");
         assert.deepEqual(
@@ -314,10 +314,8 @@ describeOnSwitch("stream", function () {
           [reason, status, null, 0],
           url,
         );
-        const question = voice.questions.find(
-          ({ CallId, kind }) => CallId === id && kind === "call.stream_ended",
-        );
-        assert.equal(question?.data["reason"], reason);
+        const question = voice.of("call.stream_ended").find(({ body }) => body["CallId"] === id);
+        assert.equal(question?.body.data?.["reason"], reason);
         assert.ok(kindsOf(call).includes("play.finished"), url);
         if (reason !== "timeout") return;
         const begunAtMs = Date.parse(eventOf(call, "action.started").occurred_at);

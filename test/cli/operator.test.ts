@@ -74,6 +74,42 @@ describe("the operator's commands", function () {
     await refused(/no scope "calls\.listen"/, "key", "create", String(workspace), "--scopes", "calls.listen");
   });
 
+  it("say where a number's calls ask and tell, with the number or later", async () => {
+    const { workspace_id: workspace } = await told("workspace", "create", "Wambui's taxis");
+    const e164 = "+254200000011";
+    const voice = "http://127.0.0.1:3000/voice";
+    await refused(
+      /^sautikit: --voice-url: .*http/,
+      ...["number", "add", String(workspace), e164, "--voice-url", "ftp://127.0.0.1/voice"],
+    );
+    const { number_id: id } = await told("number", "add", String(workspace), e164, "--voice-url", voice);
+    const empty = { voice_callback_url: null, voice_fallback_url: null, events_url: null };
+    const routed = { number_id: id, number: e164, ...empty, voice_callback_url: voice };
+    const [fallback, events] = ["http://127.0.0.1:3000/fallback", "http://127.0.0.1:3000/events"];
+    assert.deepEqual(
+      await told("number", "route", e164, "--fallback-url", fallback, "--events-url", events),
+      {
+        ...routed,
+        voice_fallback_url: fallback,
+        events_url: events,
+      },
+    );
+    assert.deepEqual(
+      await told("number", "route", e164, "--fallback-url", "", "--events-url", ""),
+      routed,
+      "and what is not named stays",
+    );
+    await refused(/Nobody here has the number "\+254200000012"/, "number", "route", "+254200000012");
+    await refused(/one word too many/, "number", "route", e164, voice);
+    // Beside a real switch customers' URLs lead to public addresses alone.
+    const { code, stderr } = await sautikit(["number", "route", e164, "--voice-url", voice], {
+      DATA_DIR: folder,
+      FREESWITCH_URLS: "freeswitch://:a-password@127.0.0.1:1",
+    });
+    assert.equal(code, 1);
+    assert.match(stderr, /--voice-url: The URL does not lead to a public address/);
+  });
+
   it("credit what was asked for, once for a reference, and nothing else", async () => {
     const { workspace_id: workspace } = await told("workspace", "create", "Njoroge");
     await told("credit", String(workspace), "49.50", "--reference", "cheque 8");
@@ -235,6 +271,7 @@ describe("sautikit", function () {
     [["simulator", "carrier", "--prot", "5060"], /Unknown option '--prot'/],
     [["start", "--role", "api,console"], /--role takes a list of api, controller, spool; "console"/],
     [["start", "--port", "80"], /Unknown option '--port'/],
+    [["demo"], /demo --carrier </, { FREESWITCH_URLS: "freeswitch://:a-password@127.0.0.1:1" }],
     [["start"], /PORT: must be a port/, { PORT: "eighty" }],
     [["start"], /FREESWITCH_URLS/, { FREESWITCH_URLS: "freeswitch://:ClueCon@127.0.0.1:8021" }],
   ];

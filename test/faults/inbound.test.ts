@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
-import { voiceServer } from "../calls/voice-server.ts";
+import { VoiceServer } from "../peers/voice-server.ts";
 import { describeOnSwitch } from "../peers/switch-under-test.ts";
 import { eventually } from "../peers/waiting.ts";
 import { nairobi, TestWorld } from "../world/world.ts";
@@ -10,12 +10,12 @@ const otieno = "+254700000002";
 describeOnSwitch("a controller that is killed while somebody calls in", function () {
   this.timeout(60_000);
   let world: TestWorld;
-  let voice: Awaited<ReturnType<typeof voiceServer>>;
+  let voice: VoiceServer;
   before(async () => {
     world = await TestWorld.start();
-    voice = await voiceServer();
+    voice = await VoiceServer.open();
     await world.store.write((tx) =>
-      tx.run("UPDATE numbers SET voice_callback_url = ?, events_url = ?", [voice.url, world.inbox.url]),
+      tx.run("UPDATE numbers SET voice_callback_url = ?, events_url = ?", [voice.url(), world.inbox.url]),
     );
     voice.answer("call.digits", [{ hangup: {} }]);
   });

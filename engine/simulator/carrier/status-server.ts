@@ -16,7 +16,8 @@ const bodyBytesMax = 10_000;
 
 /**
  * On loopback only, for tests and demonstrations: `GET /calls` is what the carrier saw, `POST /calls` has somebody call
- * the switch, `DELETE /calls/<sip_call_id>` has them hang up. `PUT /switch` says whom they call by default.
+ * the switch, `DELETE /calls/<sip_call_id>` has them hang up, `POST /calls/<sip_call_id>/digits` has whoever is in that
+ * call press keys. `PUT /switch` says whom they call by default.
  */
 export async function startStatusServer(
   parts: Parts,
@@ -34,8 +35,9 @@ export async function startStatusServer(
   });
 
   async function answer(request: IncomingMessage): Promise<[status: number, body: object]> {
-    const [, collection, id] = (request.url ?? "").split("/").map(decodeURIComponent);
-    switch (`${request.method} /${collection}${id === undefined ? "" : "/id"}`) {
+    const [, collection, id, more] = (request.url ?? "").split("/").map(decodeURIComponent);
+    const behind = `${id === undefined ? "" : "/id"}${more === undefined ? "" : `/${more}`}`;
+    switch (`${request.method} /${collection}${behind}`) {
       case "GET /calls":
         return [200, statusOf(parts.log)];
       case "POST /calls":
@@ -47,13 +49,27 @@ export async function startStatusServer(
         }
       case "DELETE /calls/id":
         return parts.callers.hangUp(id ?? "") ? [200, {}] : [404, { error: "no such call" }];
+      case "POST /calls/id/digits": {
+        const keys = await textOf(request);
+        if (!/^[0-9*#w]{1,64}$/.test(keys)) return [400, { error: "the body is 1 to 64 of 0-9 * # w" }];
+        return press(id ?? "", keys) ? [200, {}] : [404, { error: "nobody is in such a call" }];
+      }
       case "PUT /switch":
         switchAddress = await textOf(request);
         return [200, {}];
       default:
-        return [404, { error: "only GET and POST /calls, DELETE /calls/<sip_call_id>, PUT /switch" }];
+        return [404, { error: "only /calls, /calls/<sip_call_id>, /calls/<sip_call_id>/digits, /switch" }];
     }
   }
+
+  /** False: the call is not answered, or over. */
+  function press(callId: string, keys: string): boolean {
+    const call = [...parts.log.calls, ...parts.log.placed].find((one) => one.callId === callId);
+    if (!call?.media || call.answeredAtMs === null || call.endedAtMs !== null) return false;
+    call.media.sendDigits(keys);
+    return true;
+  }
+
   server.listen(port, "127.0.0.1");
   await once(server, "listening");
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;

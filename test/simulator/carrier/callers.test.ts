@@ -3,6 +3,7 @@ import { systemClock } from "../../../engine/clock.ts";
 import { type Carrier, startCarrier } from "../../../engine/simulator/carrier/carrier.ts";
 import { dominantTone } from "../../../engine/simulator/media/goertzel.ts";
 import type { SipAgent } from "../../../engine/simulator/sip/call.ts";
+import { eventually } from "../../peers/waiting.ts";
 import { agent, closeAgents, happens, hear, host, nextInvite, within } from "../sip/agents.ts";
 
 describe("the people of the simulated carrier", function () {
@@ -56,6 +57,32 @@ describe("the people of the simulated carrier", function () {
     assert.deepEqual([seen?.["ended_by"], seen?.["status"]], ["caller", null]);
     assert.ok(seen?.["ringing_at"] !== null && seen?.["answered_at"] !== null);
     assert.deepEqual(carrier.calls, [], "and nobody was called");
+  });
+
+  it("press keys when they are told to, while they are in a call", async () => {
+    const arrival = arrives();
+    const { body } = await post({ ...wanjiru, switch: at() });
+    const made = await arrival;
+    const url = `${carrier.statusUrl}/calls/${encodeURIComponent(String(body["sip_call_id"]))}/digits`;
+    const press = async (keys: string) => (await fetch(url, { method: "POST", body: keys })).status;
+    made.ring();
+    assert.equal(await press("1"), 404, "nobody has answered yet");
+    let digits = "";
+    made.answer();
+    const all = new Promise<void>((resolve) => {
+      made.media!.onDigit((digit) => {
+        digits += digit;
+        if (digits.length === 3) resolve();
+      });
+    });
+    await eventually("the first key", async () => ((await press("4w2#")) === 200 ? true : undefined));
+    await within("the keys", all);
+    assert.equal(digits, "42#");
+    assert.equal(await press("A"), 400);
+    const ended = happens(made, "ended", 5_000);
+    made.end();
+    await ended;
+    assert.equal(await press("1"), 404, "it is over");
   });
 
   it("give up where nobody answers, or when they are told to", async () => {
