@@ -1,6 +1,7 @@
 import type { Registry } from "prom-client";
 import type { Calls } from "../engine/calls/calls.ts";
 import type { Clock } from "../engine/clock.ts";
+import type { StoredPrompts } from "../engine/media/stored-prompts.ts";
 import type { Ids } from "../engine/ids.ts";
 import type { Log } from "../engine/log.ts";
 import type { Secrets } from "../engine/secrets.ts";
@@ -19,6 +20,7 @@ export interface ApiParts {
   registry: Registry;
   calls: Pick<Calls, "originate" | "hangUp" | "direct" | "sendDigits" | "setRecording" | "moneyChanged">;
   recordings: Pick<Recordings, "forCall" | "listForCall" | "list" | "get" | "delete">;
+  prompts: Pick<StoredPrompts, "urls" | "put" | "publish" | "get" | "list" | "link" | "delete">;
   webhooks: WebhookEndpoints;
   /** Seals signing secrets. */
   secrets: Secrets;

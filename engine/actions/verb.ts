@@ -25,6 +25,8 @@ export interface Verb<Spec, State extends JsonObject> {
   numbers?(spec: Spec): NumberUse[];
   /** WebSockets that it opens, so that one which would be refused is refused with the request. `field` as of numbers. */
   sockets?(spec: Spec): { field: string; url: string }[];
+  /** URLs of audio in it: one of ours that leads to no prompt is refused likewise. */
+  media?(spec: Spec): MediaUse[];
   begin(spec: Spec, scene: Scene): Step<State>;
   /** Null: the fact is not this step's business. */
   on(state: State, fact: StepFact, scene: Scene): Step<State> | null;
@@ -43,6 +45,12 @@ export interface NumberUse {
   field: string;
   e164: string;
   use: "dialled" | "presented";
+}
+
+/** Audio that a document plays; `field` is its path as the customer wrote it. */
+export interface MediaUse {
+  field: string;
+  url: string;
 }
 
 /** What a step may know of the call it runs on. */

@@ -89,6 +89,11 @@ export interface IntentRow {
   createdAtMs: number;
 }
 
+/** With whose call it is. */
+export interface StoredIntent extends IntentRow {
+  workspaceId: WorkspaceId;
+}
+
 async function insert(tx: Tx, table: string, row: Readonly<Record<string, SqlValue>>): Promise<void> {
   const fields = Object.keys(row);
   await tx.run(
@@ -305,7 +310,11 @@ export async function wakeAtMs(tx: ReadTx, id: CallId): Promise<number | null> {
 }
 
 export const intentsOfCall = (tx: ReadTx, callId: CallId) =>
-  tx.all<IntentRow>("SELECT * FROM intents WHERE call_id = ? ORDER BY position", [callId]);
+  tx.all<StoredIntent>(
+    `SELECT i.*, c.workspace_id FROM intents i JOIN calls c ON c.id = i.call_id
+     WHERE i.call_id = ? ORDER BY i.position`,
+    [callId],
+  );
 
 export const callsWithIntents = (tx: ReadTx) =>
   tx.all<{ callId: CallId }>("SELECT DISTINCT call_id FROM intents ORDER BY call_id");

@@ -10,6 +10,8 @@ import { systemClock, type Clock } from "../../engine/clock.ts";
 import { createEgress } from "../../engine/egress/egress.ts";
 import { systemIds, type CallId, type WorkspaceId } from "../../engine/ids.ts";
 import type { Log } from "../../engine/log.ts";
+import { createPromptUrls } from "../../engine/media/prompt-urls.ts";
+import { StoredPrompts } from "../../engine/media/stored-prompts.ts";
 import { seedShippedDeck } from "../../engine/metering/rates.ts";
 import { createSettlement } from "../../engine/metering/settlement.ts";
 import { aesSecrets } from "../../engine/secrets.ts";
@@ -21,7 +23,7 @@ import { createKey, type NewKey } from "../../engine/workspaces/api-keys.ts";
 import { addNumber } from "../../engine/workspaces/numbers.ts";
 import { createWorkspace } from "../../engine/workspaces/workspaces.ts";
 import { createRecordings } from "../../recordings/recordings.ts";
-import { createStorage } from "../../recordings/storage.ts";
+import { createStorage, type Storage } from "../../recordings/storage.ts";
 import { openTestStore } from "../store/test-database.ts";
 import { checkedFetch } from "./response-checker.ts";
 
@@ -36,7 +38,7 @@ export const quiet: Log = {
 };
 
 /** The whole API on a port of its own, over a real database, with nobody to carry its calls out: they stay initiated. */
-export async function world(overrides: Partial<ApiParts> = {}) {
+export async function world(overrides: Partial<ApiParts> = {}, given: { storage?: Storage } = {}) {
   const folder = await mkdtemp(join(tmpdir(), "sautikit-api-"));
   const clock: Clock & { offsetMs: number } = {
     ...systemClock,
@@ -57,6 +59,19 @@ export async function world(overrides: Partial<ApiParts> = {}) {
   const outbox = createOutbox({ clock, ids, wake });
   const settlement = createSettlement({ ledger });
   const changed: CallId[] = [];
+  // Nobody answers there, unless a test brings a storage of its own.
+  const unreachable = createStorage({
+    endpoint: "http://127.0.0.1:9",
+    region: "af-nairobi-1",
+    bucket: "recordings",
+    accessKeyId: "key",
+    secretAccessKey: "secret",
+    forcePathStyle: true,
+    clock,
+  });
+  const storage = given.storage ?? unreachable;
+  const urls = createPromptUrls(() => "https://sautikit.example");
+  const prompts = new StoredPrompts({ store, storage, urls, clock, ids });
   const calls = new Calls({
     clock,
     ids,
@@ -65,15 +80,7 @@ export async function world(overrides: Partial<ApiParts> = {}) {
     changed: (id) => void changed.push(id),
     box: "box",
     gateway: "carrier",
-  });
-  const storage = createStorage({
-    endpoint: "http://127.0.0.1:9",
-    region: "af-nairobi-1",
-    bucket: "recordings",
-    accessKeyId: "key",
-    secretAccessKey: "secret",
-    forcePathStyle: true,
-    clock,
+    promptUrls: urls,
   });
   const parts: ApiParts = {
     store,
@@ -83,6 +90,7 @@ export async function world(overrides: Partial<ApiParts> = {}) {
     registry: new Registry(),
     calls,
     recordings: createRecordings({ store, storage, clock, log: quiet }),
+    prompts,
     secrets,
     webhooks: new WebhookEndpoints({ clock, ids, wake, secrets }),
     deliverer: { wake },
@@ -139,6 +147,7 @@ export async function world(overrides: Partial<ApiParts> = {}) {
 
   return {
     ...parts,
+    prompts,
     clock,
     url: server.url,
     wallet,
@@ -151,7 +160,7 @@ export async function world(overrides: Partial<ApiParts> = {}) {
           createKey(tx, ids, { workspaceId, name: "another", createdAtMs: clock.nowMs(), ...key }),
         )
       ).key,
-    /** One request; a body that is no string goes as JSON. */
+    /** One request; a body that is no string and no bytes goes as JSON. */
     async ask(
       method: string,
       path: string,
@@ -164,7 +173,7 @@ export async function world(overrides: Partial<ApiParts> = {}) {
           ...(body === undefined ? {} : { "content-type": "application/json" }),
           ...headers,
         },
-        ...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }),
+        ...(body === undefined ? {} : { body: sent(body) }),
       });
       const text = await response.text();
       // eslint-disable-next-line @typescript-eslint/no-explicit-any -- tests reach into answers of every shape
@@ -174,10 +183,14 @@ export async function world(overrides: Partial<ApiParts> = {}) {
     async end(): Promise<void> {
       await server.close(0);
       await store.close();
-      storage.close();
+      await prompts.close();
+      unreachable.close();
       await rm(folder, { recursive: true });
     },
   };
 }
+
+const sent = (body: unknown): string | Uint8Array<ArrayBuffer> =>
+  typeof body === "string" ? body : body instanceof Uint8Array ? new Uint8Array(body) : JSON.stringify(body);
 
 export type World = Awaited<ReturnType<typeof world>>;
