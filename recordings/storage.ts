@@ -23,10 +23,10 @@ export interface Storage {
   /** Makes the bucket if there is none. */
   ensureBucket(): Promise<void>;
   /**
-   * Puts the file there and returns once the storage was seen to hold exactly those bytes. Repeatable: what is there
+   * Puts the file, or what is read, there and returns once the storage was seen to hold exactly those bytes. Repeatable: what is there
    * already is not sent again.
    */
-  put(file: string, key: string, expected: Fingerprint): Promise<void>;
+  put(file: string | (() => Readable), key: string, expected: Fingerprint): Promise<void>;
   /** The same with bytes that are in memory. */
   putBytes(bytes: Uint8Array, key: string, contentType: string): Promise<void>;
   /** The whole object. Null: there is none. Throws where it is larger. */
@@ -131,8 +131,9 @@ class S3Storage implements Storage {
     });
   }
 
-  async put(file: string, key: string, expected: Fingerprint): Promise<void> {
-    await this.#put(() => createReadStream(file), key, expected, "audio/wav");
+  async put(file: string | (() => Readable), key: string, expected: Fingerprint): Promise<void> {
+    const body = typeof file === "string" ? () => createReadStream(file) : file;
+    await this.#put(body, key, expected, "audio/wav");
   }
 
   async putBytes(bytes: Uint8Array, key: string, contentType: string): Promise<void> {

@@ -196,6 +196,9 @@ export const callEvents: Record<CallEventKind, EventDescription> = {
     ...ofRecording,
     duration_seconds: z.number().meta({ description: "Length of the audio, to the millisecond." }),
     ...coverage,
+    trimmed_ms: z.int().optional().meta({
+      description: "With `trim-silence`: the silence that was cut off at both ends; it is no gap.",
+    }),
     size_bytes: z.int().meta({ description: "Of the WAV file, header included." }),
     sha256: z.string().meta({ description: "Of the file, hex." }),
     download_url: z.string().meta({ description: "The API's own link to it, which asks for a key." }),

@@ -84,8 +84,8 @@ export type Effect =
   | { kind: "command"; command: Command }
   /** Rated, checked for funds, originated towards the waiting leg: `dialing` or `dialRefused` follows at once. */
   | { kind: "dial"; request: DialRequest }
-  /** A recording of the leg; a `recordingBegun` fact follows at once. */
-  | { kind: "record"; ends: RecordingEnds }
+  /** A recording of the leg; a `recordingBegun` fact follows at once. `trim`: without the silence at its ends. */
+  | { kind: "record"; ends: RecordingEnds; trim: boolean }
   /** An event on the call; kinds `call.*` are also told by webhook. */
   | { kind: "event"; event: CallEventKind; payload: JsonObject }
   /**
