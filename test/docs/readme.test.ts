@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describeConfig } from "../../cli/config.ts";
 import { systemClock } from "../../engine/clock.ts";
@@ -57,6 +57,10 @@ describe("the README", () => {
       "docs/recipes/ai-bot.md",
       "docs/simulator.md",
       "docs/freeswitch.md",
+      "docs/media.md",
+      "docs/get-digits.md",
+      "docs/voice-url.md",
+      ...readdirSync(join(root, "docs/actions")).map((name) => `docs/actions/${name}`),
     ]) {
       for (const [, path = "", heading] of page(name).matchAll(/\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)/g)) {
         const target = path === "" ? name : join(dirname(name), path);

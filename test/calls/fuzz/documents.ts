@@ -159,7 +159,7 @@ export function spoiltDocument(valid: fc.Arbitrary<Item[]>): fc.Arbitrary<string
       { weight: 1, arbitrary: badValue },
       { weight: 1, arbitrary: badKey.map((key) => [JSON.parse(`{${JSON.stringify(key)}:{}}`)]) },
     )
-    .map((document) => JSON.stringify(document) ?? "null");
+    .map((document: unknown) => JSON.stringify(document === undefined ? null : document));
 }
 
 type Path = (string | number)[];
