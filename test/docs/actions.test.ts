@@ -12,6 +12,7 @@ const root = join(import.meta.dirname, "../..");
 const folder = join(root, "docs/actions");
 const pages = readdirSync(folder).filter((name) => name.endsWith(".md") && name !== "README.md");
 const textOf = (name: string) => readFileSync(join(folder, name), "utf8");
+const elsewhereOf = (name: string) => /^Its example is run by `(.+?)`/m.exec(textOf(name))?.[1];
 
 describe("the pages of the voice actions", function () {
   this.timeout(120_000);
@@ -33,7 +34,15 @@ describe("the pages of the voice actions", function () {
     }
   });
 
-  for (const page of pages)
+  it("name a test that is about them where it is not this one that runs them", () => {
+    for (const page of pages) {
+      const elsewhere = elsewhereOf(page);
+      if (elsewhere !== undefined)
+        assert.ok(readFileSync(join(root, elsewhere), "utf8").includes(`docs/actions/${page}`), page);
+    }
+  });
+
+  for (const page of pages.filter((name) => elsewhereOf(name) === undefined))
     together(`${page} does what its example says`, async () => {
       const [, tried = ""] = textOf(page).split("## Try it");
       const [, script] = /```sh\n([\s\S]*?)```/.exec(tried) ?? [];
