@@ -5,6 +5,7 @@ import type { Egress, EgressResponse } from "../egress/egress.ts";
 import type { MediaId, WorkspaceId } from "../ids.ts";
 import type { Log } from "../log.ts";
 import { Converter } from "./converter.ts";
+import { Lanes } from "./lanes.ts";
 import { MediaError } from "./media-error.ts";
 import { MediaFiles, type PlayableFile } from "./media-files.ts";
 import type { MediaSource, Prepared } from "./media-source.ts";
@@ -52,6 +53,7 @@ export class MediaLibrary {
   readonly #converter: Converter;
   /** A thread of its own: an hour of somebody's music holds up nobody's one-time password. */
   readonly #speechConverter: Converter;
+  readonly #converting = new Lanes({ atOnceMax: 1 });
   readonly #speaker: Speaker;
   /** The longest unused first. */
   readonly #known = new Map<string, Known>();
@@ -73,9 +75,9 @@ export class MediaLibrary {
    * prompt is found where it is that workspace's, and nowhere else. Throws MediaError.
    */
   prepare(source: MediaSource, workspace: WorkspaceId): Promise<Prepared> {
-    if (!("url" in source)) return this.#speaker.speak(source);
+    if (!("url" in source)) return this.#speaker.speak(source, workspace);
     const uploaded = this.#parts.prompts.urls.idIn(source.url);
-    if (uploaded === null) return this.#once(source.url, () => this.#refreshed(source.url));
+    if (uploaded === null) return this.#once(source.url, () => this.#refreshed(source.url, workspace));
     return this.#once(`${workspace} ${uploaded}`, () => this.#uploaded(workspace, uploaded));
   }
 
@@ -115,11 +117,14 @@ export class MediaLibrary {
     const { prompts } = this.#parts;
     const row = id === "unknown" ? undefined : await prompts.get(workspace, id);
     if (!row) throw new MediaError("media_not_found", "The workspace has no such prompt.");
-    return (await this.#files.use(row.sha256)) ?? (await this.#convert(row.sha256, await prompts.read(row)));
+    return (
+      (await this.#files.use(row.sha256)) ??
+      (await this.#convert(row.sha256, await prompts.read(row), workspace))
+    );
   }
 
   /** Of a WAV or MP3 (by content, ≤ 10 MiB, ≤ 1 h). */
-  async #refreshed(url: string): Promise<PlayableFile> {
+  async #refreshed(url: string, workspace: WorkspaceId): Promise<PlayableFile> {
     const known = this.#known.get(url);
     const kept = known ? await this.#files.use(known.sha256) : null;
     if (kept && known && this.#parts.clock.monotonicMs() < known.freshUntilMs) return kept;
@@ -140,7 +145,7 @@ export class MediaLibrary {
     // In the thread pool: 10 MiB take longer than an event loop should wait.
     const digest = await webcrypto.subtle.digest("SHA-256", answer.body);
     const sha256 = Buffer.from(digest).toString("hex");
-    const file = (await this.#files.use(sha256)) ?? (await this.#convert(sha256, answer.body));
+    const file = (await this.#files.use(sha256)) ?? (await this.#convert(sha256, answer.body, workspace));
     this.#remember(url, sha256, answer);
     return file;
   }
@@ -149,8 +154,10 @@ export class MediaLibrary {
     throw new MediaError("failed", "The cached audio is gone.");
   }
 
-  #convert(sha256: string, source: Uint8Array): Promise<PlayableFile> {
-    return this.#files.add(sha256, (temporary) => this.#converter.convert(source, temporary));
+  #convert(sha256: string, source: Uint8Array, workspace: WorkspaceId): Promise<PlayableFile> {
+    return this.#files.add(sha256, (temporary) =>
+      this.#converting.run(workspace, () => this.#converter.convert(source, temporary)),
+    );
   }
 
   async #fetch(url: string, known: Known | undefined): Promise<EgressResponse> {
