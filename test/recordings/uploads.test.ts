@@ -564,11 +564,12 @@ describe("recordings on the spool", function () {
     const proxy = await openStorageProxy(world.s3);
     const id = await addRecording(world);
     let deleting: Promise<unknown> | null = null;
-    proxy.refuse = (asked) => {
-      if (asked.method === "PUT") {
-        deleting ??= world.store.write((tx) => recordings.markDeleted(tx, id, "requested", 1));
-      }
-      return false;
+    // The upload is over when it is deleted, and not before.
+    proxy.meddle = (asked, answer, reply) => {
+      if (asked.method !== "PUT") return false;
+      deleting ??= world.store.write((tx) => recordings.markDeleted(tx, id, "requested", 1));
+      void deleting.then(() => reply.writeHead(answer.statusCode ?? 502, answer.headers).end());
+      return true;
     };
     const storage = storageAt(proxy.endpoint, world.clock);
     await restart(storage);
