@@ -27,9 +27,11 @@ export function jsonBody(bytes: unknown, contentType: string | undefined): unkno
   return value;
 }
 
-export function bodySha256(bytes: unknown): string {
+/** `beside`: what else of the request makes it another one. */
+export function bodySha256(bytes: unknown, beside = ""): string {
   const hash = createHash("sha256");
   if (bytes instanceof Uint8Array) hash.update(bytes);
+  hash.update(beside);
   return hash.digest("hex");
 }
 

@@ -45,7 +45,7 @@ export function openApiDocument(routes: readonly Route[]) {
 }
 
 function operationOf(route: Route): ZodOpenApiOperationObject {
-  const { operationId, tag, summary, description, scope, params, query, body } = route;
+  const { operationId, tag, summary, description, scope, params, query } = route;
   const parameters = {
     ...(Object.keys(params.shape).length > 0 ? { path: params } : {}),
     ...(Object.keys(query.shape).length > 0 ? { query } : {}),
@@ -60,8 +60,20 @@ function operationOf(route: Route): ZodOpenApiOperationObject {
       : { description: [description, `Scope: \`${scope}\`.`].filter(Boolean).join("\n\n") }),
     ...(Object.keys(parameters).length > 0 ? { requestParams: parameters } : {}),
     ...(route.method === "post" ? { parameters: [idempotencyKeyParameter] } : {}),
-    ...(body ? { requestBody: { required: true, content: { "application/json": { schema: body } } } } : {}),
+    ...requestBody(route),
     responses: { ...successes(route), ...refusals(route) },
+  };
+}
+
+function requestBody({ body, upload }: Route): Pick<ZodOpenApiOperationObject, "requestBody"> {
+  if (body) return { requestBody: { required: true, content: { "application/json": { schema: body } } } };
+  if (!upload) return {};
+  // OpenAPI 3.1: a body of bytes has no schema.
+  return {
+    requestBody: {
+      required: true,
+      content: Object.fromEntries(upload.contentTypes.map((type) => [type, {}])),
+    },
   };
 }
 
@@ -144,7 +156,7 @@ function refusals(route: Route) {
   );
 }
 
-function codesOf({ run, method, params, errors }: Route): ErrorCode[] {
+function codesOf({ run, method, params, errors, upload }: Route): ErrorCode[] {
   const codes = new Set<ErrorCode>(errors);
   for (const code of ["rate_limited", "internal", "database.unavailable"] as const) codes.add(code);
   if (run.kind === "public") return [...codes];
@@ -153,9 +165,10 @@ function codesOf({ run, method, params, errors }: Route): ErrorCode[] {
   for (const code of ["auth.missing", "auth.invalid", "auth.scope"] as const) codes.add(code);
   for (const code of ["validation.invalid", "validation.unknown_field"] as const) codes.add(code);
   if (run.kind === "answer") return [...codes];
+  // Of a file: what was encoded and is not, or was cut off.
   codes.add("validation.malformed_json");
-  codes.add("validation.body_too_large");
   codes.add("validation.unsupported_media_type");
+  codes.add(upload ? upload.tooLarge : "validation.body_too_large");
   if (method !== "post") return [...codes];
   codes.add("idempotency.invalid_key");
   codes.add("idempotency.conflict");

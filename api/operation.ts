@@ -6,6 +6,7 @@ import { idempotencyKey, type Change, type Idempotency } from "./idempotency.ts"
 import { bodyBytes, bodySha256, jsonBody } from "./json-body.ts";
 import type { ApiParts } from "./parts.ts";
 import type { Reply, Route } from "./route.ts";
+import { Uploads } from "./uploads.ts";
 import { validated } from "./validation.ts";
 
 /** What a request to this route goes through, once it was counted: may it, what does it say, do it, answer. */
@@ -20,30 +21,37 @@ export function operation(route: Route, parts: ApiParts, idempotency: Idempotenc
     return [
       async (request, response) => {
         const caller = requireCaller(response, scope);
-        send(response, await run.answer({ parts, caller, ...input(route, request, {}) }));
+        send(response, await run.answer({ parts, caller, ...input(route, request) }));
       },
     ];
   }
+  const change = async (request: Request, response: Response): Promise<void> => {
+    const caller = requireCaller(response, scope);
+    const begin = async (): Promise<Change> => {
+      const asked = { parts, caller, ...input(route, request) };
+      const prepared = await run.prepare(asked);
+      return (tx) => run.change(tx, asked, prepared);
+    };
+    const key = route.method === "post" ? idempotencyKey(request.get("Idempotency-Key")) : undefined;
+    if (key === undefined) {
+      const change = await begin();
+      return send(response, await parts.store.write(change));
+    }
+    const { method, path } = request;
+    const named = { workspaceId: caller.workspace.id, method, path, idempotencyKey: key };
+    // What is beside a file is in the query.
+    const beside = route.upload ? JSON.stringify(request.query) : "";
+    send(response, await idempotency.once(named, bodySha256(request.body, beside), begin));
+  };
+  const { upload } = route;
+  if (!upload) return [requires(scope), bodyBytes, change];
+  const uploads = new Uploads(upload);
   return [
     requires(scope),
-    bodyBytes,
-    async (request, response) => {
-      const caller = requireCaller(response, scope);
-      const begin = async (): Promise<Change> => {
-        const body = jsonBody(request.body, request.headers["content-type"]);
-        const asked = { parts, caller, ...input(route, request, body) };
-        await run.prepare(asked);
-        return (tx) => run.change(tx, asked);
-      };
-      const key = route.method === "post" ? idempotencyKey(request.get("Idempotency-Key")) : undefined;
-      if (key === undefined) {
-        const change = await begin();
-        return send(response, await parts.store.write(change));
-      }
-      const { method, path } = request;
-      const named = { workspaceId: caller.workspace.id, method, path, idempotencyKey: key };
-      send(response, await idempotency.once(named, bodySha256(request.body), begin));
-    },
+    (request, response) =>
+      uploads.take(requireCaller(response, scope).workspace.id, request, response, () =>
+        change(request, response),
+      ),
   ];
 }
 
@@ -55,12 +63,19 @@ const requires =
     next();
   };
 
-function input(route: Route, request: Request, body: unknown) {
+function input(route: Route, request: Request) {
   return {
     params: validated(route.params, request.params),
     query: validated(route.query, { ...request.query }),
-    body: validated(route.body ?? noBody, body),
+    body: body(route, request),
   };
+}
+
+function body({ run, body, upload }: Route, request: Request): unknown {
+  const bytes: unknown = request.body;
+  if (upload) return bytes instanceof Uint8Array ? bytes : new Uint8Array();
+  const json = run.kind === "change" ? jsonBody(bytes, request.headers["content-type"]) : {};
+  return validated(body ?? noBody, json);
 }
 
 const noBody = z.strictObject({});

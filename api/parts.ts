@@ -2,6 +2,7 @@ import type { Registry } from "prom-client";
 import type { Calls } from "../engine/calls/calls.ts";
 import type { Conferences } from "../engine/calls/conferences.ts";
 import type { Clock } from "../engine/clock.ts";
+import type { StoredPrompts } from "../engine/media/stored-prompts.ts";
 import type { Ids } from "../engine/ids.ts";
 import type { Log } from "../engine/log.ts";
 import type { Secrets } from "../engine/secrets.ts";
@@ -21,6 +22,7 @@ export interface ApiParts {
   calls: Pick<Calls, "originate" | "hangUp" | "direct" | "sendDigits" | "setRecording" | "moneyChanged">;
   conferences: Pick<Conferences, "command" | "list" | "get">;
   recordings: Pick<Recordings, "forCall" | "listForCall" | "list" | "get" | "delete">;
+  prompts: Pick<StoredPrompts, "urls" | "put" | "publish" | "get" | "list" | "link" | "delete">;
   webhooks: WebhookEndpoints;
   /** Seals signing secrets. */
   secrets: Secrets;

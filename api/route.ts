@@ -11,12 +11,14 @@ export interface Route extends RouteFacts {
   params: z.ZodObject;
   query: z.ZodObject;
   body: z.ZodObject | null;
+  /** Where the body is a file and no JSON: what it may be. */
+  upload: UploadFacts | null;
   run:
     | { kind: "answer"; answer: (request: ApiRequest<Loose, Loose, unknown>) => Promise<Reply> }
     | {
         kind: "change";
-        prepare: (request: ApiRequest<Loose, Loose, unknown>) => Promise<void>;
-        change: (tx: Tx, request: ApiRequest<Loose, Loose, unknown>) => Promise<Reply>;
+        prepare: (request: ApiRequest<Loose, Loose, unknown>) => Promise<unknown>;
+        change: (tx: Tx, request: ApiRequest<Loose, Loose, unknown>, prepared: unknown) => Promise<Reply>;
       }
     | { kind: "public"; answer: (parts: ApiParts) => Promise<Reply> };
 }
@@ -27,7 +29,16 @@ interface RouteFacts {
   path: string;
   /** For generated clients: `createCall`. */
   operationId: string;
-  tag: "Calls" | "Conferences" | "Numbers" | "Recordings" | "Wallet" | "Webhooks" | "Workspace" | "Public";
+  tag:
+    | "Calls"
+    | "Conferences"
+    | "Numbers"
+    | "Media"
+    | "Recordings"
+    | "Wallet"
+    | "Webhooks"
+    | "Workspace"
+    | "Public";
   summary: string;
   description?: string;
   /** Null: no key is asked for. */
@@ -36,6 +47,12 @@ interface RouteFacts {
   responses: Record<number, ResponseFacts>;
   /** Beside those that every route of its kind has. */
   errors: readonly ErrorCode[];
+}
+
+export interface UploadFacts {
+  bytesMax: number;
+  contentTypes: readonly string[];
+  tooLarge: ErrorCode;
 }
 
 export interface ResponseFacts {
@@ -101,6 +118,23 @@ export function changes<P extends Shape = Nothing, Q extends Shape = Nothing, B 
   });
 }
 
+/** A route that takes a file: its body is the bytes as they came. What was prepared is handed to `change`. */
+export function takesFile<P extends Shape = Nothing, Q extends Shape = Nothing, Prepared = void>(
+  facts: Inputs<P, Q, Nothing> & {
+    upload: UploadFacts;
+    prepare: (request: ApiRequest<z.output<P>, z.output<Q>, Uint8Array>) => Promise<Prepared>;
+    change: (
+      tx: Tx,
+      request: ApiRequest<z.output<P>, z.output<Q>, Uint8Array>,
+      prepared: Prepared,
+    ) => Promise<Reply>;
+  },
+): Route {
+  const { prepare, change, upload, ...rest } = facts;
+  const run = { kind: "change" as const, prepare: prepare as never, change: change as never };
+  return { ...complete(rest, run), upload };
+}
+
 /** A route for everybody. */
 export function isPublic(facts: RouteFacts & { answer: (parts: ApiParts) => Promise<Reply> }): Route {
   const { answer, ...rest } = facts;
@@ -111,5 +145,12 @@ function complete<P extends Shape, Q extends Shape, B extends Shape>(
   { params, query, body, ...facts }: Inputs<P, Q, B>,
   run: Route["run"],
 ): Route {
-  return { ...facts, params: params ?? nothing, query: query ?? nothing, body: body ?? null, run };
+  return {
+    ...facts,
+    params: params ?? nothing,
+    query: query ?? nothing,
+    body: body ?? null,
+    upload: null,
+    run,
+  };
 }

@@ -3,6 +3,7 @@ import { commandConference } from "./routes/command-conference.ts";
 import { createCall, originateCall } from "./routes/create-call.ts";
 import { createWebhook } from "./routes/create-webhook.ts";
 import { deleteRecording } from "./routes/delete-recording.ts";
+import { deleteMedia } from "./routes/delete-media.ts";
 import { deleteWebhook } from "./routes/delete-webhook.ts";
 import { getCall } from "./routes/get-call.ts";
 import { getCallRecording } from "./routes/get-call-recording.ts";
@@ -10,6 +11,8 @@ import { getCallStats } from "./routes/get-call-stats.ts";
 import { getConference } from "./routes/get-conference.ts";
 import { getDelivery } from "./routes/get-delivery.ts";
 import { getOpenApi } from "./routes/get-openapi.ts";
+import { getMedia } from "./routes/get-media.ts";
+import { getMediaFile } from "./routes/get-media-file.ts";
 import { getPublicPricing } from "./routes/get-public-pricing.ts";
 import { getRecording } from "./routes/get-recording.ts";
 import { patchWallet } from "./routes/patch-wallet.ts";
@@ -23,6 +26,7 @@ import { listCallRecordings } from "./routes/list-call-recordings.ts";
 import { listCalls } from "./routes/list-calls.ts";
 import { listConferences } from "./routes/list-conferences.ts";
 import { listDeliveries } from "./routes/list-deliveries.ts";
+import { listMedia } from "./routes/list-media.ts";
 import { listRecordings } from "./routes/list-recordings.ts";
 import { listTransactions } from "./routes/list-transactions.ts";
 import { listWebhooks } from "./routes/list-webhooks.ts";
@@ -34,6 +38,7 @@ import { rotateWebhookSecret } from "./routes/rotate-webhook-secret.ts";
 import { sendDigits } from "./routes/send-digits.ts";
 import { setCallRecording } from "./routes/set-call-recording.ts";
 import { testWebhook } from "./routes/test-webhook.ts";
+import { uploadMedia } from "./routes/upload-media.ts";
 
 /** Every route there is, in the order in which they are tried. Adding one is its file and a line here. */
 export const routes: readonly Route[] = [
@@ -55,6 +60,11 @@ export const routes: readonly Route[] = [
   listRecordings,
   getRecording,
   deleteRecording,
+  uploadMedia,
+  listMedia,
+  getMedia,
+  getMediaFile,
+  deleteMedia,
   getWallet,
   getWalletBalance,
   patchWallet,

@@ -13,6 +13,8 @@ import { systemClock } from "../engine/clock.ts";
 import { createEgress } from "../engine/egress/egress.ts";
 import { SautikitError } from "../engine/errors.ts";
 import { systemIds, type IntentOwner } from "../engine/ids.ts";
+import { createPromptUrls } from "../engine/media/prompt-urls.ts";
+import { StoredPrompts } from "../engine/media/stored-prompts.ts";
 import { MediaLibrary } from "../engine/media/media-library.ts";
 import { CommandEngine } from "../engine/media/speech/command-engine.ts";
 import { EspeakEngine } from "../engine/media/speech/espeak-engine.ts";
@@ -26,6 +28,7 @@ import { createLedger } from "../engine/wallet/ledger.ts";
 import { Deliverer } from "../engine/webhooks/deliverer.ts";
 import { WebhookEndpoints } from "../engine/webhooks/endpoints.ts";
 import { createOutbox } from "../engine/webhooks/outbox.ts";
+import { Poll } from "../recordings/poll.ts";
 import { createRecordings } from "../recordings/recordings.ts";
 import { createSpool } from "../recordings/spool.ts";
 import type { Config } from "./config.ts";
@@ -63,6 +66,9 @@ interface DemoOptions {
 const embeddedBox = "embedded";
 /** What another process stored is found within this, should its signal be lost or its database have none. */
 const othersPollMs = 1_000;
+
+/** Deleted prompts are out of the storage within this. */
+const promptsSweepMs = 60_000;
 
 /** Builds every object and hands each what it needs: leaves first, and closed in reverse. */
 export async function compose(
@@ -128,9 +134,6 @@ async function build(
       { program: command.program },
       "SPEECH_COMMAND is not there: what is said is heard as three tones",
     );
-  const media = new MediaLibrary({ directory: join(config.spoolDir, "media"), egress, speech, clock, log });
-  closers.push(() => media.close());
-
   const { storage, ...objects } = await openObjectStorage(config, {
     clock,
     ids,
@@ -138,6 +141,14 @@ async function build(
     serves: wanted.has("spool"),
   });
   closers.push(() => objects.close());
+
+  let baseUrl: string | null = null;
+  const publicUrl = () => config.publicUrl ?? baseUrl ?? `http://${config.host}:${config.port}`;
+  const prompts = new StoredPrompts({ store, storage, urls: createPromptUrls(publicUrl), clock, ids });
+  closers.push(() => prompts.close());
+  const directory = join(config.spoolDir, "media");
+  const media = new MediaLibrary({ directory, egress, prompts, speech, clock, log });
+  closers.push(() => media.close());
 
   const boxName = config.freeswitch?.box ?? embeddedBox;
   const embedded = config.freeswitch === null && wanted.has("controller") ? await embeddedSwitch() : null;
@@ -162,13 +173,14 @@ async function build(
     },
     [box],
   );
-  const calls = new Calls({ ...changeParts, box: boxName, gateway: config.gateway });
+  const calls = new Calls({
+    ...changeParts,
+    ...{ box: boxName, gateway: config.gateway, promptUrls: prompts.urls },
+  });
   const conferences = new Conferences(changeParts);
   const recordings = createRecordings({ store, storage, clock, log });
 
-  let baseUrl: string | null = null;
   let demoFile: string | null = null;
-  const publicUrl = () => config.publicUrl ?? baseUrl ?? `http://${config.host}:${config.port}`;
   const news = new RecordingNews(changeParts, publicUrl);
   const spool = createSpool({
     directory: config.spoolDir,
@@ -206,6 +218,14 @@ async function build(
     closers.push(() => deliverer.stop());
     recordings.start();
     closers.push(() => recordings.stop());
+    const sweep = new Poll(
+      clock,
+      promptsSweepMs,
+      () => prompts.sweep(),
+      (error) => log.error({ err: error }, "Deleted prompts could not be removed from the storage yet."),
+    );
+    sweep.start();
+    closers.push(() => sweep.stop());
   }
   let draining = false;
   if (wanted.has("api")) {
@@ -218,6 +238,7 @@ async function build(
       calls,
       conferences,
       recordings,
+      prompts,
       secrets,
       webhooks: new WebhookEndpoints({ clock, ids, secrets, wake }),
       deliverer,

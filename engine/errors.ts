@@ -86,6 +86,24 @@ export const errorCatalogue = {
   ),
   "numbers.not_found": e(404, "The workspace has no such number.", "Check the id."),
   "recordings.not_found": e(404, "There is no such recording.", "Check the id."),
+  "media.not_found": e(404, "There is no such prompt.", "Check the id."),
+  "media.unsupported": e(
+    415,
+    "The body is neither a WAV nor an MP3 that can be read.",
+    "Send the file itself as the body: WAV (PCM, float, A-law, µ-law) or MP3, whatever its name.",
+  ),
+  "media.too_large": e(413, "The file is larger than 10 MiB.", "Send an MP3, or a WAV of 8 kHz."),
+  "media.too_long": e(422, "The audio is longer than an hour.", "Cut it into pieces."),
+  "media.storage_full": e(
+    409,
+    "The workspace stores as many prompts as it may: 1000, or 200 MB.",
+    "Delete some that are no longer used.",
+  ),
+  "media.busy": e(
+    429,
+    "Too many uploads at once.",
+    "Upload one after another; try again after `Retry-After`.",
+  ),
   "wallet.insufficient_funds": e(
     402,
     "The wallet's available balance is zero or less.",

@@ -20,6 +20,7 @@ export const idPrefixes = [
   "req",
   "conf",
   "str",
+  "med",
   // Not seen by customers: an instruction to the controller, a ledger account.
   "int",
   "acc",
@@ -33,6 +34,7 @@ export type NumberId = Id<"num">;
 export type CallId = Id<"call">;
 export type LegId = Id<"leg">;
 export type RecordingId = Id<"rec">;
+export type MediaId = Id<"med">;
 export type TransactionId = Id<"txn">;
 export type WebhookId = Id<"wh">;
 export type DeliveryId = Id<"dlv">;

@@ -1,5 +1,5 @@
 import { createReadStream } from "node:fs";
-import { addAbortSignal, type Readable } from "node:stream";
+import { addAbortSignal, Readable } from "node:stream";
 import {
   AbortMultipartUploadCommand,
   CreateBucketCommand,
@@ -23,19 +23,30 @@ export interface Storage {
   /** Makes the bucket if there is none. */
   ensureBucket(): Promise<void>;
   /**
-   * Puts the file there and returns once the storage was seen to hold exactly those bytes. Repeatable: what is there
+   * Puts the file, or what is read, there and returns once the storage was seen to hold exactly those bytes. Repeatable: what is there
    * already is not sent again.
    */
-  put(file: string, key: string, expected: Fingerprint): Promise<void>;
+  put(file: string | (() => Readable), key: string, expected: Fingerprint): Promise<void>;
+  /** The same with bytes that are in memory. */
+  putBytes(bytes: Uint8Array, key: string, contentType: string): Promise<void>;
+  /** The whole object. Null: there is none. Throws where it is larger. */
+  get(key: string, bytesMax: number): Promise<Uint8Array | null>;
   /** Null: there is no such object. */
   head(key: string): Promise<{ sizeBytes: number } | null>;
   /** A link for whoever holds it, to the storage's public address, which saves the object under that name. */
-  presignGet(key: string, options: { expiresInSeconds: number; fileName: string }): Promise<PresignedUrl>;
+  presignGet(key: string, options: LinkOptions): Promise<PresignedUrl>;
   /** Also when there is no such object. */
   delete(key: string): Promise<void>;
   /** Whether the bucket can be reached with our key, now. */
   healthy(): Promise<boolean>;
   close(): void;
+}
+
+export interface LinkOptions {
+  expiresInSeconds: number;
+  fileName: string;
+  /** Default: audio/wav. */
+  contentType?: string;
 }
 
 export interface PresignedUrl {
@@ -120,13 +131,29 @@ class S3Storage implements Storage {
     });
   }
 
-  async put(file: string, key: string, expected: Fingerprint): Promise<void> {
-    await attempt(`upload ${key}`, async () => {
-      if (await this.#holds(key, expected)) return;
-      if (expected.sizeBytes > partBytes) await this.#dropParts(key);
-      await this.#upload(file, key, expected.sizeBytes);
-      if (!(await this.#holds(key, expected))) throw new Error("The storage does not hold what was sent.");
-    });
+  async put(file: string | (() => Readable), key: string, expected: Fingerprint): Promise<void> {
+    const body = typeof file === "string" ? () => createReadStream(file) : file;
+    await this.#put(body, key, expected, "audio/wav");
+  }
+
+  async putBytes(bytes: Uint8Array, key: string, contentType: string): Promise<void> {
+    const body = () => Readable.from(slices(bytes));
+    await this.#put(body, key, await fingerprint(body()), contentType);
+  }
+
+  async get(key: string, bytesMax: number): Promise<Uint8Array | null> {
+    return attempt(`read ${key}`, () =>
+      this.#object(key, bytesMax, async (body) => {
+        const chunks: Buffer[] = [];
+        let bytes = 0;
+        for await (const chunk of body as AsyncIterable<Buffer>) {
+          chunks.push(chunk);
+          if ((bytes += chunk.length) > bytesMax)
+            throw new Error(`The object is larger than ${bytesMax} bytes.`);
+        }
+        return Buffer.concat(chunks);
+      }),
+    );
   }
 
   async head(key: string): Promise<{ sizeBytes: number } | null> {
@@ -136,14 +163,14 @@ class S3Storage implements Storage {
 
   async presignGet(
     key: string,
-    { expiresInSeconds, fileName }: { expiresInSeconds: number; fileName: string },
+    { expiresInSeconds, fileName, contentType = "audio/wav" }: LinkOptions,
   ): Promise<PresignedUrl> {
     const signingDate = new Date(this.#clock.nowMs());
     const command = new GetObjectCommand({
       Bucket: this.#bucket,
       Key: key,
       ResponseContentDisposition: `attachment; filename="${fileName}"`,
-      ResponseContentType: "audio/wav",
+      ResponseContentType: contentType,
     });
     const url = await attempt(`sign a link to ${key}`, () =>
       getSignedUrl(this.#signer, command, { expiresIn: expiresInSeconds, signingDate }),
@@ -176,8 +203,16 @@ class S3Storage implements Storage {
     this.#signer.destroy();
   }
 
-  async #upload(file: string, key: string, bytes: number): Promise<void> {
-    const Body = createReadStream(file);
+  async #put(body: () => Readable, key: string, expected: Fingerprint, contentType: string): Promise<void> {
+    await attempt(`upload ${key}`, async () => {
+      if (await this.#holds(key, expected)) return;
+      if (expected.sizeBytes > partBytes) await this.#dropParts(key);
+      await this.#upload(body(), key, expected.sizeBytes, contentType);
+      if (!(await this.#holds(key, expected))) throw new Error("The storage does not hold what was sent.");
+    });
+  }
+
+  async #upload(Body: Readable, key: string, bytes: number, ContentType: string): Promise<void> {
     try {
       const upload = new Upload({
         client: this.#client,
@@ -188,7 +223,7 @@ class S3Storage implements Storage {
           Bucket: this.#bucket,
           Key: key,
           Body,
-          ContentType: "audio/wav",
+          ContentType,
           ChecksumAlgorithm: "SHA256",
         },
       });
@@ -222,9 +257,14 @@ class S3Storage implements Storage {
   }
 
   #read(key: string, bytes: number): Promise<Fingerprint | null> {
+    return this.#object(key, bytes, fingerprint);
+  }
+
+  /** Null: there is none. */
+  #object<T>(key: string, bytes: number, read: (body: Readable) => Promise<T>): Promise<T | null> {
     return this.#found(async (limit) => {
       const object = await this.#client.send(new GetObjectCommand({ Bucket: this.#bucket, Key: key }), limit);
-      return object.Body ? fingerprint(addAbortSignal(limit.abortSignal, object.Body as Readable)) : null;
+      return object.Body ? read(addAbortSignal(limit.abortSignal, object.Body as Readable)) : null;
     }, bytes);
   }
 
@@ -284,5 +324,13 @@ function reason(cause: unknown): string {
 }
 
 const isNamed = (error: unknown, name: string) => error instanceof S3ServiceException && error.name === name;
+
+const sliceBytes = 64 * 1024;
+
+/** So that nobody holds, or hashes, all of it at a time. */
+function* slices(bytes: Uint8Array): Generator<Buffer> {
+  const all = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  for (let at = 0; at < all.length; at += sliceBytes) yield all.subarray(at, at + sliceBytes);
+}
 
 const base64 = (hex: string) => Buffer.from(hex, "hex").toString("base64");

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import type { Readable } from "node:stream";
 import type { Clock } from "../engine/clock.ts";
 import { isId, type RecordingId } from "../engine/ids.ts";
 import type { Log } from "../engine/log.ts";
@@ -6,11 +7,12 @@ import * as recordings from "../engine/store/recordings.ts";
 import type { Coverage, RecordingRow, SpooledRow } from "../engine/store/recordings.ts";
 import type { Store, Tx } from "../engine/store/store.ts";
 import { exists, filesIn, remove, statOrNull } from "./files.ts";
-import { fingerprintFile, type Fingerprint } from "./fingerprint.ts";
+import { fingerprint, fingerprintFile, type Fingerprint } from "./fingerprint.ts";
 import { isShort, talkMsOf } from "./gap.ts";
 import { objectKey } from "./object-key.ts";
 import { RepeatedWork } from "./repeated-work.ts";
 import type { Storage } from "./storage.ts";
+import { trimmed } from "./trim.ts";
 import type { Unclaimed } from "./unclaimed.ts";
 import { readWav, repairWav, type WavFile } from "./wav-file.ts";
 
@@ -135,25 +137,28 @@ export class Uploads {
       return this.#options.unclaimed.take(path, `recording ${row.id}: not a WAV file`);
     }
     if (wav.dataBytes === 0) return this.#finishEmpty(row, path);
-    const file = await fingerprintFile(path);
+    const audio = await audioOf(row, path, wav);
     const key = objectKey(row);
-    await this.#options.storage.put(path, key, file);
+    await this.#options.storage.put(audio.read ?? path, key, audio.file);
     // The header's repair changed the file's time, not its length.
-    if ((await statOrNull(path))?.size !== file.sizeBytes || file.sizeBytes !== before.size) {
+    const now = await statOrNull(path);
+    if (now?.size !== before.size || (!audio.read && audio.file.sizeBytes !== before.size)) {
       throw new Error("The recording grew while it was uploaded; its writer is not done.");
     }
-    if ((await this.#commitReady(row, wav, file, key)) === "gone") return this.#removeDeleted(row, path);
+    if ((await this.#commitReady(row, wav, audio, key)) === "gone") return this.#removeDeleted(row, path);
     await remove(path);
   }
 
   /** One transaction: the row is ready, and the engine tells it. */
-  #commitReady(row: SpooledRow, wav: WavFile, file: Fingerprint, key: string): Promise<"ready" | "gone"> {
+  #commitReady(row: SpooledRow, wav: WavFile, audio: Audio, key: string): Promise<"ready" | "gone"> {
     const { store, clock, recordingReady } = this.#options;
     const stored = {
-      durationMs: wav.durationMs,
+      durationMs: audio.durationMs,
+      trimmedMs: audio.trimmedMs,
+      // Of what the switch wrote: silence that was cut off is no gap.
       ...this.#coverage(row, wav.durationMs),
-      sizeBytes: file.sizeBytes,
-      sha256: file.sha256,
+      sizeBytes: audio.file.sizeBytes,
+      sha256: audio.file.sha256,
       objectKey: key,
       storedAtMs: clock.nowMs(),
     };
@@ -226,7 +231,7 @@ export class Uploads {
     const same = isOfLoser(row)
       ? true
       : row.status === "ready"
-        ? file.size === row.sizeBytes && (await fingerprintFile(path)).sha256 === row.sha256
+        ? await isStored(row, path)
         : file.size === 0 || (await readWav(path))?.dataBytes === 0;
     if (same) await remove(path);
     else
@@ -244,6 +249,28 @@ export class Uploads {
     if (!file || this.#options.clock.nowMs() - file.mtimeMs < orphanAfterMs) return;
     await this.#options.unclaimed.take(path, "no recording of that name");
   }
+}
+
+/** What is stored of a file. */
+interface Audio {
+  file: Fingerprint;
+  durationMs: number;
+  trimmedMs: number | null;
+  /** Absent: the file as it is. */
+  read?: () => Readable;
+}
+
+async function audioOf({ trim }: SpooledRow, path: string, wav: WavFile): Promise<Audio> {
+  const cut = trim === 1 ? await trimmed(path) : null;
+  if (cut) return { ...cut, file: await fingerprint(cut.read()) };
+  const file = await fingerprintFile(path);
+  return { file, durationMs: wav.durationMs, trimmedMs: trim === 1 ? 0 : null };
+}
+
+/** Whether the file is the one whose audio was stored. */
+async function isStored(row: SpooledRow, path: string): Promise<boolean> {
+  const wav = await readWav(path);
+  return wav !== null && (await audioOf(row, path, wav)).file.sha256 === row.sha256;
 }
 
 const isOfLoser = ({ legHangupCause }: SpooledRow): boolean => legHangupCause === "lose_race";

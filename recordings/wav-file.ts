@@ -36,6 +36,24 @@ export async function repairWav(path: string): Promise<WavFile | null> {
   }
 }
 
+/** Where the samples are, and what they are. */
+export interface PcmLayout {
+  dataOffset: number;
+  dataBytes: number;
+  /** Of all channels, 16 bits each. */
+  frameBytes: number;
+  framesPerSecond: number;
+  channels: number;
+}
+
+/** Null: no WAV of 16-bit PCM. */
+export async function pcmLayout(file: FileHandle): Promise<PcmLayout | null> {
+  const layout = await readLayout(file);
+  if (!layout) return null;
+  const { tag, channels, frameBytes } = layout;
+  return tag === 1 && channels > 0 && frameBytes === channels * 2 ? layout : null;
+}
+
 interface Layout {
   closed: boolean;
   fileBytes: number;
@@ -43,6 +61,9 @@ interface Layout {
   dataBytes: number;
   frameBytes: number;
   framesPerSecond: number;
+  /** WAVE_FORMAT_…: 1 is PCM. */
+  tag: number;
+  channels: number;
 }
 
 const riffHeaderBytes = 12;
@@ -60,7 +81,7 @@ async function readLayout(file: FileHandle): Promise<Layout | null> {
   const fileBytes = (await file.stat()).size;
   const riff = await read(file, 0, riffHeaderBytes);
   if (riff?.toString("latin1", 0, 4) !== "RIFF" || riff.toString("latin1", 8, 12) !== "WAVE") return null;
-  let format: { frameBytes: number; framesPerSecond: number } | null = null;
+  let format: Awaited<ReturnType<typeof readFormat>> = null;
   let offset = riffHeaderBytes;
   for (let chunk = 0; chunk < chunksMax; chunk++) {
     const header = await read(file, offset, chunkHeaderBytes);
@@ -86,9 +107,10 @@ async function readLayout(file: FileHandle): Promise<Layout | null> {
 async function readFormat(file: FileHandle, offset: number) {
   const format = await read(file, offset, 16);
   if (!format) return null;
+  const [tag, channels] = [format.readUInt16LE(0), format.readUInt16LE(2)];
   const framesPerSecond = format.readUInt32LE(4);
   const frameBytes = format.readUInt16LE(12);
-  return frameBytes > 0 && framesPerSecond > 0 ? { frameBytes, framesPerSecond } : null;
+  return frameBytes > 0 && framesPerSecond > 0 ? { tag, channels, frameBytes, framesPerSecond } : null;
 }
 
 /** Which of the three lengths (the data's, the file's by its header, the file's) to believe. */

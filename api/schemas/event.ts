@@ -216,6 +216,9 @@ export const callEvents: Record<CallEventKind, EventDescription> = {
     ...ofRecording,
     duration_seconds: z.number().meta({ description: "Length of the audio, to the millisecond." }),
     ...coverage,
+    trimmed_ms: z.int().optional().meta({
+      description: "With `trim-silence`: the silence that was cut off at both ends; it is no gap.",
+    }),
     size_bytes: z.int().meta({ description: "Of the WAV file, header included." }),
     sha256: z.string().meta({ description: "Of the file, hex." }),
     download_url: z.string().meta({ description: "The API's own link to it, which asks for a key." }),
@@ -304,7 +307,8 @@ export const callEvents: Record<CallEventKind, EventDescription> = {
     reason: z.string().meta({
       description:
         "`fetch_failed`, `fetch_timed_out` (20 s), `too_large` (10 MiB), `too_long` (1 h), `not_audio`, `unsupported` (a WAV " +
-        "of a coding that is not read), `busy` (too many wait to be converted), `failed`; of the switch: `notFound`, " +
+        "of a coding that is not read), `busy` (too many wait to be converted), `failed`; of an uploaded prompt: " +
+        "`media_not_found` (not there, or another workspace's), `storage_failed`; of the switch: `notFound`, " +
         "`failed` (also where the command was lost with a controller), `playback_timed_out`.",
     }),
   }),

@@ -32,6 +32,7 @@ export const conference: Verb<ConferenceSpec, Conferring> = {
     "`startOnEnter` is there, and whenever somebody is alone, there is music. Once the caller is out of the room " +
     "(`conference.left`), or may not enter it (`conference.refused`), the next action runs.",
   schema: conferenceSchema,
+  media: ({ waitUrl }) => (waitUrl === undefined ? [] : [{ field: "waitUrl", url: waitUrl }]),
   callbacks: ({ statusEventsCallbackUrl: url }) =>
     url === undefined ? [] : [{ field: "statusEventsCallbackUrl", url }],
   begin(spec, scene) {

@@ -53,6 +53,7 @@ export const dial: Verb<DialSpec, Dialing> = {
     ...numbers.map((e164, index) => ({ field: `numbers[${index}]`, e164, use: "dialled" as const })),
     ...(callerId === undefined ? [] : [{ field: "callerId", e164: callerId, use: "presented" as const }]),
   ],
+  media: ({ ringback }) => (ringback === undefined ? [] : [{ field: "ringback", url: ringback }]),
   begin(spec, scene) {
     const timeout = spec.timeout ?? timeoutDefault;
     const numbers = numbersOf(spec);

@@ -11,7 +11,7 @@ import { reject } from "./reject.ts";
 import { say } from "./say.ts";
 import { sendDigits } from "./send-digits.ts";
 import { stream } from "./stream.ts";
-import type { NumberUse, Verb } from "./verb.ts";
+import type { MediaUse, NumberUse, Verb } from "./verb.ts";
 import { wait } from "./wait.ts";
 
 /** Every verb there is. Adding one is its file and this line. */
@@ -78,6 +78,14 @@ export const callbacksIn = (document: Document): { field: string; url: string }[
     const { verb, spec } = itemOf(item);
     const callbacks = verb.callbacks?.(spec) ?? [];
     return callbacks.map(({ field, url }) => ({ url, field: `[${index}].${verb.name}.${field}` }));
+  });
+
+/** Every URL of audio in a validated document, by its path: `[1].getDigits.nested[0].play.url`. */
+export const mediaIn = (document: Document): MediaUse[] =>
+  document.flatMap((item, index) => {
+    const { verb, spec } = itemOf(item);
+    const media = verb.media?.(spec) ?? [];
+    return media.map(({ field, url }) => ({ url, field: `[${index}].${verb.name}.${field}` }));
   });
 
 /** The verb and the specification of one item of a validated document. */

@@ -73,6 +73,10 @@ export const getDigits: Verb<GetDigitsSpec, Collecting> = {
       .optional()
       .meta({ description: "Prompts, each a `say` or a `play`; the first digit breaks them off." }),
   }),
+  media: ({ nested = [] }) =>
+    nested.flatMap(({ play }, index) =>
+      play === undefined ? [] : [{ field: `nested[${index}].play.url`, url: play.url }],
+    ),
   begin(spec, scene) {
     const state: Collecting = {
       digits: "",

@@ -22,6 +22,7 @@ export const play: Verb<PlaySpec, Prompting> = {
       .meta({ description: "http(s). Fetched anew when its Cache-Control has run out." }),
     loop,
   }),
+  media: ({ url }) => [{ field: "url", url }],
   begin: (spec, scene) => prompted(startPrompts([playPrompt(spec)], scene)),
   on(state, fact, scene) {
     const step = promptFact(state, fact, scene);

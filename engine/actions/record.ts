@@ -12,7 +12,7 @@ export interface RecordSpec {
   maxLength?: number | undefined;
   finishOnKey?: string | undefined;
   playBeep?: boolean | undefined;
-  trim?: "do-not-trim" | undefined;
+  trim?: "trim-silence" | "do-not-trim" | undefined;
 }
 
 /** What ended it, as `call.recorded` tells. */
@@ -39,6 +39,7 @@ interface Recording extends JsonObject {
   maxSeconds: number;
   /** Empty: none. */
   finishOnKey: string;
+  trim: boolean;
   recording: RecordingId | null;
   /** When it has been recorded for long enough; told to stop: when the switch's word of it is no longer waited for. ms. */
   untilMs: number;
@@ -113,9 +114,13 @@ export const record: Verb<RecordSpec, Recording> = {
       .optional()
       .meta({ description: "A beep before it, which is not recorded. Default: true." }),
     trim: z
-      .literal("do-not-trim", { error: 'must be "do-not-trim": silence is not cut out of a recording' })
+      .enum(["trim-silence", "do-not-trim"])
       .optional()
-      .meta({ description: "A recording is stored as it was made. Default: do-not-trim." }),
+      .meta({
+        description:
+          "trim-silence: what is stored begins and ends with what the caller said, 0.2 s around it left. Both channels are " +
+          "cut alike. Default: do-not-trim.",
+      }),
   }),
   begin(spec, scene) {
     const state: Recording = {
@@ -125,6 +130,7 @@ export const record: Verb<RecordSpec, Recording> = {
       silenceMs: (spec.timeout ?? timeoutDefault) * 1000,
       maxSeconds: spec.maxLength ?? maxLengthDefault,
       finishOnKey: spec.finishOnKey ?? "#",
+      trim: spec.trim === "trim-silence",
       recording: null,
       untilMs: 0,
       reason: null,
@@ -164,10 +170,10 @@ export const record: Verb<RecordSpec, Recording> = {
 };
 
 function recording(state: Recording, scene: Scene): Step<Recording> {
-  const { silenceMs, maxSeconds } = state;
+  const { silenceMs, maxSeconds, trim } = state;
   const untilMs = scene.nowMs + maxSeconds * 1000;
   const next: Recording = { ...state, phase: "recording", untilMs };
-  return stay(next, [{ kind: "record", ends: { silenceMs, maxSeconds } }], nextCheckMs(next, scene));
+  return stay(next, [{ kind: "record", ends: { silenceMs, maxSeconds }, trim }], nextCheckMs(next, scene));
 }
 
 /** Pressed before there is a recording, or twice, it does nothing; kept for the next action it would end that one. */

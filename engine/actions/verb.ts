@@ -27,6 +27,8 @@ export interface Verb<Spec, State extends JsonObject> {
   sockets?(spec: Spec): { field: string; url: string }[];
   /** Where it has us tell of things: checked when the document is given, and again whenever something is told. */
   callbacks?(spec: Spec): { field: string; url: string }[];
+  /** URLs of audio in it: one of ours that leads to no prompt is refused likewise. */
+  media?(spec: Spec): MediaUse[];
   begin(spec: Spec, scene: Scene): Step<State>;
   /** Null: the fact is not this step's business. */
   on(state: State, fact: StepFact, scene: Scene): Step<State> | null;
@@ -45,6 +47,12 @@ export interface NumberUse {
   field: string;
   e164: string;
   use: "dialled" | "presented";
+}
+
+/** Audio that a document plays; `field` is its path as the customer wrote it. */
+export interface MediaUse {
+  field: string;
+  url: string;
 }
 
 /** What a step may know of the call it runs on. */
@@ -84,8 +92,8 @@ export type Effect =
   | { kind: "roomMusic"; room: ConferenceId; file: string }
   /** Out of the room, or no longer on its way there; where it was inside, `roomLeft` follows once it is out. */
   | { kind: "leaveRoom"; room: ConferenceId; reason: "directed" | "failed" }
-  /** A recording of the leg; a `recordingBegun` fact follows at once. */
-  | { kind: "record"; ends: RecordingEnds }
+  /** A recording of the leg; a `recordingBegun` fact follows at once. `trim`: without the silence at its ends. */
+  | { kind: "record"; ends: RecordingEnds; trim: boolean }
   /** An event on the call; kinds `call.*` are also told by webhook, and others to whom the action names. */
   | { kind: "event"; event: CallEventKind; payload: JsonObject; also?: StatusTarget }
   /**

@@ -1,4 +1,4 @@
-import { numbersIn, type Document } from "../actions/document.ts";
+import { mediaIn, numbersIn, type Document } from "../actions/document.ts";
 import type { NumberUse } from "../actions/verb.ts";
 import { SautikitError } from "../errors.ts";
 import type { CallId, LegId, WorkspaceId } from "../ids.ts";
@@ -9,7 +9,9 @@ import {
   insertCall,
   type CallRow,
 } from "../store/calls.ts";
+import * as media from "../store/media.ts";
 import * as recordings from "../store/recordings.ts";
+import type { PromptUrls } from "../media/prompt-urls.ts";
 import type { RecordingRow } from "../store/recordings.ts";
 import type { Tx } from "../store/store.ts";
 import { keepWorkspace } from "../store/workspaces.ts";
@@ -35,6 +37,7 @@ export interface CallsParts extends ChangeParts {
   box: string;
   /** Gateway of the switch's configuration through which the trunk is reached. */
   gateway: string;
+  promptUrls: PromptUrls;
 }
 
 /** What customers do with calls. Each method is one step of the caller's transaction; the controller does the rest. */
@@ -49,8 +52,8 @@ export class Calls {
 
   /**
    * Stores a call that the controller then dials; the number that is refused is `to[0]`, …. Throws `workspace.frozen`, `calls.destination_not_allowed`,
-   * `calls.caller_id_not_owned` (of numbers in `actions`), `calls.concurrency_limit`, `calls.rate_limit`,
-   * `wallet.insufficient_funds`; then nothing is stored.
+   * `calls.caller_id_not_owned` (of numbers in `actions`), `validation.invalid` (of prompts in `actions`),
+   * `calls.concurrency_limit`, `calls.rate_limit`, `wallet.insufficient_funds`; then nothing is stored.
    */
   async originate(
     tx: Tx,
@@ -68,6 +71,7 @@ export class Calls {
     const [destination] = destinations;
     if (!destination) throw new Error("A call without a number to ring.");
     await requireAllNumbers(tx, workspace, request.actions ?? [], nowMs);
+    await requireAllPrompts(tx, workspace.id, request.actions ?? [], this.#parts.promptUrls);
     await requireFunds(tx, workspace.id, destinations, clock.nowUs());
     await this.#requireCapacity(tx, workspace, nowMs);
 
@@ -123,11 +127,12 @@ export class Calls {
 
   /**
    * Has this document take the place of what the call is doing; of two at once the later one stays. Throws
-   * `calls.not_found`, `calls.not_live`, and what `originate` throws of numbers in `actions`.
+   * `calls.not_found`, `calls.not_live`, and what `originate` throws of numbers and prompts in `actions`.
    */
   async direct(tx: Tx, workspace: CallingWorkspace, callId: CallId, actions: Document): Promise<void> {
     const change = await this.#liveChange(tx, workspace.id, callId);
     await requireAllNumbers(tx, workspace, actions, change.nowMs);
+    await requireAllPrompts(tx, workspace.id, actions, this.#parts.promptUrls);
     await this.#document.replace(change, actions);
     await change.save();
   }
@@ -249,6 +254,23 @@ async function requireAllNumbers(
 ): Promise<void> {
   for (const number of numbersIn(actions))
     await requireAllowed(tx, workspace, { ...number, field: `actions${number.field}` }, nowMs);
+}
+
+/** Each uploaded prompt is there, and the workspace's own; when its turn comes it is looked for again. */
+async function requireAllPrompts(
+  tx: Tx,
+  workspaceId: WorkspaceId,
+  actions: Document,
+  urls: PromptUrls,
+): Promise<void> {
+  for (const { field, url } of mediaIn(actions)) {
+    const id = urls.idIn(url);
+    if (id === null || (id !== "unknown" && (await media.byId(tx, workspaceId, id)))) continue;
+    const named = `actions${field}`;
+    const message = "is no prompt of this workspace";
+    const fields = [{ field: named, code: "media_not_found", message }];
+    throw new SautikitError("validation.invalid", `${named} ${message}.`, { fields });
+  }
 }
 
 /** The same question as when the number's turn comes; by then the answer may be another. */

@@ -150,7 +150,11 @@ export function newLeg(
 }
 
 /** Chosen before the switch hears of it, so that no file of the switch's is unknown to us. */
-export async function newRecording(change: CallChange, leg: LegRow): Promise<RecordingId> {
+export async function newRecording(
+  change: CallChange,
+  leg: LegRow,
+  { trim = false }: { trim?: boolean } = {},
+): Promise<RecordingId> {
   const id = change.parts.ids.next("rec");
   const { callId, workspaceId, box } = leg;
   await recordings.insert(change.tx, {
@@ -160,6 +164,7 @@ export async function newRecording(change: CallChange, leg: LegRow): Promise<Rec
     workspaceId,
     box,
     status: "starting",
+    trim,
     createdAtMs: change.nowMs,
   });
   return id;

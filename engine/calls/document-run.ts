@@ -257,7 +257,7 @@ export class DocumentRun {
         this.#hangUp(change, effect.cause);
         return undefined;
       case "record": {
-        const recording = await newRecording(change, change.firstLeg);
+        const recording = await newRecording(change, change.firstLeg, effect);
         const leg = change.firstLeg.id;
         change.intend({ kind: "recordUntil", leg, recording, ends: effect.ends });
         return { kind: "recordingBegun", recording };

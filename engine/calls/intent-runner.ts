@@ -1,6 +1,6 @@
 import type { Timer } from "../clock.ts";
 import { isError } from "../errors.ts";
-import { isId, type ConferenceId, type IntentOwner, type LegId } from "../ids.ts";
+import { isId, type ConferenceId, type IntentOwner, type LegId, type WorkspaceId } from "../ids.ts";
 import {
   callToChange,
   deleteIntent,
@@ -9,6 +9,7 @@ import {
   markDialled,
   markIntentSent,
   type IntentRow,
+  type StoredIntent,
 } from "../store/calls.ts";
 import type { Asked } from "../actions/voice-url.ts";
 import type { MediaSource, Prepared } from "../media/media-source.ts";
@@ -23,10 +24,10 @@ import type { Questioner } from "./questioner.ts";
 
 export interface MediaLibrary {
   /**
-   * Fetches and converts a customer's audio, or speaks a text: a file that the switch can play. Throws with a short
-   * reason in `code`.
+   * Fetches and converts a customer's audio, or speaks a text: a file that the switch can play. `workspace`: whose call
+   * it is for, since only its own prompts are played to it. Throws with a short reason in `code`.
    */
-  prepare(source: MediaSource): Promise<Prepared>;
+  prepare(source: MediaSource, workspace: WorkspaceId): Promise<Prepared>;
 }
 
 interface Parts extends SenderParts {
@@ -129,7 +130,7 @@ export class IntentRunner {
   }
 
   /** False: not now. */
-  async #runOne(intent: IntentRow, legs: Legs): Promise<boolean> {
+  async #runOne(intent: StoredIntent, legs: Legs): Promise<boolean> {
     const commands = JSON.parse(intent.commands) as Command[];
     if (intent.atMostOnce === 1) return this.#runOnce(intent, commands, legs);
     for (const command of commands) {
@@ -332,7 +333,7 @@ export class IntentRunner {
   }
 
   /** The next controller does again what this one does not end; the row goes with the commit of its outcome. */
-  #doApart(intent: IntentRow, command: ApartCommand, box: Switch | undefined): void {
+  #doApart(intent: StoredIntent, command: ApartCommand, box: Switch | undefined): void {
     const over = this.#done.begin(intent);
     void this.#outcomeKept(intent, command, box)
       .catch((error: unknown) => {
@@ -345,12 +346,12 @@ export class IntentRunner {
       .finally(over);
   }
 
-  async #outcomeKept(intent: IntentRow, command: ApartCommand, box: Switch | undefined): Promise<void> {
+  async #outcomeKept(intent: StoredIntent, command: ApartCommand, box: Switch | undefined): Promise<void> {
     switch (command.kind) {
       case "ask":
         return this.#keepFact(intent, await this.#ask(command));
       case "prepareMedia":
-        return this.#keepFact(intent, await this.#prepareMedia(command));
+        return this.#keepFact(intent, await this.#prepareMedia(intent, command));
       case "stream":
         return this.#stream(intent, command, box);
     }
@@ -414,8 +415,11 @@ export class IntentRunner {
     return { kind: "asked", token, event, url, ...asked };
   }
 
-  #prepareMedia({ source, token }: Extract<ApartCommand, { kind: "prepareMedia" }>): Promise<DocumentFact> {
-    return this.#parts.media.prepare(source).then(
+  #prepareMedia(
+    { workspaceId }: StoredIntent,
+    { source, token }: Extract<ApartCommand, { kind: "prepareMedia" }>,
+  ): Promise<DocumentFact> {
+    return this.#parts.media.prepare(source, workspaceId).then(
       (prepared): DocumentFact => ({ kind: "mediaReady", token, ...prepared }),
       (error: unknown): DocumentFact => ({ kind: "mediaFailed", token, reason: reasonOf(error) }),
     );

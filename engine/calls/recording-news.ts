@@ -20,6 +20,7 @@ export class RecordingNews {
     await this.#emit(tx, row, "call.recording.ready", {
       duration_seconds: (row.durationMs ?? 0) / 1000,
       ...coverage(row),
+      ...(row.trimmedMs === null ? {} : { trimmed_ms: row.trimmedMs }),
       size_bytes: row.sizeBytes,
       sha256: row.sha256,
       download_url: `${this.#publicUrl()}/v1/calls/${row.callId}/recording?recording_id=${row.id}`,
@@ -50,6 +51,7 @@ export class RecordingNews {
 }
 
 /** How long there was something to record, and how much of that the file lacks; null: not known. */
-function coverage({ talkMs, durationMs }: RecordingRow) {
-  return { talk_ms: talkMs, gap_ms: talkMs === null ? null : Math.max(0, talkMs - (durationMs ?? 0)) };
+function coverage({ talkMs, durationMs, trimmedMs }: RecordingRow) {
+  const recordedMs = (durationMs ?? 0) + (trimmedMs ?? 0);
+  return { talk_ms: talkMs, gap_ms: talkMs === null ? null : Math.max(0, talkMs - recordedMs) };
 }

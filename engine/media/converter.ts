@@ -28,7 +28,16 @@ export class Converter {
   }
 
   /** Writes `source` as a WAV to `file`, which must not be there yet. Throws MediaError. */
-  async convert(source: Uint8Array, file: string): Promise<Converted> {
+  convert(source: Uint8Array, file: string): Promise<Converted> {
+    return this.#inTurn(source, file);
+  }
+
+  /** Converts `source` and keeps nothing of it: it could be played. Throws MediaError. */
+  check(source: Uint8Array): Promise<Converted> {
+    return this.#inTurn(source, null);
+  }
+
+  async #inTurn(source: Uint8Array, file: string | null): Promise<Converted> {
     await this.#turn();
     try {
       if (this.#closed) throw closed();
@@ -56,7 +65,7 @@ export class Converter {
     this.#threads++;
   }
 
-  #inThread(source: Uint8Array, file: string): Promise<ConvertReply> {
+  #inThread(source: Uint8Array, file: string | null): Promise<ConvertReply> {
     // A copy of its own, handed over: a Buffer may share its memory with others.
     const order: ConvertOrder = { source: new Uint8Array(source), file, secondsMax: this.#secondsMax };
     const worker = new Worker(program, {

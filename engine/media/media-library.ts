@@ -2,16 +2,21 @@ import { webcrypto } from "node:crypto";
 import type { Clock } from "../clock.ts";
 import { EgressError } from "../egress/egress-error.ts";
 import type { Egress, EgressResponse } from "../egress/egress.ts";
+import type { MediaId, WorkspaceId } from "../ids.ts";
 import type { Log } from "../log.ts";
 import { Converter } from "./converter.ts";
+import { Lanes } from "./lanes.ts";
 import { MediaError } from "./media-error.ts";
 import { MediaFiles, type PlayableFile } from "./media-files.ts";
 import type { MediaSource, Prepared } from "./media-source.ts";
+import type { StoredPrompts } from "./stored-prompts.ts";
 import { Speaker } from "./speech/speaker.ts";
 import type { SpeechEngine } from "./speech/speech-engine.ts";
 
 export interface MediaLibraryParts {
   egress: Egress;
+  /** What customers have uploaded: taken from the storage, never fetched from ourselves. */
+  prompts: Pick<StoredPrompts, "urls" | "get" | "read">;
   /** Closed by who made it, after the library. */
   speech: SpeechEngine;
   clock: Clock;
@@ -48,6 +53,7 @@ export class MediaLibrary {
   readonly #converter: Converter;
   /** A thread of its own: an hour of somebody's music holds up nobody's one-time password. */
   readonly #speechConverter: Converter;
+  readonly #converting = new Lanes({ atOnceMax: 1 });
   readonly #speaker: Speaker;
   /** The longest unused first. */
   readonly #known = new Map<string, Known>();
@@ -65,10 +71,14 @@ export class MediaLibrary {
   }
 
   /**
-   * A WAV of 8 kHz, mono, 16 bits, of what a prompt is made of: for a text that cannot be spoken, tones. Throws MediaError.
+   * A WAV of 8 kHz, mono, 16 bits, of what a prompt is made of: for a text that cannot be spoken, tones. An uploaded
+   * prompt is found where it is that workspace's, and nowhere else. Throws MediaError.
    */
-  prepare(source: MediaSource): Promise<Prepared> {
-    return "url" in source ? this.#fetched(source.url) : this.#speaker.speak(source);
+  prepare(source: MediaSource, workspace: WorkspaceId): Promise<Prepared> {
+    if (!("url" in source)) return this.#speaker.speak(source, workspace);
+    const uploaded = this.#parts.prompts.urls.idIn(source.url);
+    if (uploaded === null) return this.#once(source.url, () => this.#refreshed(source.url, workspace));
+    return this.#once(`${workspace} ${uploaded}`, () => this.#uploaded(workspace, uploaded));
   }
 
   /** Puts in place what is heard where speech fails, while there is room for it. */
@@ -76,14 +86,12 @@ export class MediaLibrary {
     await this.#speaker.makeTones();
   }
 
-  /**
-   * Of a WAV or MP3 (by content, ≤ 10 MiB, ≤ 1 h). Asked for the same URL at once, it fetches once.
-   */
-  #fetched(url: string): Promise<PlayableFile> {
-    let preparing = this.#preparing.get(url);
+  /** Asked for the same at once, it is prepared once. */
+  #once(name: string, prepare: () => Promise<PlayableFile>): Promise<PlayableFile> {
+    let preparing = this.#preparing.get(name);
     if (!preparing) {
-      preparing = this.#prepare(url).finally(() => this.#preparing.delete(url));
-      this.#preparing.set(url, preparing);
+      preparing = this.#orMediaError(prepare).finally(() => this.#preparing.delete(name));
+      this.#preparing.set(name, preparing);
     }
     return preparing;
   }
@@ -95,9 +103,9 @@ export class MediaLibrary {
     await Promise.allSettled(this.#preparing.values());
   }
 
-  async #prepare(url: string): Promise<PlayableFile> {
+  async #orMediaError(prepare: () => Promise<PlayableFile>): Promise<PlayableFile> {
     try {
-      return await this.#refreshed(url);
+      return await prepare();
     } catch (cause) {
       if (cause instanceof MediaError) throw cause;
       this.#parts.log.error({ err: cause }, "media could not be kept");
@@ -105,7 +113,18 @@ export class MediaLibrary {
     }
   }
 
-  async #refreshed(url: string): Promise<PlayableFile> {
+  async #uploaded(workspace: WorkspaceId, id: MediaId | "unknown"): Promise<PlayableFile> {
+    const { prompts } = this.#parts;
+    const row = id === "unknown" ? undefined : await prompts.get(workspace, id);
+    if (!row) throw new MediaError("media_not_found", "The workspace has no such prompt.");
+    return (
+      (await this.#files.use(row.sha256)) ??
+      (await this.#convert(row.sha256, await prompts.read(row), workspace))
+    );
+  }
+
+  /** Of a WAV or MP3 (by content, ≤ 10 MiB, ≤ 1 h). */
+  async #refreshed(url: string, workspace: WorkspaceId): Promise<PlayableFile> {
     const known = this.#known.get(url);
     const kept = known ? await this.#files.use(known.sha256) : null;
     if (kept && known && this.#parts.clock.monotonicMs() < known.freshUntilMs) return kept;
@@ -126,7 +145,7 @@ export class MediaLibrary {
     // In the thread pool: 10 MiB take longer than an event loop should wait.
     const digest = await webcrypto.subtle.digest("SHA-256", answer.body);
     const sha256 = Buffer.from(digest).toString("hex");
-    const file = (await this.#files.use(sha256)) ?? (await this.#convert(sha256, answer.body));
+    const file = (await this.#files.use(sha256)) ?? (await this.#convert(sha256, answer.body, workspace));
     this.#remember(url, sha256, answer);
     return file;
   }
@@ -135,8 +154,10 @@ export class MediaLibrary {
     throw new MediaError("failed", "The cached audio is gone.");
   }
 
-  #convert(sha256: string, source: Uint8Array): Promise<PlayableFile> {
-    return this.#files.add(sha256, (temporary) => this.#converter.convert(source, temporary));
+  #convert(sha256: string, source: Uint8Array, workspace: WorkspaceId): Promise<PlayableFile> {
+    return this.#files.add(sha256, (temporary) =>
+      this.#converting.run(workspace, () => this.#converter.convert(source, temporary)),
+    );
   }
 
   async #fetch(url: string, known: Known | undefined): Promise<EgressResponse> {

@@ -90,6 +90,11 @@ export interface IntentRow {
   createdAtMs: number;
 }
 
+/** With whose call it is. */
+export interface StoredIntent extends IntentRow {
+  workspaceId: WorkspaceId;
+}
+
 async function insert(tx: Tx, table: string, row: Readonly<Record<string, SqlValue>>): Promise<void> {
   const fields = Object.keys(row);
   await tx.run(
@@ -305,8 +310,13 @@ export async function wakeAtMs(tx: ReadTx, id: IntentOwner): Promise<number | nu
   return row?.wakeAtMs ?? null;
 }
 
-export const intentsOfCall = (tx: ReadTx, callId: IntentOwner) =>
-  tx.all<IntentRow>("SELECT * FROM intents WHERE call_id = ? ORDER BY position", [callId]);
+export const intentsOfCall = (tx: ReadTx, owner: IntentOwner) =>
+  tx.all<StoredIntent>(
+    `SELECT i.*, COALESCE(c.workspace_id, r.workspace_id) AS workspace_id FROM intents i
+     LEFT JOIN calls c ON c.id = i.call_id LEFT JOIN conferences r ON r.id = i.call_id
+     WHERE i.call_id = ? ORDER BY i.position`,
+    [owner],
+  );
 
 export const callsWithIntents = (tx: ReadTx) =>
   tx.all<{ callId: IntentOwner }>("SELECT DISTINCT call_id FROM intents ORDER BY call_id");

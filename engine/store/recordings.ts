@@ -30,6 +30,10 @@ export interface RecordingRow {
   talkMs: number | null;
   /** 1: much of the talk is missing. */
   short: 0 | 1;
+  /** 1: the silence at both ends is cut off before it is stored. */
+  trim: 0 | 1;
+  /** What was cut off; null: nothing was to be, or it is not ready. */
+  trimmedMs: number | null;
   sizeBytes: number | null;
   /** Hex. */
   sha256: string | null;
@@ -56,16 +60,17 @@ export interface NewRecording {
   workspaceId: WorkspaceId;
   box: string;
   status: "starting";
+  trim?: boolean;
   createdAtMs: number;
 }
 
 /** In the transaction that decides to record, so that the switch never has a file that we do not know. */
 export async function insert(tx: Tx, recording: NewRecording): Promise<void> {
-  const { id, callId, legId, workspaceId, box, status, createdAtMs } = recording;
+  const { id, callId, legId, workspaceId, box, status, trim = false, createdAtMs } = recording;
   await tx.run(
-    `INSERT INTO recordings (id, call_id, leg_id, workspace_id, box, status, created_at_ms)
-     VALUES (?, ?, ?, ?, ?, ?, ?)`,
-    [id, callId, legId, workspaceId, box, status, createdAtMs],
+    `INSERT INTO recordings (id, call_id, leg_id, workspace_id, box, status, trim, created_at_ms)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+    [id, callId, legId, workspaceId, box, status, trim ? 1 : 0, createdAtMs],
   );
 }
 
@@ -120,6 +125,7 @@ export interface Coverage {
 
 export interface StoredFile extends Coverage {
   durationMs: number;
+  trimmedMs: number | null;
   sizeBytes: number;
   sha256: string;
   objectKey: string;
@@ -128,14 +134,14 @@ export interface StoredFile extends Coverage {
 
 /** The storage was seen to hold the whole file. False: ready already, or deleted meanwhile. */
 export async function markReady(tx: Tx, id: RecordingId, file: StoredFile): Promise<boolean> {
-  const { durationMs, talkMs, short, sizeBytes, sha256, objectKey, storedAtMs } = file;
+  const { durationMs, trimmedMs, talkMs, short, sizeBytes, sha256, objectKey, storedAtMs } = file;
   const from: RecordingStatus[] = [...liveStatuses, "uploading", "missing"];
   const { changes } = await tx.run(
     `UPDATE recordings
-     SET status = 'ready', duration_ms = ?, talk_ms = ?, short = ?, size_bytes = ?, sha256 = ?, object_key = ?,
-       stored_at_ms = ?
+     SET status = 'ready', duration_ms = ?, trimmed_ms = ?, talk_ms = ?, short = ?, size_bytes = ?, sha256 = ?,
+       object_key = ?, stored_at_ms = ?
      WHERE id = ? AND status IN (${marks(from)})`,
-    [durationMs, talkMs, short, sizeBytes, sha256, objectKey, storedAtMs, id, ...from],
+    [durationMs, trimmedMs, talkMs, short, sizeBytes, sha256, objectKey, storedAtMs, id, ...from],
   );
   return changes === 1;
 }

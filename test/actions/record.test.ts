@@ -227,10 +227,29 @@ describe("record", () => {
   ] as const)
     it(`refuses ${what}`, () => assert.equal(record.schema.safeParse(spec).success, false));
 
-  it("refuses to trim, and says that it cannot", () => {
-    const refused = record.schema.safeParse({ trim: "trim-silence" });
-    assert.match(refused.error?.issues[0]?.message ?? "", /must be "do-not-trim"/);
-    assert.equal(record.schema.safeParse({ trim: "do-not-trim" }).success, true);
+  it("trims where it is asked to, and takes no other word for it", () => {
+    for (const [trim, is] of [
+      ["trim-silence", true],
+      ["do-not-trim", false],
+    ] as const) {
+      const { effects } = record.begin(
+        { trim, playBeep: false },
+        {
+          leg: "leg_01j00000000000000000000001",
+          answered: true,
+          nowMs: 0,
+          token: "t",
+          more: true,
+          asks: true,
+          typed: "",
+        },
+      );
+      assert.deepEqual(
+        effects.map((effect) => effect.kind === "record" && effect.trim),
+        [is],
+      );
+    }
+    assert.equal(record.schema.safeParse({ trim: "trim" }).success, false);
   });
 });
 

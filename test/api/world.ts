@@ -11,6 +11,8 @@ import { systemClock, type Clock } from "../../engine/clock.ts";
 import { createEgress } from "../../engine/egress/egress.ts";
 import { systemIds, type IntentOwner, type WorkspaceId } from "../../engine/ids.ts";
 import type { Log } from "../../engine/log.ts";
+import { createPromptUrls } from "../../engine/media/prompt-urls.ts";
+import { StoredPrompts } from "../../engine/media/stored-prompts.ts";
 import { seedShippedDeck } from "../../engine/metering/rates.ts";
 import { createSettlement } from "../../engine/metering/settlement.ts";
 import { aesSecrets } from "../../engine/secrets.ts";
@@ -22,7 +24,7 @@ import { createKey, type NewKey } from "../../engine/workspaces/api-keys.ts";
 import { addNumber } from "../../engine/workspaces/numbers.ts";
 import { createWorkspace } from "../../engine/workspaces/workspaces.ts";
 import { createRecordings } from "../../recordings/recordings.ts";
-import { createStorage } from "../../recordings/storage.ts";
+import { createStorage, type Storage } from "../../recordings/storage.ts";
 import { openTestStore } from "../store/test-database.ts";
 import { checkedFetch } from "./response-checker.ts";
 
@@ -37,7 +39,7 @@ export const quiet: Log = {
 };
 
 /** The whole API on a port of its own, over a real database, with nobody to carry its calls out: they stay initiated. */
-export async function world(overrides: Partial<ApiParts> = {}) {
+export async function world(overrides: Partial<ApiParts> = {}, given: { storage?: Storage } = {}) {
   const folder = await mkdtemp(join(tmpdir(), "sautikit-api-"));
   const clock: Clock & { offsetMs: number } = {
     ...systemClock,
@@ -58,17 +60,8 @@ export async function world(overrides: Partial<ApiParts> = {}) {
   const outbox = createOutbox({ clock, ids, wake });
   const settlement = createSettlement({ ledger });
   const changed: IntentOwner[] = [];
-  const calls = new Calls({
-    clock,
-    ids,
-    outbox,
-    settlement,
-    changed: (id) => void changed.push(id),
-    box: "box",
-    gateway: "carrier",
-  });
-  const conferences = new Conferences({ clock, ids, changed: (id) => void changed.push(id) });
-  const storage = createStorage({
+  // Nobody answers there, unless a test brings a storage of its own.
+  const unreachable = createStorage({
     endpoint: "http://127.0.0.1:9",
     region: "af-nairobi-1",
     bucket: "recordings",
@@ -77,6 +70,20 @@ export async function world(overrides: Partial<ApiParts> = {}) {
     forcePathStyle: true,
     clock,
   });
+  const storage = given.storage ?? unreachable;
+  const urls = createPromptUrls(() => "https://sautikit.example");
+  const prompts = new StoredPrompts({ store, storage, urls, clock, ids });
+  const calls = new Calls({
+    clock,
+    ids,
+    outbox,
+    settlement,
+    changed: (id) => void changed.push(id),
+    box: "box",
+    gateway: "carrier",
+    promptUrls: urls,
+  });
+  const conferences = new Conferences({ clock, ids, changed: (id) => void changed.push(id) });
   const parts: ApiParts = {
     store,
     clock,
@@ -86,6 +93,7 @@ export async function world(overrides: Partial<ApiParts> = {}) {
     calls,
     conferences,
     recordings: createRecordings({ store, storage, clock, log: quiet }),
+    prompts,
     secrets,
     webhooks: new WebhookEndpoints({ clock, ids, wake, secrets }),
     deliverer: { wake },
@@ -142,6 +150,7 @@ export async function world(overrides: Partial<ApiParts> = {}) {
 
   return {
     ...parts,
+    prompts,
     clock,
     url: server.url,
     wallet,
@@ -154,7 +163,7 @@ export async function world(overrides: Partial<ApiParts> = {}) {
           createKey(tx, ids, { workspaceId, name: "another", createdAtMs: clock.nowMs(), ...key }),
         )
       ).key,
-    /** One request; a body that is no string goes as JSON. */
+    /** One request; a body that is no string and no bytes goes as JSON. */
     async ask(
       method: string,
       path: string,
@@ -167,7 +176,7 @@ export async function world(overrides: Partial<ApiParts> = {}) {
           ...(body === undefined ? {} : { "content-type": "application/json" }),
           ...headers,
         },
-        ...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }),
+        ...(body === undefined ? {} : { body: sent(body) }),
       });
       const text = await response.text();
       // eslint-disable-next-line @typescript-eslint/no-explicit-any -- tests reach into answers of every shape
@@ -177,10 +186,14 @@ export async function world(overrides: Partial<ApiParts> = {}) {
     async end(): Promise<void> {
       await server.close(0);
       await store.close();
-      storage.close();
+      await prompts.close();
+      unreachable.close();
       await rm(folder, { recursive: true });
     },
   };
 }
+
+const sent = (body: unknown): string | Uint8Array<ArrayBuffer> =>
+  typeof body === "string" ? body : body instanceof Uint8Array ? new Uint8Array(body) : JSON.stringify(body);
 
 export type World = Awaited<ReturnType<typeof world>>;

@@ -27,6 +27,7 @@ import { createOutbox } from "../../engine/webhooks/outbox.ts";
 import { addNumber, callingNumber } from "../../engine/workspaces/numbers.ts";
 import { callingWorkspace, createWorkspace } from "../../engine/workspaces/workspaces.ts";
 import { eventually } from "../peers/waiting.ts";
+import { noPrompts } from "../media/no-prompts.ts";
 import { silentLog } from "../switch/peers.ts";
 import { databaseKind, testDatabase, type TestDatabase } from "../store/test-database.ts";
 
@@ -42,7 +43,7 @@ const parts: ChangeParts = {
   changed: () => undefined,
 };
 const document = new DocumentRun(() => Promise.reject(new Error("no second leg here")));
-const api = new Calls({ ...parts, box: "box", gateway: "carrier" });
+const api = new Calls({ ...parts, box: "box", gateway: "carrier", promptUrls: noPrompts.urls });
 
 /** Lets another transaction in between, where the database runs them side by side. */
 const linger = (tx: Tx) =>

@@ -79,6 +79,28 @@ describeOnSwitch("the action record", () => {
     },
   );
 
+  together(
+    "is stored without the silence at its ends where that is asked for; what was cut is told",
+    async () => {
+      const id = await record(speaksAndPauses, {
+        action: app.url("/hangs-up"),
+        timeout: 1,
+        trim: "trim-silence",
+      });
+      const { data } = await app.question(id, "call.recorded");
+      await on.ended(id);
+      const { payload } = eventOf(await on.event(id, "call.recording.ready"), "call.recording.ready");
+      const [duration, trimmed] = [payload["duration_seconds"] as number, payload["trimmed_ms"] as number];
+      // A second of voice, of which the first part may have been before the recording.
+      seconds(duration, 0.5, 1.5);
+      assert.ok(trimmed > 600, `${trimmed} ms`);
+      assert.equal(Math.round(duration * 1000) + trimmed, (data["duration_seconds"] as number) * 1000);
+      assert.ok((payload["gap_ms"] as number) <= 100, `a gap of ${String(payload["gap_ms"])} ms`);
+      const row = await stored(id);
+      assert.deepEqual([row.durationMs, row.sizeBytes], [duration * 1000, duration * 32_000 + 44]);
+    },
+  );
+
   together("goes on through a pause that is shorter than its timeout, up to its longest time", async () => {
     const id = await record(speaksAndPauses, { timeout: 3, maxLength: 5 });
     const { data } = await app.question(id, "call.recorded");

@@ -22,6 +22,8 @@ import { createEgress } from "../../engine/egress/egress.ts";
 import { systemIds, type CallId, type LegId, type WorkspaceId } from "../../engine/ids.ts";
 import type { Log } from "../../engine/log.ts";
 import { MediaLibrary } from "../../engine/media/media-library.ts";
+import { createPromptUrls } from "../../engine/media/prompt-urls.ts";
+import { StoredPrompts } from "../../engine/media/stored-prompts.ts";
 import { EspeakEngine } from "../../engine/media/speech/espeak-engine.ts";
 import { seedShippedDeck } from "../../engine/metering/rates.ts";
 import { createSettlement } from "../../engine/metering/settlement.ts";
@@ -140,7 +142,13 @@ export async function world(options: WorldOptions = {}) {
   };
   const egress = createEgress({ clock, allowPrivate: true });
   const speech = new EspeakEngine({ clock });
-  const media = new MediaLibrary({ directory: join(peer.spoolDir, "media"), egress, speech, clock, log });
+  // Nobody listens there: a prompt of ours that were fetched would not be heard.
+  const prompts = new StoredPrompts({
+    ...{ store, storage, clock, ids },
+    urls: createPromptUrls(() => "http://127.0.0.1:9"),
+  });
+  const directory = join(peer.spoolDir, "media");
+  const media = new MediaLibrary({ directory, egress, prompts, speech, clock, log });
   const newController = (boxes: readonly Box[], time: Clock = clock) =>
     new Controller(
       {
@@ -155,7 +163,7 @@ export async function world(options: WorldOptions = {}) {
       boxes,
     );
   let controller = newController([tappedBox()]);
-  const calls = new Calls({ ...changeParts, box: "box", gateway: "carrier" });
+  const calls = new Calls({ ...changeParts, box: "box", gateway: "carrier", promptUrls: prompts.urls });
   const conferences = new Conferences(changeParts);
   const news = new RecordingNews(changeParts, () => "http://127.0.0.1");
   /** What the switch itself wrote of each leg's end: the truth that charges are held against. */
@@ -287,7 +295,7 @@ export async function world(options: WorldOptions = {}) {
     });
 
   return {
-    ...{ store, storage, clock, ids, log, calls, changeParts, carrier, peer, home, stamps, wallet },
+    ...{ store, storage, prompts, clock, ids, log, calls, changeParts, carrier, peer, home, stamps, wallet },
     changed: (callId: CallId) => controller.changed(callId),
     /** Stops the controller that runs, gracefully. */
     stopController: () => controller.stop(),
@@ -365,6 +373,7 @@ export async function world(options: WorldOptions = {}) {
       const findings = await store.read(verifyLedger);
       await controller.stop();
       await media.close();
+      await prompts.close();
       await speech.close();
       await spool.stop();
       web.closeAllConnections();

@@ -142,11 +142,14 @@ describeOnSwitch("sautikit start, each role a process of its own", function () {
       await eventually("the API's readiness", async () =>
         (await customer.ask("GET", "/readyz")).status === 200 ? true : undefined,
       );
+      // Which the controller, another process, takes from the storage: it asks this API for nothing.
+      const uploaded = await customer.upload(demoPrompt());
       const id = await customer.place({
         ...{ from: nairobi, to: wanjiru, events_url: inbox.url, record: true },
         actions: [
           { dial: { number: hangsUpAfter3s, record: true } },
           { play: { url: prompt.url } },
+          { play: { url: uploaded } },
           { wait: { seconds: 1 } },
         ],
       });
@@ -156,7 +159,10 @@ describeOnSwitch("sautikit start, each role a process of its own", function () {
         call.legs.map(({ status }) => status),
         ["completed", "completed"],
       );
-      assert.ok(call.events.some(({ kind }) => kind === "play.finished"));
+      assert.deepEqual(
+        call.events.filter(({ kind }) => kind === "play.finished").map(({ payload }) => payload["url"]),
+        [prompt.url, uploaded],
+      );
       assert.equal(prompt.fetched(), 1);
       await checkRecorded(id, 2);
       const sequences = inbox.of(id).map(({ data }) => data["sequence"]);

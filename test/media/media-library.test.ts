@@ -12,6 +12,7 @@ import { ManualClock } from "../webhooks/manual-clock.ts";
 import { until } from "../webhooks/until.ts";
 import { hanging, Receiver } from "../webhooks/receiver.ts";
 import { quiet } from "../webhooks/world.ts";
+import { asked, noPrompts } from "./no-prompts.ts";
 import { amplitude, played, wav } from "./wav.ts";
 
 describe("media: the library", () => {
@@ -29,11 +30,12 @@ describe("media: the library", () => {
       clock: time,
       log: quiet,
       speech,
+      prompts: noPrompts,
       directory: folder,
       ...bound,
     });
     libraries.push(library);
-    return library;
+    return asked(library);
   };
   const serve = (bytes: Uint8Array, headers: Record<string, string> = {}) => {
     receiver.behaviour = (_got, response: ServerResponse) => void response.writeHead(200, headers).end(bytes);

@@ -45,6 +45,7 @@ describe("a customer's recordings", function () {
     await world.store.write((tx) =>
       rows.markReady(tx, id, {
         durationMs: 100,
+        trimmedMs: null,
         talkMs: 100,
         short: 0,
         sizeBytes: print.sizeBytes,

@@ -7,7 +7,7 @@ import { addRecording, openWorld, rowOf, type World } from "./world.ts";
 
 type Change = (tx: Tx, id: RecordingId, world: World) => Promise<unknown>;
 
-const coverage = { talkMs: 1, short: 0 } as const;
+const coverage = { trimmedMs: null, talkMs: 1, short: 0 } as const;
 const stored = { durationMs: 1, ...coverage, sizeBytes: 48, sha256: "00", objectKey: "key", storedAtMs: 1 };
 
 const changes: Record<string, Change> = {

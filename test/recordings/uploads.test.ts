@@ -249,6 +249,90 @@ describe("recordings on the spool", function () {
     assert.equal((await rowOf(world, id)).status, "ready");
   });
 
+  describe("that are to be trimmed", () => {
+    const quiet = (ms: number) => Buffer.alloc(ms * 32);
+    /** Otieno talks all the time; Wanjiru, who is heard on the left, only here. */
+    const said = (ms: number, loud = true) => {
+      const frames = Buffer.alloc(ms * 32);
+      for (let at = 0; at < frames.length; at += 4) {
+        frames.writeInt16LE(loud ? 8000 * (at % 8 ? 1 : -1) : at % 200, at);
+        frames.writeInt16LE(12_000, at + 2);
+      }
+      return frames;
+    };
+    const toTrim = async (...frames: Buffer[]) => {
+      const id = await addRecording(world, "uploading", world.legId, true);
+      await world.store.write((tx) =>
+        tx.run("UPDATE recordings SET started_at_us = 0, ended_at_us = ? WHERE id = ?", [
+          (Buffer.concat(frames).length / 32) * 1000,
+          id,
+        ]),
+      );
+      await spoolFile(folder, `${id}.wav`, neverClosed(wav({ frames: Buffer.concat(frames) })));
+      return id;
+    };
+    const lengths = async (id: RecordingId) => {
+      const { durationMs, trimmedMs, talkMs, short } = await rowOf(world, id);
+      return { durationMs, trimmedMs, talkMs, short };
+    };
+
+    it("keep what the party said and 0.2 s around it, and say how much was cut: it is no gap", async () => {
+      const id = await toTrim(said(3000, false), said(1500), quiet(500), said(700), said(5000, false));
+      await gone();
+
+      const expected = wav({
+        frames: Buffer.concat([said(200, false), said(1500), quiet(500), said(700), said(200, false)]),
+      });
+      const file = await download(id);
+      // A beginning of the noise's own rhythm, which does not matter.
+      assert.equal(file.length, expected.length);
+      assert.ok(file.subarray(44 + 6400, -6400).equals(expected.subarray(44 + 6400, -6400)));
+      assert.ok(file.subarray(0, 44).equals(expected.subarray(0, 44)));
+      assert.deepEqual(await lengths(id), { durationMs: 3100, trimmedMs: 7600, talkMs: 10_700, short: 0 });
+      const { sha256, sizeBytes } = await rowOf(world, id);
+      assert.deepEqual([sha256, sizeBytes], [createHash("sha256").update(file).digest("hex"), file.length]);
+    });
+
+    it("stay as they are where there is nothing to cut, and are 0.2 s where nothing was said", async () => {
+      const whole = [said(1000), said(100, false)];
+      const [talked, silent, tiny] = [
+        await toTrim(...whole),
+        await toTrim(quiet(9000)),
+        await toTrim(quiet(10)),
+      ];
+      await gone();
+      assert.deepEqual(await download(talked), wav({ frames: Buffer.concat(whole) }));
+      assert.deepEqual(await lengths(talked), { durationMs: 1100, trimmedMs: 0, talkMs: 1100, short: 0 });
+      assert.deepEqual(await lengths(silent), { durationMs: 200, trimmedMs: 8800, talkMs: 9000, short: 0 });
+      assert.deepEqual(await lengths(tiny), { durationMs: 10, trimmedMs: 0, talkMs: 10, short: 0 });
+    });
+
+    it("lose nothing to a crash at any moment, and lack what the switch has lost all the same", async () => {
+      let crashes = 0;
+      inReady = () => (crashes++ < 1 ? Promise.reject(new Error("killed")) : Promise.resolve());
+      const frames = Buffer.concat([quiet(2000), said(1000), quiet(2000)]);
+      const id = await toTrim(frames);
+      await until("the crash", () => crashes === 1);
+      const [name = ""] = await left();
+      assert.deepEqual(await readFile(join(folder, name)), wav({ frames }), "as the switch left it");
+
+      // A second of it never came to the file.
+      await world.store.write((tx) =>
+        tx.run("UPDATE recordings SET ended_at_us = ended_at_us + 1000000 WHERE id = ?", [id]),
+      );
+      await restart();
+      await gone();
+      assert.deepEqual(await lengths(id), { durationMs: 1400, trimmedMs: 3600, talkMs: 6000, short: 1 });
+
+      // And one that outlived the commit goes, though it is not what was stored.
+      await spool.stop();
+      await spoolFile(folder, `${id}.wav`, wav({ frames }));
+      await restart();
+      await gone();
+      assert.deepEqual([told.length, await unclaimed()], [1, []]);
+    });
+  });
+
   it("whose file outlived the commit are removed at the next start, and not told again", async () => {
     const file = wav({ frames: speech(100) });
     const id = await addRecording(world);
@@ -480,11 +564,12 @@ describe("recordings on the spool", function () {
     const proxy = await openStorageProxy(world.s3);
     const id = await addRecording(world);
     let deleting: Promise<unknown> | null = null;
-    proxy.refuse = (asked) => {
-      if (asked.method === "PUT") {
-        deleting ??= world.store.write((tx) => recordings.markDeleted(tx, id, "requested", 1));
-      }
-      return false;
+    // The upload is over when it is deleted, and not before.
+    proxy.meddle = (asked, answer, reply) => {
+      if (asked.method !== "PUT") return false;
+      deleting ??= world.store.write((tx) => recordings.markDeleted(tx, id, "requested", 1));
+      void deleting.then(() => reply.writeHead(answer.statusCode ?? 502, answer.headers).end());
+      return true;
     };
     const storage = storageAt(proxy.endpoint, world.clock);
     await restart(storage);

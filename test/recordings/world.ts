@@ -128,6 +128,7 @@ export async function addRecording(
   world: Pick<World, "store" | "workspaceId" | "callId" | "legId" | "clock">,
   status: RecordingStatus = "uploading",
   legId = world.legId,
+  trim = false,
 ): Promise<RecordingId> {
   const id = ids.next("rec");
   const { workspaceId, callId, store } = world;
@@ -135,6 +136,7 @@ export async function addRecording(
     await recordings.insert(tx, {
       ...{ id, callId, legId, workspaceId, box },
       status: "starting",
+      trim,
       createdAtMs: world.clock.nowMs(),
     });
     await tx.run("UPDATE recordings SET status = ? WHERE id = ?", [status, id]);

@@ -19,6 +19,7 @@ import { createWallet } from "../../engine/wallet/wallet.ts";
 import { createOutbox } from "../../engine/webhooks/outbox.ts";
 import { callingNumber } from "../../engine/workspaces/numbers.ts";
 import { callingWorkspace } from "../../engine/workspaces/workspaces.ts";
+import { noPrompts } from "../media/no-prompts.ts";
 
 const [url = "", which = "", job = "", ...args] = process.argv.slice(2);
 const clock = systemClock;
@@ -73,7 +74,7 @@ const jobs: Record<string, (store: Store) => Promise<string>> = {
   /** As many calls as the workspace may have at once. */
   async originate(store) {
     const [workspaceId, e164, count] = [args[0] as WorkspaceId, args[1]!, Number(args[2])];
-    const calls = new Calls({ ...parts, box: "box", gateway: "carrier" });
+    const calls = new Calls({ ...parts, box: "box", gateway: "carrier", promptUrls: noPrompts.urls });
     const outcomes = await Promise.all(
       Array.from({ length: count }, () =>
         store

@@ -54,6 +54,19 @@ export class Customer {
     this.key = key;
   }
 
+  /** A prompt's URL. */
+  async upload(file: Uint8Array): Promise<string> {
+    const response = await fetch(`${this.baseUrl}/v1/media`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${this.key}`, "content-type": "audio/wav" },
+      body: new Uint8Array(file),
+      signal: AbortSignal.timeout(10_000),
+    });
+    const { url } = (await response.json()) as { url: string };
+    assert.equal(response.status, 201);
+    return url;
+  }
+
   /** One request; rejects only where there was no answer. */
   async ask(
     method: string,

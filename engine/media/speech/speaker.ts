@@ -1,8 +1,10 @@
 import { createHash } from "node:crypto";
 import { writeFile } from "node:fs/promises";
 import type { Clock } from "../../clock.ts";
+import type { WorkspaceId } from "../../ids.ts";
 import type { Log } from "../../log.ts";
 import type { Converter } from "../converter.ts";
+import { Lanes } from "../lanes.ts";
 import { MediaError } from "../media-error.ts";
 import type { MediaFiles, PlayableFile } from "../media-files.ts";
 import type { Prepared, SpeechSource } from "../media-source.ts";
@@ -19,12 +21,15 @@ export interface SpeakerParts {
 
 /** With the waiting, and well before the document gives the prompt up (engine/actions/prompts.ts), which would be silence. */
 const speechMsMax = 14_000;
+/** Of one workspace: others' turns come in between. */
+const renderedAtOnceMax = 2;
 /** −40 dBFS: an engine that gives no more than this has said nothing. */
 const audiblePeakMin = 0.01;
 
 /** Texts as files that the switch can play: each rendered once and kept, and three tones for what cannot be rendered. */
 export class Speaker {
   readonly #parts: SpeakerParts;
+  readonly #rendering = new Lanes({ atOnceMax: renderedAtOnceMax });
   readonly #tones = fallbackTones();
   readonly #tonesName: string;
   /** By name; asked for the same at once, it renders once. */
@@ -46,14 +51,14 @@ export class Speaker {
   }
 
   /** Throws MediaError where not even the tones can be kept, and when it is closed. */
-  async speak(source: SpeechSource): Promise<Prepared> {
+  async speak(source: SpeechSource, workspace: WorkspaceId): Promise<Prepared> {
     const { engine, log } = this.#parts;
     const tones = await this.makeTones().catch((cause: unknown) => {
       log.error({ err: cause }, "the tones that stand in for speech could not be kept");
       throw new MediaError("failed", "The tones could not be kept.", { cause });
     });
     try {
-      return await this.#spoken({ ...source, text: plain(source.text) });
+      return await this.#spoken({ ...source, text: plain(source.text) }, workspace);
     } catch (error) {
       if (this.#closing.signal.aborted) throw new MediaError("failed", "The media library is closed.");
       const reason = error instanceof SpeechError || error instanceof MediaError ? error.code : "failed";
@@ -71,11 +76,11 @@ export class Speaker {
     await Promise.allSettled(this.#speaking.values());
   }
 
-  #spoken(source: SpeechSource): Promise<PlayableFile> {
+  #spoken(source: SpeechSource, workspace: WorkspaceId): Promise<PlayableFile> {
     const name = this.#nameOf(source);
     let speaking = this.#speaking.get(name);
     if (!speaking) {
-      speaking = this.#inTime((signal) => this.#keptOrRendered(name, source, signal));
+      speaking = this.#inTime((signal) => this.#keptOrRendered(name, source, { workspace, signal }));
       speaking = speaking.finally(() => this.#speaking.delete(name));
       this.#speaking.set(name, speaking);
     }
@@ -88,11 +93,15 @@ export class Speaker {
     return createHash("sha256").update(made).digest("hex");
   }
 
-  async #keptOrRendered(name: string, source: SpeechSource, signal: AbortSignal): Promise<PlayableFile> {
+  async #keptOrRendered(
+    name: string,
+    source: SpeechSource,
+    { workspace, signal }: { workspace: WorkspaceId; signal: AbortSignal },
+  ): Promise<PlayableFile> {
     const { engine, files, converter } = this.#parts;
     const kept = await files.use(name);
     if (kept) return kept;
-    const audio = await engine.render(source, signal);
+    const audio = await this.#rendering.run(workspace, () => engine.render(source, signal));
     return files.add(name, async (temporary) => {
       const { peak } = await converter.convert(audio, temporary);
       if (peak < audiblePeakMin) throw new SpeechError("silent", "There is nothing to be heard of the text.");

@@ -67,6 +67,7 @@ export interface RecordingRow {
   started_at_us: bigint | null;
   ended_at_us: bigint | null;
   duration_ms: bigint | null;
+  trim: bigint;
   size_bytes: bigint | null;
   sha256: string | null;
   object_key: string | null;
