@@ -112,9 +112,7 @@ export class Controller {
         const { id, callId: owner } = intent;
         if (isId("conf", owner)) return this.#rooms.take(owner, id, fact);
         return parts.store.write(async (tx) => {
-          await this.#change(tx, owner, async (change) => {
-            await this.#document.feed(change, fact);
-          });
+          await this.#change(tx, owner, (change) => this.#document.feed(change, fact));
           await deleteIntent(tx, id);
         });
       },
@@ -334,16 +332,14 @@ export class Controller {
   async #feed(callId: CallId, fact: DocumentFact): Promise<void> {
     try {
       await this.#parts.store.write((tx) =>
-        this.#change(tx, callId, async (change) => {
-          await this.#document.feed(change, fact);
-        }),
+        this.#change(tx, callId, (change) => this.#document.feed(change, fact)),
       );
     } catch (error) {
       this.#parts.log.error({ err: error, callId, fact: fact.kind }, "a step's fact could not be stored");
     }
   }
 
-  async #change(tx: Tx, callId: CallId, work: (change: CallChange) => Promise<void>): Promise<void> {
+  async #change(tx: Tx, callId: CallId, work: (change: CallChange) => Promise<unknown>): Promise<void> {
     const change = await CallChange.load(this.#parts, tx, callId);
     if (!change) return;
     await work(change);

@@ -182,12 +182,13 @@ export class IntentRunner {
   }
 
   /**
-   * Of what was marked sent, and then died with its controller or its connection, only a prompt is asked for: the switch
-   * tells whether it was ever begun. An originate's legs are looked for, and a recording by whoever waits for it; digits
-   * are gone. False: not now.
+   * Of what was marked sent, and then died with its controller or its connection, a prompt is asked for: the switch tells
+   * whether it was ever begun. An originate's legs are looked for, and a recording by whoever waits for it; of digits nobody
+   * knows. False: not now.
    */
   async #becameOf(commands: readonly Command[], legs: Legs): Promise<boolean> {
     for (const command of commands) {
+      if (command.kind === "sendDigits") await this.#digitsFailed(command, legs, "unknown_outcome");
       if (command.kind !== "play") continue;
       const { leg, token } = command;
       if (legs.get(leg)?.endedAtUs !== null) continue;
@@ -215,7 +216,9 @@ export class IntentRunner {
         if (isError(error, "switch.unknown_outcome") && command.kind === "play") return false;
         const reason = isError(error, "calls.not_live") ? "canceled" : "not_sent";
         const [failed, ...rest] = commands.slice(index);
-        if (failed?.kind === "sendDigits") await this.#digitsFailed(failed, legs, error);
+        const isUnknown = isError(error, "switch.unknown_outcome");
+        if (failed?.kind === "sendDigits")
+          await this.#digitsFailed(failed, legs, isUnknown ? "unknown_outcome" : "not_sent");
         await this.#notDone(
           failed?.kind === "sendDigits" ? rest : commands.slice(index),
           commands,
@@ -302,7 +305,7 @@ export class IntentRunner {
           atUs: this.#parts.clock.nowUs(),
         });
       }
-      if (command.kind === "sendDigits") await this.#digitsFailed(command, legs);
+      if (command.kind === "sendDigits") await this.#digitsFailed(command, legs, "not_sent");
       if (command.kind === "play") await this.#playbackEnded(command.leg, command.token, "failed", legs);
       if (command.kind === "announce") await this.#parts.announced(command.room, command.token, "not_sent");
     }
@@ -312,24 +315,23 @@ export class IntentRunner {
     }
   }
 
+  async #playbackEnded(leg: LegId, token: string, outcome: PlaybackOutcome, legs: Legs): Promise<void> {
+    const box = legs.get(leg)?.box ?? "";
+    const atUs = this.#parts.clock.nowUs();
+    await this.#parts.news({ kind: "playbackEnded", box, leg, token, outcome, atUs });
+  }
+
   /** On the call's events: a command whose outcome is not known may have sent some of them. */
   #digitsFailed(
     { leg, digits }: Extract<Command, { kind: "sendDigits" }>,
     legs: Legs,
-    error?: unknown,
+    reason: "not_sent" | "unknown_outcome",
   ): Promise<unknown> {
-    const reason = isError(error, "switch.unknown_outcome") ? "unknown_outcome" : "not_sent";
     const box = legs.get(leg)?.box ?? "";
     return this.#parts.news({
       ...{ kind: "digitsFailed", box, leg, digits, reason },
       atUs: this.#parts.clock.nowUs(),
     });
-  }
-
-  async #playbackEnded(leg: LegId, token: string, outcome: PlaybackOutcome, legs: Legs): Promise<void> {
-    const box = legs.get(leg)?.box ?? "";
-    const atUs = this.#parts.clock.nowUs();
-    await this.#parts.news({ kind: "playbackEnded", box, leg, token, outcome, atUs });
   }
 
   /** The next controller does again what this one does not end; the row goes with the commit of its outcome. */

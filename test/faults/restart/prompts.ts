@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { ApiCall } from "../../world/customer.ts";
 import { about, checkThen, followed, ready, then, type Row } from "./row.ts";
 
 export const resting: Row[] = [
@@ -276,7 +277,7 @@ export const lost: Row[] = [
   {
     verb: "sendDigits",
     moment: "is sent, and does not arrive",
-    then: "they are never sent; the next action runs",
+    then: "they are not sent again, since some might be out: `digits.failed` with `unknown_outcome`; the next action runs",
     async act(call) {
       await ready(call);
       const held = await call.held(/^api uuid_send_dtmf/, () =>
@@ -285,8 +286,9 @@ export const lost: Row[] = [
       await call.dies();
       held.let("drop");
       await call.returns();
-      const { party } = await checkThen(call, ["sendDigits"]);
+      const { ended, party } = await checkThen(call, ["sendDigits"]);
       assert.equal(party.digits, "");
+      checkUnknown(ended);
     },
   },
 ];
@@ -312,7 +314,7 @@ export const late: Row[] = [
   {
     verb: "sendDigits",
     moment: "is sent, and arrives after the controller's end",
-    then: "they are sent, once",
+    then: "they are sent, once, which nobody can know: `digits.failed` with `unknown_outcome`",
     async act(call) {
       await ready(call);
       const held = await call.held(/^api uuid_send_dtmf/, () =>
@@ -321,8 +323,16 @@ export const late: Row[] = [
       await call.dies();
       held.let("pass");
       await call.returns();
-      const { party } = await checkThen(call, ["sendDigits", "wait"]);
+      const { ended, party } = await checkThen(call, ["sendDigits", "wait"]);
       assert.equal(party.digits, "12");
+      checkUnknown(ended);
     },
   },
 ];
+
+function checkUnknown({ events }: ApiCall): void {
+  const failed = events
+    .filter(({ kind }) => kind === "digits.failed")
+    .map(({ payload }) => payload["reason"]);
+  assert.deepEqual(failed, ["unknown_outcome"]);
+}
