@@ -23,6 +23,7 @@ export async function start(args: readonly string[]): Promise<void> {
     if (stopping) return;
     stopping = true;
     setTimeout(() => process.exit(0), drainMsMax);
+    // By exit(), since Node's own teardown was seen to spin where many sockets had been reset.
     app.stop().then(
       () => process.exit(0),
       (error: unknown) => {

@@ -31,7 +31,8 @@ export async function runCarrierProcess(args: readonly string[]): Promise<void> 
   process.stdout.write(`${JSON.stringify(ready)}\n`);
   await stopped;
   await carrier.close();
-  process.stdin.destroy();
+  // Not by Node's own teardown, which was seen to spin after thousands of sockets that were reset.
+  process.exit(0);
 }
 
 function portOf(option: string, text: string): number {
