@@ -24,6 +24,16 @@ describe("npm run bench", function () {
     ]);
   });
 
+  it("measures a key and the prompt that follows, of one caller and of many", async () => {
+    assert.deepEqual(await measured("ivr"), [
+      "from a key to the next prompt, p50 (one caller, simulator)",
+      "from a key to the next prompt, p50 (20 callers, simulator)",
+      "from a key to the next prompt, p99 (20 callers, simulator)",
+      "keys answered by a prompt (20 callers, simulator)",
+      "our CPU a key against the switch's (20 callers, simulator)",
+    ]);
+  });
+
   it("puts calls through the product, and through a bare loop with the same commands", async function () {
     if (spawnSync("sipp", ["-v"]).error !== undefined) {
       assert.notEqual(process.env["CI"], "true", "SIPp (Debian: sip-tester) must be there in CI");

@@ -23,7 +23,10 @@ const benches: Record<string, () => Promise<Row[]> | Row[]> = {
   events: () => eslEvents(),
   ledger: () => ledgerPostings(seconds * 0.7),
   overdraw: () => overdraw(kind),
-  ivr: async () => [...(await ivr(kind, 1, seconds)), ...(await ivr("simulator", 200, seconds))],
+  ivr: async () => [
+    ...(await ivr(kind, 1, seconds)),
+    ...(await ivr("simulator", Math.min(200, seconds * 40), seconds)),
+  ],
   live: () => liveCalls(seconds / 5),
   "calls-unrecorded": () => callSetUp({ kind, seconds, record: false }),
   "calls-recorded": () => callSetUp({ kind, seconds, record: true }),

@@ -118,6 +118,9 @@ async function measure(
   await sleep(seconds * 1000);
   const after = cpu();
   callers.hangUp();
+  await eventually("the end of all calls", () => (callers.live === 0 ? true : undefined), {
+    withinMs: 30_000,
+  });
   const waits = callers.waits.splice(0).sort((a, b) => a - b);
   const each = (index: 0 | 1) => ((after[index] - before[index]) / waits.length) * 1000;
   const at = (share: number) => waits[Math.min(waits.length - 1, Math.floor(waits.length * share))] ?? NaN;

@@ -38,6 +38,11 @@ export class Callers {
     return { host: this.#agent.host, port: this.#agent.port };
   }
 
+  /** Whose call is not over. */
+  get live(): number {
+    return this.#people.size;
+  }
+
   /** Who has heard something. */
   get listening(): number {
     return [...this.#people].filter((person) => person.hasHeard).length;
