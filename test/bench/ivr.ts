@@ -1,4 +1,4 @@
-import { copyFile, readdir, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
@@ -82,13 +82,10 @@ async function withBare(
   return measured;
 }
 
-/** The very file that the product had the switch play. */
+/** The same, as the product hands it to the switch. */
 async function promptOf(box: SwitchUnderTest): Promise<MediaFile> {
-  const folder = join(box.spoolDir, "media");
-  const [name] = (await readdir(folder)).filter((file) => /^[0-9a-f]{64}\.wav$/.test(file));
-  const prompt = join(folder, "bare.wav");
-  if (name === undefined) await writeFile(prompt, wav({ seconds: promptSeconds }));
-  else await copyFile(join(folder, name), prompt);
+  const prompt = join(box.spoolDir, "media", "bare.wav");
+  await writeFile(prompt, wav({ seconds: promptSeconds }));
   return prompt as MediaFile;
 }
 
