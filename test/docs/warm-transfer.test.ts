@@ -12,7 +12,7 @@ import { startSautikit, type Child } from "../peers/child.ts";
 import { Customer, type ApiCall } from "../world/customer.ts";
 
 const run = promisify(execFile);
-const pages = join(import.meta.dirname, "../../docs");
+const root = join(import.meta.dirname, "../..");
 const lacks = (["curl", "bash"] as const).find(
   (command) => spawnSync(command, ["--version"], { stdio: "ignore" }).status !== 0,
 );
@@ -47,7 +47,7 @@ suite(`conferences on the pages${lacks === undefined ? "" : ` (skipped: no ${lac
 
   async function blocksOf(page: string): Promise<string[]> {
     variables = {};
-    const text = (await readFile(join(pages, page), "utf8")).replaceAll(
+    const text = (await readFile(join(root, page), "utf8")).replaceAll(
       "http://127.0.0.1:8080",
       demo.base_url,
     );
@@ -95,8 +95,9 @@ suite(`conferences on the pages${lacks === undefined ? "" : ` (skipped: no ${lac
     events.some(({ kind, payload }) => kind === "say.finished" && /Goodbye/.test(String(payload["text"])));
 
   it("warm-transfer.md: a caller waits, the agent is told, they are joined, and part with a word", async () => {
-    const [first, callerWaits, agentJoins, look, hangUp, ...running] =
-      await blocksOf("recipes/warm-transfer.md");
+    const [first, callerWaits, agentJoins, look, hangUp, ...running] = await blocksOf(
+      "docs/recipes/warm-transfer.md",
+    );
     assert.equal(running.length, 4);
     await sh(first!, callerWaits!);
     await told("CALLER", "conference.joined");
@@ -151,7 +152,7 @@ suite(`conferences on the pages${lacks === undefined ? "" : ` (skipped: no ${lac
   });
 
   it("conference.md: the example does what the page says", async () => {
-    const [example] = await blocksOf("actions/conference.md");
+    const [example] = await blocksOf("docs/actions/conference.md");
     const printed = await sh("", example!);
     const [first, second, room, , , third] = printed
       .trim()
