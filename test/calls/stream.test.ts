@@ -142,18 +142,21 @@ describeOnSwitch("stream", function () {
       // Half a minute of it is not heard: neither what waits nor its mark is waited for.
       seen.speak(toneOf(1300, 30_000), 8000);
       seen.say({ event: "mark", mark: { name: "never" } });
-      await seen.until("barge-in", () => levelDbfs(seen.heard().slice(-1600), 1300) > audibleDbfs);
+      await seen.until("barge-in", () => levelDbfs(seen.heard("inbound", 200), 1300) > audibleDbfs);
       seen.say({ event: "clear" });
       const clearedAtMs = performance.now();
       await seen.until("mark of what was cleared", () => seen.of("mark").length === 3);
       assert.ok(seen.of("mark")[2]!.atMs - clearedAtMs < 100);
-      await seen.until("silence", () => levelDbfs(seen.heard().slice(-1600), 1300) < silentDbfs, 2000);
+      await seen.until("silence", () => levelDbfs(seen.heard("inbound", 200), 1300) < silentDbfs, 2000);
       assert.ok(performance.now() - clearedAtMs < 700);
 
-      // What the party heard came back from it: the tones one after another, each a second.
-      for (const track of ["outbound", "inbound"])
-        for (const hz of [700, 1000]) assertAbout(msOf(seen.heard(track), hz), 1000, 60);
-      assert.ok(Math.abs(seen.heard("inbound").length - seen.heard("outbound").length) <= 3 * 160);
+      // What they are to hear, to the frame; and it came back from them, but for what a busy machine loses on the way.
+      for (const hz of [700, 1000]) {
+        assertAbout(msOf(seen.heard("outbound"), hz), 1000, 20);
+        assertAbout(msOf(seen.heard("inbound"), hz), 1000, 200);
+      }
+      // Never more than the switch gave the time for.
+      assert.ok(seen.heard("outbound").length <= seen.heard("inbound").length + 3 * 160);
       seen.socket.close();
     },
   );
@@ -173,7 +176,11 @@ describeOnSwitch("stream", function () {
       const payload = bytes.subarray(at, at + 641).toString("base64");
       seen.say({ event: "media", media: { payload } });
     }
-    await seen.until("echo", () => msOf(seen.heardLinear(), 700, 16_000) > 900);
+    seen.say({ event: "mark", mark: { name: "said" } });
+    await seen.until("mark", () => seen.of("mark").length > 0);
+    const until = seen.of("media").length + 25;
+    await seen.until("echo", () => seen.of("media").length > until);
+    assert.ok(msOf(seen.heardLinear(), 700, 16_000) > 800);
     assert.ok(seen.of("media").every(({ media }) => Buffer.from(media!.payload, "base64").length % 2 === 0));
     seen.socket.close();
     await on.ended(id);
@@ -270,7 +277,7 @@ describeOnSwitch("stream", function () {
     assert.equal(over.legs[0]!.recording_ids.length, 1);
     const [said, heard] = await recorded(id);
     // Its first and last frames are silence while the call begins and ends.
-    assertAbout(msOf(said, 440), said.length / 8, 250);
+    assertAbout(msOf(said, 440), said.length / 8, 400);
     assertAbout(msOf(heard, 1300), 2000, 60);
     const talkedMs = Date.parse(over.legs[0]!.ended_at!) - Date.parse(over.legs[0]!.answered_at!);
     assertAbout(said.length / 8, talkedMs, 150);
@@ -399,7 +406,7 @@ describeOnSwitch("a stream whose controller stops", () => {
     await second.until("start", () => second.of("start").length > 0);
     assert.equal(second.of("start")[0]!.start!["resumed"], true);
     second.speak(toneOf(700, 1000), 8000);
-    await second.until("its own voice", () => msOf(second.heard(), 700) > 900);
+    await second.until("its own voice", () => levelDbfs(second.heard("inbound", 400), 700) > audibleDbfs);
     second.socket.close();
     const over = await on.ended(id);
     assert.equal(kindsOf(over).filter((kind) => kind === "stream.started").length, 2);
