@@ -61,6 +61,9 @@ export class BotCall {
     return this.messages.filter((message) => message.event === event);
   }
 
+  /** One piece of what the party said, in the order of its chunks. */
+  frame = (index: number): Int16Array => this.#heard.get("inbound")?.[index] ?? new Int16Array(0);
+
   /** The audio of one track, decoded from µ-law; or the last so many ms of it. */
   heard(track = "inbound", lastMs = Infinity): Int16Array {
     const pieces = (this.#heard.get(track) ?? []).slice(lastMs === Infinity ? 0 : -lastMs / 20);
