@@ -1,9 +1,11 @@
 import type { Clock } from "../clock.ts";
 import { frameMs, frameSamples } from "./sound-format.ts";
 
-/** More than that missed, and the party has had a pause: nobody catches up on it. */
-const behindFramesMax = 10;
-/** What is caught up on: one frame more at a time, which telephones have room for. A burst of ten they have not. */
+/**
+ * What is caught up on, one frame more at a time: telephones have room for so much. Where more is missed the party has had a
+ * pause, and what comes behind it is that much later; sent faster than it is heard it would be lost to them.
+ */
+const behindFramesMax = 3;
 const atOnceMax = 2;
 /** Frames that came while this process did something else are read in one go, and are one beat. */
 const beatMsMin = frameMs / 2;

@@ -7,6 +7,7 @@ import { ivr } from "./ivr.ts";
 import { ledgerPostings } from "./ledger.ts";
 import { liveCalls } from "./live-calls.ts";
 import { overdraw } from "./overdraw.ts";
+import { streamBench } from "./streams.ts";
 import { markdown, type Row } from "./table.ts";
 
 /**
@@ -27,6 +28,7 @@ const benches: Record<string, () => Promise<Row[]> | Row[]> = {
     ...(await ivr(kind, 1, seconds)),
     ...(await ivr("simulator", Math.min(200, seconds * 40), seconds)),
   ],
+  streams: () => streamBench(kind, seconds / 2),
   live: () => liveCalls(seconds / 5),
   "calls-unrecorded": () => callSetUp({ kind, seconds, record: false }),
   "calls-recorded": () => callSetUp({ kind, seconds, record: true }),

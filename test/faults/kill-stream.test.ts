@@ -53,7 +53,7 @@ describeOnSwitch(`a controller that is killed in mid-stream, and back after ${aw
     again.speak(toneOf(700, 1000), 8000);
     again.say({ event: "mark", mark: { name: "said" } });
     await again.until("mark", () => again.of("mark").length > 0);
-    await again.until("echo", () => levelDbfs(again.heard("inbound").slice(-4000), 700) > -25);
+    await again.until("echo", () => levelDbfs(again.heard("inbound", 500), 700) > -25);
     again.socket.close();
     const call = await world.customer.ended(talking);
     assert.equal(kinds(call).filter((kind) => kind === "stream.started").length, 2);

@@ -24,6 +24,8 @@ export class BotCall {
   readonly headers: IncomingHttpHeaders;
   readonly messages: BotMessage[] = [];
   closed: { code: number; reason: string } | null = null;
+  /** Decoded as it comes: whoever waits for something in it looks often. */
+  readonly #heard = new Map<string, Int16Array[]>();
 
   constructor(socket: WebSocket, headers: IncomingHttpHeaders) {
     this.socket = socket;
@@ -32,8 +34,15 @@ export class BotCall {
     socket.on("message", (text) => {
       const message = JSON.parse((text as Buffer).toString("utf8")) as BotMessage;
       this.messages.push({ ...message, atMs: performance.now() });
+      if (message.media) this.#hear(message.media);
     });
     socket.on("close", (code, reason) => (this.closed = { code, reason: reason.toString("utf8") }));
+  }
+
+  #hear({ track, payload }: NonNullable<BotMessage["media"]>): void {
+    const pieces = this.#heard.get(track) ?? [];
+    pieces.push(alawmulaw.mulaw.decode(Buffer.from(payload, "base64")));
+    this.#heard.set(track, pieces);
   }
 
   say(message: object): void {
@@ -52,12 +61,19 @@ export class BotCall {
     return this.messages.filter((message) => message.event === event);
   }
 
-  /** The audio of one track, decoded from µ-law. */
-  heard(track = "inbound"): Int16Array {
-    const media = this.of("media").flatMap(({ media }) => (media?.track === track ? [media] : []));
-    return Int16Array.from(
-      media.flatMap(({ payload }) => [...alawmulaw.mulaw.decode(Buffer.from(payload, "base64"))]),
-    );
+  /** One piece of what the party said, in the order of its chunks. */
+  frame = (index: number): Int16Array => this.#heard.get("inbound")?.[index] ?? new Int16Array(0);
+
+  /** The audio of one track, decoded from µ-law; or the last so many ms of it. */
+  heard(track = "inbound", lastMs = Infinity): Int16Array {
+    const pieces = (this.#heard.get(track) ?? []).slice(lastMs === Infinity ? 0 : -lastMs / 20);
+    const samples = new Int16Array(pieces.reduce((sum, { length }) => sum + length, 0));
+    let at = 0;
+    for (const piece of pieces) {
+      samples.set(piece, at);
+      at += piece.length;
+    }
+    return samples;
   }
 
   /** The same at 16 kHz, linear. */
@@ -70,7 +86,7 @@ export class BotCall {
   until(what: string, when: () => boolean, withinMs = 10_000): Promise<true> {
     return eventually(`the bot's ${what}`, () => (when() ? true : undefined), {
       withinMs,
-      everyMs: 10,
+      everyMs: 20,
     }).catch((error: unknown) => {
       const seen = this.messages.map(({ event }) => event).filter((event) => event !== "media");
       throw new Error(`${String(error)}; it saw ${seen.join(", ")} and ${this.of("media").length} media`);
