@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { conferenceEventKinds, type ConferenceEventKind } from "../calls/event-kinds.ts";
+import { httpUrl } from "./http-url.ts";
 
 export interface ConferenceSpec {
   name: string;
@@ -23,7 +24,6 @@ export const conferenceName = z
     error: "must be 1 to 64 printable characters, without a blank at either end",
   });
 
-const url = z.url({ protocol: /^https?$/, error: "must be an http or https URL" }).max(2048);
 const flag = (description: string) => z.boolean().optional().meta({ description });
 
 /** What stands behind `conference` in a document. */
@@ -59,12 +59,12 @@ export const conferenceSchema: z.ZodType<ConferenceSpec> = z
       "Until one with this is there, all who wait hear music, and not each other. Default: true.",
     ),
     endOnExit: flag("When this member goes, the room ends for all. Default: false."),
-    waitUrl: url.optional().meta({
+    waitUrl: httpUrl.optional().meta({
       description:
         "A WAV or MP3 that is heard over and over in the room by those who wait; a soft tone until it is fetched, and where it " +
         "cannot be had (`conference.wait_failed`). A later member's takes the place of an earlier one's.",
     }),
-    statusEventsCallbackUrl: url.optional().meta({
+    statusEventsCallbackUrl: httpUrl.optional().meta({
       description:
         "Is told of what becomes of this member in the room, and of the room while it is there, signed as the number's other " +
         "URLs are.",

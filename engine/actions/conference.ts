@@ -1,8 +1,7 @@
 import type { JsonObject } from "../json.ts";
 import type { ConferenceId } from "../ids.ts";
-import type { Command } from "../calls/command.ts";
 import { conferenceSchema, maxParticipantsDefault, type ConferenceSpec } from "./conference-spec.ts";
-import { done, stay, type Effect, type Scene, type Step, type Verb } from "./verb.ts";
+import { command, done, stay, type Effect, type Scene, type Step, type Verb } from "./verb.ts";
 
 /** The switch takes a leg into a room at once; by then it has been looked for there, too. */
 const enteringMsMax = 15_000;
@@ -116,8 +115,6 @@ const leave = ({ room }: Conferring, reason: "directed" | "failed"): Effect[] =>
   room === null ? [] : [{ kind: "leaveRoom", room, reason }];
 
 const musicToken = (scene: Scene) => `${scene.token}.music`;
-
-const command = (command: Command): Effect => ({ kind: "command", command });
 
 const event = (
   { name, status }: Conferring,

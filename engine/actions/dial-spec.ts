@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { httpUrl } from "./http-url.ts";
 
 export interface DialSpec {
   number?: string | undefined;
@@ -71,15 +72,11 @@ export const dialSchema: z.ZodType<DialSpec> = z
           "The caller's `*` ends the dial, whether it rings or they talk, and the document goes on. The callee's does " +
           "nothing. Other digits are left for the next action. Default: false.",
       }),
-    ringback: z
-      .url({ protocol: /^https?$/, error: "must be an http or https URL" })
-      .max(2048)
-      .optional()
-      .meta({
-        description:
-          "A WAV or MP3 that the caller hears, over and over, in place of the ringing tone; the tone until it is fetched, and " +
-          "where it cannot be had (`dial.ringback_failed`).",
-      }),
+    ringback: httpUrl.optional().meta({
+      description:
+        "A WAV or MP3 that the caller hears, over and over, in place of the ringing tone; the tone until it is fetched, and " +
+        "where it cannot be had (`dial.ringback_failed`).",
+    }),
   })
   .superRefine((spec, context) => {
     const refuse = (path: (string | number)[], message: string, code: string) =>

@@ -5,7 +5,7 @@ import { mostTelling, type FailureCode } from "../calls/leg-state.ts";
 import type { LegStatus } from "../store/calls.ts";
 import type { HangupCause } from "../switch/switch.ts";
 import { dialSchema, numbersOf, timeoutDefault, type DialSpec } from "./dial-spec.ts";
-import { done, stay, type Effect, type Scene, type Step, type StepFact, type Verb } from "./verb.ts";
+import { command, done, stay, type Effect, type Scene, type Step, type StepFact, type Verb } from "./verb.ts";
 
 /** The switch ends an unanswered leg by itself; so much later we stop believing that it will say so. */
 const ringSlackMs = 30_000;
@@ -243,8 +243,6 @@ function noLongerWaiting(scene: Scene): Effect[] {
     command({ kind: "disarmKill", leg: scene.leg, group: `idle-${scene.leg}` }),
   ];
 }
-
-const command = (command: Command): Effect => ({ kind: "command", command });
 
 const refusedEvent = (payload: { to: string; code: string; message: string }): Effect => ({
   kind: "event",

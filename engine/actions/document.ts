@@ -11,7 +11,7 @@ import { reject } from "./reject.ts";
 import { say } from "./say.ts";
 import { sendDigits } from "./send-digits.ts";
 import { stream } from "./stream.ts";
-import type { MediaUse, NumberUse, Verb } from "./verb.ts";
+import type { NumberUse, UrlUse, Verb } from "./verb.ts";
 import { wait } from "./wait.ts";
 
 /** Every verb there is. Adding one is its file and this line. */
@@ -58,35 +58,29 @@ export type Document = { [verb in VerbName]?: unknown }[];
 
 /** Every number in a validated document, by its path: `[1].dial.number`. */
 export const numbersIn = (document: Document): NumberUse[] =>
-  document.flatMap((item, index) => {
-    const { verb, spec } = itemOf(item);
-    const numbers = verb.numbers?.(spec) ?? [];
-    return numbers.map((number) => ({ ...number, field: `[${index}].${verb.name}.${number.field}` }));
-  });
+  usesIn(document, (verb, spec) => verb.numbers?.(spec));
 
 /** Every WebSocket that a validated document opens, by its path: `[1].stream.url`. */
-export const socketsIn = (document: Document): { field: string; url: string }[] =>
-  document.flatMap((item, index) => {
-    const { verb, spec } = itemOf(item);
-    const sockets = verb.sockets?.(spec) ?? [];
-    return sockets.map(({ field, url }) => ({ url, field: `[${index}].${verb.name}.${field}` }));
-  });
+export const socketsIn = (document: Document): UrlUse[] =>
+  usesIn(document, (verb, spec) => verb.sockets?.(spec));
 
 /** Every URL in a validated document that is told of things, by its path. */
-export const callbacksIn = (document: Document): { field: string; url: string }[] =>
-  document.flatMap((item, index) => {
-    const { verb, spec } = itemOf(item);
-    const callbacks = verb.callbacks?.(spec) ?? [];
-    return callbacks.map(({ field, url }) => ({ url, field: `[${index}].${verb.name}.${field}` }));
-  });
+export const callbacksIn = (document: Document): UrlUse[] =>
+  usesIn(document, (verb, spec) => verb.callbacks?.(spec));
 
 /** Every URL of audio in a validated document, by its path: `[1].getDigits.nested[0].play.url`. */
-export const mediaIn = (document: Document): MediaUse[] =>
-  document.flatMap((item, index) => {
+export const mediaIn = (document: Document): UrlUse[] => usesIn(document, (verb, spec) => verb.media?.(spec));
+
+function usesIn<Use extends { field: string }>(
+  document: Document,
+  usesOf: (verb: Verb<unknown, JsonObject>, spec: unknown) => Use[] | undefined,
+): Use[] {
+  return document.flatMap((item, index) => {
     const { verb, spec } = itemOf(item);
-    const media = verb.media?.(spec) ?? [];
-    return media.map(({ field, url }) => ({ url, field: `[${index}].${verb.name}.${field}` }));
+    const uses = usesOf(verb, spec) ?? [];
+    return uses.map((use) => ({ ...use, field: `[${index}].${verb.name}.${use.field}` }));
   });
+}
 
 /** The verb and the specification of one item of a validated document. */
 export function itemOf(item: Document[number]): { verb: Verb<unknown, JsonObject>; spec: unknown } {

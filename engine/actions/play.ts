@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { httpUrl } from "./http-url.ts";
 import { promptFact, silence, startPrompts, type Prompt, type Prompted, type Prompting } from "./prompts.ts";
 import { done, stay, type Step, type Verb } from "./verb.ts";
 
@@ -16,10 +17,7 @@ export const play: Verb<PlaySpec, Prompting> = {
     "Fetches a WAV or MP3 (at most 10 MiB and an hour) and plays it. What cannot be played is told by `play.failed`, and " +
     "the next action runs.",
   schema: z.strictObject({
-    url: z
-      .url({ protocol: /^https?$/, error: "must be an http or https URL" })
-      .max(2048)
-      .meta({ description: "http(s). Fetched anew when its Cache-Control has run out." }),
+    url: httpUrl.meta({ description: "http(s). Fetched anew when its Cache-Control has run out." }),
     loop,
   }),
   media: ({ url }) => [{ field: "url", url }],

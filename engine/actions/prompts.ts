@@ -1,6 +1,6 @@
 import type { JsonObject } from "../json.ts";
 import type { MediaSource } from "../media/media-source.ts";
-import type { Effect, Scene, StepFact } from "./verb.ts";
+import { command, type Effect, type Scene, type StepFact } from "./verb.ts";
 
 /** Fetching, rendering and converting have their own limits; this is the last resort, so that a lost answer is not dead air. */
 const prepareMsMax = 20_000;
@@ -64,10 +64,7 @@ export function promptFact(prompting: Prompting, fact: StepFact, scene: Scene): 
               }
             : failed(prompt, fact.insteadOf),
           ...unansweredMedia(scene),
-          {
-            kind: "command",
-            command: { kind: "play", leg: scene.leg, file: fact.file, token, loops: prompt.loops },
-          },
+          command({ kind: "play", leg: scene.leg, file: fact.file, token, loops: prompt.loops }),
         ],
         wakeAtMs: scene.nowMs + playMs + playbackSlackMs,
       };
@@ -86,7 +83,7 @@ export function promptFact(prompting: Prompting, fact: StepFact, scene: Scene): 
       );
     case "wake": {
       const reason = prompting.phase === "preparing" ? "fetch_timed_out" : "playback_timed_out";
-      const stop: Effect = { kind: "command", command: { kind: "stopPlayback", leg: scene.leg } };
+      const stop = command({ kind: "stopPlayback", leg: scene.leg });
       return next(prompting, scene, failed(prompt, reason), stop);
     }
     case "adopted": {
@@ -102,13 +99,11 @@ export function promptFact(prompting: Prompting, fact: StepFact, scene: Scene): 
 
 /** A prompt that is still being made is never played: nobody takes it up. */
 export const silence = (prompting: Prompting | null, scene: Scene): Effect[] =>
-  prompting?.phase === "playing"
-    ? [{ kind: "command", command: { kind: "stopPlayback", leg: scene.leg } }]
-    : [];
+  prompting?.phase === "playing" ? [command({ kind: "stopPlayback", leg: scene.leg })] : [];
 
 /** Before the answer the caller's network has to be told that there is something to hear. */
 const unansweredMedia = ({ answered, leg }: Scene): Effect[] =>
-  answered ? [] : [{ kind: "command", command: { kind: "preAnswer", leg } }];
+  answered ? [] : [command({ kind: "preAnswer", leg })];
 
 function next(prompting: Prompting, scene: Scene, ...effects: Effect[]): Prompted {
   const index = prompting.index + 1;
@@ -126,9 +121,7 @@ function prepare(prompting: Prompting, scene: Scene): Prompted {
       : { text: prompt.text, language: prompt.language, voice: prompt.voice };
   return {
     prompting,
-    effects: [
-      { kind: "command", command: { kind: "prepareMedia", source, token: tokenOf(prompting, scene) } },
-    ],
+    effects: [command({ kind: "prepareMedia", source, token: tokenOf(prompting, scene) })],
     wakeAtMs: scene.nowMs + prepareMsMax,
   };
 }

@@ -2,7 +2,8 @@ import { z } from "zod";
 import type { RecordingId } from "../ids.ts";
 import type { JsonObject } from "../json.ts";
 import { beep } from "../switch/switch.ts";
-import { done, stay, type Effect, type Scene, type Step, type StepFact, type Verb } from "./verb.ts";
+import { httpUrl } from "./http-url.ts";
+import { command, done, stay, type Effect, type Scene, type Step, type StepFact, type Verb } from "./verb.ts";
 import type { EgressMethod } from "../egress/egress.ts";
 
 export interface RecordSpec {
@@ -76,11 +77,7 @@ export const record: Verb<RecordSpec, Recording> = {
     "runs. Other keys do not end it: they are kept for the next action.",
   needsAnswer: true,
   schema: z.strictObject({
-    action: z
-      .url({ protocol: /^https?$/, error: "must be an http or https URL" })
-      .max(2048)
-      .optional()
-      .meta({ description: "http(s). Asked in place of the voice URL." }),
+    action: httpUrl.optional().meta({ description: "http(s). Asked in place of the voice URL." }),
     method: z
       .enum(["POST", "GET"])
       .optional()
@@ -138,7 +135,7 @@ export const record: Verb<RecordSpec, Recording> = {
     };
     if (spec.playBeep === false) return recording(state, scene);
     const { leg, token } = scene;
-    const play: Effect = { kind: "command", command: { kind: "play", leg, file: beep, token, loops: 1 } };
+    const play: Effect = command({ kind: "play", leg, file: beep, token, loops: 1 });
     return stay(state, [play], scene.nowMs + beepMsMax);
   },
   on(state, fact, scene) {
@@ -163,8 +160,7 @@ export const record: Verb<RecordSpec, Recording> = {
   },
   drop(state, scene) {
     const { leg } = scene;
-    if (state.phase === "beeping")
-      return { effects: [{ kind: "command", command: { kind: "stopPlayback", leg } }] };
+    if (state.phase === "beeping") return { effects: [command({ kind: "stopPlayback", leg })] };
     return { effects: state.phase === "recording" ? toSwitch("stopRecording", state, scene) : [] };
   },
 };
@@ -200,7 +196,7 @@ const toSwitch = (
   kind: "stopRecording" | "checkRecording",
   { recording }: Recording,
   { leg }: Scene,
-): Effect[] => (recording === null ? [] : [{ kind: "command", command: { kind, leg, recording } }]);
+): Effect[] => (recording === null ? [] : [command({ kind, leg, recording })]);
 
 function woken(state: Recording, scene: Scene): Step<Recording> {
   switch (state.phase) {

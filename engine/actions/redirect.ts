@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { httpUrl } from "./http-url.ts";
 import { done, type Verb } from "./verb.ts";
 
 /** `redirect`: asks another URL for the document that replaces this one. */
@@ -8,10 +9,7 @@ export const redirect: Verb<{ url: string; method?: "POST" | "GET" | undefined }
     "Asks that URL, as the voice URL is asked, for the document that replaces this one (`call.redirected`). Without one " +
     "the next action runs. At most 20 in a row with nothing else between them.",
   schema: z.strictObject({
-    url: z
-      .url({ protocol: /^https?$/, error: "must be an http or https URL" })
-      .max(2048)
-      .meta({ description: "http(s)." }),
+    url: httpUrl.meta({ description: "http(s)." }),
     method: z
       .enum(["POST", "GET"])
       .optional()

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { done, stay, type Verb } from "./verb.ts";
+import { command, done, stay, type Verb } from "./verb.ts";
 
 /** A digit and the pause behind it on a leg that hears nothing, and what `w` and `W` add: the switch's own figures. */
 const digitMs = 640;
@@ -26,7 +26,7 @@ export const sendDigits: Verb<{ digits: string }, { untilMs: number }> = {
       { untilMs },
       [
         { kind: "event", event: "digits.sent", payload: { digits } },
-        { kind: "command", command: { kind: "sendDigits", leg: scene.leg, digits } },
+        command({ kind: "sendDigits", leg: scene.leg, digits }),
       ],
       untilMs,
     );

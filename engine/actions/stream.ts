@@ -2,7 +2,7 @@ import { z } from "zod";
 import type { StreamRequest } from "../calls/command.ts";
 import type { JsonObject } from "../json.ts";
 import { metadata } from "../metadata.ts";
-import { done, stay, type Effect, type Scene, type Step, type StepFact, type Verb } from "./verb.ts";
+import { command, done, stay, type Effect, type Scene, type Step, type StepFact, type Verb } from "./verb.ts";
 
 export interface StreamSpec {
   url: string;
@@ -74,7 +74,7 @@ export const stream: Verb<StreamSpec, Streaming> = {
     };
     const { leg, token } = scene;
     const state: Streaming = { phase: "streaming", url: spec.url, stream: null, startedAtMs: null };
-    return stay(state, [{ kind: "command", command: { kind: "stream", leg, token, request } }]);
+    return stay(state, [command({ kind: "stream", leg, token, request })]);
   },
   on(state, fact, scene) {
     switch (fact.kind) {
@@ -100,7 +100,7 @@ export const stream: Verb<StreamSpec, Streaming> = {
     return {
       effects: [
         told("event", state, { reason: "replaced" }, scene),
-        { kind: "command", command: { kind: "endStream", leg, token } },
+        command({ kind: "endStream", leg, token }),
       ],
     };
   },

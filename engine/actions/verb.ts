@@ -24,11 +24,11 @@ export interface Verb<Spec, State extends JsonObject> {
   /** Numbers in it, so that one which would be refused is refused when the document is given, not in the call. */
   numbers?(spec: Spec): NumberUse[];
   /** WebSockets that it opens, so that one which would be refused is refused with the request. `field` as of numbers. */
-  sockets?(spec: Spec): { field: string; url: string }[];
+  sockets?(spec: Spec): UrlUse[];
   /** Where it has us tell of things: checked when the document is given, and again whenever something is told. */
-  callbacks?(spec: Spec): { field: string; url: string }[];
+  callbacks?(spec: Spec): UrlUse[];
   /** URLs of audio in it: one of ours that leads to no prompt is refused likewise. */
-  media?(spec: Spec): MediaUse[];
+  media?(spec: Spec): UrlUse[];
   begin(spec: Spec, scene: Scene): Step<State>;
   /** Null: the fact is not this step's business. */
   on(state: State, fact: StepFact, scene: Scene): Step<State> | null;
@@ -49,8 +49,8 @@ export interface NumberUse {
   use: "dialled" | "presented";
 }
 
-/** Audio that a document plays; `field` is its path as the customer wrote it. */
-export interface MediaUse {
+/** A URL in a document; `field` is its path as the customer wrote it. */
+export interface UrlUse {
   field: string;
   url: string;
 }
@@ -173,6 +173,9 @@ export interface StatusTarget {
 
 /** `other_box`: the room is on another media server than the leg. */
 export type RoomRefusal = "full" | "locked" | "other_box";
+
+/** An effect that is nothing but a command. */
+export const command = (command: Command): Effect => ({ kind: "command", command });
 
 /** A step that goes on, or is over. */
 export const stay = <State extends JsonObject>(
