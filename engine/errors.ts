@@ -181,5 +181,9 @@ export class SautikitError extends Error {
   }
 }
 
+/** That one field of a request is wrong; `message` goes on from its name: "is not in this conference". */
+export const invalidField = (field: string, code: string, message: string): SautikitError =>
+  new SautikitError("validation.invalid", `${field} ${message}.`, { fields: [{ field, code, message }] });
+
 export const isError = (thrown: unknown, code: ErrorCode): thrown is SautikitError =>
   thrown instanceof SautikitError && thrown.code === code;

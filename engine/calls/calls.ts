@@ -1,6 +1,6 @@
 import { mediaIn, numbersIn, type Document } from "../actions/document.ts";
 import type { NumberUse } from "../actions/verb.ts";
-import { SautikitError } from "../errors.ts";
+import { invalidField, SautikitError } from "../errors.ts";
 import type { CallId, LegId, WorkspaceId } from "../ids.ts";
 import {
   callOfWorkspace,
@@ -24,6 +24,7 @@ import {
   allowedDestination,
   dialTogether,
   newRecording,
+  stopRecording,
   requireFunds,
   type Destination,
   newCall,
@@ -159,12 +160,7 @@ export class Calls {
   ): Promise<RecordingRow[]> {
     const change = await this.#liveChange(tx, workspaceId, callId);
     const leg = want.legId === undefined ? change.firstLeg : change.leg(want.legId);
-    if (!leg) {
-      const message = "is not a leg of this call";
-      throw new SautikitError("validation.invalid", `leg_id ${message}.`, {
-        fields: [{ field: "leg_id", code: "unknown", message }],
-      });
-    }
+    if (!leg) throw invalidField("leg_id", "unknown", "is not a leg of this call");
     if (leg.status !== "answered")
       throw new SautikitError("calls.not_live", "The leg is not answered, or has ended.");
     const rows = await recordings.byLeg(tx, leg.id);
@@ -192,9 +188,7 @@ export class Calls {
     const { tx } = change;
     const recording = running.id;
     if (want === "off") {
-      await recordings.markStatus(tx, recording, ["starting", "recording", "paused"], "stopping");
-      change.intend({ kind: "stopRecording", leg, recording });
-      await change.emit("recording.stopping", { recording_id: recording, leg_id: leg });
+      await stopRecording(change, leg, recording);
     } else if (want === "paused" && running.status !== "paused") {
       await recordings.markStatus(tx, recording, ["starting", "recording"], "paused");
       change.intend({ kind: "maskRecording", leg, recording, masked: true });
@@ -266,10 +260,7 @@ async function requireAllPrompts(
   for (const { field, url } of mediaIn(actions)) {
     const id = urls.idIn(url);
     if (id === null || (id !== "unknown" && (await media.byId(tx, workspaceId, id)))) continue;
-    const named = `actions${field}`;
-    const message = "is no prompt of this workspace";
-    const fields = [{ field: named, code: "media_not_found", message }];
-    throw new SautikitError("validation.invalid", `${named} ${message}.`, { fields });
+    throw invalidField(`actions${field}`, "media_not_found", "is no prompt of this workspace");
   }
 }
 

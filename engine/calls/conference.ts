@@ -8,7 +8,7 @@ import * as recordings from "../store/recordings.ts";
 import type { SwitchEvent } from "../switch/switch.ts";
 import type { CallChange } from "./call-change.ts";
 import type { RoomRequest } from "./command.ts";
-import { newRecording } from "./dialing.ts";
+import { newRecording, stopRecording } from "./dialing.ts";
 
 /**
  * A call's part in a room. Each of these is work on one call, under its row; then the room's row is kept, and no other
@@ -238,7 +238,9 @@ async function left(
     // Who is on the way there finds it empty, and waits.
     await conferences.startRoom(tx, room.id, null);
   }
-  await stopRecording(change, leg, member);
+  // Only its own; with the leg it ends by itself.
+  if (member.recordingId !== null && leg.endedAtUs === null)
+    await stopRecording(change, leg.id, member.recordingId);
   await tell(
     change,
     room,
@@ -253,15 +255,6 @@ async function left(
     atUs,
   );
   if (isOver) await tell(change, room, member, "conference.ended", {}, atUs);
-}
-
-/** Only its own; with the leg it ends by itself. */
-async function stopRecording(change: CallChange, leg: LegRow, { recordingId }: MemberRow): Promise<void> {
-  if (recordingId === null || leg.endedAtUs !== null) return;
-  const running = ["starting", "recording", "paused"] as const;
-  if (!(await recordings.markStatus(change.tx, recordingId, running, "stopping"))) return;
-  change.intend({ kind: "stopRecording", leg: leg.id, recording: recordingId });
-  await change.emit("recording.stopping", { recording_id: recordingId, leg_id: leg.id });
 }
 
 /** On the member's call, and to whom its action wants told. */

@@ -1,13 +1,13 @@
-import { SautikitError } from "../errors.ts";
+import { invalidField, SautikitError } from "../errors.ts";
 import type { ConferenceId, LegId, WorkspaceId } from "../ids.ts";
 import type { MediaSource } from "../media/media-source.ts";
-import { insertIntent, legById, type LegRow } from "../store/calls.ts";
+import { legById, type LegRow } from "../store/calls.ts";
 import * as conferences from "../store/conferences.ts";
 import type { ConferenceRow, MemberRow } from "../store/conferences.ts";
 import type { ReadTx, Tx } from "../store/store.ts";
 import type { MemberChange } from "../switch/switch.ts";
 import type { ChangeParts } from "./change-parts.ts";
-import type { Command } from "./command.ts";
+import { intend } from "./intend.ts";
 import type { Announcement } from "./rooms.ts";
 
 export type ConferenceCommand =
@@ -38,7 +38,6 @@ export class Conferences {
   ): Promise<ConferenceId> {
     const room = await conferences.keepLiveRoom(tx, workspaceId, name);
     if (!room) throw new SautikitError("conferences.not_found");
-    const { nowMs } = { nowMs: this.#parts.clock.nowMs() };
     const at = { box: room.box, room: room.id };
     switch (asked.command) {
       case "lock":
@@ -47,16 +46,16 @@ export class Conferences {
         break;
       case "end":
         // From here on the name is free; who is in there leaves.
-        await conferences.endRoom(tx, room.id, nowMs);
+        await conferences.endRoom(tx, room.id, this.#parts.clock.nowMs());
         await conferences.markLeaving(tx, room.id, "ended");
-        await this.#intend(tx, room.id, { kind: "endRoom", ...at });
+        await intend(tx, this.#parts, room.id, [{ kind: "endRoom", ...at }]);
         break;
       case "say":
       case "play": {
         if (asked.legId !== undefined) await memberOf(tx, room, asked.legId);
         const announcement: Announcement = { announcement: asked.command, leg_id: asked.legId ?? null };
         const token = JSON.stringify(announcement);
-        await this.#intend(tx, room.id, { kind: "prepareMedia", source: asked.source, token });
+        await intend(tx, this.#parts, room.id, [{ kind: "prepareMedia", source: asked.source, token }]);
         break;
       }
       default: {
@@ -64,7 +63,9 @@ export class Conferences {
         const member = await memberOf(tx, room, leg);
         if (change === "kick" && member.leaving === null)
           await conferences.updateMember(tx, member.token, { leaving: "kicked" });
-        await this.#intend(tx, room.id, { kind: "changeMember", ...at, leg, change, music: room.music });
+        await intend(tx, this.#parts, room.id, [
+          { kind: "changeMember", ...at, leg, change, music: room.music },
+        ]);
       }
     }
     return room.id;
@@ -83,25 +84,13 @@ export class Conferences {
     if (!room) throw new SautikitError("conferences.not_found");
     return seen(tx, room);
   }
-
-  async #intend(tx: Tx, room: ConferenceId, command: Command): Promise<void> {
-    const { ids, clock, changed } = this.#parts;
-    await insertIntent(tx, {
-      ...{ id: ids.next("int"), callId: room, commands: JSON.stringify([command]) },
-      ...{ atMostOnce: 0, sentAtMs: null, createdAtMs: clock.nowMs() },
-    });
-    tx.afterCommit(() => changed(room));
-  }
 }
 
 async function memberOf(tx: ReadTx, room: ConferenceRow, leg: LegId): Promise<MemberRow> {
   const members = await conferences.presentMembers(tx, room.id);
   const member = members.find(({ legId, status }) => legId === leg && status === "inside");
   if (member) return member;
-  const message = "is not in this conference";
-  throw new SautikitError("validation.invalid", `leg_id ${message}.`, {
-    fields: [{ field: "leg_id", code: "unknown", message }],
-  });
+  throw invalidField("leg_id", "unknown", "is not in this conference");
 }
 
 async function seen(tx: ReadTx, room: ConferenceRow): Promise<SeenConference> {

@@ -106,8 +106,7 @@ export class Controller {
       ...parts,
       boxOf: (name) => boxes.find((box) => box.box === name),
       news: (news) => this.#takeNews(news),
-      progress: (owner, fact) =>
-        isId("conf", owner) ? Promise.resolve() : this.#feed(owner, fact).then(() => undefined),
+      progress: (callId, fact) => this.#feed(callId, fact),
       fact: (intent, fact) => {
         const { id, callId: owner } = intent;
         if (isId("conf", owner)) return this.#rooms.take(owner, id, fact);

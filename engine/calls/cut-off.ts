@@ -1,7 +1,6 @@
 import type { WorkspaceId } from "../ids.ts";
 import { moneyEndsAtUs, secondsOfMoney } from "../metering/money-end.ts";
 import {
-  insertIntent,
   talkingLegsCutShort,
   talkingLegsOf,
   updateLeg,
@@ -15,7 +14,7 @@ import { forgetKill } from "../switch/dial-string.ts";
 import type { KillGroup } from "../switch/switch.ts";
 import { available } from "../wallet/wallet.ts";
 import type { ChangeParts } from "./change-parts.ts";
-import type { Command } from "./command.ts";
+import { intend } from "./intend.ts";
 
 export type CutOffParts = Pick<ChangeParts, "clock" | "ids" | "changed">;
 
@@ -78,19 +77,9 @@ async function rearm(tx: Tx, parts: CutOffParts, leg: TalkingLeg, cutAtUs: numbe
   const generation = leg.cutGeneration + 1;
   await updateLeg(tx, leg.id, { cutAtUs, cutGeneration: generation });
   const group: KillGroup = `cut-${leg.id}-${generation}`;
-  const commands: Command[] = [
+  await intend(tx, parts, leg.callId, [
     { kind: "cutAt", leg: leg.id, group, atUs: cutAtUs },
     { kind: "setVariable", leg: leg.id, name: "api_hangup_hook", value: forgetKill(group) },
     { kind: "disarmKill", leg: leg.id, group: `cut-${leg.id}-${generation - 1}` },
-  ];
-  const { clock, ids } = parts;
-  await insertIntent(tx, {
-    id: ids.next("int"),
-    callId: leg.callId,
-    commands: JSON.stringify(commands),
-    atMostOnce: 0,
-    sentAtMs: null,
-    createdAtMs: clock.nowMs(),
-  });
-  tx.afterCommit(() => parts.changed(leg.callId));
+  ]);
 }

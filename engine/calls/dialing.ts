@@ -1,5 +1,5 @@
 import { parseE164, destinationClass } from "../e164.ts";
-import { SautikitError } from "../errors.ts";
+import { invalidField, SautikitError } from "../errors.ts";
 import type { CallId, LegId, RecordingId, WorkspaceId } from "../ids.ts";
 import { rateFor } from "../metering/rates.ts";
 import { insertLeg, type CallRow, type LegRow } from "../store/calls.ts";
@@ -40,12 +40,8 @@ export async function allowedDestination(
       throw refuse(`${to} is a short code.`);
     case "premium":
       throw refuse(`${to} is a premium or satellite number.`);
-    case "invalid": {
-      const message = "must be E.164: + and 8 to 15 digits";
-      throw new SautikitError("validation.invalid", `${field} ${message}.`, {
-        fields: [{ field, code: "e164", message }],
-      });
-    }
+    case "invalid":
+      throw invalidField(field, "e164", "must be E.164: + and 8 to 15 digits");
     case "e164":
   }
   const rate = await rateFor(tx, {
@@ -168,6 +164,14 @@ export async function newRecording(
     createdAtMs: change.nowMs,
   });
   return id;
+}
+
+/** Ends one that runs; one that is stopping, or has ended, is left as it is. */
+export async function stopRecording(change: CallChange, leg: LegId, recording: RecordingId): Promise<void> {
+  const running = ["starting", "recording", "paused"] as const;
+  if (!(await recordings.markStatus(change.tx, recording, running, "stopping"))) return;
+  change.intend({ kind: "stopRecording", leg, recording });
+  await change.emit("recording.stopping", { recording_id: recording, leg_id: leg });
 }
 
 /** A leg that is to be dialled, with what the switch holds for it. */

@@ -1,6 +1,13 @@
 import type { Timer } from "../clock.ts";
 import { isError } from "../errors.ts";
-import { isId, type ConferenceId, type IntentOwner, type LegId, type WorkspaceId } from "../ids.ts";
+import {
+  isId,
+  type CallId,
+  type ConferenceId,
+  type IntentOwner,
+  type LegId,
+  type WorkspaceId,
+} from "../ids.ts";
 import {
   callToChange,
   deleteIntent,
@@ -36,7 +43,7 @@ interface Parts extends SenderParts {
   /** Stores what came of an intent, and takes its row away with it. Throws where it cannot be stored. */
   fact: (intent: IntentRow, fact: DocumentFact) => Promise<void>;
   /** Something that is heard of on the way to it. Never rejects. */
-  progress: (owner: IntentOwner, fact: DocumentFact) => Promise<void>;
+  progress: (callId: CallId, fact: DocumentFact) => Promise<void>;
   streams: Pick<Streams, "run" | "end">;
   /** What came of an announcement in a room: `reason` null, it is heard. Never rejects. */
   announced: (room: ConferenceId, token: string, reason: string | null) => Promise<void>;
@@ -208,23 +215,19 @@ export class IntentRunner {
   async #send(commands: readonly Command[], legs: Legs): Promise<boolean> {
     for (const [index, command] of commands.entries()) {
       try {
-        if (command.kind === "announce") await this.#announce(command);
-        else await this.#sendOne(command, legs);
+        await this.#sendOne(command, legs);
       } catch (error) {
         this.#parts.log.warn({ err: error, command: command.kind }, "a command failed");
         if (isError(error, "switch.refused") && !isAtMostOnce(command)) continue;
-        if (isError(error, "switch.unknown_outcome") && command.kind === "play") return false;
-        const reason = isError(error, "calls.not_live") ? "canceled" : "not_sent";
-        const [failed, ...rest] = commands.slice(index);
         const isUnknown = isError(error, "switch.unknown_outcome");
-        if (failed?.kind === "sendDigits")
-          await this.#digitsFailed(failed, legs, isUnknown ? "unknown_outcome" : "not_sent");
-        await this.#notDone(
-          failed?.kind === "sendDigits" ? rest : commands.slice(index),
-          commands,
-          reason,
-          legs,
-        );
+        if (isUnknown && command.kind === "play") return false;
+        let undone = commands.slice(index);
+        if (isUnknown && command.kind === "sendDigits") {
+          await this.#digitsFailed(command, legs, "unknown_outcome");
+          undone = undone.slice(1);
+        }
+        const reason = isError(error, "calls.not_live") ? "canceled" : "not_sent";
+        await this.#notDone(undone, commands, reason, legs);
         return true;
       }
     }
@@ -243,7 +246,7 @@ export class IntentRunner {
     }
   }
 
-  async #sendOne(command: Exclude<Command, { kind: "announce" }>, legs: Legs): Promise<void> {
+  async #sendOne(command: Command, legs: Legs): Promise<void> {
     switch (command.kind) {
       case "originate": {
         const { originate } = command;
@@ -262,6 +265,9 @@ export class IntentRunner {
         return;
       case "recordUntil":
         await this.#recordUntil(command, legs);
+        return;
+      case "announce":
+        await this.#announce(command);
         return;
       case "prepareMedia":
       case "ask":
@@ -296,14 +302,7 @@ export class IntentRunner {
     for (const command of undone) {
       if (command.kind === "recordUntil") {
         const { leg, recording } = command;
-        const box = legs.get(leg)?.box ?? "";
-        await this.#parts.news({
-          kind: "recordingGone",
-          box,
-          leg,
-          recording,
-          atUs: this.#parts.clock.nowUs(),
-        });
+        await this.#parts.news({ kind: "recordingGone", recording, ...this.#now(leg, legs) });
       }
       if (command.kind === "sendDigits") await this.#digitsFailed(command, legs, "not_sent");
       if (command.kind === "play") await this.#playbackEnded(command.leg, command.token, "failed", legs);
@@ -316,9 +315,7 @@ export class IntentRunner {
   }
 
   async #playbackEnded(leg: LegId, token: string, outcome: PlaybackOutcome, legs: Legs): Promise<void> {
-    const box = legs.get(leg)?.box ?? "";
-    const atUs = this.#parts.clock.nowUs();
-    await this.#parts.news({ kind: "playbackEnded", box, leg, token, outcome, atUs });
+    await this.#parts.news({ kind: "playbackEnded", token, outcome, ...this.#now(leg, legs) });
   }
 
   /** On the call's events: a command whose outcome is not known may have sent some of them. */
@@ -327,11 +324,12 @@ export class IntentRunner {
     legs: Legs,
     reason: "not_sent" | "unknown_outcome",
   ): Promise<unknown> {
-    const box = legs.get(leg)?.box ?? "";
-    return this.#parts.news({
-      ...{ kind: "digitsFailed", box, leg, digits, reason },
-      atUs: this.#parts.clock.nowUs(),
-    });
+    return this.#parts.news({ kind: "digitsFailed", digits, reason, ...this.#now(leg, legs) });
+  }
+
+  /** Of whom, and when: of what we tell in the switch's place. */
+  #now(leg: LegId, legs: Legs): { box: string; leg: LegId; atUs: number } {
+    return { box: legs.get(leg)?.box ?? "", leg, atUs: this.#parts.clock.nowUs() };
   }
 
   /** The next controller does again what this one does not end; the row goes with the commit of its outcome. */
@@ -400,7 +398,7 @@ export class IntentRunner {
     }
     await streams.run({
       ...{ call, leg, token, request, resumed: !isFirst, box },
-      started: (fact) => this.#parts.progress(callId, fact),
+      started: (fact) => this.#parts.progress(call.id, fact),
       ended: (fact) => this.#keepFact(intent, fact),
     });
   }

@@ -1,16 +1,16 @@
 import type { CallId, ConferenceId, IntentId, LegId } from "../ids.ts";
 import type { JsonObject } from "../json.ts";
 import type { Log } from "../log.ts";
-import { deleteIntent, insertIntent } from "../store/calls.ts";
+import { deleteIntent } from "../store/calls.ts";
 import * as conferences from "../store/conferences.ts";
 import type { ConferenceRow, MemberRow } from "../store/conferences.ts";
 import type { Store } from "../store/store.ts";
 import type { RoomMember, Switch } from "../switch/switch.ts";
 import { CallChange } from "./call-change.ts";
 import type { ChangeParts } from "./change-parts.ts";
-import type { Command } from "./command.ts";
 import { tell } from "./conference.ts";
 import type { DocumentFact } from "./document-run.ts";
+import { intend } from "./intend.ts";
 import type { LegNews } from "./leg-progress.ts";
 
 interface Parts extends ChangeParts {
@@ -111,21 +111,15 @@ export class Rooms {
 
   /** What came of an intent of a room, which is to have something said or played; the intent's row goes with it. */
   async take(id: ConferenceId, intent: IntentId, fact: DocumentFact): Promise<void> {
-    const { store, ids, clock, changed } = this.#parts;
+    const { store } = this.#parts;
     if (fact.kind === "mediaFailed") await this.announced(id, fact.token, fact.reason);
     await store.write(async (tx) => {
       await deleteIntent(tx, intent);
       const room = await conferences.roomById(tx, id);
       if (fact.kind !== "mediaReady" || !room || room.endedAtMs !== null) return;
       const { leg_id: leg } = JSON.parse(fact.token) as Announcement;
-      const command: Command = {
-        ...{ kind: "announce", box: room.box, room: id, leg, file: fact.file, token: fact.token },
-      };
-      await insertIntent(tx, {
-        ...{ id: ids.next("int"), callId: id, commands: JSON.stringify([command]) },
-        ...{ atMostOnce: 1, sentAtMs: null, createdAtMs: clock.nowMs() },
-      });
-      tx.afterCommit(() => changed(id));
+      const { file, token } = fact;
+      await intend(tx, this.#parts, id, [{ kind: "announce", box: room.box, room: id, leg, file, token }]);
     });
   }
 

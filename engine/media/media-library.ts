@@ -1,4 +1,3 @@
-import { webcrypto } from "node:crypto";
 import type { Clock } from "../clock.ts";
 import { EgressError } from "../egress/egress-error.ts";
 import type { Egress, EgressResponse } from "../egress/egress.ts";
@@ -9,6 +8,7 @@ import { Lanes } from "./lanes.ts";
 import { MediaError } from "./media-error.ts";
 import { MediaFiles, type PlayableFile } from "./media-files.ts";
 import type { MediaSource, Prepared } from "./media-source.ts";
+import { sha256Of } from "./sha256.ts";
 import type { StoredPrompts } from "./stored-prompts.ts";
 import { Speaker } from "./speech/speaker.ts";
 import type { SpeechEngine } from "./speech/speech-engine.ts";
@@ -142,9 +142,7 @@ export class MediaLibrary {
       this.#remember(url, known.sha256, answer, known);
       return kept;
     }
-    // In the thread pool: 10 MiB take longer than an event loop should wait.
-    const digest = await webcrypto.subtle.digest("SHA-256", answer.body);
-    const sha256 = Buffer.from(digest).toString("hex");
+    const sha256 = await sha256Of(answer.body);
     const file = (await this.#files.use(sha256)) ?? (await this.#convert(sha256, answer.body, workspace));
     this.#remember(url, sha256, answer);
     return file;

@@ -1,4 +1,3 @@
-import { webcrypto } from "node:crypto";
 import type { Clock } from "../clock.ts";
 import { SautikitError, type ErrorCode } from "../errors.ts";
 import type { Ids, MediaId, WorkspaceId } from "../ids.ts";
@@ -9,6 +8,7 @@ import { keepWorkspace } from "../store/workspaces.ts";
 import { Converter } from "./converter.ts";
 import { isWav } from "./wav-source.ts";
 import { MediaError, type MediaFault } from "./media-error.ts";
+import { sha256Of } from "./sha256.ts";
 import type { PromptUrls } from "./prompt-urls.ts";
 
 /** The object storage, as far as prompts need it. Every method throws `storage.unavailable`. */
@@ -156,12 +156,6 @@ async function reserveRoom(tx: Tx, row: Parameters<typeof rows.reserve>[1]): Pro
   if (count >= promptsMax || bytes + row.sizeBytes > workspaceBytesMax)
     throw new SautikitError("media.storage_full", `There are ${count} prompts of ${bytes} bytes.`);
   await rows.reserve(tx, row);
-}
-
-/** In the thread pool: 10 MiB take longer than an event loop should wait. */
-async function sha256Of(bytes: Uint8Array): Promise<string> {
-  const digest = await webcrypto.subtle.digest("SHA-256", new Uint8Array(bytes));
-  return Buffer.from(digest).toString("hex");
 }
 
 const codes: Partial<Record<MediaFault, ErrorCode>> = { too_long: "media.too_long", busy: "media.busy" };
