@@ -1,17 +1,17 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { readFile, symlink, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { once } from "node:events";
-import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import type { Demo } from "../../cli/demo-workspace.ts";
 import type { CarrierCallView } from "../peers/carrier-process.ts";
-import { startProcess, startSautikit, type Child } from "../peers/child.ts";
+import { startProcess } from "../peers/child.ts";
 import { freePort } from "../peers/free-ports.ts";
 import { eventually } from "../peers/waiting.ts";
-import { Customer } from "../world/customer.ts";
+import type { Customer } from "../world/customer.ts";
+import { startEmbedded, type Embedded } from "../world/embedded.ts";
 
 const root = join(import.meta.dirname, "../..");
 const run = promisify(execFile);
@@ -19,25 +19,16 @@ const run = promisify(execFile);
 /** What stands on the pages is saved, typed and run as it stands, but for the two addresses. */
 describe("the pages about streams", function () {
   this.timeout(60_000);
+  let on: Embedded;
   let folder: string;
-  let sautikit: Child;
-  let carrierStatus: string;
   let demo: Demo;
   let customer: Customer;
   before(async () => {
-    folder = await mkdtemp(join(tmpdir(), "sautikit-pages-"));
+    on = await startEmbedded();
+    ({ folder, demo, customer } = on);
     await symlink(join(root, "node_modules"), join(folder, "node_modules"));
-    const env = { DATA_DIR: join(folder, "data"), PORT: "0", LOG_LEVEL: "warn" };
-    const started = await startSautikit(["start"], { folder, env });
-    sautikit = started.child;
-    carrierStatus = String(started.ready["carrier_status"]);
-    demo = JSON.parse(await readFile(join(folder, "data/demo.json"), "utf8")) as Demo;
-    customer = new Customer(demo.base_url, demo.api_key);
   });
-  after(async () => {
-    await sautikit.stop();
-    await rm(folder, { recursive: true, force: true });
-  });
+  after(() => on.end());
 
   /** The page's bot, in the shell that the page begins; then its call, to its end. */
   async function tryOut(page: string) {
@@ -77,7 +68,7 @@ describe("the pages about streams", function () {
     }
   }
   const carrierCall = async (number: string) => {
-    const { calls } = (await (await fetch(`${carrierStatus}/calls`)).json()) as {
+    const { calls } = (await (await fetch(`${demo.carrier_status}/calls`)).json()) as {
       calls: CarrierCallView[];
     };
     return calls.find((call) => call.number === number);

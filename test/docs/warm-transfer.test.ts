@@ -1,15 +1,12 @@
 import assert from "node:assert/strict";
 import { execFile, spawnSync } from "node:child_process";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
-import Database from "better-sqlite3";
-import type { Demo } from "../../cli/demo-workspace.ts";
 import type { CarrierCallView } from "../peers/carrier-process.ts";
-import { startSautikit, type Child } from "../peers/child.ts";
-import { Customer, type ApiCall } from "../world/customer.ts";
+import type { ApiCall, Customer } from "../world/customer.ts";
+import { startEmbedded, type Embedded } from "../world/embedded.ts";
 
 const run = promisify(execFile);
 const root = join(import.meta.dirname, "../..");
@@ -21,36 +18,19 @@ const suite = lacks !== undefined && !process.env["CI"] ? describe.skip : descri
 /** Each block is run as it stands on the page, but for the port; the test only waits, and looks what came of it. */
 suite(`conferences on the pages${lacks === undefined ? "" : ` (skipped: no ${lacks})`}`, function () {
   this.timeout(90_000);
+  let on: Embedded;
   let folder: string;
-  let sautikit: Child;
-  let carrierStatus: string;
-  let demo: Demo;
   let customer: Customer;
   let variables: Record<string, string> = {};
   before(async () => {
-    folder = await mkdtemp(join(tmpdir(), "sautikit-transfer-"));
-    const env = { DATA_DIR: join(folder, "data"), PORT: "0", LOG_LEVEL: "warn" };
-    const started = await startSautikit(["start"], { folder, env });
-    sautikit = started.child;
-    carrierStatus = String(started.ready["carrier_status"]);
-    demo = JSON.parse(await readFile(join(folder, "data/demo.json"), "utf8")) as Demo;
-    customer = new Customer(demo.base_url, demo.api_key);
-    // Those who look on ask far more often than a recipe does.
-    const database = new Database(join(folder, "data/sautikit.db"));
-    database.prepare("UPDATE workspaces SET requests_per_minute = 100000").run();
-    database.close();
+    on = await startEmbedded();
+    ({ folder, customer } = on);
   });
-  after(async () => {
-    await sautikit.stop();
-    await rm(folder, { recursive: true, force: true });
-  });
+  after(() => on.end());
 
   async function blocksOf(page: string): Promise<string[]> {
     variables = {};
-    const text = (await readFile(join(root, page), "utf8")).replaceAll(
-      "http://127.0.0.1:8080",
-      demo.base_url,
-    );
+    const text = (await readFile(join(root, page), "utf8")).replaceAll("http://127.0.0.1:8080", on.baseUrl);
     return [...text.matchAll(/^```sh\n([\s\S]*?)^```$/gm)].map(([, code = ""]) => code);
   }
   /** What a block assigned is there for the next one; the first one's functions are. */
@@ -79,7 +59,7 @@ suite(`conferences on the pages${lacks === undefined ? "" : ` (skipped: no ${lac
   /** What the one with that number hears from now on, for so long. */
   async function hears(number: string, ms: number): Promise<(number | null)[]> {
     const heard = async () => {
-      const response = await fetch(`${carrierStatus}/calls`);
+      const response = await fetch(`${on.demo.carrier_status}/calls`);
       const { calls } = (await response.json()) as { calls: CarrierCallView[] };
       const live = calls.find((one) => one.number === number && one.ended_at === null)!;
       return live.heard.flatMap(({ hz, seconds }) => Array<number | null>(seconds).fill(hz));
