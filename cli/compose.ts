@@ -24,11 +24,10 @@ import { aesSecrets } from "../engine/secrets.ts";
 import type { Destination } from "../engine/store/deliveries.ts";
 import { FreeSwitchBox } from "../engine/switch/freeswitch-box.ts";
 import { Streams } from "../engine/streams/streams.ts";
-import { createLedger } from "../engine/wallet/ledger.ts";
 import { Deliverer } from "../engine/webhooks/deliverer.ts";
 import { WebhookEndpoints } from "../engine/webhooks/endpoints.ts";
 import { createOutbox } from "../engine/webhooks/outbox.ts";
-import { Poll } from "../recordings/poll.ts";
+import { Poll } from "../engine/poll.ts";
 import { createRecordings } from "../recordings/recordings.ts";
 import { createSpool } from "../recordings/spool.ts";
 import type { Config } from "./config.ts";
@@ -39,6 +38,7 @@ import { registerMetrics } from "./metrics.ts";
 import { createLog } from "./log.ts";
 import { makeBucket, openObjectStorage } from "./object-storage.ts";
 import { touch } from "../engine/store/migrate.ts";
+import { openLedger } from "./open-ledger.ts";
 import { openSignals, openStore } from "./open-store.ts";
 import { lockRoles } from "./role-locks.ts";
 import { secretsKey } from "./secrets-key.ts";
@@ -125,7 +125,9 @@ async function build(
   });
   const wake = (destination: Destination) => signals.tell("deliveries", destination);
   const outbox = createOutbox({ clock, ids, wake });
-  const settlement = createSettlement({ ledger: createLedger({ ids }) });
+  const changed = (owner: IntentOwner) => signals.tell("calls", owner);
+  const ledger = openLedger({ clock, ids, changed });
+  const settlement = createSettlement({ ledger });
   const { speechCommand: command } = config;
   const speech = command ? new CommandEngine({ command, clock }) : new EspeakEngine({ clock });
   closers.push(() => speech.close());
@@ -162,7 +164,6 @@ async function build(
     log,
   });
 
-  const changed = (owner: IntentOwner) => signals.tell("calls", owner);
   const changeParts: ChangeParts = { clock, ids, outbox, settlement, changed };
   const controller = new Controller(
     {

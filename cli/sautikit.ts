@@ -25,7 +25,7 @@ async function main(args: readonly string[]): Promise<void> {
     case "number":
     case "credit":
     case "ledger":
-      return (await import("./operator.ts")).operator(command, rest);
+      return (await import("./operator/operator.ts")).operator(command, rest);
     case "simulator":
       return simulator(rest);
     default:

@@ -6,7 +6,7 @@ import * as rows from "../engine/store/recordings.ts";
 import type { RecordingRow } from "../engine/store/recordings.ts";
 import type { Store, Tx } from "../engine/store/store.ts";
 import { objectKey } from "./object-key.ts";
-import { Poll } from "./poll.ts";
+import { Poll } from "../engine/poll.ts";
 import type { PresignedUrl, Storage } from "./storage.ts";
 
 /** What customers can do with their recordings: list, fetch by a presigned link, delete. */

@@ -6,7 +6,7 @@ import type { Log } from "../engine/log.ts";
 import type { Store } from "../engine/store/store.ts";
 import { EndRecords, type EndRecordOutcome } from "./end-records.ts";
 import type { Storage } from "./storage.ts";
-import { Poll } from "./poll.ts";
+import { Poll } from "../engine/poll.ts";
 import { Unclaimed } from "./unclaimed.ts";
 import { Uploads, type RecordingEvents } from "./uploads.ts";
 

@@ -48,13 +48,31 @@ export interface Ledger {
   correct(tx: Tx, correction: Correction): Promise<Posted>;
 }
 
-export function createLedger({ ids }: { ids: Ids }): Ledger {
+/** A wallet's balance, before and after a posting; KES cents. */
+export interface WalletMove {
+  workspaceId: WorkspaceId;
+  transactionId: TransactionId;
+  kind: TransactionKind;
+  beforeMinor: number;
+  afterMinor: number;
+}
+
+export interface LedgerParts {
+  ids: Ids;
+  /**
+   * What follows from a wallet's new balance, in the posting's transaction and after its last entry, in this order. What
+   * keeps the workspace's row needs it kept by whoever posts, before any account: else two postings wait for each other.
+   */
+  walletMoved?: readonly ((tx: Tx, move: WalletMove) => Promise<void>)[];
+}
+
+export function createLedger(parts: LedgerParts): Ledger {
   return {
-    post: (tx, posting) => append(tx, ids, { ...posting, correctsId: null }),
+    post: (tx, posting) => append(tx, parts, { ...posting, correctsId: null }),
     async correct(tx, correction) {
       const corrected = await store.transactionById(tx, correction.corrects);
       assert(corrected, `there is no transaction ${correction.corrects}`);
-      return append(tx, ids, {
+      return append(tx, parts, {
         reference: correction.reference ?? `${corrected.id} corrected`,
         kind: "correction",
         description: correction.description,
@@ -69,18 +87,25 @@ export function createLedger({ ids }: { ids: Ids }): Ledger {
 
 type Transaction = Omit<store.TransactionRow, "id"> & { entries: readonly Entry[] };
 
-async function append(tx: Tx, ids: Ids, { entries, ...transaction }: Transaction): Promise<Posted> {
+async function append(tx: Tx, parts: LedgerParts, { entries, ...transaction }: Transaction): Promise<Posted> {
   assertBalanced(transaction.reference, entries);
+  const { ids, walletMoved = [] } = parts;
   const id = ids.next("txn");
   if (!(await store.insertTransaction(tx, { id, ...transaction }))) {
     const first = await store.transactionByReference(tx, transaction.reference);
     assert(first, `${transaction.reference} is taken, yet not there`);
     return { posted: false, transactionId: first.id };
   }
+  const moves: WalletMove[] = [];
   for (const { account, amountMinor } of inLockOrder(entries)) {
     const moved = await move(tx, ids, account, amountMinor);
     await store.insertEntry(tx, id, moved, amountMinor);
+    if (account.kind !== "wallet") continue;
+    const { workspaceId } = account;
+    const [beforeMinor, afterMinor] = [moved.balanceMinor - amountMinor, moved.balanceMinor];
+    moves.push({ workspaceId, transactionId: id, kind: transaction.kind, beforeMinor, afterMinor });
   }
+  for (const walletMove of moves) for (const follow of walletMoved) await follow(tx, walletMove);
   return { posted: true, transactionId: id };
 }
 

@@ -1,4 +1,4 @@
-import type { Clock, Timer } from "../engine/clock.ts";
+import type { Clock, Timer } from "./clock.ts";
 
 /** Looks again and again, `everyMs` after the last look ended or when woken; never twice at a time. */
 export class Poll {

@@ -1,0 +1,54 @@
+import { parseArgs } from "node:util";
+import { createWallet } from "../../engine/wallet/wallet.ts";
+import { openLedger } from "../open-ledger.ts";
+import { print, words, workspaceOf, type Desk } from "./desk.ts";
+
+/** Amounts are typed in shillings, with at most two decimals, and never pass through a float. */
+export async function credit({ store, ids, clock }: Desk, args: string[]): Promise<void> {
+  // A negative amount is a wrong amount, not an option.
+  const negative = args.findIndex((arg) => /^-[\d.]/.test(arg));
+  if (negative >= 0 && !args.slice(0, negative).includes("--")) throw wrongAmount();
+  const { values, positionals } = parseArgs({
+    args,
+    allowPositionals: true,
+    options: {
+      reference: { type: "string" },
+      description: { type: "string", default: "Credit by the operator" },
+    },
+  });
+  const [workspace, amount = ""] = words(positionals, "WORKSPACE", "KES");
+  const workspaceId = await workspaceOf(store, workspace);
+  const [, shillings, cents = ""] = /^(\d{1,10})(?:\.(\d{1,2}))?$/.exec(amount) ?? [];
+  const amountMinor = Number(shillings) * 100 + Number(cents.padEnd(2, "0"));
+  if (shillings === undefined || amountMinor === 0) throw wrongAmount();
+  // The controller, another process, finds what is to be armed within a second.
+  const posted = await store.write(async (tx) => {
+    const credited = await createWallet({
+      ledger: openLedger({ clock, ids, changed: () => undefined }),
+    }).credit(tx, {
+      workspaceId,
+      amountMinor,
+      reference: values.reference ?? ids.next("txn"),
+      description: values.description,
+      kind: "credit",
+      createdAtMs: clock.nowMs(),
+    });
+    if (credited.first.workspaceId !== workspaceId || credited.first.amountMinor !== amountMinor) {
+      const { first, transactionId } = credited;
+      throw new Error(
+        `The reference "${values.reference ?? ""}" was used before, for KES ${(first.amountMinor / 100).toFixed(2)} ` +
+          `to ${String(first.workspaceId)} (${transactionId}). Nothing was credited.`,
+      );
+    }
+    return credited;
+  });
+  print({
+    workspace_id: workspaceId,
+    amount_minor: amountMinor,
+    posted: posted.posted,
+    transaction_id: posted.transactionId,
+  });
+}
+
+const wrongAmount = () =>
+  new Error("credit WORKSPACE KES: the amount is like 500 or 49.50, and more than 0.");

@@ -1,0 +1,34 @@
+import type { Clock } from "../../engine/clock.ts";
+import { isId, type Ids, type WorkspaceId } from "../../engine/ids.ts";
+import type { Store } from "../../engine/store/store.ts";
+import { workspaceById } from "../../engine/store/workspaces.ts";
+import type { Config } from "../config.ts";
+import { UsageError } from "../usage.ts";
+
+/** What an operator's command works with. */
+export interface Desk {
+  config: Config;
+  store: Store;
+  clock: Clock;
+  ids: Ids;
+}
+
+/** One command; it is given what was typed behind its name. */
+export type Command = (desk: Desk, args: string[]) => Promise<void>;
+
+export async function workspaceOf(store: Store, text: string | undefined): Promise<WorkspaceId> {
+  if (!isId("ws", text)) throw new Error(`"${text ?? ""}" is not a workspace id (ws_…).`);
+  if (!(await store.read((tx) => workspaceById(tx, text)))) throw new Error(`There is no workspace ${text}.`);
+  return text;
+}
+
+/** What stands behind a command, and no more than that: a name in two words is two. */
+export function words(given: readonly string[], ...names: string[]): readonly string[] {
+  const surplus = given[names.length];
+  if (surplus === undefined) return given;
+  throw new UsageError(
+    `"${surplus}" is one word too many for ${names.join(" ")}; put what has spaces in quotes.`,
+  );
+}
+
+export const print = (line: Record<string, unknown>) => process.stdout.write(`${JSON.stringify(line)}\n`);

@@ -1,0 +1,76 @@
+import { parseArgs } from "node:util";
+import type { Clock } from "../../engine/clock.ts";
+import { parseE164 } from "../../engine/e164.ts";
+import { createEgress } from "../../engine/egress/egress.ts";
+import { aesSecrets } from "../../engine/secrets.ts";
+import { numberByE164 } from "../../engine/store/workspaces.ts";
+import { addNumber, routeNumber, type Routing } from "../../engine/workspaces/numbers.ts";
+import type { Config } from "../config.ts";
+import { secretsKey } from "../secrets-key.ts";
+import { print, words, workspaceOf, type Desk } from "./desk.ts";
+
+const routingOptions = {
+  "voice-url": { type: "string" },
+  "fallback-url": { type: "string" },
+  "events-url": { type: "string" },
+} as const;
+
+export async function numberAdd({ store, ids, clock, config }: Desk, args: string[]): Promise<void> {
+  const { values, positionals } = parseArgs({ args, allowPositionals: true, options: routingOptions });
+  const [workspace, e164 = ""] = words(positionals, "WORKSPACE", "E164");
+  const workspaceId = await workspaceOf(store, workspace);
+  const parsed = parseE164(e164);
+  if (!parsed.ok) throw new Error(`number add WORKSPACE E164: "${e164}" is not E.164.`);
+  const routing = await checkedRouting(config, clock, values);
+  const secrets = aesSecrets(await secretsKey(config.secretsKey, config.dataDir, ids), ids);
+  const number = {
+    ...routing,
+    workspaceId,
+    e164: parsed.e164,
+    country: (parsed.country ?? "KE").toLowerCase(),
+    provisionedAtMs: clock.nowMs(),
+  };
+  const added = await store.write((tx) => addNumber(tx, { ids, secrets }, number));
+  if (!added) throw new Error(`${parsed.e164} belongs to somebody already.`);
+  print({ number_id: added.id, number: parsed.e164, voice_signing_secret: added.voiceSigningSecret });
+}
+
+/** Without a URL it only shows. A running call keeps its voice and events URLs, as its row has them. */
+export async function numberRoute({ store, clock, config }: Desk, args: string[]): Promise<void> {
+  const { values, positionals } = parseArgs({ args, allowPositionals: true, options: routingOptions });
+  const [e164 = ""] = words(positionals, "E164");
+  const routing = await checkedRouting(config, clock, values);
+  const routed = await store.write(async (tx) => {
+    const number = await numberByE164(tx, e164);
+    if (!number) throw new Error(`Nobody here has the number "${e164}".`);
+    return routeNumber(tx, number.workspaceId, number.id, routing);
+  });
+  print({
+    number_id: routed.id,
+    number: routed.e164,
+    voice_callback_url: routed.voiceCallbackUrl,
+    voice_fallback_url: routed.voiceFallbackUrl,
+    events_url: routed.eventsUrl,
+  });
+}
+
+/** An empty URL takes away what is there. Throws `webhooks.url_not_allowed`, as the API does. */
+async function checkedRouting(
+  { allowPrivateUrls: allowPrivate }: Config,
+  clock: Clock,
+  given: { [option in keyof typeof routingOptions]?: string | undefined },
+): Promise<Routing> {
+  const egress = createEgress({ clock, allowPrivate });
+  const routing: Routing = {};
+  for (const [option, field] of [
+    ["voice-url", "voiceCallbackUrl"],
+    ["fallback-url", "voiceFallbackUrl"],
+    ["events-url", "eventsUrl"],
+  ] as const) {
+    const url = given[option];
+    if (url === undefined) continue;
+    if (url !== "") await egress.checkUrl(url, `--${option}`);
+    routing[field] = url === "" ? null : url;
+  }
+  return routing;
+}

@@ -1,0 +1,45 @@
+import { systemClock } from "../../engine/clock.ts";
+import { systemIds } from "../../engine/ids.ts";
+import { readConfig } from "../config.ts";
+import { makeDataDir } from "../data-dir.ts";
+import { openStore } from "../open-store.ts";
+import { UsageError } from "../usage.ts";
+import { credit } from "./credit.ts";
+import type { Command } from "./desk.ts";
+import { keyCreate, keyList, keyRevoke } from "./keys.ts";
+import { ledgerVerify } from "./ledger.ts";
+import { numberAdd, numberRoute } from "./numbers.ts";
+import { workspaceCreate } from "./workspaces.ts";
+
+/** `ledger verify` reads everything. */
+const transactionMsMax = 3_600_000;
+
+/** The operator's commands: each opens the database, does one thing, prints one JSON line, and closes it. */
+export async function operator(subject: string, args: readonly string[]): Promise<void> {
+  const [action = "", ...rest] = subject === "credit" ? ["", ...args] : args;
+  const command = commands[`${subject} ${action}`.trim()];
+  if (!command) throw new UsageError(`"${`${subject} ${action}`.trim()}" is not a command.`);
+  // Whoever read the lines has enough of them: `key list … | head -1`.
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+  });
+  const config = readConfig(process.env);
+  await makeDataDir(config.dataDir);
+  const store = await openStore(config, { clock: systemClock, transactionMsMax });
+  try {
+    await command({ config, store, clock: systemClock, ids: systemIds(systemClock) }, rest);
+  } finally {
+    await store.close();
+  }
+}
+
+const commands: Readonly<Record<string, Command>> = {
+  "workspace create": workspaceCreate,
+  "key create": keyCreate,
+  "key list": keyList,
+  "key revoke": keyRevoke,
+  "number add": numberAdd,
+  "number route": numberRoute,
+  credit,
+  "ledger verify": ledgerVerify,
+};
