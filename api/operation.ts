@@ -1,10 +1,13 @@
 import type { Request, RequestHandler, Response } from "express";
 import { z } from "zod";
 import type { Scope } from "../engine/workspaces/scopes.ts";
+import { recordChange, type Actor } from "../engine/audit/audit.ts";
+import type { Caller } from "../engine/workspaces/api-keys.ts";
 import { requireCaller } from "./authentication.ts";
 import { idempotencyKey, type Change, type Idempotency } from "./idempotency.ts";
 import { bodyBytes, bodySha256, jsonBody } from "./json-body.ts";
 import type { ApiParts } from "./parts.ts";
+import { requestIdOf } from "./request-id.ts";
 import type { Reply, Route } from "./route.ts";
 import { Uploads } from "./uploads.ts";
 import { validated } from "./validation.ts";
@@ -21,16 +24,24 @@ export function operation(route: Route, parts: ApiParts, idempotency: Idempotenc
     return [
       async (request, response) => {
         const caller = requireCaller(response, scope);
-        send(response, await run.answer({ parts, caller, ...input(route, request) }));
+        const actor = actorOf(caller, request, response);
+        send(response, await run.answer({ parts, caller, actor, ...input(route, request) }));
       },
     ];
   }
   const change = async (request: Request, response: Response): Promise<void> => {
     const caller = requireCaller(response, scope);
     const begin = async (): Promise<Change> => {
-      const asked = { parts, caller, ...input(route, request) };
+      const actor = actorOf(caller, request, response);
+      const asked = { parts, caller, actor, ...input(route, request) };
       const prepared = await run.prepare(asked);
-      return (tx) => run.change(tx, asked, prepared);
+      return async (tx) => {
+        const reply = await run.change(tx, asked, prepared);
+        const { operationId: action } = route;
+        const workspaceId = caller.workspace.id;
+        if (reply.changed) await recordChange(tx, parts, { workspaceId, actor, action, ...reply.changed });
+        return reply;
+      };
     };
     const key = route.method === "post" ? idempotencyKey(request.get("Idempotency-Key")) : undefined;
     if (key === undefined) {
@@ -54,6 +65,13 @@ export function operation(route: Route, parts: ApiParts, idempotency: Idempotenc
       ),
   ];
 }
+
+const actorOf = ({ keyId }: Caller, request: Request, response: Response): Actor => ({
+  kind: "key",
+  id: keyId,
+  address: request.ip ?? null,
+  requestId: requestIdOf(response),
+});
 
 /** Before the body is read: who may not is not listened to. */
 const requires =

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { ErrorCode } from "../engine/errors.ts";
+import type { Actor, Change } from "../engine/audit/audit.ts";
 import type { JsonObject } from "../engine/json.ts";
 import type { Tx } from "../engine/store/store.ts";
 import type { Caller } from "../engine/workspaces/api-keys.ts";
@@ -65,6 +66,8 @@ export interface ResponseFacts {
 export interface ApiRequest<Params, Query, Body> {
   parts: ApiParts;
   caller: Caller;
+  /** Who asks and from where, for what is written down of a change. */
+  actor: Actor;
   params: Params;
   query: Query;
   body: Body;
@@ -75,6 +78,8 @@ export interface Reply {
   headers?: Readonly<Record<string, string>>;
   /** JSON, or text that is JSON already. Undefined: no body. */
   body?: JsonObject | string;
+  /** What is written into the audit log with it; undefined: the change stands elsewhere (a call's events). */
+  changed?: Change;
   /** Fields of the body that are shown once: they are in the first answer and not in a replay. */
   secrets?: JsonObject;
 }

@@ -21,15 +21,23 @@ export const idPrefixes = [
   "conf",
   "str",
   "med",
-  // Not seen by customers: an instruction to the controller, a ledger account.
+  "inv",
+  "port",
+  "ivt",
+  "aud",
+  "stmt",
+  // Not seen by customers: an instruction to the controller, a ledger account, a mail, what M-Pesa told us.
   "int",
   "acc",
+  "mail",
+  "pay",
 ] as const;
 export type IdPrefix = (typeof idPrefixes)[number];
 export type Id<P extends IdPrefix> = `${P}_${string}`;
 
 export type WorkspaceId = Id<"ws">;
 export type KeyId = Id<"key">;
+export type UserId = Id<"usr">;
 export type NumberId = Id<"num">;
 export type CallId = Id<"call">;
 export type LegId = Id<"leg">;
@@ -40,6 +48,7 @@ export type WebhookId = Id<"wh">;
 export type DeliveryId = Id<"dlv">;
 export type EventId = Id<"evt">;
 export type RequestId = Id<"req">;
+export type AuditId = Id<"aud">;
 export type IntentId = Id<"int">;
 export type AccountId = Id<"acc">;
 export type ConferenceId = Id<"conf">;

@@ -27,6 +27,8 @@ export const patchWorkspace = changes({
       allowedCountries: countries,
       recordingRetentionDays: body.recording_retention_days,
     });
-    return { status: 200, body: workspaceView((await workspaceById(tx, id)) ?? caller.workspace) };
+    const before = workspaceView(caller.workspace);
+    const after = workspaceView((await workspaceById(tx, id)) ?? caller.workspace);
+    return { status: 200, body: after, changed: { subject: id, before, after } };
   },
 });

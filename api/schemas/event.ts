@@ -3,13 +3,9 @@ import { callEventKinds, conferenceEventKinds, type CallEventKind } from "../../
 import { recordedReasons } from "../../engine/actions/record.ts";
 import { streamReasons } from "../../engine/streams/stream-end.ts";
 import { metadata } from "../../engine/metadata.ts";
+import type { EventDescription } from "./event-description.ts";
+import { workspaceEvents } from "./workspace-event.ts";
 import { callStatus, direction, failureCode, legSchema } from "./call.ts";
-
-/** What an event says: in a webhook's `data`, and in the `payload` of a call's event. */
-interface EventDescription {
-  happened: string;
-  data: z.ZodObject;
-}
 
 const time = (description: string) => z.string().meta({ format: "date-time", description });
 const legId = z.string().meta({ description: "The leg." });
@@ -432,6 +428,7 @@ export const webhookEvents: Readonly<Record<string, EventDescription>> = {
     callEventKinds.filter((kind) => kind.startsWith("call.")).map((kind) => [kind, callEvents[kind]]),
   ),
   ...Object.fromEntries(conferenceEventKinds.map((kind) => [kind, callEvents[kind]])),
+  ...workspaceEvents,
   "webhook.test": plain("You asked for it: POST /v1/webhooks/{id}/test.", {
     webhook_id: z.string().meta({ description: "The endpoint." }),
   }),

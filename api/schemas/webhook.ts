@@ -3,6 +3,7 @@ import { rfc3339Ms, rfc3339Seconds } from "../../engine/clock.ts";
 import type { JsonObject } from "../../engine/json.ts";
 import type { Delivery, DeliveryAttempt } from "../../engine/webhooks/deliveries.ts";
 import type { WebhookEndpoint } from "../../engine/webhooks/endpoints.ts";
+import { workspaceEventKinds } from "../../engine/webhooks/workspace-events.ts";
 import { callbackUrl } from "./text.ts";
 
 /** What can be subscribed to. A misspelt kind would never come, so it is refused. */
@@ -17,14 +18,7 @@ export const eventKinds = [
   "call.completed",
   "call.failed",
   "call.recording.ready",
-  "number.provisioned",
-  "number.suspended",
-  "number.released",
-  "wallet.top_up",
-  "wallet.low_balance",
-  "wallet.exhausted",
-  "storage.threshold_crossed",
-  "port.updated",
+  ...workspaceEventKinds,
 ] as const;
 
 const events = z

@@ -1,5 +1,6 @@
 import { strict as assert } from "node:assert";
 import { conferenceEventKinds } from "../../engine/calls/event-kinds.ts";
+import { workspaceEventKinds } from "../../engine/webhooks/workspace-events.ts";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { openApiDocument } from "../../api/openapi.ts";
 import { routes } from "../../api/routes.ts";
@@ -68,6 +69,7 @@ describe("the OpenAPI document", () => {
       ...["call.dial_completed", "call.stream_ended", "call.completed", "call.failed"],
       "call.recording.ready",
       ...conferenceEventKinds,
+      ...workspaceEventKinds,
       "webhook.test",
     ]);
     for (const [kind, { post }] of Object.entries<{ post: { requestBody: object } }>(document.webhooks)) {

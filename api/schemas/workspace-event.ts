@@ -1,0 +1,73 @@
+import { z } from "zod";
+import type { WorkspaceEventKind } from "../../engine/webhooks/workspace-events.ts";
+import type { EventDescription } from "./event-description.ts";
+
+const plain = (happened: string, fields: z.ZodRawShape): EventDescription => ({
+  happened,
+  data: z.strictObject(fields),
+});
+const time = (description: string) => z.string().meta({ format: "date-time", description });
+const ofNumber = {
+  number_id: z.string().meta({ description: "The number, by its id." }),
+  number: z.string().meta({ description: "E.164." }),
+};
+const cents = (description: string) => z.int().meta({ description: `KES cents: ${description}` });
+
+/** What is told of a workspace by webhook, by kind. */
+export const workspaceEvents: Record<WorkspaceEventKind, EventDescription> = {
+  "number.provisioned": plain("A number is the workspace's, and in service.", {
+    ...ofNumber,
+    country: z.string().meta({ description: "ISO 3166 alpha-2, lower case." }),
+    provisioned_at: time("When."),
+    by: z.enum(["claim", "port", "operator"]).meta({ description: "How it came." }),
+  }),
+  "number.suspended": plain(
+    "The month that began could not be paid: no calls to or from the number until it is, and it is released for good at `release_at`.",
+    {
+      ...ofNumber,
+      owed_minor: cents("what the month costs."),
+      suspended_at: time("When."),
+      release_at: time("Paid before this, it stays."),
+    },
+  ),
+  "number.released": plain("The number is the workspace's no more.", {
+    ...ofNumber,
+    released_at: time("When."),
+    reason: z
+      .enum(["requested", "unpaid", "ported_out"])
+      .meta({ description: "You released it; it was suspended for 7 days; it went to another carrier." }),
+  }),
+  "wallet.top_up": plain("Money came in.", {
+    topup_id: z
+      .string()
+      .nullable()
+      .meta({ description: "Of POST /v1/topups; null: paid by Paybill, or given by the operator." }),
+    provider: z.enum(["mpesa", "operator"]),
+    provider_reference: z.string().nullable().meta({ description: "The M-Pesa receipt." }),
+    amount_minor: cents("what was credited."),
+    balance_minor: cents("the wallet after it."),
+    transaction_id: z.string().meta({ description: "In GET /v1/wallet/transactions." }),
+  }),
+  "wallet.low_balance": plain("The balance fell below the threshold; told once for each time that it does.", {
+    balance_minor: cents("the wallet now."),
+    threshold_minor: cents("the threshold."),
+  }),
+  "wallet.exhausted": plain(
+    "The balance came to zero or below: no new call starts. Told once for each time that it does.",
+    { balance_minor: cents("the wallet now.") },
+  ),
+  "storage.threshold_crossed": plain(
+    "The workspace's recordings take more than is free; what is above is charged.",
+    {
+      used_bytes: z.int().meta({ description: "All recordings that are stored." }),
+      free_bytes: z.int().meta({ description: "What costs nothing." }),
+    },
+  ),
+  "port.updated": plain("A number that is to be moved here came a step further.", {
+    port_id: z.string(),
+    number: z.string().meta({ description: "E.164." }),
+    status: z.enum(["submitted", "in_review", "scheduled", "completed", "rejected", "canceled"]),
+    scheduled_for: time("When the number is to move; null: not known yet.").nullable(),
+    reason: z.string().nullable().meta({ description: "Why it was rejected." }),
+  }),
+};
