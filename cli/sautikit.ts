@@ -20,6 +20,8 @@ async function main(args: readonly string[]): Promise<void> {
     case "config":
       process.stdout.write(`${describeConfig(process.env)}\n`);
       return;
+    case "doctor":
+      return (await import("./doctor/doctor.ts")).doctor();
     case "workspace":
     case "key":
     case "number":

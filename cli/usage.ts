@@ -8,6 +8,10 @@ const commands: readonly (readonly [synopsis: string, purpose: string])[] = [
       "--carrier is the status page of the simulated carrier, whose people it takes.",
   ],
   ["config", "Prints every setting and its value."],
+  [
+    "doctor",
+    "Looks at each part: reachable, its version, what is wrong, how to mend it; fails where one is broken.",
+  ],
   ["workspace create NAME", "Makes a workspace."],
   [
     "key create WORKSPACE [--name N] [--scopes a,b]",

@@ -1,0 +1,104 @@
+import { access, constants, mkdir, statfs } from "node:fs/promises";
+import type { Clock } from "../../engine/clock.ts";
+import { touch } from "../../engine/store/migrate.ts";
+import { createStorage } from "../../recordings/storage.ts";
+import type { Config } from "../config.ts";
+import { makeDataDir } from "../data-dir.ts";
+import { openStore } from "../open-store.ts";
+import { checkSwitch } from "./check-switch.ts";
+import { broken, doubtful, sound, wordsOf, type Finding } from "./finding.ts";
+
+export type Check = (config: Config, clock: Clock) => Promise<Finding>;
+
+/** Every part that Sautikit stands on. */
+export const checks: readonly (readonly [part: string, check: Check])[] = [
+  ["folder", checkFolder],
+  ["database", checkDatabase],
+  ["switch", checkSwitch],
+  ["spool", checkSpool],
+  ["storage", checkStorage],
+  ["speech", checkSpeech],
+];
+
+/** An hour of a thousand recorded legs is 100 GB; below this a busy evening fills the disk. */
+const roomBytesMin = 5e9;
+
+async function checkFolder({ dataDir }: Config): Promise<Finding> {
+  const openToOthers = await makeDataDir(dataDir);
+  return openToOthers === null
+    ? sound(dataDir)
+    : doubtful(`others on this machine can look into ${dataDir} (mode ${openToOthers})`, "chmod 700 it.");
+}
+
+async function checkDatabase(config: Config, clock: Clock): Promise<Finding> {
+  const { kind } = config.database;
+  let store;
+  try {
+    store = await openStore(config, { clock });
+    await store.write(touch);
+    return sound(`${kind} takes writes, and its schema is up to date`);
+  } catch (error) {
+    return broken(
+      `${kind}: ${wordsOf(error)}`,
+      kind === "sqlite"
+        ? "Is the folder there, ours to write, and its disk not full?"
+        : "Is the server running, and does DATABASE_URL name its address, a user, their password and a database of theirs?",
+    );
+  } finally {
+    await store?.close();
+  }
+}
+
+async function checkSpool({ spoolDir }: Config): Promise<Finding> {
+  try {
+    await mkdir(spoolDir, { recursive: true });
+    await access(spoolDir, constants.R_OK | constants.W_OK | constants.X_OK);
+    const { bavail, bsize } = await statfs(spoolDir);
+    const freeBytes = bavail * bsize;
+    const detail = `${spoolDir}, ${(freeBytes / 1e9).toFixed(1)} GB free`;
+    return freeBytes < roomBytesMin
+      ? doubtful(detail, "Make room: recordings wait here until the storage has them.")
+      : sound(detail);
+  } catch (error) {
+    return broken(wordsOf(error), "The switch's user and ours must both be able to write into SPOOL_DIR.");
+  }
+}
+
+async function checkStorage(config: Config, clock: Clock): Promise<Finding> {
+  const { endpoint, publicUrl, region, bucket, accessKeyId, secretAccessKey } = config.s3;
+  if (endpoint === null) return sound("the embedded one, which `start` brings along (S3_ENDPOINT)");
+  const storage = createStorage({
+    ...{ region, bucket, accessKeyId, secretAccessKey },
+    ...(publicUrl === null ? {} : { publicEndpoint: publicUrl }),
+    endpoint,
+    forcePathStyle: true,
+    clock,
+  });
+  const key = "doctor/checked.txt";
+  try {
+    await storage.ensureBucket();
+    await storage.putBytes(new TextEncoder().encode("checked\n"), key, "text/plain");
+    const kept = await storage.get(key, 100);
+    await storage.delete(key);
+    if (kept?.length !== 8) throw new Error("What was put there did not come back.");
+    return sound(`${endpoint}, bucket ${bucket}: an object was put, read and deleted`);
+  } catch (error) {
+    return broken(
+      `${endpoint}, bucket ${bucket}: ${wordsOf(error)}`,
+      "Is the server reachable, and may S3_ACCESS_KEY_ID put, get and delete objects in S3_BUCKET?",
+    );
+  } finally {
+    storage.close();
+  }
+}
+
+async function checkSpeech({ speechCommand }: Config): Promise<Finding> {
+  if (speechCommand === null) return sound("the built-in engine, English and Swahili");
+  const { program } = speechCommand;
+  try {
+    await access(program, constants.X_OK);
+    return sound(program);
+  } catch (error) {
+    return broken(wordsOf(error), "SPEECH_COMMAND must name a program that can be run; docs/speech.md.");
+  }
+}

@@ -1,0 +1,111 @@
+import assert from "node:assert/strict";
+import { chmod, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { freeSwitchFloor, ofVersion } from "../../cli/doctor/check-switch.ts";
+import { systemClock } from "../../engine/clock.ts";
+import { startEmbeddedS3, type EmbeddedS3 } from "../../recordings/embedded-s3/server.ts";
+import { freePort } from "../peers/free-ports.ts";
+import { describeOnSwitch, startSwitchUnderTest, type SwitchUnderTest } from "../peers/switch-under-test.ts";
+import { sautikit } from "./sautikit.ts";
+
+const credentials = { accessKeyId: "doctor", secretAccessKey: "doctor's secret" };
+
+describeOnSwitch("doctor", function () {
+  this.timeout(30_000);
+  let folder: string;
+  let on: SwitchUnderTest;
+  let s3: EmbeddedS3;
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), "sautikit-doctor-"));
+    on = await startSwitchUnderTest({ carrier: { host: "127.0.0.1", port: await freePort() } });
+    s3 = await startEmbeddedS3({
+      ...{ host: "127.0.0.1", port: 0, region: "af-nairobi-1", credentials, clock: systemClock },
+      directory: join(folder, "objects"),
+      onFault: (error) => assert.fail(String(error)),
+    });
+  });
+  after(async () => {
+    await on.stop();
+    await s3.close();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  const asked = async (env: Record<string, string> = {}) => {
+    const { code, stdout, stderr } = await sautikit(["doctor"], { DATA_DIR: join(folder, "data"), ...env });
+    assert.equal(stderr, "");
+    assert.doesNotMatch(stdout, /secret|\n {4}at /);
+    return { code, said: stdout };
+  };
+  const storageAt = (port: number) => ({
+    S3_ENDPOINT: `http://127.0.0.1:${port}`,
+    S3_ACCESS_KEY_ID: credentials.accessKeyId,
+    S3_SECRET_ACCESS_KEY: credentials.secretAccessKey,
+  });
+
+  it("finds nothing wrong with the embedded default", async () => {
+    const { code, said } = await asked();
+    assert.equal(code, 0, said);
+    assert.match(said, /0 broken\n$/);
+  });
+
+  it("asks a switch for its version, and puts an object into the storage and takes it away", async () => {
+    const { host, port, password } = on.esl;
+    const FREESWITCH_URLS = `freeswitch://:${password}@${host}:${port}`;
+    const { code, said } = await asked({ FREESWITCH_URLS, ...storageAt(s3.port) });
+    assert.match(
+      said,
+      /^(ok {4}|WARN {2}) switch: 127\.0\.0\.1:\d+ is (FreeSWITCH \d+\.\d+\.\d+|the simulated switch)/m,
+    );
+    assert.match(said, /^ok {5}storage: .*an object was put, read and deleted$/m);
+    assert.equal(code, 0, said);
+    assert.ok(!said.includes(password));
+  });
+
+  it("names each part that cannot be reached, and how to mend it, and fails", async () => {
+    const port = await freePort();
+    const { code, said } = await asked({
+      FREESWITCH_URLS: `freeswitch://:secret@127.0.0.1:${port}`,
+      DATABASE_URL: `postgres://sautikit:secret@127.0.0.1:${port}/sautikit`,
+      SPEECH_COMMAND: "/nowhere/speaks",
+      ...storageAt(port),
+    });
+    assert.equal(code, 1);
+    for (const part of ["database: postgres", "switch", "storage", "speech"])
+      assert.match(said, new RegExp(`^BROKEN ${part}: .+\\n {9}\\S`, "m"), part);
+    assert.match(said, /ECONNREFUSED/);
+    assert.match(said, / 4 broken\n$/);
+  });
+
+  it("tells a wrong password from a switch that is away", async () => {
+    const { host, port } = on.esl;
+    const { said } = await asked({ FREESWITCH_URLS: `freeswitch://:wrong@${host}:${port}` });
+    assert.match(said, /^BROKEN switch: .*password/m);
+  });
+
+  it("warns of a folder that others can look into", async () => {
+    await asked();
+    await chmod(join(folder, "data"), 0o755);
+    const { code, said } = await asked();
+    assert.match(said, /^WARN {3}folder: .*mode 755/m);
+    assert.equal(code, 0);
+  });
+});
+
+describe("doctor, of a switch's version", () => {
+  const verdict = (version: string, onLoopback = false) =>
+    ofVersion("box", `FreeSWITCH Version ${version}-release~64bit (-release 64bit)`, onLoopback).verdict;
+
+  it("fails one below the floor, and warns where nobody outside reaches it", () => {
+    for (const old of ["1.10.12", "1.11.3", "0.99.99"]) {
+      assert.equal(verdict(old), "broken", old);
+      assert.equal(verdict(old, true), "warn", old);
+    }
+    for (const fine of [freeSwitchFloor.join("."), "1.11.10", "1.12.0", "2.0.0"])
+      assert.equal(verdict(fine), "ok", fine);
+  });
+
+  it("fails what does not tell", () => {
+    assert.equal(ofVersion("box", "-ERR no such api", true).verdict, "broken");
+  });
+});
