@@ -2,6 +2,7 @@ import { z } from "zod";
 import type { RecordingId } from "../ids.ts";
 import type { JsonObject } from "../json.ts";
 import { beep } from "../switch/switch.ts";
+import { hangingUpMsMax } from "./hanging-up.ts";
 import { httpUrl } from "./http-url.ts";
 import { command, done, stay, type Effect, type Scene, type Step, type StepFact, type Verb } from "./verb.ts";
 import type { EgressMethod } from "../egress/egress.ts";
@@ -58,11 +59,6 @@ const checkEveryMs = 10_000;
 /** Between the command to stop and the switch's word of it; where that is late, it is asked. */
 const stoppingMsMax = 5_000;
 const stoppingMs = 1_000;
-/**
- * The leg's own end follows: at once, or, where word of it is lost, by its record or a reconciliation. Until then nothing
- * begins, lest somebody be rung for a caller who has gone.
- */
-const hangingUpMsMax = 90_000;
 
 /**
  * `record`: records what the caller says until they are silent, press the finishing key or hang up. The switch itself

@@ -2,6 +2,7 @@ import { z } from "zod";
 import type { StreamRequest } from "../calls/command.ts";
 import type { JsonObject } from "../json.ts";
 import { metadata } from "../metadata.ts";
+import { hangingUpMsMax } from "./hanging-up.ts";
 import { command, done, stay, type Effect, type Scene, type Step, type StepFact, type Verb } from "./verb.ts";
 
 export interface StreamSpec {
@@ -19,9 +20,6 @@ interface Streaming extends JsonObject {
   stream: string | null;
   startedAtMs: number | null;
 }
-
-/** Between the stream's end by a hang-up and the leg's own. */
-const hangingUpMsMax = 5_000;
 
 /**
  * `stream`: the call's audio goes to a WebSocket and, with `connect`, the other way too, until the socket closes. Who runs

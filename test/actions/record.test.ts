@@ -158,8 +158,8 @@ describe("record", () => {
 
   it("tells of a hang-up, asks nobody, and begins nothing more on a leg that goes", () => {
     const caller = new Caller().recording().ends("hangUp");
-    // Longer than two reconciliations, which would tell the leg's end if its event were lost.
-    caller.waits(61_000);
+    // Longer than a reconciliation and its wait for the leg's record, which would tell its end if its event were lost.
+    caller.waits(631_000);
     assert.deepEqual(caller.told.slice(2), ["event hangup"]);
     caller.feed(legEnded(wanjiru));
     assert.deepEqual(caller.told.slice(2), ["event hangup", "over"]);

@@ -36,7 +36,7 @@ function story(facts: readonly StepFact[], more = false) {
       ? [[effect.kind, effect.event, effect.payload["reason"], effect.payload["duration_seconds"]]]
       : [],
   );
-  return { isOver: step.state === null, told, effects, state: step.state, scene };
+  return { isOver: step.state === null, told, effects, state: step.state, wakeAtMs: step.wakeAtMs, scene };
 }
 
 describe("actions: stream", () => {
@@ -62,6 +62,8 @@ describe("actions: stream", () => {
     const hungUp = story([begins, ends("hangup")]);
     assert.ok(!hungUp.isOver);
     assert.deepEqual(hungUp.told.at(-1), ["event", "call.stream_ended", "hangup", 1]);
+    // Longer than a reconciliation and its wait for the leg's record, which would tell its end if its event were lost.
+    assert.ok(hungUp.wakeAtMs! > hungUp.scene.nowMs + 631_000);
     const over = story([begins, ends("hangup"), legEnds]);
     assert.ok(over.isOver);
     assert.equal(over.told.length, 2);

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createServer } from "node:http";
 import { createServer as createTcpServer, type AddressInfo } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import { levelDbfs } from "../../engine/simulator/media/goertzel.ts";
 import { parseWav } from "../../engine/simulator/media/wav.ts";
 import type { CallId } from "../../engine/ids.ts";
@@ -11,6 +12,7 @@ import { sideBySide } from "../peers/side-by-side.ts";
 import { describeOnSwitch } from "../peers/switch-under-test.ts";
 import { VoiceServer } from "../peers/voice-server.ts";
 import { eventually } from "../peers/waiting.ts";
+import { interferedBox } from "./interfered-box.ts";
 import { eventOf, kindsOf, world, type World } from "./world.ts";
 
 /** Says 440 Hz. */
@@ -427,6 +429,47 @@ describeOnSwitch("a stream whose controller stops", () => {
     bot.stop();
   });
 });
+
+describeOnSwitch(
+  "a stream whose caller has gone, while word of the leg's end is lost and its record late",
+  () => {
+    let on: World;
+    const [gone, record] = [Promise.withResolvers<undefined>(), Promise.withResolvers<undefined>()];
+    before(async () => {
+      on = await world({
+        beforeEndRecord: () => record.promise,
+        tap: (box) =>
+          interferedBox(box, {
+            event: (told, tell) => (told.kind === "hungUp" ? gone.resolve(undefined) : tell()),
+            async question(question, _, ask) {
+              if (question === "forkMedia") await gone.promise;
+              return ask();
+            },
+          }),
+      });
+    });
+    after(() => {
+      record.resolve(undefined);
+      return on.end();
+    });
+
+    it("waits for that end, and rings nobody", async function () {
+      this.timeout(40_000);
+      const bot = await startBot();
+      const actions = [{ stream: { url: bot.url } }, { dial: { number: wanjiru } }];
+      const id = await on.place({ to: hangsUpAfter3s, actions });
+      assert.equal(
+        eventOf(await on.event(id, "call.stream_ended"), "call.stream_ended").payload["reason"],
+        "hangup",
+      );
+      await sleep(7_000);
+      assert.ok(!kindsOf(await on.view(id)).includes("dial.started"));
+      record.resolve(undefined);
+      assert.ok(!kindsOf(await on.ended(id)).includes("dial.started"));
+      bot.stop();
+    });
+  },
+);
 
 /** How long that tone is there, by pieces of 20 ms. */
 function msOf(samples: Int16Array, hz: number, rateHz = 8000): number {
