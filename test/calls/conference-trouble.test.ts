@@ -9,7 +9,7 @@ import type { ChannelFacts, RoomMember } from "../../engine/switch/switch.ts";
 import { sideBySide } from "../peers/side-by-side.ts";
 import { describeOnSwitch } from "../peers/switch-under-test.ts";
 import { eventually } from "../peers/waiting.ts";
-import { interferedBox } from "./interfered-box.ts";
+import { interferedBox, noAnswer } from "./interfered-box.ts";
 import { eventOf, kindsOf, world, type SeenCall, type World } from "./world.ts";
 
 const wanjiru = "+254700000001";
@@ -133,11 +133,15 @@ describeOnSwitch("a conference of which the switch's word is lost", function () 
   const leavesUnheard = new Set<LegId>();
   /** They hang up: no more in the room, and for a moment still in the switch. */
   const dying = new Set<LegId>();
+  let isAway = false;
+  let losesAnswer = false;
   before(async () => {
     on = await world({
       tap: (box) =>
         interferedBox(box, {
+          connected: () => !isAway,
           question: async (name, leg, ask) => {
+            if (name === "announce" && losesAnswer) throw noAnswer();
             if (name === "enterRoom" && leg !== null && neverIn.delete(leg)) return true;
             if (name === "roomMembers")
               return ((await ask()) as RoomMember[] | null)?.filter((one) => !dying.has(one.leg)) ?? null;
@@ -203,5 +207,25 @@ describeOnSwitch("a conference of which the switch's word is lost", function () 
     assert.deepEqual([participants, status], [2, "started"]);
     for (const id of [a, b, c]) await on.hangUp(id);
     for (const id of [a, b, c]) await on.ended(id);
+  });
+
+  it("tells of what could not be said: the switch away for too long, or its answer lost", async () => {
+    const id = await on.place({ to: wanjiru, actions: inRoom("told") });
+    await on.event(id, "conference.joined");
+    losesAnswer = true;
+    await on.command("told", { command: "play", source: { url: on.promptUrl } });
+    await on.event(id, "conference.announcement_failed");
+    losesAnswer = false;
+    isAway = true;
+    await on.command("told", { command: "play", source: { url: on.promptUrl } });
+    await sleep(11_000);
+    isAway = false;
+    const call = await on.event(id, "conference.announcement_failed", 2);
+    assert.deepEqual(reasonsOf(call, "conference.announcement_failed"), ["unknown_outcome", "not_sent"]);
+    assert.ok(!kindsOf(call).includes("conference.announced"));
+    await on.command("told", { command: "play", source: { url: on.promptUrl } });
+    await on.event(id, "conference.announced");
+    await on.hangUp(id);
+    await on.ended(id);
   });
 });

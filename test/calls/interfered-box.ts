@@ -33,6 +33,7 @@ const questions = [
   "enterRoom",
   "leaveRoom",
   "roomMembers",
+  "announce",
   "armKill",
   "disarmKill",
   "listChannels",
