@@ -385,7 +385,8 @@ export const callEvents: Record<CallEventKind, EventDescription> = {
     ...ofAnnouncement,
     reason: z.string().meta({
       description:
-        "As of `play.failed` and `say.failed`; `nobody_there`: the one it was for has left; `not_sent`: the media server was away.",
+        "As of `play.failed` and `say.failed`; `nobody_there`: the one it was for has left; `not_sent`: the media server was away; " +
+        "`unknown_outcome`: Sautikit died over it, and it may have been heard.",
     }),
   }),
   "conference.wait_failed": conference("Those who wait hear the tone in place of `waitUrl`.", {

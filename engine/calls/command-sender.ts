@@ -6,7 +6,7 @@ import { callOfLeg, legById, type LegPlace } from "../store/calls.ts";
 import { hasStarted, markStatus } from "../store/recordings.ts";
 import type { Store } from "../store/store.ts";
 import type { Streams } from "../streams/streams.ts";
-import { isEntering } from "../store/conferences.ts";
+import { entering } from "../store/conferences.ts";
 import type { HangupCause, MediaFile, Switch } from "../switch/switch.ts";
 import { isOfRoom, type ApartCommand, type AtMostOnceCommand, type Command } from "./command.ts";
 import { hangUpWaits } from "./hang-up-waits.ts";
@@ -140,7 +140,13 @@ export class CommandSender {
     box: Switch,
     { leg, room, token, how }: Extract<Command, { kind: "enterRoom" }>,
   ): Promise<unknown> {
-    if (!(await this.#parts.store.read((tx) => isEntering(tx, token)))) return;
+    const member = await this.#parts.store.read((tx) => entering(tx, token));
+    if (member === undefined) return;
+    // It was told to leave, or the room is over, before it could be sent there.
+    if (member.leaving !== null) {
+      const at = { box: box.box, leg, atUs: this.#parts.clock.nowUs() };
+      return this.#parts.news({ kind: "roomMissed", ...at, room, token });
+    }
     if ((await box.roomMembers(room))?.some((member) => member.leg === leg)) return;
     return box.enterRoom(leg, room, how);
   }

@@ -21,12 +21,11 @@ const idleSecondsMax = 30;
 /** Makes the call's first leg a member of the room of that name, which is opened for it unless it is there. */
 export async function enterRoom(change: CallChange, request: RoomRequest): Promise<StepFact> {
   const { tx, call, firstLeg: leg, nowMs } = change;
+  // Of a room that it was taken out of, and the switch never said so.
+  await leaveAll(change, leg, (member) => member.leaving ?? "left", change.parts.clock.nowUs());
   const room = await openRoom(change, request);
   const reason = await refusal(change, room);
   if (reason !== null) return { kind: "roomRefused", reason };
-  // Of a room that it was taken out of, and the switch never said so.
-  for (const { token } of await conferences.memberships(tx, leg.id))
-    await conferences.updateMember(tx, token, { status: "left", leftAtUs: change.parts.clock.nowUs() });
   const recording = await recordingFor(change, leg, request.record);
   await conferences.insertMember(tx, {
     ...{ token: request.token, conferenceId: room.id, callId: call.id, legId: leg.id, status: "entering" },
@@ -74,11 +73,11 @@ async function refusal({ tx, firstLeg }: CallChange, room: ConferenceRow): Promi
   return length >= room.maxParticipants ? "full" : null;
 }
 
-/** A leg is in one recording at a time. */
+/** A leg is in one recording at a time; one that is stopping is stopped before the next begins. */
 async function recordingFor(change: CallChange, leg: LegRow, wanted: boolean) {
   if (!wanted) return null;
   const rows = await recordings.byLeg(change.tx, leg.id);
-  const runs = rows.some(({ status }) => recordings.liveStatuses.some((live) => live === status));
+  const runs = rows.some(({ status }) => ["starting", "recording", "paused"].includes(status));
   return runs ? null : newRecording(change, leg);
 }
 
@@ -133,11 +132,35 @@ export async function takeRoomNews(
   }
 }
 
+/** That it is not in a room which it was on its way to. Undefined: it is known already, or the step waits for it yet. */
+export async function missedRoom(
+  change: CallChange,
+  leg: LegRow,
+  { room: id, token, atUs }: { room: ConferenceId; token: string; atUs: number },
+): Promise<StepFact | undefined> {
+  const found = await membership(change, leg, id);
+  if (found?.member.token !== token || found.member.status !== "entering") return undefined;
+  const { room, member } = found;
+  if (member.leaving === null) return undefined;
+  // Where nobody has told the leg itself to leave: it may be on its way there yet.
+  if (member.leaving !== "directed") change.intend({ kind: "leaveRoom", leg: leg.id });
+  await left(change, leg, room, member, null, atUs);
+  return { kind: "roomLeft", room: room.id, leg: leg.id, hungUp: false };
+}
+
 /** A leg that has ended is in no room any more, whether or not the switch could say so. */
-export async function leftWithLeg(change: CallChange, leg: LegRow, atUs: number): Promise<void> {
+export const leftWithLeg = (change: CallChange, leg: LegRow, atUs: number): Promise<void> =>
+  leaveAll(change, leg, () => "hung_up", atUs);
+
+async function leaveAll(
+  change: CallChange,
+  leg: LegRow,
+  reasonOf: (member: MemberRow) => LeftBecause,
+  atUs: number,
+): Promise<void> {
   for (const { conferenceId } of await conferences.memberships(change.tx, leg.id)) {
     const found = await membership(change, leg, conferenceId);
-    if (found) await left(change, leg, found.room, found.member, "hung_up", atUs);
+    if (found) await left(change, leg, found.room, found.member, reasonOf(found.member), atUs);
   }
 }
 

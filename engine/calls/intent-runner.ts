@@ -190,12 +190,14 @@ export class IntentRunner {
 
   /**
    * Of what was marked sent, and then died with its controller or its connection, a prompt is asked for: the switch tells
-   * whether it was ever begun. An originate's legs are looked for, and a recording by whoever waits for it; of digits nobody
-   * knows. False: not now.
+   * whether it was ever begun. An originate's legs are looked for, and a recording by whoever waits for it; of digits, and of
+   * what was said in a room, nobody knows. False: not now.
    */
   async #becameOf(commands: readonly Command[], legs: Legs): Promise<boolean> {
     for (const command of commands) {
       if (command.kind === "sendDigits") await this.#digitsFailed(command, legs, "unknown_outcome");
+      if (command.kind === "announce")
+        await this.#parts.announced(command.room, command.token, "unknown_outcome");
       if (command.kind !== "play") continue;
       const { leg, token } = command;
       if (legs.get(leg)?.endedAtUs !== null) continue;
@@ -242,7 +244,13 @@ export class IntentRunner {
       const heard = await this.#sender.boxNamed(box)?.announce(room, file as MediaFile, leg ?? undefined);
       await told(heard === true ? null : "nobody_there");
     } catch (error) {
-      await told(reasonOf(error));
+      await told(
+        isError(error, "switch.unknown_outcome")
+          ? "unknown_outcome"
+          : isError(error, "switch.unavailable")
+            ? "not_sent"
+            : reasonOf(error),
+      );
     }
   }
 

@@ -1,10 +1,10 @@
-import type { LegId, RecordingId } from "../ids.ts";
+import type { ConferenceId, LegId, RecordingId } from "../ids.ts";
 import { withdrawUnsentIntents, type LegRow } from "../store/calls.ts";
 import * as recordings from "../store/recordings.ts";
 import type { ChannelFacts, HangupCause, SwitchEvent } from "../switch/switch.ts";
 import type { CallChange } from "./call-change.ts";
 import type { Command } from "./command.ts";
-import { leftWithLeg, takeRoomNews } from "./conference.ts";
+import { leftWithLeg, missedRoom, takeRoomNews } from "./conference.ts";
 import type { DocumentRun } from "./document-run.ts";
 import { decideFate, endCallIfOver, endLeg, type EndedBy } from "./leg-end.ts";
 import { failureCodeOf, isLost, transition, type FailureCode } from "./leg-state.ts";
@@ -22,6 +22,7 @@ export type LegNews =
   | Found
   | Stray
   | RecordingGone
+  | RoomMissed
   | DigitsFailed;
 
 /** A channel as it is, where events of it may have been missed. */
@@ -43,6 +44,13 @@ interface Stray extends At {
 interface RecordingGone extends At {
   kind: "recordingGone";
   recording: RecordingId;
+}
+
+/** It is not in the room that it was sent to, if it ever was sent; `token`: of the membership. */
+interface RoomMissed extends At {
+  kind: "roomMissed";
+  room: ConferenceId;
+  token: string;
 }
 
 /** Digits that were to be sent to it. */
@@ -167,8 +175,12 @@ export async function takeLegNews(change: CallChange, news: LegNews, document: D
       return;
     case "roomEntered":
     case "memberChanged":
-    case "roomLeft": {
-      const fact = await takeRoomNews(change, leg, news);
+    case "roomLeft":
+    case "roomMissed": {
+      const fact =
+        news.kind === "roomMissed"
+          ? await missedRoom(change, leg, news)
+          : await takeRoomNews(change, leg, news);
       if (fact) await document.feed(change, fact);
       return;
     }

@@ -46,20 +46,29 @@ export class Rooms {
       ...(await conferences.liveRoomsOfBox(tx, box.box)),
       ...(await conferences.endingRoomsOfBox(tx, box.box)),
     ]);
-    for (const room of rooms) {
-      // Both before it is asked: whoever enters later has not left by what it says.
-      const atUs = this.#parts.clock.nowUs();
-      const known = await store.read((tx) => conferences.presentMembers(tx, room.id));
-      await this.#compare(box, room, known, (await box.roomMembers(room.id)) ?? [], atUs);
-      await this.changed(room.id);
-    }
+    for (const room of rooms) await this.#reconcileRoom(box, room);
   }
 
-  /** The same, soon after the switch should have told of somebody's entry and did not. */
-  async everySecond(boxes: readonly Switch[]): Promise<void> {
+  async #reconcileRoom(box: Switch, room: ConferenceRow): Promise<void> {
     const { store, clock } = this.#parts;
-    if (!(await store.read((tx) => conferences.someStillEnter(tx, clock.nowMs() - enteringMsMax)))) return;
-    for (const box of boxes) if (box.connected) await this.reconcile(box);
+    // Both before it is asked: whoever enters later has not left by what it says.
+    const atUs = clock.nowUs();
+    const known = await store.read((tx) => conferences.presentMembers(tx, room.id));
+    await this.#compare(box, room, known, (await box.roomMembers(room.id)) ?? [], atUs);
+    await this.changed(room.id);
+  }
+
+  /** The same of one room, soon after the switch should have told of somebody's entry and did not. */
+  async everySecond(boxes: readonly Switch[]): Promise<void> {
+    const { store, clock, log } = this.#parts;
+    const beforeMs = clock.nowMs() - enteringMsMax;
+    for (const room of await store.read((tx) => conferences.roomsBeingEntered(tx, beforeMs))) {
+      const box = boxes.find((one) => one.box === room.box);
+      if (!box?.connected) continue;
+      await this.#reconcileRoom(box, room).catch((error: unknown) => {
+        log.warn({ err: error, room: room.id }, "a room could not be compared");
+      });
+    }
   }
 
   async #compare(
@@ -80,8 +89,12 @@ export class Rooms {
         if (member.status === "entering") await news({ kind: "roomEntered", ...at, ...state });
         else if (differs) await news({ kind: "memberChanged", ...at, ...state });
         if (isLongOver) await box.leaveRoom(member.legId);
-      } else if (member.status === "inside" && (await box.channelFacts(member.legId)) !== null) {
-        await news({ kind: "roomLeft", ...at, hungUp: false });
+      } else if (member.status === "inside") {
+        // Who hangs up just now has been put out by nobody; that they have is told for itself.
+        const facts = await box.channelFacts(member.legId);
+        if (facts?.hungUp === false) await news({ kind: "roomLeft", ...at, hungUp: false });
+      } else if (atUs / 1000 - member.createdAtMs > enteringMsMax) {
+        await news({ kind: "roomMissed", ...at, token: member.token });
       }
     }
   }

@@ -131,22 +131,17 @@ export const memberships = (tx: ReadTx, leg: LegId) =>
     [leg],
   );
 
-export async function isEntering(tx: ReadTx, token: string): Promise<boolean> {
-  const row = await tx.get(
-    "SELECT 1 AS found FROM conference_members WHERE token = ? AND status = 'entering'",
-    [token],
-  );
-  return row !== undefined;
-}
+/** Undefined: it is not on its way into the room, or no longer. */
+export const entering = (tx: ReadTx, token: string) =>
+  tx.get<MemberRow>("SELECT * FROM conference_members WHERE token = ? AND status = 'entering'", [token]);
 
-/** Whether any who was sent in before that has not been seen inside yet. */
-export async function someStillEnter(tx: ReadTx, beforeMs: number): Promise<boolean> {
-  const row = await tx.get(
-    "SELECT 1 AS found FROM conference_members WHERE left_at_us IS NULL AND status = 'entering' AND created_at_ms < ? LIMIT 1",
+/** The rooms, over or not, that somebody was sent into before that who has not been seen inside yet. */
+export const roomsBeingEntered = (tx: ReadTx, beforeMs: number) =>
+  tx.all<ConferenceRow>(
+    `SELECT * FROM conferences WHERE id IN (SELECT conference_id FROM conference_members
+       WHERE left_at_us IS NULL AND status = 'entering' AND created_at_ms < ?) ORDER BY id`,
     [beforeMs],
   );
-  return row !== undefined;
-}
 
 /** All who are there leave for that reason, unless there is another one already. */
 export const markLeaving = (tx: Tx, room: ConferenceId, reason: LeaveReason) =>

@@ -42,7 +42,11 @@ export class BotSocket {
     this.#bytes = new Allowance(bytes, clock);
     this.#pongAtMs = clock.monotonicMs();
     socket.on("message", (data, isBinary) => this.#onMessage(data, isBinary));
-    socket.on("pong", () => (this.#pongAtMs = clock.monotonicMs()));
+    socket.on("ping", (data) => this.#within(data.length));
+    socket.on("pong", (data) => {
+      this.#pongAtMs = clock.monotonicMs();
+      this.#within(data.length);
+    });
     socket.on("error", (error: NodeJS.ErrnoException) => {
       // A message, or its pieces, larger than may be; anything else that ends a socket comes as its close.
       if (/^WS_ERR_(UNSUPPORTED_MESSAGE_LENGTH|TOO_MANY)/.test(error.code ?? ""))
@@ -84,9 +88,16 @@ export class BotSocket {
   #onMessage(data: RawData, isBinary: boolean): void {
     if (this.#over) return;
     const text = data as Buffer;
-    if (!this.#messages.take(1) || !this.#bytes.take(text.length)) return this.#end(new StreamEnd("flooded"));
+    if (!this.#within(text.length)) return;
     const message = isBinary ? null : readBotMessage(text.toString("utf8"));
     if (message) this.#listener.onMessage(message);
+  }
+
+  /** Pings and pongs are counted as messages are. False: that was too much, and is the end. */
+  #within(length: number): boolean {
+    if (this.#messages.take(1) && this.#bytes.take(length)) return true;
+    this.#end(new StreamEnd("flooded"));
+    return false;
   }
 
   #armPing(): void {

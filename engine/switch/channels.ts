@@ -68,6 +68,7 @@ export function channelFacts(leg: LegId, fields: Fields, names: ChannelNames): C
     ringingAtUs: ringing.length > 0 ? Math.min(...ringing) : null,
     answeredAtUs: microseconds(fields("Caller-Channel-Answered-Time")) ?? null,
     bridgedTo: other ?? null,
+    hungUp: fields("Answer-State") === "hangup",
     playback: playbackOf(fields),
   };
 }

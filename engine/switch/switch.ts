@@ -235,6 +235,8 @@ export interface ChannelFacts {
   ringingAtUs: number | null;
   answeredAtUs: number | null;
   bridgedTo: LegId | null;
+  /** It has ended, and is there for another moment. */
+  hungUp: boolean;
   /** The last that it began to play of what was given a token; null: nothing, or something without a token since. */
   playback: Playback | null;
   /** Which of our recordings run on it cannot be read. */

@@ -199,7 +199,14 @@ describe(`work on one call that crosses, on ${databaseKind}`, function () {
     await store.write((tx) => calls.insertLeg(tx, other));
     await take(leg, { kind: "bridged", atUs: 3_000_000, otherLeg: other.id });
     await take(leg, { kind: "unbridged", atUs: 4_000_000 });
-    const facts = { leg: leg.id, createdAtUs: 1, ringingAtUs: null, answeredAtUs: 2_000_000, playback: null };
+    const facts = {
+      leg: leg.id,
+      createdAtUs: 1,
+      ringingAtUs: null,
+      answeredAtUs: 2_000_000,
+      hungUp: false,
+      playback: null,
+    };
     await take(leg, {
       ...{ kind: "found", atUs: 5_000_000, bridgedBefore: other.id, adopted: "reconnected" },
       facts: { ...facts, bridgedTo: other.id },

@@ -61,6 +61,7 @@ describeContract("the contract of the switch: what it tells", function () {
       ringingAtUs: ringing.atUs,
       answeredAtUs: answered.atUs,
       bridgedTo: null,
+      hungUp: false,
       playback: null,
     });
     await world.box.hangUp(leg, "NORMAL_CLEARING");

@@ -58,6 +58,28 @@ describe("streams: the WebSocket to a bot", () => {
     bot.stop();
   });
 
+  it("is over with a bot that sends nothing but pings, or pongs, as fast as it can", async () => {
+    for (const kind of ["ping", "pong"] as const) {
+      const bot = await startBot();
+      const opened = { url: bot.url, headers: {}, timeoutMs: 2000, messageBytesMax: 1000 };
+      const socket = await egress.openWebSocket(opened);
+      const ended = Promise.withResolvers<string>();
+      const conversation = new BotSocket(socket, systemClock, {
+        onMessage: () => undefined,
+        onEnd: ({ reason }) => ended.resolve(reason),
+      });
+      const call = await bot.call();
+      let sent = 0;
+      const flood = setInterval(() => {
+        for (let n = 0; n < 500 && sent < 30_000; n++, sent++) call.socket[kind]("");
+      }, 1);
+      assert.equal(await ended.promise, "flooded", kind);
+      clearInterval(flood);
+      await conversation.close("{}", 1008, "flooded");
+      bot.stop();
+    }
+  });
+
   it("is not opened to what leads inside, also by a name", async () => {
     const bot = await startBot();
     const port = new URL(bot.url).port;

@@ -425,7 +425,8 @@ describe("A FreeSWITCH box", () => {
         ringingAtUs: 1795557682300000,
         answeredAtUs: 1795557683237277,
         bridgedTo: other,
-        playback: null,
+        hungUp: false,
+      playback: null,
       });
       const playing = {
         variable_current_application: "playback",
