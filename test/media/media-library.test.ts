@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { basename, isAbsolute, join } from "node:path";
 import { systemClock } from "../../engine/clock.ts";
 import { createEgress } from "../../engine/egress/egress.ts";
+import type { WorkspaceId } from "../../engine/ids.ts";
 import { MediaError, type MediaFault } from "../../engine/media/media-error.ts";
 import { MediaLibrary } from "../../engine/media/media-library.ts";
 import { EspeakEngine } from "../../engine/media/speech/espeak-engine.ts";
@@ -20,7 +21,12 @@ describe("media: the library", () => {
   let receiver: Receiver;
   const libraries: MediaLibrary[] = [];
   const clock = () => new ManualClock();
-  const open = (options: { clock?: ManualClock; bytesMax?: number; allowPrivate?: boolean } = {}) => {
+  interface Options {
+    clock?: ManualClock;
+    bytesMax?: number;
+    allowPrivate?: boolean;
+  }
+  const openWhole = (options: Options = {}) => {
     const time = options.clock ?? systemClock;
     const egress = createEgress({ clock: time, allowPrivate: options.allowPrivate ?? true });
     const bound = options.bytesMax === undefined ? {} : { bytesMax: options.bytesMax };
@@ -35,8 +41,9 @@ describe("media: the library", () => {
       ...bound,
     });
     libraries.push(library);
-    return asked(library);
+    return library;
   };
+  const open = (options?: Options) => asked(openWhole(options));
   const serve = (bytes: Uint8Array, headers: Record<string, string> = {}) => {
     receiver.behaviour = (_got, response: ServerResponse) => void response.writeHead(200, headers).end(bytes);
   };
@@ -199,6 +206,102 @@ describe("media: the library", () => {
     await receiver.told(1);
     time.advanceTo(time.nowMs() + 10_000);
     await assert.rejects(preparing, refused("fetch_failed"));
+  });
+
+  const mine = "ws_01j00000000000000000000001";
+  const anothers = "ws_01j00000000000000000000002";
+  const floodOf = (library: MediaLibrary, workspace: WorkspaceId, count: number, path = "/hangs") =>
+    Array.from({ length: count }, (_, index) =>
+      library.prepare({ url: receiver.url(`${path}/${workspace}/${index}`) }, workspace).then(
+        () => "ready",
+        (error: unknown) => (error as MediaError).code,
+      ),
+    );
+  /** Requests that nobody answers. */
+  const hang = () => {
+    const hung: ServerResponse[] = [];
+    receiver.behaviour = (got, response) => {
+      if (got.path.startsWith("/hangs")) hung.push(response);
+      else response.end(wav({ seconds: 0.1 }));
+    };
+    return hung;
+  };
+
+  it("fetches four at once of a workspace, and another's meanwhile", async () => {
+    hang();
+    const library = openWhole();
+    const flood = floodOf(library, mine, 100);
+    const outcomes = Promise.all(flood);
+    await receiver.told(4);
+
+    const { durationMs } = await library.prepare({ url: receiver.url("/karibu") }, anothers);
+
+    assert.equal(durationMs, 100);
+    assert.equal(receiver.received.length, 5);
+    await library.close();
+    assert.equal((await outcomes).filter((outcome) => outcome === "busy").length, 32, "beyond 64 that wait");
+  });
+
+  it("holds no more of a workspace's files than it fetches at once, while they wait to be converted", async () => {
+    let held = 0;
+    let heldMax = 0;
+    receiver.behaviour = (_got, response) => {
+      heldMax = Math.max(heldMax, ++held);
+      response.end(wav({ seconds: 0.1, hz: 300 + receiver.received.length }));
+    };
+    const library = openWhole();
+    const flood = floodOf(library, mine, 20, "/plays").map((one) => one.finally(() => held--));
+    assert.deepEqual(new Set(await Promise.all(flood)), new Set(["ready"]));
+    assert.ok(heldMax <= 4, `${heldMax} at once`);
+  });
+
+  it("gives whoever waits for a fetch a turn, whoever else waits for more of them", async () => {
+    const hung = hang();
+    const library = openWhole();
+    // All there are, in all.
+    const floods = Array.from({ length: 8 }, (_, index) =>
+      floodOf(library, `ws_01j0000000000000000000001${index}` as WorkspaceId, 20),
+    ).flat();
+    const outcomes = Promise.all(floods);
+    await receiver.told(32);
+    const other = library.prepare({ url: receiver.url("/karibu") }, anothers);
+
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    assert.equal(receiver.received.length, 32);
+    hung[0]?.writeHead(404).end();
+
+    assert.equal((await other).durationMs, 100);
+    await library.close();
+    await outcomes;
+  });
+
+  it("refuses as busy what has waited too long for its turn, and asks for none of it", async () => {
+    const time = clock();
+    receiver.behaviour = hanging;
+    const library = openWhole({ clock: time });
+    const flood = floodOf(library, mine, 20);
+    await receiver.told(4);
+
+    time.advanceTo(time.nowMs() + 10_000);
+
+    const outcomes = await Promise.all(flood);
+    assert.equal(outcomes.filter((outcome) => outcome === "fetch_failed").length, 4);
+    assert.equal(outcomes.filter((outcome) => outcome === "busy").length, 16);
+    assert.equal(receiver.received.length, 4);
+  });
+
+  it("has nobody wait in another's line for the same URL", async () => {
+    hang();
+    const library = openWhole();
+    const flood = Promise.all(floodOf(library, mine, 60));
+    await receiver.told(4);
+    const url = receiver.url("/karibu");
+    const [waits, fetched] = [library.prepare({ url }, mine), library.prepare({ url }, anothers)];
+
+    assert.equal((await fetched).durationMs, 100);
+    await library.close();
+    await flood;
+    await assert.rejects(waits);
   });
 
   it("fetches nothing from inside, where that is not allowed", async () => {
