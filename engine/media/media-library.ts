@@ -17,6 +17,8 @@ export interface MediaLibraryParts {
   egress: Egress;
   /** What customers have uploaded: taken from the storage, never fetched from ourselves. */
   prompts: Pick<StoredPrompts, "urls" | "get" | "read">;
+  /** Names of the files that live calls may hear again, as they stand in the store. */
+  inUse: () => Promise<ReadonlySet<string>>;
   /** Closed by who made it, after the library. */
   speech: SpeechEngine;
   clock: Clock;
@@ -77,9 +79,9 @@ export class MediaLibrary {
   readonly #closing = new AbortController();
 
   constructor(parts: MediaLibraryParts) {
-    const { clock, log, speech, directory, bytesMax = bytesMaxDefault } = parts;
+    const { clock, log, speech, inUse, directory, bytesMax = bytesMaxDefault } = parts;
     this.#parts = parts;
-    this.#files = new MediaFiles({ directory, bytesMax, clock });
+    this.#files = new MediaFiles({ directory, bytesMax, clock, inUse });
     this.#converter = new Converter({ clock, secondsMax: audioSecondsMax });
     this.#speechConverter = new Converter({ clock, secondsMax: speechSecondsMax });
     const converter = this.#speechConverter;

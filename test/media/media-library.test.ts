@@ -13,7 +13,7 @@ import { ManualClock } from "../webhooks/manual-clock.ts";
 import { until } from "../webhooks/until.ts";
 import { hanging, Receiver } from "../webhooks/receiver.ts";
 import { quiet } from "../webhooks/world.ts";
-import { asked, noPrompts } from "./no-prompts.ts";
+import { asked, nobody, noPrompts } from "./no-prompts.ts";
 import { amplitude, played, wav } from "./wav.ts";
 
 describe("media: the library", () => {
@@ -25,6 +25,7 @@ describe("media: the library", () => {
     clock?: ManualClock;
     bytesMax?: number;
     allowPrivate?: boolean;
+    inUse?: () => Promise<Set<string>>;
   }
   const openWhole = (options: Options = {}) => {
     const time = options.clock ?? systemClock;
@@ -37,6 +38,7 @@ describe("media: the library", () => {
       log: quiet,
       speech,
       prompts: noPrompts,
+      inUse: options.inUse ?? nobody,
       directory: folder,
       ...bound,
     });
@@ -171,6 +173,42 @@ describe("media: the library", () => {
     assert.deepEqual(new Set(await readdir(folder)), new Set([names[0], names[2], fourth]));
     await prepare(700);
     assert.equal((await readdir(folder)).length, 4, "all were handed out within the minute");
+  });
+
+  it("keeps what a live call may hear again, however long ago it was handed out, up to four times the bound", async () => {
+    const time = clock();
+    const loops = new Set<string>();
+    let asked = 0;
+    let isAway = false;
+    const inUse = () => {
+      asked++;
+      return isAway ? Promise.reject(new Error("The database is away.")) : Promise.resolve(loops);
+    };
+    const library = open({ clock: time, bytesMax: 5000, inUse });
+    const prepare = async (hz: number) => {
+      serve(wav({ seconds: 0.1, hz }));
+      const { file } = await library.prepare({ url: receiver.url(`/${hz}`) });
+      time.advanceTo(time.nowMs() + 62_000);
+      return basename(file);
+    };
+    const there = async () => new Set(await readdir(folder));
+    const names = [await prepare(300), await prepare(400), await prepare(500)];
+    assert.equal(asked, 0, "there is room");
+    loops.add(names[0]!);
+
+    names.push(await prepare(600));
+    assert.deepEqual(await there(), new Set([names[0], names[2], names[3]]));
+
+    loops.clear();
+    isAway = true;
+    names.push(await prepare(700));
+    assert.equal((await there()).size, 4, "nobody knows what is in use");
+
+    isAway = false;
+    for (let hz = 800; hz < 2400; hz += 100) loops.add(await prepare(hz));
+    for (const name of await readdir(folder)) loops.add(name);
+    await prepare(2500);
+    assert.ok((await there()).size <= 12, `${(await there()).size} files of 1,644 bytes`);
   });
 
   for (const [what, behaviour, code] of [
