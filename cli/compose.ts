@@ -13,6 +13,7 @@ import { systemClock } from "../engine/clock.ts";
 import { createEgress } from "../engine/egress/egress.ts";
 import { SautikitError } from "../engine/errors.ts";
 import { systemIds, type IntentOwner } from "../engine/ids.ts";
+import { filesInUse } from "../engine/store/media.ts";
 import { createPromptUrls } from "../engine/media/prompt-urls.ts";
 import { StoredPrompts } from "../engine/media/stored-prompts.ts";
 import { MediaLibrary } from "../engine/media/media-library.ts";
@@ -149,7 +150,8 @@ async function build(
   const prompts = new StoredPrompts({ store, storage, urls: createPromptUrls(publicUrl), clock, ids });
   closers.push(() => prompts.close());
   const directory = join(config.spoolDir, "media");
-  const media = new MediaLibrary({ directory, egress, prompts, speech, clock, log });
+  const inUse = () => store.read(filesInUse);
+  const media = new MediaLibrary({ directory, egress, prompts, inUse, speech, clock, log });
   closers.push(() => media.close());
 
   const boxName = config.freeswitch?.box ?? embeddedBox;

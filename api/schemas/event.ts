@@ -303,7 +303,7 @@ export const callEvents: Record<CallEventKind, EventDescription> = {
     reason: z.string().meta({
       description:
         "`fetch_failed`, `fetch_timed_out` (20 s), `too_large` (10 MiB), `too_long` (1 h), `not_audio`, `unsupported` (a WAV " +
-        "of a coding that is not read), `busy` (too many wait to be converted), `failed`; of an uploaded prompt: " +
+        "of a coding that is not read), `busy` (too many of yours wait to be fetched or converted, or this one waited 8 s for its turn), `failed`; of an uploaded prompt: " +
         "`media_not_found` (not there, or another workspace's), `storage_failed`; of the switch: `notFound`, " +
         "`failed` (also where the command was lost with a controller), `playback_timed_out`.",
     }),

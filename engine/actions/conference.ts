@@ -14,7 +14,7 @@ interface Conferring extends JsonObject {
   /** Until when the switch may take to have it inside. */
   untilMs: number;
   waitUrl: string | null;
-  /** Fetched, and to be heard once the leg is inside. */
+  /** Fetched, and heard once the leg is inside; kept for as long as it is named here. */
   music: string | null;
   status: { url: string; kinds: string[] | null } | null;
 }
@@ -65,8 +65,7 @@ export const conference: Verb<ConferenceSpec, Conferring> = {
       }
       case "mediaReady": {
         if (fact.token !== musicToken(scene)) return null;
-        if (state.inside) return goOn(state, music(state, fact.file));
-        return goOn({ ...state, music: fact.file });
+        return goOn({ ...state, music: fact.file }, state.inside ? music(state, fact.file) : []);
       }
       case "mediaFailed":
         if (fact.token !== musicToken(scene)) return null;

@@ -26,7 +26,8 @@ interface Dialing extends JsonObject {
   answered: boolean;
   /** They hear each other: from the callee's early media on. */
   joined?: true;
-  ringback: { url: string; playing: boolean } | null;
+  /** `file`: kept for as long as it is named here, since the switch opens it anew for each loop. */
+  ringback: { url: string; playing: boolean; file?: string } | null;
 }
 
 interface DialledLeg extends JsonObject {
@@ -185,7 +186,7 @@ function playRingback(state: Dialing, file: string, durationMs: number, scene: S
   if (state.answered || state.joined || state.ringback === null) return goOn(state, []);
   const loops = Math.ceil((state.timeout * 1000 + ringbackSlackMs) / Math.max(durationMs, 1));
   if (loops > ringbackLoopsMax) return goOn(state, [ringbackFailed(state, "too_short")]);
-  return goOn({ ...state, ringback: { ...state.ringback, playing: true } }, [
+  return goOn({ ...state, ringback: { ...state.ringback, playing: true, file } }, [
     command({ kind: "stopPlayback", leg: scene.leg }),
     command({ kind: "play", leg: scene.leg, file, token: ringbackToken(scene), loops }),
   ]);

@@ -19,6 +19,8 @@ export interface Prompting extends JsonObject {
   phase: "preparing" | "playing";
   /** How long what is played takes, all its loops. */
   playMs?: number;
+  /** What is played: kept for as long as it is named here, since the switch opens it anew for each loop. */
+  file?: string;
   /** The index of the prompt in whose place something else is played: that it failed has been told. */
   standIn?: number;
 }
@@ -53,6 +55,7 @@ export function promptFact(prompting: Prompting, fact: StepFact, scene: Scene): 
           ...prompting,
           phase: "playing",
           playMs,
+          file: fact.file,
           ...(fact.insteadOf !== undefined && { standIn: prompting.index }),
         },
         effects: [
@@ -108,7 +111,7 @@ const unansweredMedia = ({ answered, leg }: Scene): Effect[] =>
 function next(prompting: Prompting, scene: Scene, ...effects: Effect[]): Prompted {
   const index = prompting.index + 1;
   if (index >= prompting.prompts.length) return { prompting: null, effects };
-  const prompted = prepare({ ...prompting, index, phase: "preparing" }, scene);
+  const prompted = prepare({ prompts: prompting.prompts, index, phase: "preparing" }, scene);
   return { ...prompted, effects: [...effects, ...prompted.effects] };
 }
 

@@ -10,26 +10,45 @@ export interface PlayableFile {
   durationMs: number;
 }
 
-/** A switch opens a file at once when it is told to play it; until then, the file stays whatever the bound says. */
+export interface MediaFilesParts {
+  directory: string;
+  bytesMax: number;
+  clock: Clock;
+  /** Names of the files that live calls may hear again. */
+  inUse: () => Promise<ReadonlySet<string>>;
+}
+
+/** Until a file is named by the call that hears it, with room to spare, it stays whatever the bound says. */
 const handedOutMs = 60_000;
+/** Well within that. */
+const inUseKnownMs = 10_000;
+/** So many times the bound, nobody's loops are worth the room: recordings need it. */
+const inUseFactor = 4;
 /** A temporary file this old belongs to nobody who lives. */
 const abandonedMs = 10 * 60_000;
 
-/** Converted audio by the SHA-256 of what it was made from: `<sha256>.wav`, bounded in bytes, the longest unused goes first. */
+/**
+ * Converted audio by the SHA-256 of what it was made from: `<sha256>.wav`, bounded in bytes, the longest unused goes first.
+ * What a live call may hear again stays: the switch opens a file anew for each loop, and plays silence where it is gone.
+ */
 export class MediaFiles {
   readonly #directory: string;
   readonly #bytesMax: number;
   readonly #clock: Clock;
+  readonly #inUse: () => Promise<ReadonlySet<string>>;
+  #known: { inUse: ReadonlySet<string>; atMs: number } | null = null;
   /** By name, the longest unused first. `usedMs` is monotonic. */
   readonly #files = new Map<string, { bytes: number; usedMs: number }>();
+  readonly #removing = new Map<string, Promise<void>>();
   #bytes = 0;
   #temporary = 0;
   #opened: Promise<void> | null = null;
 
-  constructor({ directory, bytesMax, clock }: { directory: string; bytesMax: number; clock: Clock }) {
+  constructor({ directory, bytesMax, clock, inUse }: MediaFilesParts) {
     this.#directory = absolute(directory);
     this.#bytesMax = bytesMax;
     this.#clock = clock;
+    this.#inUse = inUse;
   }
 
   /** Null: it is not there, or no longer. */
@@ -37,6 +56,10 @@ export class MediaFiles {
     await this.#open();
     const name = `${sha256}.wav`;
     const file = join(this.#directory, name);
+    // Between the look at the file and its return nobody may remove it.
+    const kept = this.#files.get(name);
+    if (!kept) await this.#removing.get(name);
+    else if (this.#files.delete(name)) this.#files.set(name, { ...kept, usedMs: this.#clock.monotonicMs() });
     const found = await stat(file).catch(() => null);
     this.#forget(name);
     if (!found) return null;
@@ -90,11 +113,27 @@ export class MediaFiles {
 
   async #evict(): Promise<void> {
     const justUsedMs = this.#clock.monotonicMs() - handedOutMs;
+    const isOver = (usedMs: number) => this.#bytes > this.#bytesMax && usedMs <= justUsedMs;
+    const [oldest] = this.#files.values();
+    if (!oldest || !isOver(oldest.usedMs)) return;
+    const inUse = await this.#filesInUse();
     for (const [name, { usedMs }] of this.#files) {
-      if (this.#bytes <= this.#bytesMax || usedMs > justUsedMs) return;
+      if (!isOver(usedMs)) return;
+      if (this.#bytes <= this.#bytesMax * inUseFactor && (inUse?.has(name) ?? true)) continue;
       this.#forget(name);
-      await rm(join(this.#directory, name), { force: true });
+      const removed = rm(join(this.#directory, name), { force: true });
+      this.#removing.set(name, removed);
+      await removed.finally(() => this.#removing.delete(name));
     }
+  }
+
+  /** Null: the database is away, and nobody knows. */
+  async #filesInUse(): Promise<ReadonlySet<string> | null> {
+    const atMs = this.#clock.monotonicMs();
+    if (this.#known && atMs - this.#known.atMs < inUseKnownMs) return this.#known.inUse;
+    const inUse = await this.#inUse().catch(() => null);
+    if (inUse) this.#known = { inUse, atMs };
+    return inUse;
   }
 
   #forget(name: string): void {

@@ -17,6 +17,8 @@ export interface MediaLibraryParts {
   egress: Egress;
   /** What customers have uploaded: taken from the storage, never fetched from ourselves. */
   prompts: Pick<StoredPrompts, "urls" | "get" | "read">;
+  /** Names of the files that live calls may hear again, as they stand in the store. */
+  inUse: () => Promise<ReadonlySet<string>>;
   /** Closed by who made it, after the library. */
   speech: SpeechEngine;
   clock: Clock;
@@ -28,6 +30,14 @@ export interface MediaLibraryParts {
 
 const sourceBytesMax = 10 * 1024 * 1024;
 const fetchTimeoutMs = 10_000;
+/** With the fetch and its conversion, about as long as the document waits (engine/actions/prompts.ts). */
+const fetchWaitMsMax = 8_000;
+/** Files in memory, from the first byte until they are converted: of one workspace, and in all. */
+const fetchedAtOnceMax = 4;
+const fetchedInAllMax = 32;
+/** Of our own storage, which is quick: no server of a customer's holds them up. */
+const readAtOnceMax = 2;
+const readInAllMax = 8;
 const audioSecondsMax = 3600;
 const speechSecondsMax = 300;
 const bytesMaxDefault = 1024 ** 3;
@@ -46,6 +56,12 @@ interface Known {
   freshUntilMs: number;
 }
 
+/** The file that a URL last gave, which is still there. */
+interface Kept {
+  known: Known;
+  file: PlayableFile;
+}
+
 /** What customers have played and said, as files that the switch can play: it never fetches a customer's URL itself. */
 export class MediaLibrary {
   readonly #parts: MediaLibraryParts;
@@ -53,6 +69,8 @@ export class MediaLibrary {
   readonly #converter: Converter;
   /** A thread of its own: an hour of somebody's music holds up nobody's one-time password. */
   readonly #speechConverter: Converter;
+  readonly #fetching = new Lanes({ atOnceMax: fetchedAtOnceMax, inAllMax: fetchedInAllMax });
+  readonly #reading = new Lanes({ atOnceMax: readAtOnceMax, inAllMax: readInAllMax });
   readonly #converting = new Lanes({ atOnceMax: 1 });
   readonly #speaker: Speaker;
   /** The longest unused first. */
@@ -61,9 +79,9 @@ export class MediaLibrary {
   readonly #closing = new AbortController();
 
   constructor(parts: MediaLibraryParts) {
-    const { clock, log, speech, directory, bytesMax = bytesMaxDefault } = parts;
+    const { clock, log, speech, inUse, directory, bytesMax = bytesMaxDefault } = parts;
     this.#parts = parts;
-    this.#files = new MediaFiles({ directory, bytesMax, clock });
+    this.#files = new MediaFiles({ directory, bytesMax, clock, inUse });
     this.#converter = new Converter({ clock, secondsMax: audioSecondsMax });
     this.#speechConverter = new Converter({ clock, secondsMax: speechSecondsMax });
     const converter = this.#speechConverter;
@@ -77,7 +95,8 @@ export class MediaLibrary {
   prepare(source: MediaSource, workspace: WorkspaceId): Promise<Prepared> {
     if (!("url" in source)) return this.#speaker.speak(source, workspace);
     const uploaded = this.#parts.prompts.urls.idIn(source.url);
-    if (uploaded === null) return this.#once(source.url, () => this.#refreshed(source.url, workspace));
+    if (uploaded === null)
+      return this.#once(`${workspace} ${source.url}`, () => this.#refreshed(source.url, workspace));
     return this.#once(`${workspace} ${uploaded}`, () => this.#uploaded(workspace, uploaded));
   }
 
@@ -86,7 +105,7 @@ export class MediaLibrary {
     await this.#speaker.makeTones();
   }
 
-  /** Asked for the same at once, it is prepared once. */
+  /** Asked for the same at once by a workspace, it is prepared once; nobody waits in another's line. */
   #once(name: string, prepare: () => Promise<PlayableFile>): Promise<PlayableFile> {
     let preparing = this.#preparing.get(name);
     if (!preparing) {
@@ -117,39 +136,45 @@ export class MediaLibrary {
     const { prompts } = this.#parts;
     const row = id === "unknown" ? undefined : await prompts.get(workspace, id);
     if (!row) throw new MediaError("media_not_found", "The workspace has no such prompt.");
-    return (
-      (await this.#files.use(row.sha256)) ??
-      (await this.#convert(row.sha256, await prompts.read(row), workspace))
+    const kept = await this.#files.use(row.sha256);
+    if (kept) return kept;
+    return this.#reading.run(workspace, async () =>
+      this.#convert(row.sha256, await prompts.read(row), workspace),
     );
   }
 
   /** Of a WAV or MP3 (by content, ≤ 10 MiB, ≤ 1 h). */
   async #refreshed(url: string, workspace: WorkspaceId): Promise<PlayableFile> {
     const known = this.#known.get(url);
-    const kept = known ? await this.#files.use(known.sha256) : null;
-    if (kept && known && this.#parts.clock.monotonicMs() < known.freshUntilMs) return kept;
-
-    const answer = await this.#fetch(url, kept ? known : undefined).catch((error: unknown) => {
+    const file = known ? await this.#files.use(known.sha256) : null;
+    const kept = known && file ? { known, file } : null;
+    const askedMs = this.#parts.clock.monotonicMs();
+    if (kept && askedMs < kept.known.freshUntilMs) return kept.file;
+    try {
+      return await this.#fetching.run(workspace, () => {
+        if (this.#parts.clock.monotonicMs() - askedMs > fetchWaitMsMax)
+          throw new MediaError("busy", "The fetches of the workspace before this one took too long.");
+        return this.#fetched(url, workspace, kept);
+      });
+    } catch (error) {
       // What played a minute ago is better than dead air; what may not be asked for is not.
-      if (kept && error instanceof OriginDown) return null;
-      throw error;
-    });
-    if (!answer) {
-      this.#parts.log.warn({}, "media played from the cache, since its server fails");
-      return kept ?? this.#lost();
+      const isForNow = error instanceof OriginDown || (error instanceof MediaError && error.code === "busy");
+      if (!kept || !isForNow) throw error;
+      this.#parts.log.warn({}, "media played from the cache, since it could not be asked for anew");
+      return kept.file;
     }
-    if (answer.status === 304 && kept && known) {
-      this.#remember(url, known.sha256, answer, known);
-      return kept;
+  }
+
+  async #fetched(url: string, workspace: WorkspaceId, kept: Kept | null): Promise<PlayableFile> {
+    const answer = await this.#fetch(url, kept?.known);
+    if (answer.status === 304 && kept) {
+      this.#remember(url, kept.known.sha256, answer, kept.known);
+      return kept.file;
     }
     const sha256 = await sha256Of(answer.body);
     const file = (await this.#files.use(sha256)) ?? (await this.#convert(sha256, answer.body, workspace));
     this.#remember(url, sha256, answer);
     return file;
-  }
-
-  #lost(): never {
-    throw new MediaError("failed", "The cached audio is gone.");
   }
 
   #convert(sha256: string, source: Uint8Array, workspace: WorkspaceId): Promise<PlayableFile> {

@@ -120,3 +120,15 @@ export function toRemove(
 export async function forget(tx: Tx, id: MediaId): Promise<void> {
   await tx.run("DELETE FROM media WHERE id = ? AND deleted_at_ms IS NOT NULL", [id]);
 }
+
+/**
+ * Names of the files that live calls and rooms may hear again, as their documents and the rooms' music name them: of
+ * whatever looks like one.
+ */
+export async function filesInUse(tx: ReadTx): Promise<Set<string>> {
+  const texts = await tx.all<{ text: string }>(
+    `SELECT document AS text FROM calls WHERE ended_at_us IS NULL AND document LIKE '%.wav"%'
+     UNION ALL SELECT music AS text FROM conferences WHERE ended_at_ms IS NULL AND music IS NOT NULL`,
+  );
+  return new Set(texts.flatMap(({ text }) => text.match(/\b[0-9a-f]{64}\.wav\b/g) ?? []));
+}

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { WorkspaceId } from "../../engine/ids.ts";
 import { levelDbfs } from "../../engine/simulator/media/goertzel.ts";
 import { parseWav } from "../../engine/simulator/media/wav.ts";
+import { filesInUse } from "../../engine/store/media.ts";
 import { wav } from "../media/wav.ts";
 import { describeOnSwitch } from "../peers/switch-under-test.ts";
 import { eventually } from "../peers/waiting.ts";
@@ -76,5 +77,40 @@ describeOnSwitch("an uploaded prompt", function () {
 
     assert.equal(eventOf(call, "play.failed").payload["reason"], "storage_failed");
     assert.ok(kindsOf(call).includes("document.ended"));
+  });
+
+  it("is in use for as long as a call may hear it again: looped, as ringback, in a room", async () => {
+    const ringsForEver = "+254700000180";
+    const prompt = async (hz: number) => {
+      const { row, url } = await upload(on.home, wav({ hz, seconds: 0.5 }));
+      return { url, name: `${row.sha256}.wav` };
+    };
+    const [looped, next, ringback, music] = [
+      await prompt(710),
+      await prompt(720),
+      await prompt(730),
+      await prompt(740),
+    ];
+    const inUse = () => on.store.read(filesInUse);
+    const waitUrl = music.url;
+    const ids = await Promise.all(
+      [
+        [{ play: { url: looped.url, loop: 20 } }],
+        [{ dial: { number: ringsForEver, ringback: ringback.url, timeout: 30 } }],
+        [{ conference: { name: "Ngoja", startOnEnter: false, waitUrl } }],
+      ].map((actions) => on.place({ to: otieno, actions })),
+    );
+
+    const heard = (...names: string[]) =>
+      eventually(`${names.length} in use`, async () => {
+        const found = await inUse();
+        return found.size === names.length && names.every((name) => found.has(name)) ? found : undefined;
+      });
+    await heard(looped.name, ringback.name, music.name);
+    await on.direct(ids[0]!, [{ play: { url: next.url, loop: 20 } }]);
+    await heard(next.name, ringback.name, music.name);
+    for (const id of ids) await on.hangUp(id);
+    for (const id of ids) await on.ended(id);
+    assert.deepEqual(await inUse(), new Set());
   });
 });

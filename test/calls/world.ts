@@ -30,6 +30,7 @@ import { createSettlement } from "../../engine/metering/settlement.ts";
 import { aesSecrets } from "../../engine/secrets.ts";
 import { recordingIdsOfCalls } from "../../engine/store/call-lists.ts";
 import { callById, eventsOfCall, intentsOfCall, legOfChannel, legsOfCall } from "../../engine/store/calls.ts";
+import { filesInUse } from "../../engine/store/media.ts";
 import * as recordings from "../../engine/store/recordings.ts";
 import type { Store } from "../../engine/store/store.ts";
 import { activeNumberOf, workspaceById } from "../../engine/store/workspaces.ts";
@@ -148,7 +149,8 @@ export async function world(options: WorldOptions = {}) {
     urls: createPromptUrls(() => "http://127.0.0.1:9"),
   });
   const directory = join(peer.spoolDir, "media");
-  const media = new MediaLibrary({ directory, egress, prompts, speech, clock, log });
+  const inUse = () => store.read(filesInUse);
+  const media = new MediaLibrary({ directory, egress, prompts, inUse, speech, clock, log });
   const newController = (boxes: readonly Box[], time: Clock = clock) =>
     new Controller(
       {

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { basename, isAbsolute, join } from "node:path";
 import { systemClock } from "../../engine/clock.ts";
 import { createEgress } from "../../engine/egress/egress.ts";
+import type { WorkspaceId } from "../../engine/ids.ts";
 import { MediaError, type MediaFault } from "../../engine/media/media-error.ts";
 import { MediaLibrary } from "../../engine/media/media-library.ts";
 import { EspeakEngine } from "../../engine/media/speech/espeak-engine.ts";
@@ -12,7 +13,7 @@ import { ManualClock } from "../webhooks/manual-clock.ts";
 import { until } from "../webhooks/until.ts";
 import { hanging, Receiver } from "../webhooks/receiver.ts";
 import { quiet } from "../webhooks/world.ts";
-import { asked, noPrompts } from "./no-prompts.ts";
+import { asked, nobody, noPrompts } from "./no-prompts.ts";
 import { amplitude, played, wav } from "./wav.ts";
 
 describe("media: the library", () => {
@@ -20,7 +21,13 @@ describe("media: the library", () => {
   let receiver: Receiver;
   const libraries: MediaLibrary[] = [];
   const clock = () => new ManualClock();
-  const open = (options: { clock?: ManualClock; bytesMax?: number; allowPrivate?: boolean } = {}) => {
+  interface Options {
+    clock?: ManualClock;
+    bytesMax?: number;
+    allowPrivate?: boolean;
+    inUse?: () => Promise<Set<string>>;
+  }
+  const openWhole = (options: Options = {}) => {
     const time = options.clock ?? systemClock;
     const egress = createEgress({ clock: time, allowPrivate: options.allowPrivate ?? true });
     const bound = options.bytesMax === undefined ? {} : { bytesMax: options.bytesMax };
@@ -31,12 +38,14 @@ describe("media: the library", () => {
       log: quiet,
       speech,
       prompts: noPrompts,
+      inUse: options.inUse ?? nobody,
       directory: folder,
       ...bound,
     });
     libraries.push(library);
-    return asked(library);
+    return library;
   };
+  const open = (options?: Options) => asked(openWhole(options));
   const serve = (bytes: Uint8Array, headers: Record<string, string> = {}) => {
     receiver.behaviour = (_got, response: ServerResponse) => void response.writeHead(200, headers).end(bytes);
   };
@@ -166,6 +175,42 @@ describe("media: the library", () => {
     assert.equal((await readdir(folder)).length, 4, "all were handed out within the minute");
   });
 
+  it("keeps what a live call may hear again, however long ago it was handed out, up to four times the bound", async () => {
+    const time = clock();
+    const loops = new Set<string>();
+    let asked = 0;
+    let isAway = false;
+    const inUse = () => {
+      asked++;
+      return isAway ? Promise.reject(new Error("The database is away.")) : Promise.resolve(loops);
+    };
+    const library = open({ clock: time, bytesMax: 5000, inUse });
+    const prepare = async (hz: number) => {
+      serve(wav({ seconds: 0.1, hz }));
+      const { file } = await library.prepare({ url: receiver.url(`/${hz}`) });
+      time.advanceTo(time.nowMs() + 62_000);
+      return basename(file);
+    };
+    const there = async () => new Set(await readdir(folder));
+    const names = [await prepare(300), await prepare(400), await prepare(500)];
+    assert.equal(asked, 0, "there is room");
+    loops.add(names[0]!);
+
+    names.push(await prepare(600));
+    assert.deepEqual(await there(), new Set([names[0], names[2], names[3]]));
+
+    loops.clear();
+    isAway = true;
+    names.push(await prepare(700));
+    assert.equal((await there()).size, 4, "nobody knows what is in use");
+
+    isAway = false;
+    for (let hz = 800; hz < 2400; hz += 100) loops.add(await prepare(hz));
+    for (const name of await readdir(folder)) loops.add(name);
+    await prepare(2500);
+    assert.ok((await there()).size <= 12, `${(await there()).size} files of 1,644 bytes`);
+  });
+
   for (const [what, behaviour, code] of [
     ["a web page", (_got, response) => void response.end("<html>"), "not_audio"],
     ["404", (_got, response) => void response.writeHead(404).end(), "fetch_failed"],
@@ -199,6 +244,102 @@ describe("media: the library", () => {
     await receiver.told(1);
     time.advanceTo(time.nowMs() + 10_000);
     await assert.rejects(preparing, refused("fetch_failed"));
+  });
+
+  const mine = "ws_01j00000000000000000000001";
+  const anothers = "ws_01j00000000000000000000002";
+  const floodOf = (library: MediaLibrary, workspace: WorkspaceId, count: number, path = "/hangs") =>
+    Array.from({ length: count }, (_, index) =>
+      library.prepare({ url: receiver.url(`${path}/${workspace}/${index}`) }, workspace).then(
+        () => "ready",
+        (error: unknown) => (error as MediaError).code,
+      ),
+    );
+  /** Requests that nobody answers. */
+  const hang = () => {
+    const hung: ServerResponse[] = [];
+    receiver.behaviour = (got, response) => {
+      if (got.path.startsWith("/hangs")) hung.push(response);
+      else response.end(wav({ seconds: 0.1 }));
+    };
+    return hung;
+  };
+
+  it("fetches four at once of a workspace, and another's meanwhile", async () => {
+    hang();
+    const library = openWhole();
+    const flood = floodOf(library, mine, 100);
+    const outcomes = Promise.all(flood);
+    await receiver.told(4);
+
+    const { durationMs } = await library.prepare({ url: receiver.url("/karibu") }, anothers);
+
+    assert.equal(durationMs, 100);
+    assert.equal(receiver.received.length, 5);
+    await library.close();
+    assert.equal((await outcomes).filter((outcome) => outcome === "busy").length, 32, "beyond 64 that wait");
+  });
+
+  it("holds no more of a workspace's files than it fetches at once, while they wait to be converted", async () => {
+    let held = 0;
+    let heldMax = 0;
+    receiver.behaviour = (_got, response) => {
+      heldMax = Math.max(heldMax, ++held);
+      response.end(wav({ seconds: 0.1, hz: 300 + receiver.received.length }));
+    };
+    const library = openWhole();
+    const flood = floodOf(library, mine, 20, "/plays").map((one) => one.finally(() => held--));
+    assert.deepEqual(new Set(await Promise.all(flood)), new Set(["ready"]));
+    assert.ok(heldMax <= 4, `${heldMax} at once`);
+  });
+
+  it("gives whoever waits for a fetch a turn, whoever else waits for more of them", async () => {
+    const hung = hang();
+    const library = openWhole();
+    // All there are, in all.
+    const floods = Array.from({ length: 8 }, (_, index) =>
+      floodOf(library, `ws_01j0000000000000000000001${index}` as WorkspaceId, 20),
+    ).flat();
+    const outcomes = Promise.all(floods);
+    await receiver.told(32);
+    const other = library.prepare({ url: receiver.url("/karibu") }, anothers);
+
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    assert.equal(receiver.received.length, 32);
+    hung[0]?.writeHead(404).end();
+
+    assert.equal((await other).durationMs, 100);
+    await library.close();
+    await outcomes;
+  });
+
+  it("refuses as busy what has waited too long for its turn, and asks for none of it", async () => {
+    const time = clock();
+    receiver.behaviour = hanging;
+    const library = openWhole({ clock: time });
+    const flood = floodOf(library, mine, 20);
+    await receiver.told(4);
+
+    time.advanceTo(time.nowMs() + 10_000);
+
+    const outcomes = await Promise.all(flood);
+    assert.equal(outcomes.filter((outcome) => outcome === "fetch_failed").length, 4);
+    assert.equal(outcomes.filter((outcome) => outcome === "busy").length, 16);
+    assert.equal(receiver.received.length, 4);
+  });
+
+  it("has nobody wait in another's line for the same URL", async () => {
+    hang();
+    const library = openWhole();
+    const flood = Promise.all(floodOf(library, mine, 60));
+    await receiver.told(4);
+    const url = receiver.url("/karibu");
+    const [waits, fetched] = [library.prepare({ url }, mine), library.prepare({ url }, anothers)];
+
+    assert.equal((await fetched).durationMs, 100);
+    await library.close();
+    await flood;
+    await assert.rejects(waits);
   });
 
   it("fetches nothing from inside, where that is not allowed", async () => {

@@ -9,6 +9,9 @@ export const noPrompts: MediaLibraryParts["prompts"] = {
   read: () => Promise.reject(new Error("There are no prompts here.")),
 };
 
+/** No call hears anything. */
+export const nobody = () => Promise.resolve(new Set<string>());
+
 /** The library as one workspace's calls ask it. */
 export const asked = (library: MediaLibrary) => ({
   prepare: (source: MediaSource) => library.prepare(source, "ws_01j00000000000000000000001"),

@@ -32,7 +32,7 @@ export class Speaker {
   readonly #rendering = new Lanes({ atOnceMax: renderedAtOnceMax });
   readonly #tones = fallbackTones();
   readonly #tonesName: string;
-  /** By name; asked for the same at once, it renders once. */
+  /** By workspace and name; asked for the same at once, it renders once. */
   readonly #speaking = new Map<string, Promise<PlayableFile>>();
   readonly #closing = new AbortController();
 
@@ -78,11 +78,13 @@ export class Speaker {
 
   #spoken(source: SpeechSource, workspace: WorkspaceId): Promise<PlayableFile> {
     const name = this.#nameOf(source);
-    let speaking = this.#speaking.get(name);
+    // Nobody waits in another's line, though it be for the same.
+    const asked = `${workspace} ${name}`;
+    let speaking = this.#speaking.get(asked);
     if (!speaking) {
       speaking = this.#inTime((signal) => this.#keptOrRendered(name, source, { workspace, signal }));
-      speaking = speaking.finally(() => this.#speaking.delete(name));
-      this.#speaking.set(name, speaking);
+      speaking = speaking.finally(() => this.#speaking.delete(asked));
+      this.#speaking.set(asked, speaking);
     }
     return speaking;
   }

@@ -8,7 +8,7 @@ import { systemClock, type Clock } from "../../../engine/clock.ts";
 import { createEgress } from "../../../engine/egress/egress.ts";
 import type { Log } from "../../../engine/log.ts";
 import { MediaError } from "../../../engine/media/media-error.ts";
-import { asked, noPrompts } from "../no-prompts.ts";
+import { asked, nobody, noPrompts } from "../no-prompts.ts";
 import { MediaLibrary } from "../../../engine/media/media-library.ts";
 import type { SpeechSource } from "../../../engine/media/media-source.ts";
 import { EspeakEngine } from "../../../engine/media/speech/espeak-engine.ts";
@@ -50,7 +50,15 @@ describe("speech: what a caller hears", function () {
     };
     const log: Log = { debug: note, info: note, warn: note, error: note };
     const egress = createEgress({ clock, allowPrivate: true });
-    const library = new MediaLibrary({ egress, prompts: noPrompts, speech, clock, log, directory });
+    const library = new MediaLibrary({
+      egress,
+      prompts: noPrompts,
+      inUse: nobody,
+      speech,
+      clock,
+      log,
+      directory,
+    });
     closers.push(async () => {
       await library.close();
       await speech.close();
