@@ -284,10 +284,30 @@ export const callEvents: Record<CallEventKind, EventDescription> = {
     "What the voice URL answered is no voice document; an apology is heard, and the call is hung up.",
     {
       path: z.string().meta({ description: "Where, as you wrote it.", examples: ["actions[1].dial.number"] }),
-      reason: z.string(),
+      code: z.string().meta({
+        description:
+          "Short and stable, the same as in `fields` of the API's refusals: `unknown`, `required`, `type`, `range`, `length`, " +
+          "`value`, `format`, …; `too_many`: redirects, or hurried documents, in a row.",
+        examples: ["required"],
+      }),
+      reason: z.string().meta({ description: "In words.", examples: ["is missing"] }),
     },
   ),
-  "voice_url.answered": plain("The voice URL answered a question.", { ...ofTry }),
+  "voice_url.answered": plain("The voice URL answered a question.", {
+    ...ofTry,
+    no_document: z
+      .enum(["empty", "text", "broken_json", "no_actions"])
+      .nullable()
+      .meta({
+        description:
+          "Why the answer is taken for no instructions, so that the call goes on as it is: `empty`; `text`, such as `OK` or a " +
+          "web page; `broken_json`, which begins as JSON does; `no_actions`, JSON that is no object with `actions`. Null: it has " +
+          "`actions`.",
+      }),
+    json_error: z.string().optional().meta({
+      description: "With `broken_json`: what a JSON parser says of it.",
+    }),
+  }),
   "voice_url.failed": plain(
     "The voice URL gave no 2xx in 5 s. It is asked once more, then the number's fallback URL; after that the call is hung up; " +
       "a caller hears an apology first and, where not answered yet, is refused (503).",
