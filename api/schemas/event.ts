@@ -80,6 +80,15 @@ const ofTry = {
   latency_ms: z.int(),
   answer: z.string().meta({ description: "Its first KiB." }),
 };
+/** What the server of a URL of audio did. */
+const ofOrigin = {
+  status: z.int().nullable().optional().meta({
+    description: "With `fetch_failed`: the HTTP status of the audio's server; null: there was no answer.",
+  }),
+  fault: z.string().nullable().optional().meta({
+    description: "With `fetch_failed`: why there was none, as of `voice_url.failed`; null: there was one.",
+  }),
+};
 const said = {
   text: z.string(),
   language: z.string().meta({ description: "BCP 47.", examples: ["sw-KE"] }),
@@ -327,6 +336,7 @@ export const callEvents: Record<CallEventKind, EventDescription> = {
         "`media_not_found` (not there, or another workspace's), `storage_failed`; of the switch: `notFound`, " +
         "`failed` (also where the command was lost with a controller), `playback_timed_out`.",
     }),
+    ...ofOrigin,
   }),
   "say.started": plain("A text was rendered and is spoken.", {
     ...said,
@@ -372,6 +382,7 @@ export const callEvents: Record<CallEventKind, EventDescription> = {
       description:
         "As of `play.failed`, and `too_short`: it would have to be played more than 100 times while it may ring.",
     }),
+    ...ofOrigin,
   }),
   "stream.started": plain("The WebSocket is open, and the audio goes to it.", {
     stream_id: z.string().meta({ description: "The same as `streamSid` there." }),
@@ -411,6 +422,7 @@ export const callEvents: Record<CallEventKind, EventDescription> = {
   "conference.wait_failed": conference("Those who wait hear the tone in place of `waitUrl`.", {
     url,
     reason: z.string().meta({ description: "As of `play.failed`." }),
+    ...ofOrigin,
   }),
   "conference.left": conference("The caller is out of the room; unless they hung up the next action runs.", {
     ...inRoom,
