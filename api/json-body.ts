@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import express, { type RequestHandler } from "express";
 import { SautikitError } from "../engine/errors.ts";
-import { fieldPath, invalidField } from "./validation.ts";
+import { fieldPath } from "../engine/field-errors.ts";
+import { invalidField } from "./validation.ts";
 
 export const bodyBytesMax = 256 * 1024;
 

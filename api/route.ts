@@ -54,6 +54,8 @@ export interface UploadFacts {
   bytesMax: number;
   contentTypes: readonly string[];
   tooLarge: ErrorCode;
+  /** A form, where the file itself was wanted. */
+  notAFile: ErrorCode;
 }
 
 export interface ResponseFacts {

@@ -7,16 +7,20 @@ import type { UploadFacts } from "./route.ts";
 const atOnceMax = 4;
 const ofWorkspaceMax = 2;
 const retryAfterSeconds = 2;
+/** An MP3 in it would be found, and kept with the form around it. */
+const aForm = "The body is a form. Send the file itself: curl --data-binary @file, not -F.";
 
 /** Bodies that are files: larger than any other route lets pass, so there are few at a time. */
 export class Uploads {
   readonly #read: RequestHandler;
   readonly #tooLarge: UploadFacts["tooLarge"];
+  readonly #notAFile: UploadFacts["notAFile"];
   readonly #running: WorkspaceId[] = [];
 
-  constructor({ bytesMax, tooLarge }: UploadFacts) {
+  constructor({ bytesMax, tooLarge, notAFile }: UploadFacts) {
     this.#read = express.raw({ type: () => true, limit: bytesMax });
     this.#tooLarge = tooLarge;
+    this.#notAFile = notAFile;
   }
 
   /** Reads the body and has it `handled`, which finds its bytes in `request.body`. Throws `media.busy`. */
@@ -26,6 +30,8 @@ export class Uploads {
     response: Response,
     handled: () => Promise<void>,
   ): Promise<void> {
+    if (/^multipart\//i.test(request.get("Content-Type") ?? ""))
+      throw new SautikitError(this.#notAFile, aForm);
     const ofWorkspace = this.#running.filter((other) => other === workspace).length;
     if (this.#running.length >= atOnceMax || ofWorkspace >= ofWorkspaceMax)
       throw new SautikitError("media.busy", undefined, { retryAfterSeconds });

@@ -108,5 +108,5 @@ const newCallView = (call: CallRow): JsonObject => ({
 function asWritten(error: unknown): unknown {
   if (!(error instanceof SautikitError) || !error.fields.some(({ field }) => field === "to[0]")) return error;
   const fields = error.fields.map((field) => (field.field === "to[0]" ? { ...field, field: "to" } : field));
-  return new SautikitError(error.code, error.message, { fields, cause: error });
+  return new SautikitError(error.code, error.message.replace(/^to\[0\] /, "to "), { fields, cause: error });
 }

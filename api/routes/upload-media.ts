@@ -11,7 +11,7 @@ export const uploadMedia = takesFile({
   tag: "Media",
   summary: "Upload a prompt",
   description:
-    "The body is the file itself: a WAV or MP3, told by its content and not by its `Content-Type`, of at most 10 MiB and an " +
+    "The body is the file itself: a WAV or MP3, told by its content and not by its `Content-Type` (but a form, `multipart/…`, is refused), of at most 10 MiB and an " +
     "hour. It is converted once to see whether it can be played, and kept as it came. A workspace may keep 1000 prompts and " +
     "200 MB of them.",
   scope: "calls.write",
@@ -19,6 +19,7 @@ export const uploadMedia = takesFile({
     bytesMax: uploadBytesMax,
     contentTypes: ["audio/wav", "audio/mpeg"],
     tooLarge: "media.too_large",
+    notAFile: "media.unsupported",
   },
   query: z.strictObject({
     name: lineOfText(200).min(1).optional().meta({ description: "What you call it." }),

@@ -80,6 +80,15 @@ const ofTry = {
   latency_ms: z.int(),
   answer: z.string().meta({ description: "Its first KiB." }),
 };
+/** What the server of a URL of audio did. */
+const ofOrigin = {
+  status: z.int().nullable().optional().meta({
+    description: "With `fetch_failed`: the HTTP status of the audio's server; null: there was no answer.",
+  }),
+  fault: z.string().nullable().optional().meta({
+    description: "With `fetch_failed`: why there was none, as of `voice_url.failed`; null: there was one.",
+  }),
+};
 const said = {
   text: z.string(),
   language: z.string().meta({ description: "BCP 47.", examples: ["sw-KE"] }),
@@ -284,10 +293,30 @@ export const callEvents: Record<CallEventKind, EventDescription> = {
     "What the voice URL answered is no voice document; an apology is heard, and the call is hung up.",
     {
       path: z.string().meta({ description: "Where, as you wrote it.", examples: ["actions[1].dial.number"] }),
-      reason: z.string(),
+      code: z.string().meta({
+        description:
+          "Short and stable, the same as in `fields` of the API's refusals: `unknown`, `required`, `type`, `range`, `length`, " +
+          "`value`, `format`, …; `too_many`: redirects, or hurried documents, in a row.",
+        examples: ["required"],
+      }),
+      reason: z.string().meta({ description: "In words.", examples: ["is missing"] }),
     },
   ),
-  "voice_url.answered": plain("The voice URL answered a question.", { ...ofTry }),
+  "voice_url.answered": plain("The voice URL answered a question.", {
+    ...ofTry,
+    no_document: z
+      .enum(["empty", "text", "broken_json", "no_actions"])
+      .nullable()
+      .meta({
+        description:
+          "Why the answer is taken for no instructions, so that the call goes on as it is: `empty`; `text`, such as `OK` or a " +
+          "web page; `broken_json`, which begins as JSON does; `no_actions`, JSON that is no object with `actions`. Null: it has " +
+          "`actions`.",
+      }),
+    json_error: z.string().optional().meta({
+      description: "With `broken_json`: what a JSON parser says of it.",
+    }),
+  }),
   "voice_url.failed": plain(
     "The voice URL gave no 2xx in 5 s. It is asked once more, then the number's fallback URL; after that the call is hung up; " +
       "a caller hears an apology first and, where not answered yet, is refused (503).",
@@ -307,6 +336,7 @@ export const callEvents: Record<CallEventKind, EventDescription> = {
         "`media_not_found` (not there, or another workspace's), `storage_failed`; of the switch: `notFound`, " +
         "`failed` (also where the command was lost with a controller), `playback_timed_out`.",
     }),
+    ...ofOrigin,
   }),
   "say.started": plain("A text was rendered and is spoken.", {
     ...said,
@@ -352,6 +382,7 @@ export const callEvents: Record<CallEventKind, EventDescription> = {
       description:
         "As of `play.failed`, and `too_short`: it would have to be played more than 100 times while it may ring.",
     }),
+    ...ofOrigin,
   }),
   "stream.started": plain("The WebSocket is open, and the audio goes to it.", {
     stream_id: z.string().meta({ description: "The same as `streamSid` there." }),
@@ -392,6 +423,7 @@ export const callEvents: Record<CallEventKind, EventDescription> = {
   "conference.wait_failed": conference("Those who wait hear the tone in place of `waitUrl`.", {
     url,
     reason: z.string().meta({ description: "As of `play.failed`." }),
+    ...ofOrigin,
   }),
   "conference.left": conference("The caller is out of the room; unless they hung up the next action runs.", {
     ...inRoom,

@@ -1,36 +1,44 @@
+import { cut, fieldErrors, firstToMend } from "../field-errors.ts";
 import { documentSchema, type Document } from "./document.ts";
 
 /** What a 2xx of a voice URL means: API.md §3. */
 export type Answer =
   | { kind: "document"; actions: Document }
-  /** `OK`, nothing, a web page, JSON without `actions`. */
-  | { kind: "none" }
+  | { kind: "none"; why: NoDocument }
   /** `path` as the customer wrote it: `actions[1].dial.number`. */
-  | { kind: "invalid"; path: string; reason: string };
+  | { kind: "invalid"; path: string; code: string; reason: string };
 
-/** Keys are the customer's own, and come back in what is told of them: so many characters of each. */
-const keyMax = 64;
+/** Why an answer is no instructions. `broken`: it begins as JSON does; `parserSays` what is wrong with it. */
+export type NoDocument =
+  { code: "empty" | "text" | "no_actions" } | { code: "broken_json"; parserSays: string };
+
 const reasonMax = 299;
 
 /** An answer is instructions if it is a JSON object with `actions`, whatever its content type. */
 export function readAnswer(text: string): Answer {
-  const answer = parsed(text);
-  if (typeof answer !== "object" || answer === null || !("actions" in answer)) return { kind: "none" };
+  let answer: unknown;
+  try {
+    // Some servers write a byte order mark before all that they write.
+    answer = JSON.parse(text.replace(/^\uFEFF/, ""));
+  } catch (error) {
+    return { kind: "none", why: notJson(text, error) };
+  }
+  if (typeof answer !== "object" || answer === null || !("actions" in answer))
+    return { kind: "none", why: { code: "no_actions" } };
   const checked = documentSchema.safeParse(answer.actions);
   if (checked.success) return { kind: "document", actions: checked.data };
-  const [issue] = checked.error.issues;
-  const at = [...(issue?.path ?? []), ...(issue?.code === "unrecognized_keys" ? issue.keys : [])];
-  const path = at.map((key) => (typeof key === "number" ? `[${key}]` : `.${cut(String(key), keyMax)}`));
-  const reason = cut(issue?.message ?? "is not a voice document", reasonMax);
-  return { kind: "invalid", path: `actions${path.join("")}`, reason };
+  const issues = checked.error.issues.map((issue) => ({ ...issue, path: ["actions", ...issue.path] }));
+  const first = firstToMend(fieldErrors(issues, answer));
+  return {
+    kind: "invalid",
+    path: first?.field ?? "actions",
+    code: first?.code ?? "invalid",
+    reason: cut(first?.message ?? "is not a voice document", reasonMax),
+  };
 }
 
-const cut = (text: string, max: number) => (text.length > max ? `${text.slice(0, max)}…` : text);
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
+function notJson(text: string, error: unknown): NoDocument {
+  if (/^\uFEFF?\s*$/.test(text)) return { code: "empty" };
+  if (!/^\uFEFF?\s*[{[]/.test(text)) return { code: "text" };
+  return { code: "broken_json", parserSays: cut(error instanceof Error ? error.message : "", reasonMax) };
 }

@@ -70,7 +70,7 @@ export const conference: Verb<ConferenceSpec, Conferring> = {
       case "mediaFailed":
         if (fact.token !== musicToken(scene)) return null;
         return goOn(state, [
-          event(state, "conference.wait_failed", { url: state.waitUrl, reason: fact.reason }),
+          event(state, "conference.wait_failed", { url: state.waitUrl, reason: fact.reason, ...fact.origin }),
         ]);
       case "roomLeft":
         // Who has hung up does nothing more.

@@ -111,7 +111,9 @@ export const dial: Verb<DialSpec, Dialing> = {
           ? playRingback(state, fact.file, fact.durationMs, scene)
           : null;
       case "mediaFailed":
-        return fact.token === ringbackToken(scene) ? goOn(state, [ringbackFailed(state, fact.reason)]) : null;
+        return fact.token === ringbackToken(scene)
+          ? goOn(state, [ringbackFailed(state, fact.reason, fact.origin)])
+          : null;
       case "playbackEnded":
         return fact.token === ringbackToken(scene) && fact.outcome !== "played"
           ? ringbackLost(state, fact.outcome, scene)
@@ -204,10 +206,10 @@ function ringbackLost(state: Dialing, reason: string, scene: Scene): Step<Dialin
 
 const ringbackToken = (scene: Scene) => `${scene.token}.ringback`;
 
-const ringbackFailed = (state: Dialing, reason: string): Effect => ({
+const ringbackFailed = (state: Dialing, reason: string, origin: JsonObject = {}): Effect => ({
   kind: "event",
   event: "dial.ringback_failed",
-  payload: { url: state.ringback?.url ?? "", reason },
+  payload: { url: state.ringback?.url ?? "", reason, ...origin },
 });
 
 const hangUpAll = (state: Dialing, cause: HangupCause): Effect[] =>

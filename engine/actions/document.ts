@@ -34,7 +34,7 @@ const itemSchema = z.unknown().superRefine((item, context) => {
     context.addIssue({
       code: "unrecognized_keys",
       keys: [name],
-      message: `unknown verb; known are ${known}`,
+      message: `is an unknown verb; known are ${known}`,
     });
     return;
   }

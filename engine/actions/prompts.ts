@@ -73,7 +73,7 @@ export function promptFact(prompting: Prompting, fact: StepFact, scene: Scene): 
       };
     }
     case "mediaFailed":
-      return fact.token === token ? next(prompting, scene, failed(prompt, fact.reason)) : null;
+      return fact.token === token ? next(prompting, scene, failed(prompt, fact.reason, fact.origin)) : null;
     case "playbackEnded":
       if (fact.token !== token) return null;
       if (prompting.standIn === prompting.index) return next(prompting, scene);
@@ -134,8 +134,8 @@ const tokenOf = (prompting: Prompting, scene: Scene) => `${scene.token}.${prompt
 const shown = (prompt: Prompt): JsonObject =>
   prompt.verb === "play" ? { url: prompt.url } : { text: prompt.text, language: prompt.language };
 
-const failed = (prompt: Prompt, reason: string): Effect => ({
+const failed = (prompt: Prompt, reason: string, origin: JsonObject = {}): Effect => ({
   kind: "event",
   event: kinds[prompt.verb].failed,
-  payload: { ...shown(prompt), reason },
+  payload: { ...shown(prompt), reason, ...origin },
 });

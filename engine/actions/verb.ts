@@ -113,7 +113,13 @@ export type StepFact =
   | { kind: "adopted" }
   /** `insteadOf`: why the file is something else than was asked for. */
   | { kind: "mediaReady"; token: string; file: string; durationMs: number; insteadOf?: string }
-  | { kind: "mediaFailed"; token: string; reason: string }
+  /** `origin`: what the audio's server did, where it is that which failed. */
+  | {
+      kind: "mediaFailed";
+      token: string;
+      reason: string;
+      origin?: { status: number | null; fault: string | null };
+    }
   | { kind: "playbackEnded"; token: string; outcome: "played" | "notFound" | "failed" }
   /** Typed by the caller, or by whoever was dialled. */
   | { kind: "digit"; leg: LegId; digit: string }

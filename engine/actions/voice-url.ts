@@ -3,7 +3,7 @@ import { EgressError, type EgressFault } from "../egress/egress-error.ts";
 import type { Egress, EgressMethod } from "../egress/egress.ts";
 import type { JsonObject } from "../json.ts";
 import { signedHeaders } from "../webhooks/signing.ts";
-import { readAnswer, type Answer } from "./answer.ts";
+import { readAnswer, type Answer, type NoDocument } from "./answer.ts";
 
 /** API.md §3: so long for one try, a second one, then the fallback. */
 const timeoutMs = 5_000;
@@ -37,6 +37,8 @@ export interface Try {
   latencyMs: number;
   /** The first KiB of the answer. */
   answer: string;
+  /** Why the answer is no instructions; null: it is, or is none at all. */
+  noDocument: NoDocument | null;
 }
 
 export interface Asked {
@@ -95,14 +97,17 @@ export class VoiceUrl {
         fault: null,
         latencyMs,
         answer: textOf(response.body.subarray(0, keptBytes)),
+        noDocument: null,
       };
       if (status < 200 || status > 299) return { made, answer: null };
       const text = textOf(response.body);
-      return { made, answer: truncated ? tooLong(text) : readAnswer(text) };
+      const answer = truncated ? tooLong(text) : readAnswer(text);
+      return { made: { ...made, noDocument: answer.kind === "none" ? answer.why : null }, answer };
     } catch (error) {
       if (!(error instanceof EgressError)) throw error;
       const latencyMs = Math.round(clock.monotonicMs() - startedMs);
-      return { made: { url, status: null, fault: error.fault, latencyMs, answer: "" }, answer: null };
+      const made = { url, status: null, fault: error.fault, latencyMs, answer: "", noDocument: null };
+      return { made, answer: null };
     }
   }
 }
@@ -110,8 +115,8 @@ export class VoiceUrl {
 /** A web page is no instructions, however long. */
 const tooLong = (text: string): Answer =>
   text.trimStart().startsWith("{")
-    ? { kind: "invalid", path: "body", reason: `is longer than ${answerBytesMax / 1024} KiB` }
-    : { kind: "none" };
+    ? { kind: "invalid", path: "body", code: "length", reason: `is longer than ${answerBytesMax / 1024} KiB` }
+    : { kind: "none", why: { code: "text" } };
 
 /** A GET has no body: what a handler needs is in the query. */
 function withQuery(url: string, body: JsonObject): string {

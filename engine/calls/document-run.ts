@@ -187,7 +187,8 @@ export class DocumentRun {
     if (verb.name === "redirect") {
       if (redirects >= redirectsMax) {
         const reason = `is the ${redirectsMax + 1}st redirect in a row`;
-        return this.#invalid(change, running.step, `actions[${running.position}].redirect`, reason);
+        const path = `actions[${running.position}].redirect`;
+        return this.#invalid(change, running.step, { path, code: "too_many", reason });
       }
       running.redirects = redirects + 1;
     }
@@ -317,7 +318,7 @@ export class DocumentRun {
         const hurry = hurried(asked, change.nowMs);
         if (hurry.documents > hurriedMax) {
           const reason = `is the ${hurry.documents}st in a row that came within a second of the one before`;
-          return this.#invalid(change, step, "actions", reason);
+          return this.#invalid(change, step, { path: "actions", code: "too_many", reason });
         }
         return this.#next(change, { actions, position: -1, step, state: null, typed, redirects, hurry });
       }
@@ -327,12 +328,16 @@ export class DocumentRun {
         return this.#next(change, hurry === undefined ? going : { ...going, hurry });
       }
       case "invalid":
-        return this.#invalid(change, step, answer.path, answer.reason);
+        return this.#invalid(change, step, answer);
     }
   }
 
-  async #invalid(change: CallChange, step: number, path: string, reason: string): Promise<void> {
-    await change.emit("document.invalid", { path, reason });
+  async #invalid(
+    change: CallChange,
+    step: number,
+    { path, code, reason }: { path: string; code: string; reason: string },
+  ): Promise<void> {
+    await change.emit("document.invalid", { path, code, reason });
     await this.#apologise(change, step);
   }
 
@@ -377,12 +382,14 @@ async function tellTries(
   const row = await callEventById(change.tx, event);
   if (!row) return;
   let taken = false;
-  for (const { url, status, fault, latencyMs, answer: text } of tries) {
+  for (const { url, status, fault, latencyMs, answer: text, noDocument } of tries) {
     const answered = status !== null && status >= 200 && status <= 299;
     taken ||= answered && url === asked;
     await change.emit(answered ? "voice_url.answered" : "voice_url.failed", {
       ...{ asked: row.kind, event_id: event, url, status, fault },
       ...{ latency_ms: latencyMs, answer: text },
+      ...(answered && { no_document: noDocument?.code ?? null }),
+      ...(noDocument?.code === "broken_json" && { json_error: noDocument.parserSays }),
     });
   }
   if (!taken) await change.tellUnanswered(row, asked);

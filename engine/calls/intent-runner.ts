@@ -19,6 +19,7 @@ import {
   type StoredIntent,
 } from "../store/calls.ts";
 import type { Asked } from "../actions/voice-url.ts";
+import { MediaError } from "../media/media-error.ts";
 import type { MediaSource, Prepared } from "../media/media-source.ts";
 import type { Streams } from "../streams/streams.ts";
 import type { MediaFile, PlaybackOutcome, Sound, Switch } from "../switch/switch.ts";
@@ -429,7 +430,10 @@ export class IntentRunner {
   ): Promise<DocumentFact> {
     return this.#parts.media.prepare(source, workspaceId).then(
       (prepared): DocumentFact => ({ kind: "mediaReady", token, ...prepared }),
-      (error: unknown): DocumentFact => ({ kind: "mediaFailed", token, reason: reasonOf(error) }),
+      (error: unknown): DocumentFact => ({
+        ...{ kind: "mediaFailed", token, reason: reasonOf(error) },
+        ...(error instanceof MediaError && error.origin && { origin: error.origin }),
+      }),
     );
   }
 }

@@ -204,12 +204,13 @@ export class MediaLibrary {
       if (!(cause instanceof EgressError)) throw cause;
       const message = `The audio could not be fetched (${cause.fault}): ${cause.message}`;
       const Fault = cause.fault === "blocked" ? MediaError : OriginDown;
-      throw new Fault("fetch_failed", message, { cause });
+      throw new Fault("fetch_failed", message, { cause, origin: { status: null, fault: cause.fault } });
     }
-    if (answer.status >= 500)
-      throw new OriginDown("fetch_failed", `The audio's server answered ${answer.status}.`);
-    if (answer.status !== 200 && !(answer.status === 304 && known)) {
-      throw new MediaError("fetch_failed", `The audio's server answered ${answer.status}.`);
+    const { status } = answer;
+    if (status !== 200 && !(status === 304 && known)) {
+      const Fault = status >= 500 ? OriginDown : MediaError;
+      const origin = { status, fault: null };
+      throw new Fault("fetch_failed", `The audio's server answered ${status}.`, { origin });
     }
     if (answer.truncated)
       throw new MediaError("too_large", `The audio is larger than ${sourceBytesMax} bytes.`);

@@ -40,9 +40,13 @@ describe("a voice document", () => {
       [{ hangup: {}, wait: { seconds: 1 } }],
       /^\[0\]: must be an object with exactly one verb/,
     ],
-    ["has an unknown verb", [{ sing: {} }], /^\[0\]: unknown verb; known are say, play, getDigits, dial/],
-    ["has a verb that only objects inherit", [{ toString: {} }], /^\[0\]: unknown verb/],
-    ["has a verb named constructor", [{ constructor: {} }], /^\[0\]: unknown verb/],
+    [
+      "has an unknown verb",
+      [{ sing: {} }],
+      /^\[0\]: is an unknown verb; known are say, play, getDigits, dial/,
+    ],
+    ["has a verb that only objects inherit", [{ toString: {} }], /^\[0\]: is an unknown verb/],
+    ["has a verb named constructor", [{ constructor: {} }], /^\[0\]: is an unknown verb/],
     [
       "dials a number that is not E.164",
       [{ wait: { seconds: 1 } }, { dial: { number: "0712345678" } }],

@@ -427,6 +427,35 @@ describe("bad input", () => {
     );
   });
 
+  for (const [what, more, message] of [
+    [
+      "of two numbers names both",
+      { actions: [{ stream: { url: "wss://bot.example/", outputSamplingRate: 44_100 } }] },
+      "actions[0].stream.outputSamplingRate must be one of 8000, 16000.",
+    ],
+    [
+      "of a yes, a no and words names all",
+      { record: "yes" },
+      "record must be one of true, false, from-answer, from-ringing.",
+    ],
+    [
+      "of one number or several names the field as it was written",
+      { to: "0712345678" },
+      "to must be E.164: + and 8 to 15 digits.",
+    ],
+    [
+      "that is an unknown verb says so",
+      { actions: [{ sing: {} }] },
+      /^actions\[0\]\.sing is an unknown verb; known are say, play/,
+    ],
+    ["that is empty says so", { actions: [] }, "actions must have at least 1 item."],
+  ] as const)
+    it(`a wrong choice ${what}`, async () => {
+      const { error } = (await place({ ...good, ...more })).body;
+      if (typeof message === "string") assert.equal(error.message, message);
+      else assert.match(error.message, message);
+    });
+
   it("a body that is not JSON, not UTF-8 or cut short is malformed", async () => {
     for (const body of ['{"from":', "from=+254", "{'from':1}", "\u0000", '{"a":1}}', "NaN"]) {
       const answer = await place(body);

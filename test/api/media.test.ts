@@ -77,6 +77,24 @@ describe("uploaded prompts", () => {
   const rows = async () =>
     (await api.store.read((tx) => tx.get<{ rows: number }>("SELECT COUNT(*) AS rows FROM media")))!.rows;
 
+  it("are no forms: the MP3 in one would be found, and the form's own bytes kept with it", async () => {
+    const form = new FormData();
+    form.append("file", new Blob([mp3]), "karibu.mp3");
+    const before = await rows();
+    const sent = new Response(form);
+    const type = sent.headers.get("content-type")!;
+    const refused = await upload(new Uint8Array(await sent.arrayBuffer()), { type });
+    assert.deepEqual(
+      [refused.status, refused.body.error.code, refused.body.error.message],
+      [
+        415,
+        "media.unsupported",
+        "The body is a form. Send the file itself: curl --data-binary @file, not -F.",
+      ],
+    );
+    assert.equal(await rows(), before);
+  });
+
   it("come as they are, are told by their content, listed, fetched by a link, and deleted for good", async () => {
     const first = await upload(tone, { path: "/v1/media?name=Karibu%20sana" });
     // What it is called does not matter.

@@ -356,6 +356,8 @@ describeOnSwitch("a dial to several", () => {
       assert.deepEqual(eventOf(call, "dial.ringback_failed").payload, {
         url: dial.ringback,
         reason: "fetch_failed",
+        status: 404,
+        fault: null,
       });
     });
 

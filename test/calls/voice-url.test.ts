@@ -111,41 +111,88 @@ describeOnSwitch("a voice URL", function () {
     await w.ended(id);
   });
 
-  for (const [what, text] of [
-    ["a web page", "<html></html>"],
-    ["nothing", ""],
-    ["JSON without actions", '{"ok":true}'],
-    ["a list", "[1]"],
-    ["a web page of 300 KiB", `<html>${"y".repeat(300 * 1024)}</html>`],
+  for (const [what, text, noDocument, jsonError] of [
+    ["a web page", "<html></html>", "text", undefined],
+    ["nothing", "", "empty", undefined],
+    ["JSON without actions", '{"ok":true}', "no_actions", undefined],
+    ["a list", "[1]", "no_actions", undefined],
+    ["a web page of 300 KiB", `<html>${"y".repeat(300 * 1024)}</html>`, "text", undefined],
+    ["JSON with a comma too many", '{"actions":[\n{"hangup":{}},]}', "broken_json", /^Unexpected token/],
+    ["half of a document", '{"actions":[{"hangup":{}}', "broken_json", /at position 25 /],
   ] as const)
-    concurrently(`that answers ${what} leaves the call as it is`, async () => {
-      const { id, workspaceId } = await calling(() => ({ text }));
-      const call = await w.event(id, "voice_url.answered");
-      assert.ok(!kindsOf(call).includes("document.invalid"));
-      await w.hangUp(id, workspaceId);
-      assert.equal((await w.ended(id)).hangup_cause, "normal_clearing");
-    });
+    concurrently(
+      `that answers ${what} leaves the call as it is, and the event says what it was`,
+      async () => {
+        const { id, workspaceId } = await calling(() => ({ text }));
+        const call = await w.event(id, "voice_url.answered");
+        const { no_document, json_error } = eventOf(call, "voice_url.answered").payload;
+        assert.equal(no_document, noDocument);
+        if (jsonError === undefined) assert.equal(json_error, undefined);
+        else assert.match(String(json_error), jsonError);
+        assert.ok(!kindsOf(call).includes("document.invalid"));
+        await w.hangUp(id, workspaceId);
+        assert.equal((await w.ended(id)).hangup_cause, "normal_clearing");
+      },
+    );
 
-  for (const [what, reply, path, reason] of [
-    ["an unknown verb", { actions: [{ sing: {} }] }, "actions[0].sing", /unknown verb/],
+  concurrently("that answers with a byte order mark before its document has it run", async () => {
+    const { id } = await calling(
+      answering("call.answered", { text: `\uFEFF${JSON.stringify({ actions: [{ hangup: {} }] })}` }),
+    );
+    assert.ok(kindsOf(await w.ended(id)).includes("action.started"));
+  });
+
+  for (const [what, reply, path, code, reason] of [
+    ["an unknown verb", { actions: [{ sing: {} }] }, "actions[0].sing", "unknown", /unknown verb/],
     [
       "a wrong option",
       { actions: [{ wait: { seconds: 1 } }, { wait: { seconds: 0 } }] },
       "actions[1].wait.seconds",
-      /1/,
+      "range",
+      /^must be at least 1$/,
+    ],
+    [
+      "a wrong type",
+      { actions: [{ getDigits: { numDigits: "1" } }] },
+      "actions[0].getDigits.numDigits",
+      "type",
+      /^must be a number$/,
+    ],
+    [
+      "too little",
+      { actions: [{ getDigits: { nested: [{ say: {} }] } }] },
+      "actions[0].getDigits.nested[0].say.text",
+      "required",
+      /^is missing$/,
+    ],
+    [
+      "a misspelt key, and so without the right one",
+      { actions: [{ say: { txt: "Karibu" } }] },
+      "actions[0].say.txt",
+      "unknown",
+      /^is not known here$/,
     ],
     [
       "a key without end",
       { actions: [{ wait: { seconds: 1, ["y".repeat(100_000)]: 1 } }] },
       `actions[0].wait.${"y".repeat(64)}…`,
+      "unknown",
       /^.{1,300}$/s,
     ],
-    ["no list", { actions: "play" }, "actions", /array/],
-    ["an empty list", { actions: [] }, "actions", /1/],
+    [
+      "half a surrogate pair as a verb",
+      { text: '{"actions":[{"\\ud83d":{}}]}' },
+      "actions[0].\uFFFD",
+      "unknown",
+      /unknown verb/,
+    ],
+    ["no list", { actions: "play" }, "actions", "type", /^must be an array$/],
+    ["an empty list", { actions: [] }, "actions", "length", /^must have at least 1 item$/],
     [
       "too much",
       { text: `{"actions":[{"wait":{"seconds":1}}],"x":"${"y".repeat(300_000)}"}` },
       "body",
+      "length",
       /256 KiB/,
     ],
   ] as const)
@@ -154,7 +201,9 @@ describeOnSwitch("a voice URL", function () {
       const call = await w.ended(id);
       const { payload } = eventOf(call, "document.invalid");
       assert.equal(payload["path"], path);
+      assert.equal(payload["code"], code);
       assert.match(String(payload["reason"]), reason);
+      assert.equal(eventOf(call, "voice_url.answered").payload["no_document"], null);
       const kinds = kindsOf(call);
       assert.ok(kinds.indexOf("document.invalid") < kinds.indexOf("say.finished"), "an apology is heard");
     });

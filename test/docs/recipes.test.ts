@@ -70,6 +70,33 @@ suite(`the recipes${lacks === undefined ? "" : ` (skipped: this machine lacks ${
     ]);
   });
 
+  called("voice-url.md: its menu tells the time and comes again", async () => {
+    const page = await desk.recipe("../voice-url.md");
+    // It leaves the signature to webhooks.md.
+    const server = await page.serve({}, 200);
+    await page.sh(page.blocks("sh")[1]);
+    const { id } = await desk.call({ direction: "inbound", number: "+254722000001" });
+    const [menu, time, again] = await desk.said(id, 3);
+    assert.equal(menu, "Press one for the time, two to hang up.");
+    assert.match(time!, /^It is \d\d:\d\d\.$/);
+    assert.equal(again, menu);
+    assert.equal(spoken(await desk.customer.ended(id, 40_000)).at(-1), "Goodbye.");
+    await server.stop();
+  });
+
+  calling("steering.md: a call that waits is told something else, and put through", async () => {
+    const page = await desk.recipe("../steering.md");
+    const told = await page.sh(page.blocks("sh")[0]);
+    const id = /"call_id":"(call_[0-9a-z]{26})"/.exec(told)?.[1];
+    assert.ok(id !== undefined, told);
+    const kinds = (await desk.customer.ended(id)).events.map(({ kind }) => kind);
+    const expected = ["document.replaced", "say.finished", "leg.bridged", "call.completed"];
+    assert.deepEqual(
+      kinds.filter((kind) => expected.includes(kind)),
+      expected,
+    );
+  });
+
   calling("voice-otp: a code digit by digit, in two languages, once more by key, and checked", async () => {
     const page = await desk.recipe("voice-otp.md");
     const server = await page.serve();

@@ -426,7 +426,7 @@ describe("A FreeSWITCH box", () => {
         answeredAtUs: 1795557683237277,
         bridgedTo: other,
         hungUp: false,
-      playback: null,
+        playback: null,
       });
       const playing = {
         variable_current_application: "playback",
