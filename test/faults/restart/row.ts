@@ -29,6 +29,9 @@ const told = [
   "call.recorded",
   "call.redirected",
   "call.dial_completed",
+  "call.stream_ended",
+  "conference.refused",
+  "conference.left",
   "dial.ringback_failed",
   "document.replaced",
   "document.invalid",
@@ -186,6 +189,29 @@ export class RowCall {
   async calleeHungUp(): Promise<void> {
     const [, callee] = await this.#stage.legsOf(this.id);
     await this.#stage.witness.event(callee!, "hungUp");
+  }
+
+  /** Its own room. */
+  get room(): string {
+    return this.path.slice(1);
+  }
+  /** Another one comes to it; their call. */
+  joinsRoom(more: Record<string, unknown> = {}): Promise<string> {
+    const actions = [{ conference: { name: this.room, ...more } }];
+    return this.#stage.world.customer.place({ from: this.from, to: this.callee, actions });
+  }
+  /** Of the API: all leave. */
+  async endsRoom(): Promise<void> {
+    const path = `/v1/conferences/${this.room}/commands`;
+    const answer = await this.#stage.world.customer.ask("POST", path, { body: { command: "end" } });
+    assert.equal(answer.status, 202, JSON.stringify(answer.body));
+  }
+  /** At the switch, as if they had hung up: the party itself, or that of another call. */
+  hangsUp = (): Promise<void> => this.hangsUpOther(this.id);
+  async hangsUpOther(callId: string): Promise<void> {
+    const leg = await this.#stage.legOf(callId);
+    await this.#stage.witness.hangUp(leg);
+    await this.#stage.witness.event(leg, "hungUp");
   }
 
   /** Asked by the controller that died, and by the next one, and the same both times. */

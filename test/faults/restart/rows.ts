@@ -1,21 +1,36 @@
 import * as parties from "./parties.ts";
 import * as prompts from "./prompts.ts";
 import * as questions from "./questions.ts";
+import * as rooms from "./rooms.ts";
 import type { Row } from "./row.ts";
+import * as streams from "./streams.ts";
 
 /** Each is killed as one. Of those whose commands are held no more than there are connections for commands. */
 export const batches: Readonly<Record<string, readonly Row[]>> = {
-  "in the middle of what it does": [...prompts.resting, ...parties.resting, ...questions.resting],
-  "before the switch was told": [...prompts.unsent, ...parties.unsent, ...questions.unsent],
+  "in the middle of what it does": [
+    ...prompts.resting,
+    ...parties.resting,
+    ...questions.resting,
+    ...rooms.resting,
+    ...streams.resting,
+  ],
+  "before the switch was told": [
+    ...prompts.unsent,
+    ...parties.unsent,
+    ...questions.unsent,
+    ...rooms.unsent,
+    ...streams.unsent,
+  ],
   "as the switch is told, which it never is": [...prompts.lost, ...parties.lost],
   "as the switch is told, which it never is, either": [...parties.lostToo, ...questions.lostToo],
   "as the switch is told, which it is": [...prompts.late, ...parties.late],
+  "as the switch is told of rooms and streams": [...rooms.told, ...streams.told],
 };
 
 export const rows = Object.values(batches).flat();
 
-const verbs = ["play", "say", "getDigits", "dial", "record", "redirect", "reject"];
-const order = [...verbs, "hangup", "wait", "sendDigits", "any"];
+const verbs = ["play", "say", "getDigits", "dial", "conference", "record", "stream"];
+const order = [...verbs, "redirect", "reject", "hangup", "wait", "sendDigits", "any"];
 
 /** The table of docs/restart.md. */
 export function rowsTable(): string {
