@@ -98,6 +98,22 @@ const settings = {
     "",
     "Program that speaks for `say`, and its arguments (docs/speech.md). Empty: the built-in engine, English and Swahili.",
   ),
+  SMTP_URL: setting(
+    z.string().regex(/^(smtps?:\/\/\S+)?$/, "must be smtp://… or smtps://…"),
+    "",
+    "Mail server: smtp://<user>:<password>@<host>:587, or smtps://…:465. Empty: mails are files in DATA_DIR/mail.",
+    "secret",
+  ),
+  MAIL_FROM: setting(
+    z
+      .string()
+      .regex(
+        /^([^<>\r\n]+<[^\s<>@]+@[^\s<>@]+>|[^\s<>@]+@[^\s<>@]+)$/,
+        "must be an address, or a name and <an address>",
+      ),
+    "Sautikit <sautikit@localhost>",
+    "Whom mails come from.",
+  ),
   MPESA_PAYBILL: setting(z.string(), "000000", "Paybill number that GET /v1/wallet shows."),
   LOG_LEVEL: setting(
     z.enum(["debug", "info", "warn", "error", "silent"]),
@@ -133,6 +149,8 @@ export interface Config {
   allowPrivateUrls: boolean;
   /** Null: the built-in engine. */
   speechCommand: SpeechCommand | null;
+  /** `url` null: mails are files in DATA_DIR/mail. */
+  mail: { url: string | null; from: string };
   paybill: string;
   logLevel: "debug" | "info" | "warn" | "error" | "silent";
 }
@@ -175,6 +193,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     },
     allowPrivateUrls: allowPrivate === "yes" || (allowPrivate === "" && freeswitch === null),
     speechCommand: speechCommandOf(value("SPEECH_COMMAND"), env),
+    mail: { url: value("SMTP_URL") || null, from: value("MAIL_FROM") },
     paybill: value("MPESA_PAYBILL"),
     logLevel: value("LOG_LEVEL") as Config["logLevel"],
   };

@@ -29,6 +29,7 @@ const storeSuites = [
   "wallet",
   "metering",
   "webhooks",
+  "mail",
   "api",
   "calls",
   "recordings/recordings",

@@ -4,6 +4,7 @@ import { touch } from "../../engine/store/migrate.ts";
 import { createStorage } from "../../recordings/storage.ts";
 import type { Config } from "../config.ts";
 import { makeDataDir } from "../data-dir.ts";
+import { openMail } from "../open-mail.ts";
 import { openStore } from "../open-store.ts";
 import { checkSwitch } from "./check-switch.ts";
 import { broken, doubtful, sound, wordsOf, type Finding } from "./finding.ts";
@@ -18,6 +19,7 @@ export const checks: readonly (readonly [part: string, check: Check])[] = [
   ["spool", checkSpool],
   ["storage", checkStorage],
   ["speech", checkSpeech],
+  ["mail", checkMail],
 ];
 
 /** An hour of a thousand recorded legs is 100 GB; below this a busy evening fills the disk. */
@@ -100,5 +102,24 @@ async function checkSpeech({ speechCommand }: Config): Promise<Finding> {
     return sound(program);
   } catch (error) {
     return broken(wordsOf(error), "SPEECH_COMMAND must name a program that can be run; docs/speech.md.");
+  }
+}
+
+async function checkMail(config: Config): Promise<Finding> {
+  const { url } = config.mail;
+  if (url === null)
+    return doubtful("mails are files in DATA_DIR/mail, and reach nobody", "Set SMTP_URL and MAIL_FROM.");
+  const { host } = new URL(url);
+  const transport = openMail(config);
+  try {
+    await transport.check();
+    return sound(`${host} lets us in`);
+  } catch (error) {
+    return broken(
+      `${host}: ${wordsOf(error)}`,
+      "Are the address, the port, the user and the password of SMTP_URL right?",
+    );
+  } finally {
+    transport.close();
   }
 }

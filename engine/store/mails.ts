@@ -1,5 +1,5 @@
 import type { Id, WorkspaceId } from "../ids.ts";
-import type { Tx } from "./store.ts";
+import type { ReadTx, Tx } from "./store.ts";
 
 export interface MailRow {
   id: Id<"mail">;
@@ -38,4 +38,42 @@ export async function insertMail(tx: Tx, row: NewMailRow): Promise<boolean> {
     ],
   );
   return changes === 1;
+}
+
+/** Longest due first. */
+export const dueMails = (tx: ReadTx, nowMs: number, limit: number) =>
+  tx.all<MailRow>(
+    "SELECT * FROM mails WHERE next_attempt_at_ms <= ? ORDER BY next_attempt_at_ms, id LIMIT ?",
+    [nowMs, limit],
+  );
+
+/** For one try, which nobody else makes before `leaseEndsMs`. Undefined: somebody else has it. */
+export const takeMail = (tx: Tx, seen: Pick<MailRow, "id" | "attempts">, leaseEndsMs: number) =>
+  tx.get<MailRow>(
+    `UPDATE mails SET attempts = attempts + 1, next_attempt_at_ms = ?
+     WHERE id = ? AND attempts = ? AND status = 'pending' RETURNING *`,
+    [leaseEndsMs, seen.id, seen.attempts],
+  );
+
+export async function mailSent(tx: Tx, id: MailRow["id"], nowMs: number): Promise<void> {
+  await tx.run(
+    `UPDATE mails SET status = 'sent', sent_at_ms = ?, next_attempt_at_ms = NULL, last_error = NULL, body = ''
+     WHERE id = ?`,
+    [nowMs, id],
+  );
+}
+
+/** Without a next attempt it is given up. */
+export async function mailFailed(
+  tx: Tx,
+  id: MailRow["id"],
+  { nextAttemptAtMs, lastError }: Pick<MailRow, "nextAttemptAtMs" | "lastError">,
+): Promise<void> {
+  await tx.run("UPDATE mails SET next_attempt_at_ms = ?, last_error = ? WHERE id = ?", [
+    nextAttemptAtMs,
+    lastError,
+    id,
+  ]);
+  if (nextAttemptAtMs === null)
+    await tx.run("UPDATE mails SET status = 'failed', body = '' WHERE id = ?", [id]);
 }

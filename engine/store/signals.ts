@@ -6,6 +6,8 @@ export interface Topics {
   calls: IntentOwner;
   /** Something is due there. */
   deliveries: Destination;
+  /** A mail is due. */
+  mails: null;
 }
 export type Topic = keyof Topics;
 
