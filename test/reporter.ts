@@ -1,4 +1,5 @@
 import { writeSync } from "node:fs";
+import { relative } from "node:path";
 import { reporters, type Runner, type MochaOptions } from "mocha";
 
 /** What test/run.ts is told on descriptor 3; started by hand, that one is whatever Node has opened for itself. */
@@ -9,7 +10,10 @@ export interface RunReport {
   failed: { title: string; error: string }[];
 }
 
-/** The spec reporter, and a {@link RunReport} for test/run.ts. */
+/** So many of the slowest files are listed behind a run of several. */
+const slowestMax = 25;
+
+/** The spec reporter, the slowest files, and a {@link RunReport} for test/run.ts. */
 export default class SautikitReporter extends reporters.Spec {
   constructor(runner: Runner, options: MochaOptions) {
     super(runner, options);
@@ -20,10 +24,64 @@ export default class SautikitReporter extends reporters.Spec {
         error: error instanceof Error ? (error.stack ?? error.message) : String(error),
       });
     });
+    const files = new FileTimes(runner);
     runner.once("end", () => {
+      process.stdout.write(files.table());
       const { passes, failures, pending } = runner.stats ?? { passes: 0, failures: 1, pending: 0 };
       if (process.env["SAUTIKIT_RUN_REPORT"] !== "3") return;
       writeSync(3, JSON.stringify({ passes, failures, pending, failed } satisfies RunReport));
     });
   }
 }
+
+/** How long each file took, with what its hooks did. Files run one after another: each from the end of the one before. */
+class FileTimes {
+  readonly #files = new Map<string, { tests: number; ms: number }>();
+  #file: string | undefined;
+  #sinceMs = performance.now();
+
+  constructor(runner: Runner) {
+    runner.on("suite", ({ root, file }) => {
+      if (!root && file !== undefined) this.#enter(file);
+    });
+    runner.on("test end", () => {
+      if (this.#file !== undefined) this.#of(this.#file).tests++;
+    });
+  }
+
+  table(): string {
+    this.#enter(undefined);
+    if (this.#files.size < 2) return "";
+    const all = [...this.#files];
+    const slowest = all.sort(([, a], [, b]) => b.ms - a.ms).slice(0, slowestMax);
+    const rows = slowest.map(
+      ([file, { tests, ms }]) =>
+        `${seconds(ms).padStart(9)} ${String(tests).padStart(6)}  ${relative(process.cwd(), file)}`,
+    );
+    const whole = seconds(all.reduce((sum, [, { ms }]) => sum + ms, 0));
+    return [
+      `  The slowest of ${all.length} files, ${whole} s in all:`,
+      "",
+      "  seconds  tests  file",
+      ...rows,
+      "",
+      "",
+    ].join("\n");
+  }
+
+  #enter(file: string | undefined): void {
+    if (file === this.#file) return;
+    const nowMs = performance.now();
+    if (this.#file !== undefined) this.#of(this.#file).ms += nowMs - this.#sinceMs;
+    this.#file = file;
+    this.#sinceMs = nowMs;
+  }
+
+  #of(file: string): { tests: number; ms: number } {
+    const times = this.#files.get(file) ?? { tests: 0, ms: 0 };
+    this.#files.set(file, times);
+    return times;
+  }
+}
+
+const seconds = (ms: number): string => (ms / 1000).toFixed(1);

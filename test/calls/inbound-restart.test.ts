@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { systemClock } from "../../engine/clock.ts";
+import { sideBySide } from "../peers/side-by-side.ts";
 import { describeOnSwitch } from "../peers/switch-under-test.ts";
 import { inboundWorld, type InboundWorld } from "./inbound-world.ts";
 import { interferedBox, noAnswer, type Interference } from "./interfered-box.ts";
@@ -7,18 +8,33 @@ import { eventOf, kindsOf, type WorldOptions } from "./world.ts";
 
 const otieno = "+254700000002";
 
+/** Tests side by side, each with a world of its own, which is gone with it. */
+function testsWithWorlds<Options extends unknown[]>(
+  openWorld: (...options: Options) => Promise<InboundWorld>,
+) {
+  const together = sideBySide(3);
+  return (title: string, body: (open: typeof openWorld) => Promise<void>) => {
+    together(title, async () => {
+      let on: InboundWorld | undefined;
+      try {
+        await body(async (...options) => (on = await openWorld(...options)));
+      } finally {
+        await on?.end();
+      }
+    });
+  };
+}
+
 describeOnSwitch("an inbound call whose controller goes", function () {
   this.timeout(60_000);
-  let on: InboundWorld;
-  afterEach(() => on.end());
-
-  const open = async (options: WorldOptions = {}) => {
-    on = await inboundWorld(options);
+  const test = testsWithWorlds(async (options: WorldOptions = {}) => {
+    const on = await inboundWorld(options);
     on.voice.answer("call.digits", [{ hangup: {} }]);
-  };
+    return on;
+  });
 
-  it("before it took the call in, is taken in by the next one, who finds it waiting", async () => {
-    await open({ controller: false });
+  test("before it took the call in, is taken in by the next one, who finds it waiting", async (open) => {
+    const on = await open({ controller: false });
     on.voice.answer("call.started", [{ getDigits: { numDigits: 1, timeout: 10 } }]);
     const { from, caller, taken } = await on.callIn({ digits: "7" });
     await systemClock.sleep(1_500);
@@ -30,8 +46,8 @@ describeOnSwitch("an inbound call whose controller goes", function () {
     assert.equal(on.voice.of("call.started").length, 1);
   });
 
-  it("and whose next one comes in the same moment as the call, is taken in though the listing lags", async () => {
-    await open({ controller: false });
+  test("and whose next one comes in the same moment as the call, is taken in though the listing lags", async (open) => {
+    const on = await open({ controller: false });
     on.voice.answer("call.started", [{ reject: { reason: "busy" } }]);
     const { caller, taken } = await on.callIn();
     // It waits, and nobody is told any more; the list has it half a second later.
@@ -41,8 +57,8 @@ describeOnSwitch("an inbound call whose controller goes", function () {
     assert.equal((await caller(({ ended_at }) => ended_at !== null)).status, 486);
   });
 
-  it("while it rings, goes on with its document under the next one", async () => {
-    await open();
+  test("while it rings, goes on with its document under the next one", async (open) => {
+    const on = await open();
     on.voice.answer("call.started", [{ wait: { seconds: 4 } }, { getDigits: { numDigits: 1, timeout: 10 } }]);
     const { caller, taken } = await on.callIn({ digits: "8" });
     const id = await taken();
@@ -56,8 +72,8 @@ describeOnSwitch("an inbound call whose controller goes", function () {
     assert.deepEqual(eventOf(call, "leg.reconciled").payload["action"], "adopted");
   });
 
-  it("while it rings, and whose caller gives up meanwhile, is over by its record", async () => {
-    await open();
+  test("while it rings, and whose caller gives up meanwhile, is over by its record", async (open) => {
+    const on = await open();
     on.voice.answer("call.started", [{ wait: { seconds: 60 } }]);
     const { hangUp, taken } = await on.callIn();
     const id = await taken();
@@ -70,8 +86,8 @@ describeOnSwitch("an inbound call whose controller goes", function () {
     await on.control();
   });
 
-  it("after the answer, goes on, is joined to whom it dials, and is over for both", async () => {
-    await open();
+  test("after the answer, goes on, is joined to whom it dials, and is over for both", async (open) => {
+    const on = await open();
     on.voice.answer("call.started", [
       { getDigits: { numDigits: 1, timeout: 30 } },
       { dial: { number: otieno } },
@@ -95,17 +111,15 @@ describeOnSwitch("an inbound call whose controller goes", function () {
 
 describeOnSwitch("an inbound call through a switch in trouble", function () {
   this.timeout(60_000);
-  let on: InboundWorld;
-  afterEach(() => on.end());
-
-  const open = async (interference: Interference) => {
-    on = await inboundWorld({ tap: (box) => interferedBox(box, interference) });
+  const test = testsWithWorlds(async (interference: Interference) => {
+    const on = await inboundWorld({ tap: (box) => interferedBox(box, interference) });
     on.voice.answer("call.started", [{ getDigits: { numDigits: 1, timeout: 10 } }]);
     on.voice.answer("call.digits", [{ hangup: {} }]);
-  };
+    return on;
+  });
 
-  it("is taken in once, though everything is told twice", async () => {
-    await open({
+  test("is taken in once, though everything is told twice", async (open) => {
+    const on = await open({
       arrival: (_, tell) => {
         tell();
         tell();
@@ -123,9 +137,9 @@ describeOnSwitch("an inbound call through a switch in trouble", function () {
     assert.equal(on.voice.of("call.started").length, 1);
   });
 
-  it("is found by the listing where its arrival was never told", async () => {
+  test("is found by the listing where its arrival was never told", async (open) => {
     let again: (() => void) | undefined;
-    await open({
+    const on = await open({
       arrival: () => undefined,
       boxEvent: (event, tell) => {
         if (event.kind === "connected") again = tell;
@@ -139,8 +153,8 @@ describeOnSwitch("an inbound call through a switch in trouble", function () {
     assert.equal((await on.ended(await taken())).status, "completed");
   });
 
-  it("goes on when it is answered, though the switch never tells of the answer", async () => {
-    await open({
+  test("goes on when it is answered, though the switch never tells of the answer", async (open) => {
+    const on = await open({
       event: (event, tell) => {
         if (event.kind !== "answered") tell();
       },
@@ -150,9 +164,9 @@ describeOnSwitch("an inbound call through a switch in trouble", function () {
     assert.equal(eventOf(call, "call.digits").payload["digits"], "4");
   });
 
-  it("is answered once where the first try's reply is lost", async () => {
+  test("is answered once where the first try's reply is lost", async (open) => {
     let lost = 0;
-    await open({
+    const on = await open({
       question: async (question, _, ask) => {
         if ((question !== "answer" && question !== "takeIn") || lost > 1) return ask();
         lost++;
@@ -167,8 +181,10 @@ describeOnSwitch("an inbound call through a switch in trouble", function () {
     assert.equal((await caller(({ ended_at }) => ended_at !== null)).status, null);
   });
 
-  it("that the switch does not answer in time is hung up, and says so", async () => {
-    await open({ question: (question, _, ask) => (question === "answer" ? Promise.resolve(false) : ask()) });
+  test("that the switch does not answer in time is hung up, and says so", async (open) => {
+    const on = await open({
+      question: (question, _, ask) => (question === "answer" ? Promise.resolve(false) : ask()),
+    });
     const { caller, taken } = await on.callIn();
     const call = await on.ended(await taken());
     eventOf(call, "answer.failed");

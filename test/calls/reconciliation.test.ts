@@ -3,6 +3,7 @@ import { systemClock } from "../../engine/clock.ts";
 import type { CallId } from "../../engine/ids.ts";
 import { legsOfCall } from "../../engine/store/calls.ts";
 import type { SwitchEvent } from "../../engine/switch/switch.ts";
+import { sideBySide } from "../peers/side-by-side.ts";
 import { describeOnSwitch } from "../peers/switch-under-test.ts";
 import { eventually } from "../peers/waiting.ts";
 import { interferedBox, noAnswer, type Interference } from "./interfered-box.ts";
@@ -33,8 +34,10 @@ async function endOf(on: World, id: CallId): Promise<SeenCall> {
 
 describeOnSwitch("reconciliation tells on the call", function () {
   this.timeout(60_000);
+  // Each has a world of its own, and waits for its switch.
+  const together = sideBySide(3);
 
-  it("which legs it adopted when a controller started, and what of them it had missed", async () => {
+  together("which legs it adopted when a controller started, and what of them it had missed", async () => {
     const on = await world();
     try {
       const [known, missed] = [await on.place({ to: wanjiru }), await on.place({ to: otieno })];
@@ -62,7 +65,7 @@ describeOnSwitch("reconciliation tells on the call", function () {
     }
   });
 
-  it("which legs it found again on a new connection, once for each", async () => {
+  together("which legs it found again on a new connection, once for each", async () => {
     let again: (() => void) | undefined;
     const on = await interfered({
       boxEvent: (event, tell) => {
@@ -84,52 +87,55 @@ describeOnSwitch("reconciliation tells on the call", function () {
     }
   });
 
-  it("what it corrected where events were lost, once however often it looks, and the charge is the switch's", async () => {
-    const lost = new Set<SwitchEvent["kind"]>(["answered", "bridged"]);
-    let again: (() => void) | undefined;
-    const on = await interfered({
-      event: (event, tell) => {
-        if (!lost.has(event.kind)) tell();
-      },
-      boxEvent: (event, tell) => {
-        if (event.kind === "connected") again = tell;
-        tell();
-      },
-    });
-    try {
-      const id = await on.place({ to: wanjiru, actions: [{ dial: { number: otieno } }] });
-      await on.carrier.callFrom("+254200000001", ({ answered_at }) => answered_at !== null);
-      again?.();
-      await on.event(id, "dial.started");
-      await on.until(id, "the second leg", ({ legs }) => legs.length === 2);
-      await eventually("both answered and joined", async () => {
-        again?.();
-        await systemClock.sleep(500);
-        const { legs, events } = await on.view(id);
-        return legs.every(({ status }) => status === "answered") &&
-          events.some(({ kind }) => kind === "leg.bridged")
-          ? true
-          : undefined;
+  together(
+    "what it corrected where events were lost, once however often it looks, and the charge is the switch's",
+    async () => {
+      const lost = new Set<SwitchEvent["kind"]>(["answered", "bridged"]);
+      let again: (() => void) | undefined;
+      const on = await interfered({
+        event: (event, tell) => {
+          if (!lost.has(event.kind)) tell();
+        },
+        boxEvent: (event, tell) => {
+          if (event.kind === "connected") again = tell;
+          tell();
+        },
       });
-      for (let looks = 0; looks < 3; looks++) {
+      try {
+        const id = await on.place({ to: wanjiru, actions: [{ dial: { number: otieno } }] });
+        await on.carrier.callFrom("+254200000001", ({ answered_at }) => answered_at !== null);
         again?.();
-        await systemClock.sleep(200);
+        await on.event(id, "dial.started");
+        await on.until(id, "the second leg", ({ legs }) => legs.length === 2);
+        await eventually("both answered and joined", async () => {
+          again?.();
+          await systemClock.sleep(500);
+          const { legs, events } = await on.view(id);
+          return legs.every(({ status }) => status === "answered") &&
+            events.some(({ kind }) => kind === "leg.bridged")
+            ? true
+            : undefined;
+        });
+        for (let looks = 0; looks < 3; looks++) {
+          again?.();
+          await systemClock.sleep(200);
+        }
+        const call = await endOf(on, id);
+        const missed = reconciledOn(call).flatMap(([leg, , , facts]) =>
+          (facts as string[]).map((fact) => `${String(leg)} ${fact}`),
+        );
+        assert.deepEqual(missed.filter((fact) => fact.endsWith("answered")).sort(), [
+          "0 answered",
+          "1 answered",
+        ]);
+        assert.equal(missed.filter((fact) => fact.endsWith(" bridged")).length, 1, missed.join(", "));
+      } finally {
+        await on.end();
       }
-      const call = await endOf(on, id);
-      const missed = reconciledOn(call).flatMap(([leg, , , facts]) =>
-        (facts as string[]).map((fact) => `${String(leg)} ${fact}`),
-      );
-      assert.deepEqual(missed.filter((fact) => fact.endsWith("answered")).sort(), [
-        "0 answered",
-        "1 answered",
-      ]);
-      assert.equal(missed.filter((fact) => fact.endsWith(" bridged")).length, 1, missed.join(", "));
-    } finally {
-      await on.end();
-    }
-  });
+    },
+  );
 
-  it("that two are no longer joined, where nobody said so", async () => {
+  together("that two are no longer joined, where nobody said so", async () => {
     let again: (() => void) | undefined;
     const on = await interfered({
       event: (event, tell) => {
@@ -155,23 +161,26 @@ describeOnSwitch("reconciliation tells on the call", function () {
     }
   });
 
-  it("that a leg never reached the switch, within seconds, where its originate was not answered", async () => {
-    const on = await interfered({
-      question: (question, _, ask) => (question === "originate" ? Promise.reject(noAnswer()) : ask()),
-    });
-    try {
-      const placedMs = systemClock.monotonicMs();
-      const id = await on.place({ to: otieno });
-      const call = await on.ended(id);
-      assert.ok(systemClock.monotonicMs() - placedMs < 15_000);
-      assert.equal(call.failure_code, "controller_restarted");
-      assert.deepEqual(reconciledOn(call), [[0, "closed", "never_on_switch", []]]);
-    } finally {
-      await on.end();
-    }
-  });
+  together(
+    "that a leg never reached the switch, within seconds, where its originate was not answered",
+    async () => {
+      const on = await interfered({
+        question: (question, _, ask) => (question === "originate" ? Promise.reject(noAnswer()) : ask()),
+      });
+      try {
+        const placedMs = systemClock.monotonicMs();
+        const id = await on.place({ to: otieno });
+        const call = await on.ended(id);
+        assert.ok(systemClock.monotonicMs() - placedMs < 15_000);
+        assert.equal(call.failure_code, "controller_restarted");
+        assert.deepEqual(reconciledOn(call), [[0, "closed", "never_on_switch", []]]);
+      } finally {
+        await on.end();
+      }
+    },
+  );
 
-  it("nothing of a leg that the switch's list does not show yet", async () => {
+  together("nothing of a leg that the switch's list does not show yet", async () => {
     let listings = 0;
     let again: (() => void) | undefined;
     const on = await interfered({
@@ -201,37 +210,40 @@ describeOnSwitch("reconciliation tells on the call", function () {
     }
   });
 
-  it("that a leg is over by now whose switch does not come back, billed as far as it was proven", async () => {
-    let away = false;
-    const on = await interfered({ connected: () => !away });
-    try {
-      const id = await on.place({ to: wanjiru, maxDurationSeconds: 60 });
-      await on.until(id, "two seconds of talk", ({ duration_seconds }) => duration_seconds >= 2);
-      away = true;
-      await on.stopController();
-      const stoppedUs = on.clock.nowUs();
-      const far = interferedBox({ box: "box" } as Parameters<typeof interferedBox>[0], {
-        connected: () => false,
-      });
-      const inert = new Proxy(far, {
-        get: (target, name) =>
-          name === "box" || name === "connected" ? Reflect.get(target, name) : () => Promise.resolve(),
-      });
-      const laterMs = 60_000 + 601_000;
-      await on.control([inert], {
-        ...systemClock,
-        nowMs: () => systemClock.nowMs() + laterMs,
-        nowUs: () => systemClock.nowUs() + laterMs * 1000,
-      });
-      const call = await on.until(id, "its end", ({ ended_at }) => ended_at !== null);
-      assert.deepEqual(reconciledOn(call), [[0, "closed", "switch_away", []]]);
-      const [leg] = await on.store.read((tx) => legsOfCall(tx, id));
-      assert.ok(leg!.endedAtUs! <= stoppedUs && leg!.endedAtUs! >= leg!.answeredAtUs!);
-      assert.equal(leg!.endedBy, "last_proven");
-    } finally {
-      await on.end();
-    }
-  });
+  together(
+    "that a leg is over by now whose switch does not come back, billed as far as it was proven",
+    async () => {
+      let away = false;
+      const on = await interfered({ connected: () => !away });
+      try {
+        const id = await on.place({ to: wanjiru, maxDurationSeconds: 60 });
+        await on.until(id, "two seconds of talk", ({ duration_seconds }) => duration_seconds >= 2);
+        away = true;
+        await on.stopController();
+        const stoppedUs = on.clock.nowUs();
+        const far = interferedBox({ box: "box" } as Parameters<typeof interferedBox>[0], {
+          connected: () => false,
+        });
+        const inert = new Proxy(far, {
+          get: (target, name) =>
+            name === "box" || name === "connected" ? Reflect.get(target, name) : () => Promise.resolve(),
+        });
+        const laterMs = 60_000 + 601_000;
+        await on.control([inert], {
+          ...systemClock,
+          nowMs: () => systemClock.nowMs() + laterMs,
+          nowUs: () => systemClock.nowUs() + laterMs * 1000,
+        });
+        const call = await on.until(id, "its end", ({ ended_at }) => ended_at !== null);
+        assert.deepEqual(reconciledOn(call), [[0, "closed", "switch_away", []]]);
+        const [leg] = await on.store.read((tx) => legsOfCall(tx, id));
+        assert.ok(leg!.endedAtUs! <= stoppedUs && leg!.endedAtUs! >= leg!.answeredAtUs!);
+        assert.equal(leg!.endedBy, "last_proven");
+      } finally {
+        await on.end();
+      }
+    },
+  );
 });
 
 describeOnSwitch("a heartbeat of a switch that was started anew", function () {

@@ -3,10 +3,10 @@ import { once } from "node:events";
 import type { Clock } from "../../clock.ts";
 import type { Ids } from "../../ids.ts";
 import { frameSamples, g711 } from "./g711.ts";
-import type { Pacer } from "./pacer.ts";
+import type { Pacer, Slot } from "./pacer.ts";
 import { Reception } from "./reception.ts";
 import { readRtp, type RtpPacket, writeRtp } from "./rtp-packet.ts";
-import type { FrameSource, MediaSession } from "./session.ts";
+import type { MediaSession, SlotSource } from "./session.ts";
 import { DigitReceiver, DigitSender, type EventPacket, type Pace } from "./telephone-event.ts";
 
 /** What the two descriptions agreed on (RFC 3264). */
@@ -46,7 +46,7 @@ export class RtpSession implements MediaSession {
   readonly #digitListeners: ((digit: string, durationMs: number) => void)[] = [];
   readonly #ssrc: number;
   #agreement: RtpAgreement | null = null;
-  #source: FrameSource | null = null;
+  #source: SlotSource | null = null;
   #leavePacer: (() => void) | undefined;
   #latched: { host: string; port: number } | undefined;
   #sequence: number;
@@ -91,7 +91,7 @@ export class RtpSession implements MediaSession {
     this.#digitListeners.push(listener);
   }
 
-  setSource(source: FrameSource | null): void {
+  setSource(source: SlotSource | null): void {
     this.#source = source;
     this.#followDemand();
   }
@@ -123,7 +123,7 @@ export class RtpSession implements MediaSession {
   #followDemand(): void {
     const wanted =
       !this.#closed && this.#agreement !== null && (this.#source !== null || this.#digitSender.busy);
-    if (wanted) this.#leavePacer ??= this.#pacer.join(() => this.#onSlot());
+    if (wanted) this.#leavePacer ??= this.#pacer.join((slot) => this.#onSlot(slot));
     else {
       this.#leavePacer?.();
       this.#leavePacer = undefined;
@@ -131,11 +131,11 @@ export class RtpSession implements MediaSession {
     }
   }
 
-  #onSlot(): void {
+  #onSlot(slot: Slot): void {
     if (!this.#agreement || this.#closed) return;
     this.#timestamp = (this.#timestamp + frameSamples) >>> 0;
     // Pulled in every slot, so that sound goes on in real time under digits and during a hold.
-    const pcm = this.#source?.() ?? null;
+    const pcm = this.#source?.(slot) ?? null;
     const { sending, payloadType, law } = this.#agreement;
     const digit = this.#digitSender.busy ? this.#digitSender.next() : "wait";
     if (digit !== "wait") return this.#digitSlot(this.#agreement, digit);

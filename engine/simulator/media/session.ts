@@ -1,3 +1,4 @@
+import type { Slot } from "./pacer.ts";
 import type { Pace } from "./telephone-event.ts";
 
 /**
@@ -11,7 +12,7 @@ export interface MediaSession {
   /** A digit, once, at its end (or when its end is lost, after 200 ms). */
   onDigit(listener: (digit: string, durationMs: number) => void): void;
   /** Where the frames to send come from, pulled every 20 ms; null sends nothing in that slot. Null source: silent (no packets). */
-  setSource(source: FrameSource | null): void;
+  setSource(source: SlotSource | null): void;
   /** Sends digits one after another in place of audio, by default 100 ms each with 60 ms between. */
   sendDigits(digits: string, pace?: Pace): void;
   /** Test aid of the carrier's magic numbers: from now on every n-th packet is not sent. 1: none is sent. */
@@ -27,3 +28,5 @@ export interface MediaSession {
 
 /** Called at each 20 ms slot; 160 samples, or null for none. */
 export type FrameSource = () => Int16Array | null;
+/** One that looks at which slot it is. */
+export type SlotSource = (slot: Slot) => Int16Array | null;

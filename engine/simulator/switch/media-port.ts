@@ -1,10 +1,11 @@
-import type { FrameSource, MediaSession } from "../media/session.ts";
+import type { Slot } from "../media/pacer.ts";
+import type { FrameSource, MediaSession, SlotSource } from "../media/session.ts";
 
 /** What a leg's party said, frame by frame. */
 export type SaidListener = (pcm: Int16Array) => void;
 
 /** One 20 ms slot of a leg: what its party said, and what it was made to hear. Null: nothing came, nothing went. */
-export type SlotListener = (said: Int16Array | null, heard: Int16Array | null) => void;
+export type SlotListener = (said: Int16Array | null, heard: Int16Array | null, slot: Slot) => void;
 
 /**
  * The real switch's: 2,000 samples a digit, in whole frames, and behind it its profile's 40 ms, which are ten times as
@@ -12,13 +13,15 @@ export type SlotListener = (said: Int16Array | null, heard: Int16Array | null) =
  */
 const digitPace = { toneSlots: 13, pauseSlots: 2 };
 const digitPaceInSilence = { toneSlots: 13, pauseSlots: 19 };
-/** 100 ms; more than that waiting means the two ends' clocks drift, and the oldest is let go. */
+/** 100 ms beside what the slots behind this one take: more means the two ends' clocks drift, and the oldest is let go. */
 const waitingFramesMax = 5;
+/** 5 s, of a leg whose slots do not come. */
+const keptFramesMax = 250;
 
 /** A leg's audio inside the switch: from a player, or from the leg it is bridged to; and taps for recordings. */
 export class MediaPort {
   #session: MediaSession | null = null;
-  #player: FrameSource | null = null;
+  #player: SlotSource | null = null;
   #fork: FrameSource | null = null;
   #from: MediaPort | null = null;
   readonly #listeners = new Set<MediaPort>();
@@ -44,11 +47,11 @@ export class MediaPort {
       for (const listener of this.#saidListeners) listener(pcm);
     });
     session.onDigit(onDigit);
-    session.setSource(() => this.#slot());
+    session.setSource((slot) => this.#slot(slot));
   }
 
   /** What plays is heard instead of the other party. Null: nothing plays. */
-  play(player: FrameSource | null): void {
+  play(player: SlotSource | null): void {
     this.#player = player;
   }
 
@@ -89,12 +92,12 @@ export class MediaPort {
     this.#session?.setSource(null);
   }
 
-  #slot(): Int16Array | null {
-    const waiting = this.#toHear.shift() ?? null;
-    const heard = this.#player === null ? (waiting ?? this.#fork?.() ?? null) : this.#player();
+  #slot(slot: Slot): Int16Array | null {
+    const waiting = take(this.#toHear, slot);
+    const heard = this.#player === null ? (waiting ?? this.#fork?.() ?? null) : this.#player(slot);
     if (this.#taps.size > 0) {
-      const said = this.#said.shift() ?? null;
-      for (const tap of this.#taps) tap(said, heard);
+      const said = take(this.#said, slot);
+      for (const tap of this.#taps) tap(said, heard, slot);
     }
     return heard;
   }
@@ -102,5 +105,10 @@ export class MediaPort {
 
 function keep(queue: Int16Array[], pcm: Int16Array): void {
   queue.push(pcm);
-  if (queue.length > waitingFramesMax) queue.shift();
+  if (queue.length > keptFramesMax) queue.shift();
+}
+
+function take(queue: Int16Array[], { behind }: Slot): Int16Array | null {
+  while (queue.length > waitingFramesMax + behind) queue.shift();
+  return queue.shift() ?? null;
 }

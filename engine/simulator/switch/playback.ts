@@ -1,4 +1,5 @@
 import { frameSamples } from "../media/g711.ts";
+import type { Slot } from "../media/pacer.ts";
 import type { RunningApplication } from "./application.ts";
 import { publishChannel } from "./channel-events.ts";
 import type { Channel } from "./channel.ts";
@@ -34,7 +35,10 @@ export function playback(
     publishChannel(core, "PLAYBACK_STOP", channel, [...headers, ["Playback-Status", status]]);
     done(response);
   };
-  const player = () => {
+  const startedMs = core.clock.monotonicMs();
+  const player = ({ dueMs }: Slot) => {
+    // After a stall come the slots that were missed, also those from before this began.
+    if (dueMs <= startedMs) return null;
     const frame = sound.source();
     if (frame === null) end("done", "FILE PLAYED");
     else playedSamples += frameSamples;

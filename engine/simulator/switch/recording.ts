@@ -4,10 +4,8 @@ import type { Channel, RunningRecording } from "./channel.ts";
 import type { Core } from "./core.ts";
 import { createRecordingFile, type RecordingFile } from "./recording-file.ts";
 
-/** The pull of 20 ms slots may lag this much before the file is filled up to the wall clock. */
+/** Where no slots come for so long, the file is filled up to the next one. */
 const lagFramesMax = 10;
-/** And be ahead by this, because timers are not that exact. */
-const leadFramesMax = 2;
 const silentFrame = new Int16Array(frameSamples);
 /** Where a recording has time-outs and no threshold of its own. */
 const thresholdDefault = 200;
@@ -94,14 +92,14 @@ export class Recording implements RunningRecording {
     this.#untilS = limitS === 0 ? Infinity : Math.floor(core.clock.nowMs() / 1000) + limitS;
     this.#silentSinceMs = core.clock.monotonicMs();
     if (isRead(channel)) this.#startedMs = core.clock.monotonicMs();
-    this.#untap = channel.media.tap((said, heard) => {
+    this.#untap = channel.media.tap((said, heard, { dueMs }) => {
       if (!isRead(channel)) return;
       this.#startedMs ??= core.clock.monotonicMs();
-      this.#fillUp(lagFramesMax);
-      // After a stall come the slots that were missed: from before the file began, or filled up for since.
-      if (this.#frames > this.#due() + leadFramesMax) return;
+      // A slot that a stall made late, from before the file began.
+      if (dueMs < this.#startedMs - frameMs) return;
+      this.#fillUp(dueMs, lagFramesMax);
       this.#frame(said ?? silentFrame, heard ?? silentFrame);
-      this.#listen(said ?? silentFrame, heard ?? silentFrame);
+      this.#listen(said ?? silentFrame, heard ?? silentFrame, dueMs);
       if (Math.floor(core.clock.nowMs() / 1000) >= this.#untilS || this.#completion !== null) this.stop();
     });
   }
@@ -114,7 +112,7 @@ export class Recording implements RunningRecording {
     if (!this.#channel.recordings.delete(this.path)) return;
     this.#untap();
     // What lags now will not come any more.
-    this.#fillUp(0);
+    this.#fillUp(this.#core.clock.monotonicMs(), 0);
     const first = this.#held[0];
     if (this.#frames > 0 && this.#frames <= this.#preBufferFrames && first !== undefined)
       this.#file.write(first);
@@ -138,7 +136,7 @@ export class Recording implements RunningRecording {
   }
 
   /** Whether it has been silent for too long: from the start at first, then after speech. Masked or not. */
-  #listen(said: Int16Array, heard: Int16Array): void {
+  #listen(said: Int16Array, heard: Int16Array, nowMs: number): void {
     const { threshold, initialMs, finalMs } = this.#silence;
     if (threshold === 0) {
       this.#speechHeard = true;
@@ -149,22 +147,16 @@ export class Recording implements RunningRecording {
       this.#speechHeard = true;
       return;
     }
-    const nowMs = this.#core.clock.monotonicMs();
     this.#silentSinceMs ??= nowMs;
     const limitMs = this.#speechHeard ? finalMs : initialMs;
     if (limitMs === 0 || nowMs - this.#silentSinceMs < limitMs) return;
     this.#completion = this.#speechHeard ? "success-silence" : "no-input-timeout";
   }
 
-  /** Whole frames of the wall clock since the first. */
-  #due(): number {
-    return this.#startedMs === null
-      ? 0
-      : Math.floor((this.#core.clock.monotonicMs() - this.#startedMs) / frameMs);
-  }
-
-  #fillUp(behindMax: number): void {
-    const due = this.#due();
+  /** Up to that moment, where more than so many frames are missing. */
+  #fillUp(untilMs: number, behindMax: number): void {
+    if (this.#startedMs === null) return;
+    const due = Math.floor((untilMs - this.#startedMs) / frameMs);
     if (due - this.#frames <= behindMax) return;
     while (this.#frames < due) this.#frame(silentFrame, silentFrame);
   }

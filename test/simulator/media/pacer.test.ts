@@ -23,6 +23,29 @@ describe("the pacer", () => {
     );
   });
 
+  it("reads the sockets before it catches up, and tells each slot when it was due", () => {
+    const clock = new ManualClock();
+    const slots: [sinceMs: number, behind: number][] = [];
+    const startMs = clock.monotonicMs();
+    const pacer = new Pacer(clock);
+    const leave = pacer.join(({ dueMs, behind }) => slots.push([dueMs - startMs, behind]));
+    clock.advance(20);
+    clock.stall(60);
+    let late = 0;
+    // Read on the way, as a packet is.
+    clock.after(0, () => pacer.join(() => (late += 1)));
+    clock.advance(20);
+    assert.deepEqual(slots, [
+      [20, 0],
+      [40, 2],
+      [60, 1],
+      [80, 0],
+      [100, 0],
+    ]);
+    assert.equal(late, 1, "who joined in between has missed nothing");
+    leave();
+  });
+
   it("is quiet when nobody is left", () => {
     const clock = new ManualClock();
     const pacer = new Pacer(clock);
