@@ -154,6 +154,13 @@ describeOnSwitch("a controller that is killed while two are in a room, or come t
     };
     await sleep(2_500);
     assert.equal(played, 0);
+    // Nobody knows of it, which is told.
+    for (const id of [a, b]) {
+      const call = await told(id, "conference.announcement_failed");
+      const { payload } = call.events.find(({ kind }) => kind === "conference.announcement_failed")!;
+      assert.equal(payload["reason"], "unknown_outcome");
+      assert.equal(times(call, "conference.announced"), 0);
+    }
     await check(name, a, b);
   });
 
