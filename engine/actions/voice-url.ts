@@ -83,7 +83,8 @@ export class VoiceUrl {
     try {
       const response = await egress.request({
         method,
-        url: method === "GET" ? withQuery(url, question.body) : url,
+        url,
+        ...(method === "GET" ? { query: queryOf(question.body) } : {}),
         headers: signedHeaders({ ...question, body }, question.secrets, Math.floor(clock.nowMs() / 1000)),
         ...(method === "GET" ? {} : { body }),
         timeoutMs,
@@ -119,13 +120,13 @@ const tooLong = (text: string): Answer =>
     : { kind: "none", why: { code: "text" } };
 
 /** A GET has no body: what a handler needs is in the query. */
-function withQuery(url: string, body: JsonObject): string {
-  const asked = new URL(url);
+function queryOf(body: JsonObject): Record<string, string> {
+  const query: Record<string, string> = {};
   for (const name of ["CallId", "From", "To", "Digits"]) {
     const value = body[name];
-    if (typeof value === "string") asked.searchParams.set(name, value);
+    if (typeof value === "string") query[name] = value;
   }
-  return asked.href;
+  return query;
 }
 
 /** PostgreSQL's text holds no NUL. */

@@ -30,6 +30,8 @@ export type EgressMethod = "GET" | "POST";
 export interface EgressRequest {
   method: EgressMethod;
   url: string;
+  /** Of ours, put into the URL's own: the bound on a customer's URL does not count it. */
+  query?: Readonly<Record<string, string>>;
   headers?: Readonly<Record<string, string>>;
   body?: string | Uint8Array;
   /** For everything: name look-up, connection, handshake, and the last byte of an answer that drips. */
@@ -92,8 +94,9 @@ export function createEgress({ clock, allowPrivate, ...options }: EgressOptions)
       const startedMs = clock.monotonicMs();
       const limit = timeLimit(clock, request.timeoutMs, request.signal);
       try {
-        const resolving = resolveTarget(parseTarget(request.url), resolve, allowPrivate);
-        const target = await limit.orElse(resolving);
+        const url = parseTarget(request.url);
+        for (const [name, value] of Object.entries(request.query ?? {})) url.searchParams.set(name, value);
+        const target = await limit.orElse(resolveTarget(url, resolve, allowPrivate));
         const answer = await exchange(target, request, limit);
         return { ...answer, latencyMs: Math.round(clock.monotonicMs() - startedMs) };
       } finally {

@@ -435,6 +435,24 @@ describeOnSwitch("a voice URL", function () {
     assert.ok(verifySautikit(signature, "", secret, Math.floor(Date.now() / 1000)));
   });
 
+  concurrently("may be asked by GET at a URL as long as a document may name", async () => {
+    const longest = () => server.url("/next?menu=").padEnd(2048, "2");
+    const { id, server } = await calling(({ path, body }) =>
+      body.kind === "call.answered"
+        ? { actions: [{ redirect: { url: longest(), method: "GET" } }] }
+        : path.startsWith("/next")
+          ? hangUp
+          : { text: "OK" },
+    );
+    const call = await w.ended(id);
+    assert.deepEqual(triesOf(call), [
+      "voice_url.answered call.answered 200",
+      "voice_url.answered call.redirected 200",
+    ]);
+    const asked = server.asked.find(({ method }) => method === "GET");
+    assert.equal(new URL(String(asked?.path), "http://localhost").searchParams.get("CallId"), id);
+  });
+
   it("that failed is told of, though the database was away when that was to be stored", async () => {
     const { id, server, workspaceId } = await calling(({ body }) => {
       if (body.kind !== "call.answered") return { text: "OK" };
