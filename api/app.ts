@@ -12,6 +12,7 @@ import { limitByAddress, limitByKey } from "./rate-limit.ts";
 import { requestIds } from "./request-id.ts";
 import type { Route } from "./route.ts";
 import { routes } from "./routes.ts";
+import { signInPages } from "./sign-in-pages.ts";
 
 /** The HTTP side of Sautikit: an Express app that listens nowhere yet. */
 export function createApi(parts: ApiParts): Express {
@@ -27,6 +28,7 @@ export function createApi(parts: ApiParts): Express {
   app.use(requestMetrics(parts.registry, parts.clock));
   app.use(helmet());
   app.use(operators(parts));
+  app.use(signInPages(parts));
   app.use("/v1/public", forAnyPage);
   app.use("/v1", authentication(parts));
   app.use("/v1", countedOnce({ open: limitByAddress(), others: limitByKey() }));

@@ -1,5 +1,8 @@
 import { createDocument, type ZodOpenApiObject, type ZodOpenApiOperationObject } from "zod-openapi";
 import { errorCatalogue, type ErrorCode } from "../engine/errors.ts";
+import { leastRole } from "../engine/people/roles.ts";
+import type { Role } from "../engine/store/members.ts";
+import type { Scope } from "../engine/workspaces/scopes.ts";
 import type { Route } from "./route.ts";
 import { voiceAction } from "./schemas/call.ts";
 import { errorSchema } from "./schemas/errors.ts";
@@ -19,7 +22,7 @@ export function openApiDocument(routes: readonly Route[]) {
         "Times are RFC 3339 UTC, numbers E.164, money integers of KES cents in fields ending `_minor`. " +
         "Fields that an endpoint does not know are refused. Every answer has an `X-Request-Id`.",
     },
-    security: [{ apiKey: [] }],
+    security: [{ apiKey: [] }, { session: [] }],
     paths,
     webhooks: Object.fromEntries(
       Object.entries(webhookEvents).map(([kind, event]) => [kind, { post: webhookOf(kind, event) }]),
@@ -28,6 +31,14 @@ export function openApiDocument(routes: readonly Route[]) {
       schemas: { VoiceAction: voiceAction, Error: errorSchema },
       securitySchemes: {
         apiKey: { type: "http", scheme: "bearer", description: "`Authorization: Bearer tskey_live_…`" },
+        session: {
+          type: "apiKey",
+          in: "cookie",
+          name: "__Host-sautikit",
+          description:
+            "A person who signed in (`sautikit` where PUBLIC_URL is not https). What changes something comes from a page of " +
+            "the same site, which the browser says. In another workspace than the session's: `X-Sautikit-Workspace: ws_…`.",
+        },
       },
       headers: {
         RequestId: { description: "Tell it to support.", required: true, schema: { type: "string" } },
@@ -45,7 +56,7 @@ export function openApiDocument(routes: readonly Route[]) {
 }
 
 function operationOf(route: Route): ZodOpenApiOperationObject {
-  const { operationId, tag, summary, description, scope, params, query } = route;
+  const { operationId, tag, summary, description, scope, role, params, query } = route;
   const parameters = {
     ...(Object.keys(params.shape).length > 0 ? { path: params } : {}),
     ...(Object.keys(query.shape).length > 0 ? { query } : {}),
@@ -54,16 +65,21 @@ function operationOf(route: Route): ZodOpenApiOperationObject {
     operationId,
     tags: [tag],
     summary,
-    ...(scope === null ? { description: description ?? summary, security: [] } : {}),
+    ...(scope === null ? { description: description ?? summary, security: securityOf(route) } : {}),
     ...(scope === null
       ? {}
-      : { description: [description, `Scope: \`${scope}\`.`].filter(Boolean).join("\n\n") }),
+      : { description: [description, needs(scope, role)].filter(Boolean).join("\n\n") }),
     ...(Object.keys(parameters).length > 0 ? { requestParams: parameters } : {}),
-    ...(route.method === "post" ? { parameters: [idempotencyKeyParameter] } : {}),
+    ...(takesIdempotencyKey(route) ? { parameters: [idempotencyKeyParameter] } : {}),
     ...requestBody(route),
     responses: { ...successes(route), ...refusals(route) },
   };
 }
+
+const isPersons = ({ run }: Route) => run.kind === "person" || run.kind === "personChange";
+const securityOf = (route: Route) => (isPersons(route) ? [{ session: [] }] : []);
+const takesIdempotencyKey = ({ method, run }: Route) => method === "post" && run.kind === "change";
+const needs = (scope: Scope, role: Role = leastRole[scope]) => `Scope: \`${scope}\`. Role: ${role}.`;
 
 function requestBody({ body, upload }: Route): Pick<ZodOpenApiOperationObject, "requestBody"> {
   if (body) return { requestBody: { required: true, content: { "application/json": { schema: body } } } };
@@ -123,7 +139,7 @@ const everyHeader = {
 };
 
 function successes(route: Route) {
-  const replayed = route.method === "post" ? { "Idempotent-Replay": ref("IdempotentReplay") } : {};
+  const replayed = takesIdempotencyKey(route) ? { "Idempotent-Replay": ref("IdempotentReplay") } : {};
   return Object.fromEntries(
     Object.entries(route.responses).map(([status, { description, schema, headers }]) => {
       const own = Object.fromEntries(
@@ -156,20 +172,32 @@ function refusals(route: Route) {
   );
 }
 
-function codesOf({ run, method, params, errors, upload }: Route): ErrorCode[] {
+function codesOf(route: Route): ErrorCode[] {
+  const { run, params, errors, upload } = route;
   const codes = new Set<ErrorCode>(errors);
   for (const code of ["rate_limited", "internal", "database.unavailable"] as const) codes.add(code);
   if (run.kind === "public") return [...codes];
   // An id whose percent signs lead to no UTF-8.
   if (Object.keys(params.shape).length > 0) codes.add("not_found");
-  for (const code of ["auth.missing", "auth.invalid", "auth.scope"] as const) codes.add(code);
   for (const code of ["validation.invalid", "validation.unknown_field"] as const) codes.add(code);
-  if (run.kind === "answer") return [...codes];
+  const looks = run.kind === "answer" || run.kind === "person";
+  if (run.kind !== "open") codes.add("auth.session");
+  if (run.kind === "answer" || run.kind === "change")
+    for (const code of [
+      "auth.missing",
+      "auth.invalid",
+      "auth.scope",
+      "auth.role",
+      "auth.no_workspace",
+    ] as const)
+      codes.add(code);
+  if (looks) return [...codes];
+  if (run.kind !== "open") codes.add("auth.cross_site");
   // Of a file: what was encoded and is not, or was cut off.
   codes.add("validation.malformed_json");
   codes.add("validation.unsupported_media_type");
   codes.add(upload ? upload.tooLarge : "validation.body_too_large");
-  if (method !== "post") return [...codes];
+  if (!takesIdempotencyKey(route)) return [...codes];
   codes.add("idempotency.invalid_key");
   codes.add("idempotency.conflict");
   codes.add("idempotency.in_progress");

@@ -3,7 +3,9 @@ import { z } from "zod";
 import type { Scope } from "../engine/workspaces/scopes.ts";
 import { recordChange, type Actor } from "../engine/audit/audit.ts";
 import type { Caller } from "../engine/workspaces/api-keys.ts";
-import { requireCaller } from "./authentication.ts";
+import type { From } from "../engine/people/sign-in.ts";
+import type { Role } from "../engine/store/members.ts";
+import { requireCaller, requirePerson } from "./authentication.ts";
 import { idempotencyKey, type Change, type Idempotency } from "./idempotency.ts";
 import { bodyBytes, bodySha256, jsonBody } from "./json-body.ts";
 import type { ApiParts } from "./parts.ts";
@@ -14,23 +16,20 @@ import { validated } from "./validation.ts";
 
 /** What a request to this route goes through, once it was counted: may it, what does it say, do it, answer. */
 export function operation(route: Route, parts: ApiParts, idempotency: Idempotency): RequestHandler[] {
-  const { run, scope } = route;
-  if (run.kind === "public" || scope === null) {
-    if (run.kind !== "public" || scope !== null)
-      throw new Error(`${route.path}: public and scope exclude each other`);
-    return [async (_request, response) => send(response, await run.answer(parts))];
-  }
+  const { run, scope, role = null } = route;
+  if (run.kind !== "answer" && run.kind !== "change") return withoutKey(route, run, parts);
+  if (scope === null) throw new Error(`${route.path}: a route that is not public has a scope`);
   if (run.kind === "answer") {
     return [
       async (request, response) => {
-        const caller = requireCaller(response, scope);
+        const caller = requireCaller(response, scope, role);
         const actor = actorOf(caller, request, response);
         send(response, await run.answer({ parts, caller, actor, ...input(route, request) }));
       },
     ];
   }
   const change = async (request: Request, response: Response): Promise<void> => {
-    const caller = requireCaller(response, scope);
+    const caller = requireCaller(response, scope, role);
     const begin = async (): Promise<Change> => {
       const actor = actorOf(caller, request, response);
       const asked = { parts, caller, actor, ...input(route, request) };
@@ -55,29 +54,73 @@ export function operation(route: Route, parts: ApiParts, idempotency: Idempotenc
     send(response, await idempotency.once(named, bodySha256(request.body, beside), begin));
   };
   const { upload } = route;
-  if (!upload) return [requires(scope), bodyBytes, change];
+  if (!upload) return [requires(scope, role), bodyBytes, change];
   const uploads = new Uploads(upload);
   return [
-    requires(scope),
+    requires(scope, role),
     (request, response) =>
-      uploads.take(requireCaller(response, scope).workspace.id, request, response, () =>
+      uploads.take(requireCaller(response, scope, role).workspace.id, request, response, () =>
         change(request, response),
       ),
   ];
 }
 
-const actorOf = ({ keyId }: Caller, request: Request, response: Response): Actor => ({
-  kind: "key",
-  id: keyId,
+/** For everybody, for whoever has what the body shows, or for a person whatever the workspace. */
+function withoutKey(
+  route: Route,
+  run: Exclude<Route["run"], { kind: "answer" | "change" }>,
+  parts: ApiParts,
+): RequestHandler[] {
+  if (route.scope !== null) throw new Error(`${route.path}: it asks for no key, and so for no scope`);
+  switch (run.kind) {
+    case "public":
+      return [async (_request, response) => send(response, await run.answer(parts))];
+    case "open":
+      return [
+        bodyBytes,
+        async (request, response) => {
+          const asked = { parts, from: fromOf(request, response), body: body(route, request) };
+          send(response, await parts.store.write((tx) => run.change(tx, asked)));
+        },
+      ];
+    case "person":
+      return [async (request, response) => send(response, await run.answer(ofPerson(request, response)))];
+    case "personChange":
+      return [
+        (_request, response, next) => {
+          requirePerson(response);
+          next();
+        },
+        bodyBytes,
+        async (request, response) => {
+          const asked = ofPerson(request, response);
+          send(response, await parts.store.write((tx) => run.change(tx, asked)));
+        },
+      ];
+  }
+
+  function ofPerson(request: Request, response: Response) {
+    const person = requirePerson(response);
+    return { parts, person, from: fromOf(request, response), ...input(route, request) };
+  }
+}
+
+export const fromOf = (request: Request, response: Response): From => ({
   address: request.ip ?? null,
   requestId: requestIdOf(response),
+  userAgent: request.get("User-Agent") ?? null,
 });
+
+function actorOf({ by }: Caller, request: Request, response: Response): Actor {
+  const from = { address: request.ip ?? null, requestId: requestIdOf(response) };
+  return by.kind === "key" ? { kind: "key", id: by.id, ...from } : { kind: "user", id: by.id, ...from };
+}
 
 /** Before the body is read: who may not is not listened to. */
 const requires =
-  (scope: Scope): RequestHandler =>
+  (scope: Scope, role: Role | null): RequestHandler =>
   (_request, response, next) => {
-    requireCaller(response, scope);
+    requireCaller(response, scope, role);
     next();
   };
 
@@ -92,7 +135,8 @@ function input(route: Route, request: Request) {
 function body({ run, body, upload }: Route, request: Request): unknown {
   const bytes: unknown = request.body;
   if (upload) return bytes instanceof Uint8Array ? bytes : new Uint8Array();
-  const json = run.kind === "change" ? jsonBody(bytes, request.headers["content-type"]) : {};
+  const touches = run.kind === "change" || run.kind === "open" || run.kind === "personChange";
+  const json = touches ? jsonBody(bytes, request.headers["content-type"]) : {};
   return validated(body ?? noBody, json);
 }
 

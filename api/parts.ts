@@ -5,6 +5,10 @@ import type { Clock } from "../engine/clock.ts";
 import type { StoredPrompts } from "../engine/media/stored-prompts.ts";
 import type { Ids } from "../engine/ids.ts";
 import type { Log } from "../engine/log.ts";
+import type { Invitations } from "../engine/people/invitations.ts";
+import type { SignIn } from "../engine/people/sign-in.ts";
+import type { Erasures } from "../engine/privacy/erasures.ts";
+import type { Exports } from "../engine/privacy/exports.ts";
 import type { Secrets } from "../engine/secrets.ts";
 import type { Store } from "../engine/store/store.ts";
 import type { Deliverer } from "../engine/webhooks/deliverer.ts";
@@ -32,6 +36,12 @@ export interface ApiParts {
   checkUrl: (url: string, field: string) => Promise<void>;
   /** The same of a ws or wss URL. */
   checkSocketUrl: (url: string, field: string) => Promise<void>;
+  invitations: Invitations;
+  signIn: SignIn;
+  exports: Pick<Exports, "request" | "get" | "list" | "link">;
+  erasures: Pick<Erasures, "request" | "get" | "list">;
+  /** Where customers and their browsers reach us; without a slash at the end. */
+  publicUrl: () => string;
   /** The M-Pesa Paybill that wallets are filled through; null where there is none. */
   paybill: string | null;
   /** What /readyz asks, by name; one that throws is not ready. */

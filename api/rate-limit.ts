@@ -9,11 +9,11 @@ const minuteMs = 60_000;
 const requestsPerMinuteByAddress = 300;
 const publicRequestsPerMinute = 60;
 
-/** Each key as its workspace may; requests without a good key are counted by address. */
+/** Each key, and each person, as its workspace may; requests without either are counted by address. */
 export const limitByKey = (): RequestHandler =>
   limiter({
     limit: (response) => callerOf(response)?.workspace.requestsPerMinute ?? requestsPerMinuteByAddress,
-    key: (response) => callerOf(response)?.keyId,
+    key: (response) => callerOf(response)?.by.id,
   });
 
 /** By address, for what needs no key. */

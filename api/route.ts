@@ -2,6 +2,9 @@ import { z } from "zod";
 import type { ErrorCode } from "../engine/errors.ts";
 import type { Actor, Change } from "../engine/audit/audit.ts";
 import type { JsonObject } from "../engine/json.ts";
+import type { From } from "../engine/people/sign-in.ts";
+import type { Person } from "../engine/people/sessions.ts";
+import type { Role } from "../engine/store/members.ts";
 import type { Tx } from "../engine/store/store.ts";
 import type { Caller } from "../engine/workspaces/api-keys.ts";
 import type { Scope } from "../engine/workspaces/scopes.ts";
@@ -21,7 +24,13 @@ export interface Route extends RouteFacts {
         prepare: (request: ApiRequest<Loose, Loose, unknown>) => Promise<unknown>;
         change: (tx: Tx, request: ApiRequest<Loose, Loose, unknown>, prepared: unknown) => Promise<Reply>;
       }
-    | { kind: "public"; answer: (parts: ApiParts) => Promise<Reply> };
+    | { kind: "public"; answer: (parts: ApiParts) => Promise<Reply> }
+    | { kind: "open"; change: (tx: Tx, request: OpenRequest<unknown>) => Promise<Reply> }
+    | { kind: "person"; answer: (request: PersonRequest<Loose, unknown>) => Promise<Reply> }
+    | {
+        kind: "personChange";
+        change: (tx: Tx, request: PersonRequest<Loose, unknown>) => Promise<Reply>;
+      };
 }
 
 interface RouteFacts {
@@ -39,11 +48,16 @@ interface RouteFacts {
     | "Wallet"
     | "Webhooks"
     | "Workspace"
+    | "People"
+    | "Keys"
+    | "Privacy"
     | "Public";
   summary: string;
   description?: string;
   /** Null: no key is asked for. */
   scope: Scope | null;
+  /** What a person who is signed in has to be at least; undefined: whatever role has the scope. */
+  role?: Role;
   /** By status, the good ones. */
   responses: Record<number, ResponseFacts>;
   /** Beside those that every route of its kind has. */
@@ -73,6 +87,19 @@ export interface ApiRequest<Params, Query, Body> {
   params: Params;
   query: Query;
   body: Body;
+}
+
+/** Of whoever it is: what they send shows that they may. */
+export interface OpenRequest<Body> {
+  parts: ApiParts;
+  from: From;
+  body: Body;
+}
+
+/** Of somebody who is signed in, in whatever workspace. */
+export interface PersonRequest<Params, Body> extends OpenRequest<Body> {
+  person: Person;
+  params: Params;
 }
 
 export interface Reply {
@@ -146,6 +173,34 @@ export function takesFile<P extends Shape = Nothing, Q extends Shape = Nothing, 
 export function isPublic(facts: RouteFacts & { answer: (parts: ApiParts) => Promise<Reply> }): Route {
   const { answer, ...rest } = facts;
   return complete(rest, { kind: "public", answer });
+}
+
+/** A route that asks for no key, since its body shows what is needed, and that writes down by itself what it changes. */
+export function isOpen<B extends Shape>(
+  facts: RouteFacts & { body: B; change: (tx: Tx, request: OpenRequest<z.output<B>>) => Promise<Reply> },
+): Route {
+  const { change, ...rest } = facts;
+  return complete(rest, { kind: "open", change: change as never });
+}
+
+/** A route of a person's own, whatever workspace they are in; it looks and does not touch. */
+export function answersPerson(
+  facts: RouteFacts & { answer: (request: PersonRequest<Loose, unknown>) => Promise<Reply> },
+): Route {
+  const { answer, ...rest } = facts;
+  return complete(rest, { kind: "person", answer });
+}
+
+/** The same, and it changes something, and writes that down by itself. */
+export function changesPerson<P extends Shape = Nothing, B extends Shape = Nothing>(
+  facts: RouteFacts & {
+    params?: P;
+    body?: B;
+    change: (tx: Tx, request: PersonRequest<z.output<P>, z.output<B>>) => Promise<Reply>;
+  },
+): Route {
+  const { change, ...rest } = facts;
+  return complete(rest, { kind: "personChange", change: change as never });
 }
 
 function complete<P extends Shape, Q extends Shape, B extends Shape>(

@@ -39,6 +39,33 @@ import { sendDigits } from "./routes/send-digits.ts";
 import { setCallRecording } from "./routes/set-call-recording.ts";
 import { testWebhook } from "./routes/test-webhook.ts";
 import { uploadMedia } from "./routes/upload-media.ts";
+import { createSignInLink } from "./routes/create-sign-in-link.ts";
+import { createSession } from "./routes/create-session.ts";
+import { getSession } from "./routes/get-session.ts";
+import { patchSession } from "./routes/patch-session.ts";
+import { deleteSession } from "./routes/delete-session.ts";
+import { listSessions } from "./routes/list-sessions.ts";
+import { revokeSession } from "./routes/revoke-session.ts";
+import { createWorkspace } from "./routes/create-workspace.ts";
+import { listMembers } from "./routes/list-members.ts";
+import { patchMember } from "./routes/patch-member.ts";
+import { deleteMember } from "./routes/delete-member.ts";
+import { acceptInvitation } from "./routes/accept-invitation.ts";
+import { createInvitation } from "./routes/create-invitation.ts";
+import { listInvitations } from "./routes/list-invitations.ts";
+import { deleteInvitation } from "./routes/delete-invitation.ts";
+import { createApiKey } from "./routes/create-api-key.ts";
+import { listApiKeys } from "./routes/list-api-keys.ts";
+import { getApiKey } from "./routes/get-api-key.ts";
+import { deleteApiKey } from "./routes/delete-api-key.ts";
+import { listAudit } from "./routes/list-audit.ts";
+import { createExport } from "./routes/create-export.ts";
+import { listExports } from "./routes/list-exports.ts";
+import { getExport } from "./routes/get-export.ts";
+import { createErasure } from "./routes/create-erasure.ts";
+import { listErasures } from "./routes/list-erasures.ts";
+import { getErasure } from "./routes/get-erasure.ts";
+import { listRecordingAccesses } from "./routes/list-recording-accesses.ts";
 
 /** Every route there is, in the order in which they are tried. Adding one is its file and a line here. */
 export const routes: readonly Route[] = [
@@ -82,6 +109,33 @@ export const routes: readonly Route[] = [
   rotateNumberSecret,
   getWorkspace,
   patchWorkspace,
+  createSignInLink,
+  createSession,
+  getSession,
+  patchSession,
+  deleteSession,
+  listSessions,
+  revokeSession,
+  createWorkspace,
+  listMembers,
+  patchMember,
+  deleteMember,
+  acceptInvitation,
+  createInvitation,
+  listInvitations,
+  deleteInvitation,
+  createApiKey,
+  listApiKeys,
+  getApiKey,
+  deleteApiKey,
+  listAudit,
+  createExport,
+  listExports,
+  getExport,
+  createErasure,
+  listErasures,
+  getErasure,
+  listRecordingAccesses,
   getPublicPricing,
   getOpenApi(() => routes),
 ];

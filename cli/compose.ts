@@ -14,14 +14,18 @@ import { createEgress } from "../engine/egress/egress.ts";
 import { SautikitError } from "../engine/errors.ts";
 import { systemIds, type IntentOwner } from "../engine/ids.ts";
 import { filesInUse } from "../engine/store/media.ts";
+import { createMailQueue } from "../engine/mail/mail-queue.ts";
 import { createPromptUrls } from "../engine/media/prompt-urls.ts";
 import { StoredPrompts } from "../engine/media/stored-prompts.ts";
 import { MediaLibrary } from "../engine/media/media-library.ts";
 import { CommandEngine } from "../engine/media/speech/command-engine.ts";
 import { EspeakEngine } from "../engine/media/speech/espeak-engine.ts";
+import { Invitations } from "../engine/people/invitations.ts";
+import { SignIn } from "../engine/people/sign-in.ts";
 import { seedShippedDeck } from "../engine/metering/rates.ts";
 import { createSettlement } from "../engine/metering/settlement.ts";
 import { aesSecrets } from "../engine/secrets.ts";
+import { sweepSignIn } from "../engine/store/sessions.ts";
 import type { Destination } from "../engine/store/deliveries.ts";
 import { FreeSwitchBox } from "../engine/switch/freeswitch-box.ts";
 import { Streams } from "../engine/streams/streams.ts";
@@ -42,6 +46,7 @@ import { makeBucket, openObjectStorage } from "./object-storage.ts";
 import { touch } from "../engine/store/migrate.ts";
 import { openMail } from "./open-mail.ts";
 import { openLedger } from "./open-ledger.ts";
+import { openPrivacy } from "./open-privacy.ts";
 import { openSignals, openStore } from "./open-store.ts";
 import { lockRoles } from "./role-locks.ts";
 import { secretsKey } from "./secrets-key.ts";
@@ -72,6 +77,10 @@ const othersPollMs = 1_000;
 
 /** Deleted prompts are out of the storage within this. */
 const promptsSweepMs = 60_000;
+
+/** Links and sessions that are over are forgotten after so long, looked for so often. */
+const signInKeptMs = 30 * 24 * 3_600_000;
+const signInSweepMs = 3_600_000;
 
 /** Builds every object and hands each what it needs: leaves first, and closed in reverse. */
 export async function compose(
@@ -184,6 +193,10 @@ async function build(
   });
   const conferences = new Conferences(changeParts);
   const recordings = createRecordings({ store, storage, clock, log });
+  const mailQueue = createMailQueue({ ids, clock, wake: () => signals.tell("mails", null) });
+  const people = { clock, ids, mails: mailQueue, publicUrl };
+  const signIn = new SignIn(people, config.signUp);
+  const { exports, erasures } = openPrivacy(config, { store, storage, secrets, clock, ids, log });
 
   let demoFile: string | null = null;
   const news = new RecordingNews(changeParts, publicUrl);
@@ -237,6 +250,18 @@ async function build(
     );
     sweep.start();
     closers.push(() => sweep.stop());
+    exports.start();
+    closers.push(() => exports.stop());
+    erasures.start();
+    closers.push(() => erasures.stop());
+    const forgetting = new Poll(
+      clock,
+      signInSweepMs,
+      () => store.write((tx) => sweepSignIn(tx, clock.nowMs(), signInKeptMs, 1000)),
+      (error) => log.warn({ err: error }, "Old sessions could not be forgotten yet."),
+    );
+    forgetting.start();
+    closers.push(() => forgetting.stop());
   }
   let draining = false;
   if (wanted.has("api")) {
@@ -251,6 +276,11 @@ async function build(
       recordings,
       prompts,
       secrets,
+      invitations: new Invitations(people),
+      signIn,
+      exports,
+      erasures,
+      publicUrl,
       webhooks: new WebhookEndpoints({ clock, ids, secrets, wake }),
       deliverer,
       checkUrl: (url, field) => egress.checkUrl(url, field),

@@ -10,6 +10,11 @@ const settings = {
   HOST: setting(z.string(), "127.0.0.1", "Address that the API listens on."),
   PORT: setting(port(), "8080", "Port that the API listens on; 0: a free one, another at each start."),
   PUBLIC_URL: setting(z.string(), "", "Where customers reach the API. Empty: http://HOST:PORT."),
+  SIGN_UP: setting(
+    z.enum(["open", "invited"]),
+    "open",
+    "Who may open an account by a link in a mail: anybody, or only who was invited (docs/people.md).",
+  ),
   TRUSTED_PROXIES: setting(
     z.string().regex(/^\d$/, "must be a number from 0 to 9"),
     "0",
@@ -129,6 +134,7 @@ export interface Config {
   port: number;
   /** Without a slash at the end; null: where it listens. */
   publicUrl: string | null;
+  signUp: "open" | "invited";
   trustedProxies: number;
   dataDir: string;
   database: { kind: "sqlite"; file: string } | { kind: "postgres"; url: string };
@@ -174,6 +180,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     host: value("HOST"),
     port: Number(value("PORT")),
     publicUrl: value("PUBLIC_URL").replace(/\/+$/, "") || null,
+    signUp: value("SIGN_UP") as Config["signUp"],
     trustedProxies: Number(value("TRUSTED_PROXIES")),
     dataDir,
     database: databaseOf(value("DATABASE_URL"), dataDir),

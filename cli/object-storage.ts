@@ -32,7 +32,7 @@ export async function openObjectStorage(config: Config, parts: Parts): Promise<O
   if (endpoint !== null) return opened({ ...common, endpoint, clock: parts.clock }, () => Promise.resolve());
   if (!parts.serves) throw new Error("S3_ENDPOINT is needed where the spool role runs in another process.");
   const credentials = {
-    accessKeyId: options.accessKeyId || "sautikit-embedded",
+    accessKeyId: options.accessKeyId || embeddedKeyId,
     secretAccessKey:
       options.secretAccessKey ||
       (await keptOnce(config.dataDir, "s3.key", () => parts.ids.bytes(32).toString("base64url"))),
@@ -52,6 +52,32 @@ export async function openObjectStorage(config: Config, parts: Parts): Promise<O
     server.close(),
   );
 }
+
+/**
+ * The same storage, for a process beside the server: of the embedded one a client, which reaches it while the server runs. It
+ * cannot be reached where the embedded one has never run.
+ */
+export async function connectObjectStorage(config: Config, clock: Clock): Promise<Storage> {
+  const { port, endpoint, publicUrl, ...options } = config.s3;
+  const common = {
+    ...options,
+    ...(publicUrl === null ? {} : { publicEndpoint: publicUrl }),
+    forcePathStyle: true,
+    clock,
+  };
+  if (endpoint !== null) return createStorage({ ...common, endpoint });
+  const kept = (name: string) => readFile(join(config.dataDir, name), "utf8").then((text) => text.trim());
+  const at = port === 0 ? await kept("s3.port").catch(() => "1") : String(port);
+  const host = config.host.includes(":") ? `[${config.host}]` : config.host;
+  return createStorage({
+    ...common,
+    endpoint: `http://${host}:${at}`,
+    accessKeyId: options.accessKeyId || embeddedKeyId,
+    secretAccessKey: options.secretAccessKey || (await kept("s3.key").catch(() => "none")),
+  });
+}
+
+const embeddedKeyId = "sautikit-embedded";
 
 /** Presigned links name the port, and live longer than this process: so the free one is kept, and taken again. */
 async function onItsPort(

@@ -27,6 +27,7 @@ async function main(args: readonly string[]): Promise<void> {
     case "number":
     case "credit":
     case "ledger":
+    case "privacy":
       return (await import("./operator/operator.ts")).operator(command, rest);
     case "simulator":
       return simulator(rest);

@@ -12,7 +12,22 @@ const commands: readonly (readonly [synopsis: string, purpose: string])[] = [
     "doctor",
     "Looks at each part: reachable, its version, what is wrong, how to mend it; fails where one is broken.",
   ],
-  ["workspace create NAME", "Makes a workspace."],
+  [
+    "workspace create NAME [--owner MAIL]",
+    "Makes a workspace, and its first owner, who signs in by a link to that address.",
+  ],
+  [
+    "privacy export WORKSPACE E164",
+    "Puts together what is held of a person, by phone number: a ZIP, with a link of an hour.",
+  ],
+  [
+    "privacy erase WORKSPACE E164",
+    "Erases a person, by phone number: recordings, events, labels, the number itself; money stays.",
+  ],
+  [
+    "privacy reached FROM TO [--workspace WS]",
+    "Lists who was at the other end of calls between two times (RFC 3339): whom to tell of a breach.",
+  ],
   [
     "key create WORKSPACE [--name N] [--scopes a,b]",
     "Makes an API key, shown once. Default: all scopes but keys.manage.",
@@ -51,7 +66,7 @@ export function usage(words: readonly string[] = []): string {
   const lines = found.map(([synopsis, purpose]) => `  ${synopsis}\n      ${purpose}\n`).join("");
   const all =
     found === commands
-      ? "\nThe operator's commands (workspace to credit) print one line of JSON for each thing.\n"
+      ? "\nThe operator's commands (workspace to ledger) print one line of JSON for each thing.\n"
       : "";
   return `Usage: npx sautikit <command>\n\n${lines}${all}`;
 }

@@ -26,6 +26,10 @@ export const idPrefixes = [
   "ivt",
   "aud",
   "stmt",
+  "ses",
+  "exp",
+  "ers",
+  "acs",
   // Not seen by customers: an instruction to the controller, a ledger account, a mail, what M-Pesa told us.
   "int",
   "acc",

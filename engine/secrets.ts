@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, createSecretKey } from "node:crypto";
+import { createCipheriv, createDecipheriv, createHmac, createSecretKey, hkdfSync } from "node:crypto";
 import type { Ids } from "./ids.ts";
 
 /** Secrets that we must be able to read again (signing secrets) are kept sealed; those we only compare are hashed. */
@@ -6,12 +6,15 @@ export interface Secrets {
   seal(plain: string): string;
   /** Throws when the text was not sealed with this key, or was changed. */
   open(sealed: string): string;
+  /** A keyed hash, hex: the same for the same text, and of use to nobody without the key. */
+  pseudonym(text: string): string;
 }
 
 /** AES-256-GCM under one 32-byte key; the sealed text is `v1.<nonce>.<tag>.<ciphertext>`, base64url. */
 export function aesSecrets(keyBytes: Buffer, ids: Ids): Secrets {
   if (keyBytes.length !== 32) throw new Error("The key that seals secrets must be 32 bytes.");
   const key = createSecretKey(keyBytes);
+  const pseudonymKey = Buffer.from(hkdfSync("sha256", key, "", "sautikit pseudonyms", 32));
   return {
     seal(plain) {
       const nonce = ids.bytes(12);
@@ -32,6 +35,7 @@ export function aesSecrets(keyBytes: Buffer, ids: Ids): Secrets {
         "utf8",
       );
     },
+    pseudonym: (text) => createHmac("sha256", pseudonymKey).update(text, "utf8").digest("hex"),
   };
 }
 

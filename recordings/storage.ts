@@ -1,5 +1,6 @@
-import { createReadStream } from "node:fs";
+import { createReadStream, createWriteStream } from "node:fs";
 import { addAbortSignal, Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
 import {
   AbortMultipartUploadCommand,
   CreateBucketCommand,
@@ -16,7 +17,7 @@ import { Upload } from "@aws-sdk/lib-storage";
 import { getSignedUrl } from "@aws-sdk/s3-request-presigner";
 import type { Clock } from "../engine/clock.ts";
 import { SautikitError } from "../engine/errors.ts";
-import { fingerprint, partBytes, type Fingerprint } from "./fingerprint.ts";
+import { fingerprint, fingerprintFile, partBytes, type Fingerprint } from "./fingerprint.ts";
 
 /** The object storage: any server that speaks S3. Every method throws `storage.unavailable`, and nothing else. */
 export interface Storage {
@@ -27,6 +28,10 @@ export interface Storage {
    * already is not sent again.
    */
   put(file: string | (() => Readable), key: string, expected: Fingerprint): Promise<void>;
+  /** The same with a file of any kind. Answers its size. */
+  putFile(file: string, key: string, contentType: string): Promise<number>;
+  /** The whole object into a file. False: there is none. */
+  getFile(key: string, file: string, bytes: number): Promise<boolean>;
   /** The same with bytes that are in memory. */
   putBytes(bytes: Uint8Array, key: string, contentType: string): Promise<void>;
   /** The whole object. Null: there is none. Throws where it is larger. */
@@ -139,6 +144,22 @@ class S3Storage implements Storage {
   async putBytes(bytes: Uint8Array, key: string, contentType: string): Promise<void> {
     const body = () => Readable.from(slices(bytes));
     await this.#put(body, key, await fingerprint(body()), contentType);
+  }
+
+  async putFile(file: string, key: string, contentType: string): Promise<number> {
+    const expected = await fingerprintFile(file);
+    await this.#put(() => createReadStream(file), key, expected, contentType);
+    return expected.sizeBytes;
+  }
+
+  async getFile(key: string, file: string, bytes: number): Promise<boolean> {
+    const written = await attempt(`read ${key}`, () =>
+      this.#object(key, bytes, async (body) => {
+        await pipeline(body, createWriteStream(file));
+        return true;
+      }),
+    );
+    return written ?? false;
   }
 
   async get(key: string, bytesMax: number): Promise<Uint8Array | null> {

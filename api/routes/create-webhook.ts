@@ -16,6 +16,8 @@ export const createWebhook = changes({
   prepare: ({ parts, body }) => parts.checkUrl(body.url, "url"),
   async change(tx, { parts, caller, body }) {
     const { endpoint, signingSecret } = await parts.webhooks.create(tx, caller.workspace.id, body);
-    return { status: 201, body: webhookView(endpoint), secrets: { signing_secret: signingSecret } };
+    const after = webhookView(endpoint);
+    const changed = { subject: endpoint.id, before: null, after };
+    return { status: 201, body: after, secrets: { signing_secret: signingSecret }, changed };
   },
 });

@@ -1,6 +1,8 @@
 import { SautikitError } from "../../engine/errors.ts";
 import { isId } from "../../engine/ids.ts";
+import { byId } from "../../engine/store/media.ts";
 import { changes } from "../route.ts";
+import { mediaView } from "../schemas/media.ts";
 import { pathId } from "../schemas/text.ts";
 
 export const deleteMedia = changes({
@@ -17,7 +19,15 @@ export const deleteMedia = changes({
   errors: ["media.not_found"],
   async change(tx, { parts, caller, params }) {
     if (!isId("med", params.id)) throw new SautikitError("media.not_found");
+    const before = await byId(tx, caller.workspace.id, params.id);
     await parts.prompts.delete(tx, caller.workspace.id, params.id);
-    return { status: 204 };
+    return {
+      status: 204,
+      changed: {
+        subject: params.id,
+        before: before ? mediaView(before, parts.prompts.urls) : null,
+        after: null,
+      },
+    };
   },
 });

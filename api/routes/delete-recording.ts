@@ -1,6 +1,8 @@
 import { SautikitError } from "../../engine/errors.ts";
 import { isId } from "../../engine/ids.ts";
+import { byId } from "../../engine/store/recordings.ts";
 import { changes } from "../route.ts";
+import { recordingView } from "../schemas/recording.ts";
 import { pathId } from "../schemas/text.ts";
 
 export const deleteRecording = changes({
@@ -17,7 +19,8 @@ export const deleteRecording = changes({
   async change(tx, { parts, caller, params }) {
     const { id } = params;
     if (!isId("rec", id)) throw new SautikitError("recordings.not_found");
-    await parts.recordings.delete(tx, caller.workspace.id, id);
-    return { status: 204 };
+    const before = await byId(tx, caller.workspace.id, id);
+    const after = recordingView(await parts.recordings.delete(tx, caller.workspace.id, id));
+    return { status: 204, changed: { subject: id, before: before ? recordingView(before) : null, after } };
   },
 });

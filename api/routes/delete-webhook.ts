@@ -1,5 +1,6 @@
 import { changes } from "../route.ts";
 import { pathId } from "../schemas/text.ts";
+import { webhookView } from "../schemas/webhook.ts";
 import { webhookIdOf } from "../webhook-ids.ts";
 
 export const deleteWebhook = changes({
@@ -14,7 +15,9 @@ export const deleteWebhook = changes({
   responses: { 204: { description: "It is gone.", schema: null } },
   errors: ["webhooks.not_found"],
   async change(tx, { parts, caller, params }) {
-    await parts.webhooks.delete(tx, caller.workspace.id, webhookIdOf(params.id));
-    return { status: 204 };
+    const id = webhookIdOf(params.id);
+    const before = webhookView(await parts.webhooks.get(tx, caller.workspace.id, id));
+    await parts.webhooks.delete(tx, caller.workspace.id, id);
+    return { status: 204, changed: { subject: id, before, after: null } };
   },
 });

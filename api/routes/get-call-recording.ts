@@ -2,6 +2,7 @@ import { z } from "zod";
 import { SautikitError } from "../../engine/errors.ts";
 import { isId } from "../../engine/ids.ts";
 import { requireCall } from "../call-pages.ts";
+import { noteAccess } from "../recording-links.ts";
 import { answers, type Reply } from "../route.ts";
 import { pathId } from "../schemas/text.ts";
 import type { RecordingLink } from "../../recordings/recordings.ts";
@@ -31,13 +32,16 @@ export const getCallRecording = answers({
     },
   },
   errors: ["calls.not_found", "calls.recording_not_found", "calls.recording_expired"],
-  async answer({ parts, caller, params, query }) {
+  async answer(request) {
+    const { parts, caller, params, query } = request;
     const workspaceId = caller.workspace.id;
     const call = await parts.store.read((tx) => requireCall(tx, workspaceId, params.id));
     const { recording_id: recordingId } = query;
     if (recordingId !== undefined && !isId("rec", recordingId))
       throw new SautikitError("calls.recording_not_found");
-    return replyOf(await parts.recordings.forCall(workspaceId, call.id, recordingId));
+    const found = await parts.recordings.forCall(workspaceId, call.id, recordingId);
+    if (found.kind === "ready") await noteAccess(request, "listen", [found.recording]);
+    return replyOf(found);
   },
 });
 

@@ -1,7 +1,8 @@
 import { requireCall } from "../call-pages.ts";
 import { listSchema } from "../cursor.ts";
 import { answers } from "../route.ts";
-import { recordingSchema, recordingView } from "../schemas/recording.ts";
+import { viewsWithLinks } from "../recording-links.ts";
+import { recordingSchema } from "../schemas/recording.ts";
 import { pathId } from "../schemas/text.ts";
 
 export const listCallRecordings = answers({
@@ -14,10 +15,11 @@ export const listCallRecordings = answers({
   params: pathId("call", "call"),
   responses: { 200: { description: "All of them, on one page.", schema: listSchema(recordingSchema) } },
   errors: ["calls.not_found"],
-  async answer({ parts, caller, params }) {
+  async answer(request) {
+    const { parts, caller, params } = request;
     const call = await parts.store.read((tx) => requireCall(tx, caller.workspace.id, params.id));
     const found = await parts.recordings.listForCall(caller.workspace.id, call.id);
-    const data = found.map(({ recording, link }) => recordingView(recording, link));
+    const data = await viewsWithLinks(request, found);
     return { status: 200, body: { data, next_cursor: null } };
   },
 });

@@ -18,9 +18,15 @@ export const patchWallet = changes({
   errors: [],
   async change(tx, { parts, caller, body }) {
     const { id } = caller.workspace;
-    await updateWorkspace(tx, id, { onZeroBalance: body.on_zero_balance });
+    const { on_zero_balance: onZeroBalance } = body;
+    await updateWorkspace(tx, id, { onZeroBalance });
     await parts.calls.moneyChanged(tx, id);
     const wallet = await walletView(tx, id, parts.clock.nowUs());
-    return { status: 200, body: walletBody(id, wallet, parts.paybill) };
+    const changed = {
+      subject: id,
+      before: { on_zero_balance: caller.workspace.onZeroBalance },
+      after: { on_zero_balance: wallet.onZeroBalance },
+    };
+    return { status: 200, body: walletBody(id, wallet, parts.paybill), changed };
   },
 });

@@ -19,7 +19,9 @@ export const patchWebhook = changes({
     if (body.url !== undefined) await parts.checkUrl(body.url, "url");
   },
   async change(tx, { parts, caller, params, body }) {
-    const endpoint = await parts.webhooks.patch(tx, caller.workspace.id, webhookIdOf(params.id), body);
-    return { status: 200, body: webhookView(endpoint) };
+    const id = webhookIdOf(params.id);
+    const before = webhookView(await parts.webhooks.get(tx, caller.workspace.id, id));
+    const after = webhookView(await parts.webhooks.patch(tx, caller.workspace.id, id, body));
+    return { status: 200, body: after, changed: { subject: id, before, after } };
   },
 });

@@ -8,7 +8,9 @@ export const patchWorkspace = changes({
   path: "/v1/workspace",
   operationId: "patchWorkspace",
   tag: "Workspace",
-  summary: "Change where calls may go, or how long recordings are kept",
+  summary: "Change its name, where calls may go, or how long recordings are kept",
+  description:
+    "`allowed_countries` is an owner's to change, or a key's with the scope `keys.manage`, which counts as one.",
   scope: "recordings.delete",
   body: patchWorkspaceBody,
   responses: { 200: { description: "The workspace as it is now.", schema: workspaceSchema } },
@@ -16,14 +18,17 @@ export const patchWorkspace = changes({
   async change(tx, { caller, body }) {
     // A leaked key that places calls must not be able to open more countries to itself.
     if (body.allowed_countries && !caller.scopes.includes("keys.manage")) {
-      throw new SautikitError(
-        "auth.scope",
-        "To change allowed_countries takes a key with the scope keys.manage.",
-      );
+      throw caller.by.kind === "user"
+        ? new SautikitError("auth.role", "To change allowed_countries takes an owner.")
+        : new SautikitError(
+            "auth.scope",
+            "To change allowed_countries takes a key with the scope keys.manage.",
+          );
     }
     const { id } = caller.workspace;
     const countries = body.allowed_countries && JSON.stringify([...new Set(body.allowed_countries)]);
     await updateWorkspace(tx, id, {
+      name: body.name,
       allowedCountries: countries,
       recordingRetentionDays: body.recording_retention_days,
     });

@@ -25,14 +25,16 @@ export const rotateNumberSecret = changes({
       caller.workspace.id,
       params.id,
     );
+    const after = {
+      id: number.id,
+      number: number.e164,
+      previous_secret_until: rfc3339Ms(number.previousSecretUntilMs),
+    };
     return {
       status: 200,
-      body: {
-        id: number.id,
-        number: number.e164,
-        previous_secret_until: rfc3339Ms(number.previousSecretUntilMs),
-      },
+      body: after,
       secrets: { voice_signing_secret: voiceSigningSecret },
+      changed: { subject: number.id, before: { id: number.id, number: number.e164 }, after },
     };
   },
 });

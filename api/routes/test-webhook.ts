@@ -19,7 +19,9 @@ export const testWebhook = changes({
   },
   errors: ["webhooks.not_found"],
   async change(tx, { parts, caller, params }) {
-    const sent = await parts.webhooks.test(tx, caller.workspace.id, webhookIdOf(params.id));
-    return { status: 202, body: { event_id: sent.eventId, delivery_id: sent.deliveryId } };
+    const id = webhookIdOf(params.id);
+    const sent = await parts.webhooks.test(tx, caller.workspace.id, id);
+    const after = { event_id: sent.eventId, delivery_id: sent.deliveryId };
+    return { status: 202, body: after, changed: { subject: id, before: null, after } };
   },
 });

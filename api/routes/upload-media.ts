@@ -30,6 +30,7 @@ export const uploadMedia = takesFile({
     parts.prompts.put(caller.workspace.id, { bytes: body, name: query.name ?? null }),
   async change(tx, { parts }, stored) {
     await parts.prompts.publish(tx, stored);
-    return { status: 201, body: mediaView(stored, parts.prompts.urls) };
+    const after = mediaView(stored, parts.prompts.urls);
+    return { status: 201, body: after, changed: { subject: stored.id, before: null, after } };
   },
 });

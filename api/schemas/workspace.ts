@@ -1,16 +1,16 @@
 import { z } from "zod";
 import { rfc3339Seconds } from "../../engine/clock.ts";
 import type { WorkspaceRow } from "../../engine/store/workspaces.ts";
+import { workspaceName } from "./people.ts";
 import { allowedCountries } from "../../engine/workspaces/workspaces.ts";
 
 const country = z.string().regex(/^[A-Z]{2}$/, "must be two capital letters");
 
 export const patchWorkspaceBody = z.strictObject({
-  allowed_countries: z
-    .array(country)
-    .max(300)
-    .optional()
-    .meta({ description: "Where calls may go: ISO 3166 alpha-2. Needs a key with `keys.manage`." }),
+  name: workspaceName.optional(),
+  allowed_countries: z.array(country).max(300).optional().meta({
+    description: "Where calls may go: ISO 3166 alpha-2. An owner's to change, or a key's with `keys.manage`.",
+  }),
   recording_retention_days: z.int().min(1).max(90).optional(),
 });
 

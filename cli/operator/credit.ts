@@ -1,10 +1,11 @@
 import { parseArgs } from "node:util";
 import { createWallet } from "../../engine/wallet/wallet.ts";
 import { openLedger } from "../open-ledger.ts";
-import { print, words, workspaceOf, type Desk } from "./desk.ts";
+import { print, recordOperatorChange, words, workspaceOf, type Desk } from "./desk.ts";
 
 /** Amounts are typed in shillings, with at most two decimals, and never pass through a float. */
-export async function credit({ store, ids, clock }: Desk, args: string[]): Promise<void> {
+export async function credit(desk: Desk, args: string[]): Promise<void> {
+  const { store, ids, clock } = desk;
   // A negative amount is a wrong amount, not an option.
   const negative = args.findIndex((arg) => /^-[\d.]/.test(arg));
   if (negative >= 0 && !args.slice(0, negative).includes("--")) throw wrongAmount();
@@ -40,6 +41,15 @@ export async function credit({ store, ids, clock }: Desk, args: string[]): Promi
           `to ${String(first.workspaceId)} (${transactionId}). Nothing was credited.`,
       );
     }
+    const after = {
+      amount_minor: amountMinor,
+      reference: values.reference ?? null,
+      description: values.description,
+    };
+    if (credited.posted)
+      await recordOperatorChange(tx, desk, {
+        ...{ workspaceId, action: "credit", subject: credited.transactionId, before: null, after },
+      });
     return credited;
   });
   print({

@@ -1,6 +1,7 @@
+import { recordChange, type AuditedChange } from "../../engine/audit/audit.ts";
 import type { Clock } from "../../engine/clock.ts";
 import { isId, type Ids, type WorkspaceId } from "../../engine/ids.ts";
-import type { Store } from "../../engine/store/store.ts";
+import type { Store, Tx } from "../../engine/store/store.ts";
 import { workspaceById } from "../../engine/store/workspaces.ts";
 import type { Config } from "../config.ts";
 import { UsageError } from "../usage.ts";
@@ -30,5 +31,12 @@ export function words(given: readonly string[], ...names: string[]): readonly st
     `"${surplus}" is one word too many for ${names.join(" ")}; put what has spaces in quotes.`,
   );
 }
+
+/** Written down as the operator's, in the transaction of what it is about. */
+export const recordOperatorChange = (
+  tx: Tx,
+  desk: Pick<Desk, "ids" | "clock">,
+  change: Omit<AuditedChange, "actor">,
+): Promise<void> => recordChange(tx, desk, { ...change, actor: { kind: "operator" } });
 
 export const print = (line: Record<string, unknown>) => process.stdout.write(`${JSON.stringify(line)}\n`);

@@ -3,11 +3,11 @@ import type { Clock } from "../../engine/clock.ts";
 import { parseE164 } from "../../engine/e164.ts";
 import { createEgress } from "../../engine/egress/egress.ts";
 import { aesSecrets } from "../../engine/secrets.ts";
-import { numberByE164 } from "../../engine/store/workspaces.ts";
+import { numberByE164, type NumberRow } from "../../engine/store/workspaces.ts";
 import { addNumber, routeNumber, type Routing } from "../../engine/workspaces/numbers.ts";
 import type { Config } from "../config.ts";
 import { secretsKey } from "../secrets-key.ts";
-import { print, words, workspaceOf, type Desk } from "./desk.ts";
+import { print, recordOperatorChange, words, workspaceOf, type Desk } from "./desk.ts";
 
 const routingOptions = {
   "voice-url": { type: "string" },
@@ -15,7 +15,8 @@ const routingOptions = {
   "events-url": { type: "string" },
 } as const;
 
-export async function numberAdd({ store, ids, clock, config }: Desk, args: string[]): Promise<void> {
+export async function numberAdd(desk: Desk, args: string[]): Promise<void> {
+  const { store, ids, clock, config } = desk;
   const { values, positionals } = parseArgs({ args, allowPositionals: true, options: routingOptions });
   const [workspace, e164 = ""] = words(positionals, "WORKSPACE", "E164");
   const workspaceId = await workspaceOf(store, workspace);
@@ -30,29 +31,52 @@ export async function numberAdd({ store, ids, clock, config }: Desk, args: strin
     country: (parsed.country ?? "KE").toLowerCase(),
     provisionedAtMs: clock.nowMs(),
   };
-  const added = await store.write((tx) => addNumber(tx, { ids, secrets }, number));
+  const added = await store.write(async (tx) => {
+    const made = await addNumber(tx, { ids, secrets }, number);
+    const { e164, country } = number;
+    const after = { number: e164, country, ...routingView({ ...noRouting, ...routing }) };
+    if (made)
+      await recordOperatorChange(tx, desk, {
+        ...{ workspaceId, action: "number add", subject: made.id, before: null, after },
+      });
+    return made;
+  });
   if (!added) throw new Error(`${parsed.e164} belongs to somebody already.`);
   print({ number_id: added.id, number: parsed.e164, voice_signing_secret: added.voiceSigningSecret });
 }
 
 /** Without a URL it only shows. A running call keeps its voice and events URLs, as its row has them. */
-export async function numberRoute({ store, clock, config }: Desk, args: string[]): Promise<void> {
+export async function numberRoute(desk: Desk, args: string[]): Promise<void> {
+  const { store, clock, config } = desk;
   const { values, positionals } = parseArgs({ args, allowPositionals: true, options: routingOptions });
   const [e164 = ""] = words(positionals, "E164");
   const routing = await checkedRouting(config, clock, values);
   const routed = await store.write(async (tx) => {
     const number = await numberByE164(tx, e164);
     if (!number) throw new Error(`Nobody here has the number "${e164}".`);
-    return routeNumber(tx, number.workspaceId, number.id, routing);
+    const after = await routeNumber(tx, number.workspaceId, number.id, routing);
+    // Without a URL it only shows.
+    if (Object.keys(routing).length > 0)
+      await recordOperatorChange(tx, desk, {
+        ...{ workspaceId: number.workspaceId, action: "number route", subject: number.id },
+        ...{ before: routingView(number), after: routingView(after) },
+      });
+    return after;
   });
   print({
     number_id: routed.id,
     number: routed.e164,
-    voice_callback_url: routed.voiceCallbackUrl,
-    voice_fallback_url: routed.voiceFallbackUrl,
-    events_url: routed.eventsUrl,
+    ...routingView(routed),
   });
 }
+
+const noRouting = { voiceCallbackUrl: null, voiceFallbackUrl: null, eventsUrl: null };
+
+const routingView = (row: Pick<NumberRow, "voiceCallbackUrl" | "voiceFallbackUrl" | "eventsUrl">) => ({
+  voice_callback_url: row.voiceCallbackUrl,
+  voice_fallback_url: row.voiceFallbackUrl,
+  events_url: row.eventsUrl,
+});
 
 /** An empty URL takes away what is there. Throws `webhooks.url_not_allowed`, as the API does. */
 async function checkedRouting(

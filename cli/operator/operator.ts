@@ -9,6 +9,7 @@ import type { Command } from "./desk.ts";
 import { keyCreate, keyList, keyRevoke } from "./keys.ts";
 import { ledgerVerify } from "./ledger.ts";
 import { numberAdd, numberRoute } from "./numbers.ts";
+import { privacyErase, privacyExport, privacyReached } from "./privacy.ts";
 import { workspaceCreate } from "./workspaces.ts";
 
 /** `ledger verify` reads everything. */
@@ -35,6 +36,9 @@ export async function operator(subject: string, args: readonly string[]): Promis
 
 const commands: Readonly<Record<string, Command>> = {
   "workspace create": workspaceCreate,
+  "privacy export": privacyExport,
+  "privacy erase": privacyErase,
+  "privacy reached": privacyReached,
   "key create": keyCreate,
   "key list": keyList,
   "key revoke": keyRevoke,

@@ -1,5 +1,5 @@
 import type { AuditId, KeyId, RequestId, UserId, WorkspaceId } from "../ids.ts";
-import type { Tx } from "./store.ts";
+import type { ReadTx, SqlValue, Tx } from "./store.ts";
 
 export interface AuditRow {
   id: AuditId;
@@ -33,5 +33,39 @@ export async function insertAuditEntry(tx: Tx, row: AuditRow): Promise<void> {
       row.requestId,
       row.createdAtMs,
     ],
+  );
+}
+
+export interface AuditFilter {
+  action?: string | undefined;
+  subject?: string | undefined;
+  /** A kind, or an id. */
+  actor?: string | undefined;
+  /** From then on, and before then. */
+  fromMs?: number | undefined;
+  toMs?: number | undefined;
+}
+
+/** A workspace's, newest first, those older than `before`. */
+export async function auditEntriesOf(
+  tx: ReadTx,
+  workspaceId: WorkspaceId,
+  filter: AuditFilter,
+  page: { limit: number; before: AuditId | null },
+): Promise<AuditRow[]> {
+  const byKind = filter.actor === undefined || !filter.actor.includes("_");
+  const wanted: [condition: string, value: SqlValue | undefined][] = [
+    ["id < ?", page.before ?? undefined],
+    ["action = ?", filter.action],
+    ["subject = ?", filter.subject],
+    [byKind ? "actor_kind = ?" : "actor_id = ?", filter.actor],
+    ["created_at_ms >= ?", filter.fromMs],
+    ["created_at_ms < ?", filter.toMs],
+  ];
+  const given = wanted.filter(([, value]) => value !== undefined);
+  return tx.all(
+    `SELECT * FROM audit_entries WHERE ${["workspace_id = ?", ...given.map(([condition]) => condition)].join(" AND ")}
+     ORDER BY id DESC LIMIT ?`,
+    [workspaceId, ...given.map(([, value]) => value ?? null), page.limit],
   );
 }

@@ -179,11 +179,13 @@ export interface DeliveryRow {
   nextAttemptAtMs: number | null;
   createdAtMs: number;
   deliveredAtMs: number | null;
+  /** What it said was erased. */
+  erasedAtMs: number | null;
 }
 
 const columns =
   "id, workspace_id, event_id, kind, call_id, url, number_id, endpoint_id, status, attempts," +
-  " next_attempt_at_ms, created_at_ms, delivered_at_ms";
+  " next_attempt_at_ms, created_at_ms, delivered_at_ms, erased_at_ms";
 
 export interface DeliveryFilter {
   status?: DeliveryStatus | undefined;

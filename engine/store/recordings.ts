@@ -44,7 +44,8 @@ export interface RecordingRow {
   objectRemovedAtMs: number | null;
 }
 
-export type DeleteReason = "requested" | "retention";
+/** erasure: of the person who is heard in it. */
+export type DeleteReason = "requested" | "retention" | "erasure";
 
 export const liveStatuses: readonly LiveStatus[] = ["starting", "recording", "paused", "stopping"];
 

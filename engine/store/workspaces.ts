@@ -30,6 +30,10 @@ export interface ApiKeyRow {
   createdAtMs: number;
   expiresAtMs: number | null;
   revokedAtMs: number | null;
+  /** A key or a user; null: the operator. */
+  createdBy: string | null;
+  /** Written at most once a minute. */
+  lastUsedAtMs: number | null;
 }
 
 export interface NumberRow {
@@ -76,23 +80,33 @@ export async function updateWorkspace(
   tx: Tx,
   id: WorkspaceId,
   patch: {
+    name?: string | undefined;
     allowedCountries?: string | undefined;
     recordingRetentionDays?: number | undefined;
     onZeroBalance?: "continue" | "hangup" | undefined;
   },
 ): Promise<void> {
   await tx.run(
-    `UPDATE workspaces SET allowed_countries = COALESCE(?, allowed_countries),
+    `UPDATE workspaces SET name = COALESCE(?, name), allowed_countries = COALESCE(?, allowed_countries),
        recording_retention_days = COALESCE(?, recording_retention_days),
        on_zero_balance = COALESCE(?, on_zero_balance) WHERE id = ?`,
-    [patch.allowedCountries ?? null, patch.recordingRetentionDays ?? null, patch.onZeroBalance ?? null, id],
+    [
+      patch.name ?? null,
+      patch.allowedCountries ?? null,
+      patch.recordingRetentionDays ?? null,
+      patch.onZeroBalance ?? null,
+      id,
+    ],
   );
 }
 
-export async function insertApiKey(tx: Tx, row: Omit<ApiKeyRow, "revokedAtMs">): Promise<void> {
+export async function insertApiKey(
+  tx: Tx,
+  row: Omit<ApiKeyRow, "revokedAtMs" | "lastUsedAtMs">,
+): Promise<void> {
   await tx.run(
-    `INSERT INTO api_keys (id, workspace_id, name, key_sha256, last_four, scopes, created_at_ms, expires_at_ms)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+    `INSERT INTO api_keys (id, workspace_id, name, key_sha256, last_four, scopes, created_at_ms, expires_at_ms, created_by)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     [
       row.id,
       row.workspaceId,
@@ -102,6 +116,7 @@ export async function insertApiKey(tx: Tx, row: Omit<ApiKeyRow, "revokedAtMs">):
       row.scopes,
       row.createdAtMs,
       row.expiresAtMs,
+      row.createdBy,
     ],
   );
 }
@@ -112,6 +127,29 @@ export const apiKeyByHash = (tx: ReadTx, keySha256: string) =>
 /** A workspace's, oldest first, revoked and expired ones too. */
 export const apiKeysOf = (tx: ReadTx, workspaceId: WorkspaceId) =>
   tx.all<ApiKeyRow>("SELECT * FROM api_keys WHERE workspace_id = ? ORDER BY id", [workspaceId]);
+
+export const apiKeyById = (tx: ReadTx, workspaceId: WorkspaceId, id: KeyId) =>
+  tx.get<ApiKeyRow>("SELECT * FROM api_keys WHERE workspace_id = ? AND id = ?", [workspaceId, id]);
+
+/** Newest first, those older than `before`; revoked and expired ones too. */
+export const apiKeysPage = (
+  tx: ReadTx,
+  workspaceId: WorkspaceId,
+  page: { limit: number; before: KeyId | null },
+) =>
+  tx.all<ApiKeyRow>(
+    `SELECT * FROM api_keys WHERE workspace_id = ? ${page.before === null ? "" : "AND id < ?"}
+     ORDER BY id DESC LIMIT ?`,
+    [workspaceId, ...(page.before === null ? [] : [page.before]), page.limit],
+  );
+
+/** Somebody used it, where nobody wrote that down since `beforeMs`. */
+export async function markKeyUsed(tx: Tx, id: KeyId, nowMs: number, beforeMs: number): Promise<void> {
+  await tx.run(
+    "UPDATE api_keys SET last_used_at_ms = ? WHERE id = ? AND (last_used_at_ms IS NULL OR last_used_at_ms <= ?)",
+    [nowMs, id, beforeMs],
+  );
+}
 
 /** Refused from the commit on. Revoked before, it stays as it was. Undefined: there is no such key. */
 export const revokeApiKey = (tx: Tx, id: KeyId, nowMs: number) =>

@@ -42,7 +42,7 @@ export async function getDelivery(
 /**
  * Begins a new schedule, at once, with the same event id and body: of a delivered one, a dead one, or one that waits
  * for its next try (once more changes nothing). It goes to the endpoint's URL of today; a deleted endpoint's deliveries
- * cannot be replayed (`webhooks.not_found`).
+ * cannot be replayed (`webhooks.not_found`), nor can what was erased (`webhooks.delivery_erased`).
  */
 export async function replayDelivery(
   tx: Tx,
@@ -51,6 +51,7 @@ export async function replayDelivery(
   id: DeliveryId,
 ): Promise<Delivery> {
   const row = await found(tx, workspaceId, id);
+  if (row.erasedAtMs !== null) throw new SautikitError("webhooks.delivery_erased");
   const url = row.endpointId === null ? row.url : await urlOf(tx, workspaceId, row.endpointId);
   const host = hostOf(url);
   await restartDelivery(tx, id, { url, host });

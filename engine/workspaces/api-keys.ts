@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { SautikitError } from "../errors.ts";
-import type { Ids, KeyId, WorkspaceId } from "../ids.ts";
+import type { Ids, KeyId, UserId, WorkspaceId } from "../ids.ts";
+import type { Role } from "../store/members.ts";
 import { apiKeyByHash, insertApiKey, workspaceById, type WorkspaceRow } from "../store/workspaces.ts";
 import type { ReadTx, Tx } from "../store/store.ts";
 import { defaultScopes, type Scope } from "./scopes.ts";
@@ -12,6 +13,8 @@ export interface NewKey {
   scopes?: readonly Scope[];
   expiresAtMs?: number;
   createdAtMs: number;
+  /** Default: the operator. */
+  createdBy?: KeyId | UserId;
 }
 
 /** Makes a key. Its text is in this answer and nowhere else: only a hash and the last four characters are kept. */
@@ -27,15 +30,23 @@ export async function createKey(tx: Tx, ids: Ids, key: NewKey): Promise<{ id: Ke
     scopes: JSON.stringify(key.scopes ?? defaultScopes),
     createdAtMs: key.createdAtMs,
     expiresAtMs: key.expiresAtMs ?? null,
+    createdBy: key.createdBy ?? null,
   });
   return { id, key: text };
 }
 
-/** Who asks: the key's workspace, and what the key may do. */
+/** Who asks: a key, or a person who is signed in; in which workspace, and what they may do there. */
 export interface Caller {
-  keyId: KeyId;
+  by: CallerKey | { kind: "user"; id: UserId; role: Role };
   scopes: readonly Scope[];
   workspace: WorkspaceRow;
+}
+
+interface CallerKey {
+  kind: "key";
+  id: KeyId;
+  expiresAtMs: number | null;
+  lastUsedAtMs: number | null;
 }
 
 const keyText = /^tskey_live_[A-Za-z0-9_-]{43}$/;
@@ -48,7 +59,9 @@ export async function callerOfKey(tx: ReadTx, text: string, nowMs: number): Prom
   }
   const workspace = await workspaceById(tx, key.workspaceId);
   if (!workspace) throw new SautikitError("auth.invalid");
-  return { keyId: key.id, scopes: JSON.parse(key.scopes) as Scope[], workspace };
+  const { id, expiresAtMs, lastUsedAtMs } = key;
+  const by = { kind: "key" as const, id, expiresAtMs, lastUsedAtMs };
+  return { by, scopes: JSON.parse(key.scopes) as Scope[], workspace };
 }
 
 const sha256 = (text: string) => createHash("sha256").update(text).digest("hex");

@@ -1,3 +1,4 @@
+import { strict as assert } from "node:assert";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,6 +12,14 @@ import { systemClock, type Clock } from "../../engine/clock.ts";
 import { createEgress } from "../../engine/egress/egress.ts";
 import { systemIds, type IntentOwner, type WorkspaceId } from "../../engine/ids.ts";
 import type { Log } from "../../engine/log.ts";
+import { createMailQueue } from "../../engine/mail/mail-queue.ts";
+import { Invitations } from "../../engine/people/invitations.ts";
+import { sessionMs, SignIn } from "../../engine/people/sign-in.ts";
+import { newToken } from "../../engine/people/tokens.ts";
+import { Erasures } from "../../engine/privacy/erasures.ts";
+import { Exports } from "../../engine/privacy/exports.ts";
+import { insertMember, upsertUser, type Role } from "../../engine/store/members.ts";
+import { insertSession } from "../../engine/store/sessions.ts";
 import { createPromptUrls } from "../../engine/media/prompt-urls.ts";
 import { StoredPrompts } from "../../engine/media/stored-prompts.ts";
 import { seedShippedDeck } from "../../engine/metering/rates.ts";
@@ -23,13 +32,17 @@ import { createOutbox } from "../../engine/webhooks/outbox.ts";
 import { createKey, type NewKey } from "../../engine/workspaces/api-keys.ts";
 import { addNumber } from "../../engine/workspaces/numbers.ts";
 import { createWorkspace } from "../../engine/workspaces/workspaces.ts";
+import { objectKey } from "../../recordings/object-key.ts";
 import { createRecordings } from "../../recordings/recordings.ts";
 import { createStorage, type Storage } from "../../recordings/storage.ts";
 import { openTestStore } from "../store/test-database.ts";
+import { changingOperation, notAudited } from "./audited.ts";
 import { checkedFetch } from "./response-checker.ts";
 
 export const nairobi = "+254200000001";
 export const otienosPhone = "+254712345678";
+/** What browsers call the place where the pages are. */
+export const publicUrl = "https://sautikit.example";
 
 export const quiet: Log = {
   debug: () => undefined,
@@ -71,7 +84,7 @@ export async function world(overrides: Partial<ApiParts> = {}, given: { storage?
     clock,
   });
   const storage = given.storage ?? unreachable;
-  const urls = createPromptUrls(() => "https://sautikit.example");
+  const urls = createPromptUrls(() => publicUrl);
   const prompts = new StoredPrompts({ store, storage, urls, clock, ids });
   const calls = new Calls({
     clock,
@@ -84,6 +97,11 @@ export async function world(overrides: Partial<ApiParts> = {}, given: { storage?
     promptUrls: urls,
   });
   const conferences = new Conferences({ clock, ids, changed: (id) => void changed.push(id) });
+  const people = { clock, ids, mails: createMailQueue({ ids, clock, wake }), publicUrl: () => publicUrl };
+  const recordingKey = objectKey;
+  const privacy = { store, storage, recordingKey, secrets, clock, ids, log: quiet };
+  const exports = new Exports({ ...privacy, directory: join(folder, "exports") });
+  const erasures = new Erasures({ ...privacy, exports });
   const parts: ApiParts = {
     store,
     clock,
@@ -95,6 +113,11 @@ export async function world(overrides: Partial<ApiParts> = {}, given: { storage?
     recordings: createRecordings({ store, storage, clock, log: quiet }),
     prompts,
     secrets,
+    invitations: new Invitations(people),
+    signIn: new SignIn(people, "open"),
+    exports,
+    erasures,
+    publicUrl: people.publicUrl,
     webhooks: new WebhookEndpoints({ clock, ids, wake, secrets }),
     deliverer: { wake },
     checkUrl: (url, field) => createEgress({ clock, allowPrivate: false }).checkUrl(url, field),
@@ -148,9 +171,51 @@ export async function world(overrides: Partial<ApiParts> = {}, given: { storage?
     });
   }
 
+  /** Somebody who is signed in, with a role in each of these workspaces. */
+  async function person(email: string, roles: Readonly<Record<WorkspaceId, Role>> = {}) {
+    const nowMs = clock.nowMs();
+    const { token, tokenSha256 } = newToken(ids);
+    const userId = await store.write(async (tx) => {
+      const user = await upsertUser(tx, { id: ids.next("usr"), email, createdAtMs: nowMs });
+      for (const [workspaceId, role] of Object.entries(roles) as [WorkspaceId, Role][])
+        await insertMember(tx, { workspaceId, userId: user.id, role, createdAtMs: nowMs });
+      await insertSession(tx, {
+        ...{
+          id: ids.next("ses"),
+          tokenSha256,
+          userId: user.id,
+          workspaceId: null,
+          address: null,
+          userAgent: null,
+        },
+        ...{ createdAtMs: nowMs, seenAtMs: nowMs, expiresAtMs: nowMs + sessionMs },
+      });
+      return user.id;
+    });
+    return { id: userId, email, headers: { cookie: `__Host-sautikit=${token}`, origin: publicUrl } };
+  }
+
+  /** What the audit log has of a request. */
+  const auditOf = (requestId: string) =>
+    store.read((tx) =>
+      tx.all<{ action: string; before: string | null; after: string | null; actorKind: string }>(
+        "SELECT * FROM audit_entries WHERE request_id = ?",
+        [requestId],
+      ),
+    );
+
   return {
     ...parts,
     prompts,
+    exports,
+    erasures,
+    person,
+    auditOf,
+    /** Mails, oldest first, as they wait to be sent. */
+    mails: () =>
+      store.read((tx) =>
+        tx.all<{ recipient: string; subject: string; body: string }>("SELECT * FROM mails ORDER BY id"),
+      ),
     clock,
     url: server.url,
     wallet,
@@ -180,7 +245,13 @@ export async function world(overrides: Partial<ApiParts> = {}, given: { storage?
       });
       const text = await response.text();
       // eslint-disable-next-line @typescript-eslint/no-explicit-any -- tests reach into answers of every shape
-      const answer: any = text === "" ? null : (JSON.parse(text) as unknown);
+      const answer: any = text.startsWith("{") ? (JSON.parse(text) as unknown) : null;
+      const operation = changingOperation(method, path);
+      const replay = response.headers.has("idempotent-replay");
+      if (response.ok && operation !== undefined && !replay && notAudited[operation] === undefined) {
+        const entries = await auditOf(response.headers.get("x-request-id") ?? "");
+        assert.ok(entries.length > 0, `${operation} changed something and left no entry in the audit log`);
+      }
       return { status: response.status, headers: response.headers, body: answer, text };
     },
     async end(): Promise<void> {

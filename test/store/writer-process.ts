@@ -9,7 +9,8 @@ import { Calls } from "../../engine/calls/calls.ts";
 import type { ChangeParts } from "../../engine/calls/change-parts.ts";
 import { systemClock } from "../../engine/clock.ts";
 import { isError } from "../../engine/errors.ts";
-import { systemIds, type CallId, type WorkspaceId } from "../../engine/ids.ts";
+import { systemIds, type CallId, type UserId, type WorkspaceId } from "../../engine/ids.ts";
+import { removeMember } from "../../engine/people/members.ts";
 import { createSettlement } from "../../engine/metering/settlement.ts";
 import type { LegRow } from "../../engine/store/calls.ts";
 import { workspaceById } from "../../engine/store/workspaces.ts";
@@ -17,6 +18,7 @@ import type { Store } from "../../engine/store/store.ts";
 import { createLedger } from "../../engine/wallet/ledger.ts";
 import { createWallet } from "../../engine/wallet/wallet.ts";
 import { createOutbox } from "../../engine/webhooks/outbox.ts";
+import type { Caller } from "../../engine/workspaces/api-keys.ts";
 import { callingNumber } from "../../engine/workspaces/numbers.ts";
 import { callingWorkspace } from "../../engine/workspaces/workspaces.ts";
 import { noPrompts } from "../media/no-prompts.ts";
@@ -69,6 +71,19 @@ const jobs: Record<string, (store: Store) => Promise<string>> = {
       ),
     );
     return "emitted";
+  },
+
+  /** One owner each, all at once. */
+  async leave(store) {
+    const [workspaceId, ...owners] = args as [WorkspaceId, ...UserId[]];
+    const id = owners[Number(which)]!;
+    const workspace = (await store.read((tx) => workspaceById(tx, workspaceId)))!;
+    const caller: Caller = { by: { kind: "user", id, role: "owner" }, scopes: [], workspace };
+    const left = store.write((tx) => removeMember(tx, caller, id));
+    return left.then(
+      () => "left",
+      (error: unknown) => (isError(error, "members.last_owner") ? "stays" : String(error)),
+    );
   },
 
   /** As many calls as the workspace may have at once. */

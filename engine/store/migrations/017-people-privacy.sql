@@ -96,21 +96,18 @@ CREATE INDEX recording_accesses_by_recording ON recording_accesses (recording_id
 CREATE TABLE privacy_exports (
   id TEXT PRIMARY KEY,
   workspace_id TEXT NOT NULL REFERENCES workspaces (id),
-  -- Keyed hash of the number (engine/privacy/pseudonym.ts).
+  -- Keyed hash of the number (engine/privacy/data-subject.ts).
   pseudonym TEXT NOT NULL,
   -- Null once the ZIP is gone.
   e164 TEXT,
   status TEXT NOT NULL CHECK (status IN ('pending', 'ready', 'expired')),
-  requested_by_kind TEXT NOT NULL,
+  -- A key or a user; null: the operator.
   requested_by TEXT,
   created_at_ms BIGINT NOT NULL,
-  -- Somebody makes it until then.
-  claimed_until_ms BIGINT,
   ready_at_ms BIGINT,
   size_bytes BIGINT,
-  -- JSON: how many calls, events, recordings.
+  -- JSON: how many calls and events, and which recordings.
   contents TEXT,
-  object_key TEXT,
   -- When the ZIP is to go, and when it was seen to be gone.
   expires_at_ms BIGINT,
   removed_at_ms BIGINT
@@ -126,10 +123,8 @@ CREATE TABLE privacy_erasures (
   -- Null once all is erased.
   e164 TEXT,
   status TEXT NOT NULL CHECK (status IN ('running', 'complete')),
-  requested_by_kind TEXT NOT NULL,
   requested_by TEXT,
   created_at_ms BIGINT NOT NULL,
-  claimed_until_ms BIGINT,
   completed_at_ms BIGINT,
   -- JSON: how many calls, legs, … so far.
   counts TEXT NOT NULL
@@ -137,8 +132,9 @@ CREATE TABLE privacy_erasures (
 CREATE INDEX privacy_erasures_by_workspace ON privacy_erasures (workspace_id, id);
 CREATE UNIQUE INDEX privacy_erasures_running ON privacy_erasures (workspace_id, pseudonym) WHERE status = 'running';
 
--- The call whose person's number was erased, and when.
-ALTER TABLE calls ADD COLUMN erased_at_ms BIGINT;
+-- The erasure that took the person's number, and all that was said of them, out of it.
+ALTER TABLE calls ADD COLUMN erased_by TEXT REFERENCES privacy_erasures (id);
+CREATE INDEX calls_erased ON calls (erased_by) WHERE erased_by IS NOT NULL;
 -- By the other party, whoever asks for what is held of them.
 CREATE INDEX legs_by_to ON legs (workspace_id, to_e164);
 CREATE INDEX legs_by_from ON legs (workspace_id, from_e164);

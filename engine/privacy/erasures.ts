@@ -1,0 +1,237 @@
+import type { Clock } from "../clock.ts";
+import { SautikitError } from "../errors.ts";
+import type { CallId, Ids, KeyId, UserId, WorkspaceId } from "../ids.ts";
+import { Poll } from "../poll.ts";
+import type { Log } from "../log.ts";
+import type { Secrets } from "../secrets.ts";
+import { callToChange } from "../store/calls.ts";
+import {
+  callsToErase,
+  completeErasure,
+  eraseCall,
+  eraseMentions,
+  erasureById,
+  erasuresOf,
+  erasureToChange,
+  findMentions,
+  hasLiveCall,
+  insertErasure,
+  mentionPlaces,
+  recordingsToProveGone,
+  runningErasureOf,
+  runningErasures,
+  saveCounts,
+  type ErasureCounts,
+  type ErasureRow,
+} from "../store/privacy-erasures.ts";
+import { countExportsToRemove, expireExportsOf } from "../store/privacy-exports.ts";
+import { byCall, markDeleted, markObjectRemoved, type RecordingRow } from "../store/recordings.ts";
+import type { ReadTx, Store, Tx } from "../store/store.ts";
+import type { Exports } from "./exports.ts";
+import { pseudonymOf, requireOthers } from "./data-subject.ts";
+
+export type Erasure = Omit<ErasureRow, "counts"> & { counts: ErasureCounts };
+
+/** The object storage, as far as erasing needs it. Every method throws `storage.unavailable`. */
+export interface ErasingStorage {
+  /** Also when there is no such object. */
+  delete(key: string): Promise<void>;
+  /** Null: there is no such object. */
+  head(key: string): Promise<{ sizeBytes: number } | null>;
+}
+
+export interface ErasuresParts {
+  store: Store;
+  storage: ErasingStorage;
+  /** Where a recording's audio is, or would be. */
+  recordingKey: (recording: RecordingRow) => string;
+  exports: Pick<Exports, "removeExpired">;
+  secrets: Secrets;
+  clock: Clock;
+  ids: Ids;
+  log: Log;
+}
+
+const batch = 100;
+const lookEveryMs = 60_000;
+
+/**
+ * Erasing a person by phone number: the request is a row, the work is done afterwards in steps of a transaction each, and
+ * whoever dies in between leaves the row, from which the next one goes on. The row is the receipt, too.
+ */
+export class Erasures {
+  readonly #parts: ErasuresParts;
+  readonly #poll: Poll;
+
+  constructor(parts: ErasuresParts) {
+    this.#parts = parts;
+    this.#poll = new Poll(
+      parts.clock,
+      lookEveryMs,
+      () => this.run(),
+      (error) => parts.log.error({ err: error }, "An erasure could not go on yet; it is tried again."),
+    );
+  }
+
+  start(): void {
+    this.#poll.start();
+  }
+
+  stop(): Promise<void> {
+    return this.#poll.stop();
+  }
+
+  /**
+   * Of one that runs already, that one. Throws `privacy.own_number`, and `privacy.call_is_live` while a call with that number
+   * is under way.
+   */
+  async request(
+    tx: Tx,
+    asked: { workspaceId: WorkspaceId; e164: string; requestedBy: KeyId | UserId | null },
+  ): Promise<Erasure> {
+    const { secrets, ids, clock } = this.#parts;
+    const { workspaceId, e164 } = asked;
+    await requireOthers(tx, workspaceId, e164);
+    if (await hasLiveCall(tx, workspaceId, e164)) throw new SautikitError("privacy.call_is_live");
+    const pseudonym = pseudonymOf(secrets, workspaceId, e164);
+    const row = {
+      ...asked,
+      id: ids.next("ers"),
+      pseudonym,
+      createdAtMs: clock.nowMs(),
+      counts: JSON.stringify(none),
+    };
+    await insertErasure(tx, row);
+    tx.afterCommit(() => this.#poll.wake());
+    const running = await runningErasureOf(tx, workspaceId, pseudonym);
+    if (!running) throw new Error("An erasure was begun, and is not there.");
+    return erasureOf(running);
+  }
+
+  async get(tx: ReadTx, workspaceId: WorkspaceId, id: ErasureRow["id"]): Promise<Erasure> {
+    const row = await erasureById(tx, workspaceId, id);
+    if (!row) throw new SautikitError("privacy.erasure_not_found");
+    return erasureOf(row);
+  }
+
+  async list(
+    tx: ReadTx,
+    workspaceId: WorkspaceId,
+    page: { limit: number; before: ErasureRow["id"] | null },
+  ): Promise<Erasure[]> {
+    return (await erasuresOf(tx, workspaceId, page)).map(erasureOf);
+  }
+
+  /** Goes on with every one that is not complete. One that cannot go on holds back no other. */
+  async run(): Promise<void> {
+    const { store } = this.#parts;
+    const faults: unknown[] = [];
+    let after: ErasureRow["id"] | null = null;
+    for (;;) {
+      const running: ErasureRow[] = await store.read((tx) => runningErasures(tx, after, batch));
+      for (const row of running) await this.#goOn(row).catch((error: unknown) => faults.push(error));
+      after = running.at(-1)?.id ?? null;
+      if (running.length < batch) break;
+    }
+    if (faults.length > 0) throw faults[0];
+  }
+
+  async #goOn(row: ErasureRow): Promise<void> {
+    const { e164 } = row;
+    if (e164 === null) return;
+    const erasure = { ...row, e164 };
+    await this.#parts.store.write((tx) => expireExportsOf(tx, row.workspaceId, row.pseudonym));
+    await this.#parts.exports.removeExpired();
+    const callsLeft = await this.#eraseCalls(erasure);
+    await this.#proveGone(erasure);
+    await this.#eraseMentions(erasure);
+    if (callsLeft > 0) return;
+    await this.#parts.store.write((tx) => this.#complete(tx, erasure));
+  }
+
+  /** How many have to wait: a recording of theirs is not closed yet. */
+  async #eraseCalls(erasure: ErasureRow & { e164: string }): Promise<number> {
+    const { store } = this.#parts;
+    let after: CallId | null = null;
+    let left = 0;
+    for (;;) {
+      const calls: { id: CallId; over: number }[] = await store.read((tx) =>
+        callsToErase(tx, erasure, { limit: batch, after }),
+      );
+      for (const { id, over } of calls) {
+        if (over === 0) left++;
+        else await store.write((tx) => this.#eraseCall(tx, erasure, id));
+      }
+      after = calls.at(-1)?.id ?? null;
+      if (calls.length < batch) return left;
+    }
+  }
+
+  async #eraseCall(tx: Tx, erasure: ErasureRow & { e164: string }, id: CallId): Promise<void> {
+    const { clock } = this.#parts;
+    const call = await callToChange(tx, id);
+    // Of an erasure twice at once the second one finds nothing of the number any more.
+    if (!call || !(await hasParty(tx, erasure, id))) return;
+    const counts = await eraseCall(tx, id, erasure, clock.nowMs());
+    let recordings = 0;
+    for (const recording of await byCall(tx, erasure.workspaceId, id)) {
+      if (await markDeleted(tx, recording.id, "erasure", clock.nowMs())) recordings++;
+    }
+    await this.#count(tx, erasure.id, { ...counts, recordings });
+  }
+
+  /** An object is gone once the storage says so, and not because it was told to delete it. */
+  async #proveGone({ id }: ErasureRow): Promise<void> {
+    const { store, storage, recordingKey, clock } = this.#parts;
+    for (let more = true; more;) {
+      const rows = await store.read((tx) => recordingsToProveGone(tx, id, batch));
+      for (const row of rows) {
+        const key = recordingKey(row);
+        await storage.delete(key);
+        if (await storage.head(key))
+          throw new SautikitError("storage.unavailable", `The storage still holds ${key}.`);
+        await store.write((tx) => markObjectRemoved(tx, row.id, clock.nowMs()));
+      }
+      more = rows.length === batch;
+    }
+  }
+
+  async #eraseMentions(erasure: ErasureRow & { e164: string }): Promise<void> {
+    const { store } = this.#parts;
+    for (let place = 0; place < mentionPlaces; place++) {
+      for (;;) {
+        const keys = await store.read((tx) => findMentions(tx, place, erasure, batch));
+        if (keys.length === 0) break;
+        await store.write(async (tx) => {
+          const mentions = await eraseMentions(tx, place, erasure, keys);
+          await this.#count(tx, erasure.id, { mentions });
+        });
+      }
+    }
+  }
+
+  async #complete(tx: Tx, { id, workspaceId, pseudonym }: ErasureRow): Promise<void> {
+    if ((await recordingsToProveGone(tx, id, 1)).length > 0) return;
+    if ((await countExportsToRemove(tx, workspaceId, pseudonym)) > 0) return;
+    await completeErasure(tx, id, this.#parts.clock.nowMs());
+  }
+
+  async #count(tx: Tx, id: ErasureRow["id"], more: Partial<ErasureCounts>): Promise<void> {
+    const row = await erasureToChange(tx, id);
+    if (!row) return;
+    const counts = JSON.parse(row.counts) as ErasureCounts;
+    for (const [kind, count] of Object.entries(more)) counts[kind as keyof ErasureCounts] += count;
+    await saveCounts(tx, id, JSON.stringify(counts));
+  }
+}
+
+async function hasParty(tx: Tx, erasure: ErasureRow & { e164: string }, id: CallId): Promise<boolean> {
+  return (await callsToErase(tx, erasure, { limit: 1, after: null, only: id })).length > 0;
+}
+
+const none: ErasureCounts = {
+  ...{ calls: 0, legs: 0, cdrs: 0, events: 0, recordings: 0, deliveries: 0 },
+  ...{ ledgerDescriptions: 0, mentions: 0 },
+};
+
+const erasureOf = (row: ErasureRow): Erasure => ({ ...row, counts: JSON.parse(row.counts) as ErasureCounts });
