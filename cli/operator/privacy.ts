@@ -1,5 +1,6 @@
 import { parseArgs } from "node:util";
 import { rfc3339Seconds } from "../../engine/clock.ts";
+import { erasureView } from "../../api/schemas/privacy.ts";
 import { parseE164 } from "../../engine/e164.ts";
 import { isError } from "../../engine/errors.ts";
 import type { WorkspaceId } from "../../engine/ids.ts";
@@ -56,10 +57,10 @@ export async function privacyErase(desk: Desk, args: string[]): Promise<void> {
     });
     await done(erasures.run());
     const receipt = await desk.store.read((tx) => erasures.get(tx, workspaceId, asked.id));
+    const { erased, completed_at } = erasureView(receipt);
     print({
       ...{ erasure_id: receipt.id, workspace_id: workspaceId, pseudonym: receipt.pseudonym },
-      ...{ status: receipt.status, erased: receipt.counts },
-      completed_at: receipt.completedAtMs === null ? null : rfc3339Seconds(receipt.completedAtMs),
+      ...{ status: receipt.status, erased, completed_at },
     });
   });
 }

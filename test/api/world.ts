@@ -211,6 +211,7 @@ export async function world(overrides: Partial<ApiParts> = {}, given: { storage?
     erasures,
     person,
     auditOf,
+    mailQueue: people.mails,
     /** Mails, oldest first, as they wait to be sent. */
     mails: () =>
       store.read((tx) =>
