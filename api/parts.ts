@@ -5,6 +5,8 @@ import type { Clock } from "../engine/clock.ts";
 import type { StoredPrompts } from "../engine/media/stored-prompts.ts";
 import type { Ids } from "../engine/ids.ts";
 import type { Log } from "../engine/log.ts";
+import type { NumberParts } from "../engine/numbers/claims.ts";
+import type { PortDocuments } from "../engine/numbers/port-documents.ts";
 import type { Secrets } from "../engine/secrets.ts";
 import type { Store } from "../engine/store/store.ts";
 import type { Deliverer } from "../engine/webhooks/deliverer.ts";
@@ -23,6 +25,9 @@ export interface ApiParts {
   conferences: Pick<Conferences, "command" | "list" | "get">;
   recordings: Pick<Recordings, "forCall" | "listForCall" | "list" | "get" | "delete">;
   prompts: Pick<StoredPrompts, "urls" | "put" | "publish" | "get" | "list" | "link" | "delete">;
+  /** What claims, releases and porting requests take. */
+  numbers: NumberParts;
+  portDocuments: Pick<PortDocuments, "put" | "keep" | "link">;
   webhooks: WebhookEndpoints;
   /** Seals signing secrets. */
   secrets: Secrets;

@@ -16,11 +16,15 @@ import { systemIds, type IntentOwner } from "../engine/ids.ts";
 import { filesInUse } from "../engine/store/media.ts";
 import { createPromptUrls } from "../engine/media/prompt-urls.ts";
 import { StoredPrompts } from "../engine/media/stored-prompts.ts";
+import { createMailQueue } from "../engine/mail/mail-queue.ts";
 import { MediaLibrary } from "../engine/media/media-library.ts";
 import { CommandEngine } from "../engine/media/speech/command-engine.ts";
 import { EspeakEngine } from "../engine/media/speech/espeak-engine.ts";
 import { seedShippedDeck } from "../engine/metering/rates.ts";
 import { createSettlement } from "../engine/metering/settlement.ts";
+import type { NumberParts } from "../engine/numbers/claims.ts";
+import { PortDocuments } from "../engine/numbers/port-documents.ts";
+import { Renewals } from "../engine/numbers/renewals.ts";
 import { aesSecrets } from "../engine/secrets.ts";
 import type { Destination } from "../engine/store/deliveries.ts";
 import { FreeSwitchBox } from "../engine/switch/freeswitch-box.ts";
@@ -38,7 +42,9 @@ import { makeDemoWorkspace } from "./demo-workspace.ts";
 import { startEmbeddedSwitch } from "./embedded.ts";
 import { registerMetrics } from "./metrics.ts";
 import { createLog } from "./log.ts";
+import { seedInventory } from "./seed-inventory.ts";
 import { makeBucket, openObjectStorage } from "./object-storage.ts";
+import { ownersOf } from "../engine/store/members.ts";
 import { touch } from "../engine/store/migrate.ts";
 import { openMail } from "./open-mail.ts";
 import { openLedger } from "./open-ledger.ts";
@@ -70,8 +76,11 @@ const embeddedBox = "embedded";
 /** What another process stored is found within this, should its signal be lost or its database have none. */
 const othersPollMs = 1_000;
 
-/** Deleted prompts are out of the storage within this. */
+/** Deleted prompts, and old papers of porting requests, are out of the storage within this. */
 const promptsSweepMs = 60_000;
+
+/** A suspended number is back in service within this after the wallet was filled. */
+const renewalsMs = 5_000;
 
 /** Builds every object and hands each what it needs: leaves first, and closed in reverse. */
 export async function compose(
@@ -131,6 +140,8 @@ async function build(
   const changed = (owner: IntentOwner) => signals.tell("calls", owner);
   const ledger = openLedger({ clock, ids, changed });
   const settlement = createSettlement({ ledger });
+  const mails = createMailQueue({ clock, ids, wake: () => undefined });
+  const numbers: NumberParts = { clock, ids, secrets, ledger, outbox, mails, ownersOf };
   const { speechCommand: command } = config;
   const speech = command ? new CommandEngine({ command, clock }) : new EspeakEngine({ clock });
   closers.push(() => speech.close());
@@ -151,6 +162,7 @@ async function build(
   const publicUrl = () => config.publicUrl ?? baseUrl ?? `http://${config.host}:${config.port}`;
   const prompts = new StoredPrompts({ store, storage, urls: createPromptUrls(publicUrl), clock, ids });
   closers.push(() => prompts.close());
+  const portDocuments = new PortDocuments({ store, storage, clock });
   const directory = join(config.spoolDir, "media");
   const inUse = () => store.read(filesInUse);
   const media = new MediaLibrary({ directory, egress, prompts, inUse, speech, clock, log });
@@ -232,11 +244,23 @@ async function build(
     const sweep = new Poll(
       clock,
       promptsSweepMs,
-      () => prompts.sweep(),
-      (error) => log.error({ err: error }, "Deleted prompts could not be removed from the storage yet."),
+      async () => {
+        await prompts.sweep();
+        await portDocuments.sweep();
+      },
+      (error) => log.error({ err: error }, "Deleted files could not be removed from the storage yet."),
     );
     sweep.start();
     closers.push(() => sweep.stop());
+    const renewals = new Renewals({ ...numbers, store, log });
+    const renewing = new Poll(
+      clock,
+      renewalsMs,
+      () => renewals.run(),
+      (error) => log.error({ err: error }, "The numbers' rents could not be looked at yet."),
+    );
+    renewing.start();
+    closers.push(() => renewing.stop());
   }
   let draining = false;
   if (wanted.has("api")) {
@@ -250,6 +274,8 @@ async function build(
       conferences,
       recordings,
       prompts,
+      numbers,
+      portDocuments,
       secrets,
       webhooks: new WebhookEndpoints({ clock, ids, secrets, wake }),
       deliverer,
@@ -270,6 +296,7 @@ async function build(
     baseUrl = server.url;
     closers.push(() => server.close());
     if (demoWorkspace) {
+      await seedInventory(store, { ids, clock });
       demoFile = join(config.dataDir, "demo.json");
       const carrierStatusUrl = embedded?.carrierStatusUrl ?? null;
       await makeDemoWorkspace({

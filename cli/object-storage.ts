@@ -21,6 +21,8 @@ export interface ObjectStorage {
   close(): Promise<void>;
 }
 
+const embeddedAccessKeyId = "sautikit-embedded";
+
 /** The configured object storage, or the embedded one, with its files in DATA_DIR/objects. */
 export async function openObjectStorage(config: Config, parts: Parts): Promise<ObjectStorage> {
   const { port, endpoint, publicUrl, ...options } = config.s3;
@@ -32,7 +34,7 @@ export async function openObjectStorage(config: Config, parts: Parts): Promise<O
   if (endpoint !== null) return opened({ ...common, endpoint, clock: parts.clock }, () => Promise.resolve());
   if (!parts.serves) throw new Error("S3_ENDPOINT is needed where the spool role runs in another process.");
   const credentials = {
-    accessKeyId: options.accessKeyId || "sautikit-embedded",
+    accessKeyId: options.accessKeyId || embeddedAccessKeyId,
     secretAccessKey:
       options.secretAccessKey ||
       (await keptOnce(config.dataDir, "s3.key", () => parts.ids.bytes(32).toString("base64url"))),
@@ -51,6 +53,27 @@ export async function openObjectStorage(config: Config, parts: Parts): Promise<O
   return opened({ ...common, ...credentials, endpoint: server.endpoint, clock: parts.clock }, () =>
     server.close(),
   );
+}
+
+/** From another process than the one that serves it: to sign links. Throws where the embedded one was never started. */
+export async function reachObjectStorage(config: Config, clock: Clock): Promise<Storage> {
+  const { port, endpoint, publicUrl, ...options } = config.s3;
+  const kept = async (name: string) => (await readFile(join(config.dataDir, name), "utf8")).trim();
+  const reached: { endpoint: string; accessKeyId?: string; secretAccessKey?: string } =
+    endpoint !== null
+      ? { endpoint }
+      : {
+          endpoint: `http://${config.host}:${port === 0 ? await kept("s3.port") : port}`,
+          accessKeyId: options.accessKeyId || embeddedAccessKeyId,
+          secretAccessKey: options.secretAccessKey || (await kept("s3.key")),
+        };
+  return createStorage({
+    ...options,
+    ...(publicUrl === null ? {} : { publicEndpoint: publicUrl }),
+    ...reached,
+    forcePathStyle: true,
+    clock,
+  });
 }
 
 /** Presigned links name the port, and live longer than this process: so the free one is kept, and taken again. */

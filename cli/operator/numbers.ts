@@ -3,10 +3,12 @@ import type { Clock } from "../../engine/clock.ts";
 import { parseE164 } from "../../engine/e164.ts";
 import { createEgress } from "../../engine/egress/egress.ts";
 import { aesSecrets } from "../../engine/secrets.ts";
-import { numberByE164 } from "../../engine/store/workspaces.ts";
-import { addNumber, routeNumber, type Routing } from "../../engine/workspaces/numbers.ts";
+import { isInService, numberByE164 } from "../../engine/store/numbers.ts";
+import { blockNumber } from "../../engine/numbers/block.ts";
+import { addNumber, routeNumber, type Routing } from "../../engine/numbers/numbers.ts";
 import type { Config } from "../config.ts";
 import { secretsKey } from "../secrets-key.ts";
+import { numberParts } from "./number-parts.ts";
 import { print, words, workspaceOf, type Desk } from "./desk.ts";
 
 const routingOptions = {
@@ -43,7 +45,7 @@ export async function numberRoute({ store, clock, config }: Desk, args: string[]
   const routed = await store.write(async (tx) => {
     const number = await numberByE164(tx, e164);
     if (!number) throw new Error(`Nobody here has the number "${e164}".`);
-    return routeNumber(tx, number.workspaceId, number.id, routing);
+    return (await routeNumber(tx, number.workspaceId, number.id, routing)).after;
   });
   print({
     number_id: routed.id,
@@ -51,6 +53,21 @@ export async function numberRoute({ store, clock, config }: Desk, args: string[]
     voice_callback_url: routed.voiceCallbackUrl,
     voice_fallback_url: routed.voiceFallbackUrl,
     events_url: routed.eventsUrl,
+  });
+}
+
+export const numberSuspend = (desk: Desk, args: string[]) => setBlocked(desk, args, true);
+export const numberResume = (desk: Desk, args: string[]) => setBlocked(desk, args, false);
+
+async function setBlocked(desk: Desk, args: string[], blocked: boolean): Promise<void> {
+  const [e164 = ""] = words(args, "E164");
+  const parts = await numberParts(desk);
+  const number = await desk.store.write((tx) => blockNumber(tx, parts, e164, blocked));
+  if (!number) throw new Error(`Nobody here has the number "${e164}".`);
+  print({
+    ...{ number_id: number.id, number: e164, in_service: isInService(number) },
+    suspended_by_operator: number.blockedAtMs !== null,
+    unpaid: number.status === "suspended",
   });
 }
 
