@@ -140,7 +140,7 @@ async function build(
   const changed = (owner: IntentOwner) => signals.tell("calls", owner);
   const ledger = openLedger({ clock, ids, changed });
   const settlement = createSettlement({ ledger });
-  const mails = createMailQueue({ clock, ids, wake: () => undefined });
+  const mails = createMailQueue({ clock, ids, wake: () => signals.tell("mails", null) });
   const numbers: NumberParts = { clock, ids, secrets, ledger, outbox, mails, ownersOf };
   const { speechCommand: command } = config;
   const speech = command ? new CommandEngine({ command, clock }) : new EspeakEngine({ clock });
@@ -232,10 +232,10 @@ async function build(
     closers.push(() => controller.stop());
     const mailTransport = openMail(config);
     closers.push(() => mailTransport.close());
-    const mails = new MailSender({ store, transport: mailTransport, clock, ids, log });
-    signals.listen("mails", () => mails.wake());
-    mails.start();
-    closers.push(() => mails.stop());
+    const sender = new MailSender({ store, transport: mailTransport, clock, ids, log });
+    signals.listen("mails", () => sender.wake());
+    sender.start();
+    closers.push(() => sender.stop());
     signals.listen("deliveries", (destination) => deliverer.wake(destination));
     deliverer.start();
     closers.push(() => deliverer.stop());

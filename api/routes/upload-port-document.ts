@@ -16,7 +16,12 @@ export const uploadPortDocument = takesFile({
     "A second one takes the first one's place. It is deleted 90 days after the request has ended.",
   scope: "numbers.claim",
   params: pathId("port", "request"),
-  upload: { bytesMax: documentBytesMax, contentTypes: documentTypes, tooLarge: "ports.document_too_large" },
+  upload: {
+    bytesMax: documentBytesMax,
+    contentTypes: documentTypes,
+    tooLarge: "ports.document_too_large",
+    notAFile: "ports.document_unsupported",
+  },
   responses: { 200: { description: "The request, with what was uploaded.", schema: portSchema } },
   errors: [
     "ports.not_found",
