@@ -9,6 +9,8 @@ import type { Invitations } from "../engine/people/invitations.ts";
 import type { SignIn } from "../engine/people/sign-in.ts";
 import type { Erasures } from "../engine/privacy/erasures.ts";
 import type { Exports } from "../engine/privacy/exports.ts";
+import type { NumberParts } from "../engine/numbers/claims.ts";
+import type { PortDocuments } from "../engine/numbers/port-documents.ts";
 import type { Secrets } from "../engine/secrets.ts";
 import type { Store } from "../engine/store/store.ts";
 import type { Deliverer } from "../engine/webhooks/deliverer.ts";
@@ -27,6 +29,9 @@ export interface ApiParts {
   conferences: Pick<Conferences, "command" | "list" | "get">;
   recordings: Pick<Recordings, "forCall" | "listForCall" | "list" | "get" | "delete">;
   prompts: Pick<StoredPrompts, "urls" | "put" | "publish" | "get" | "list" | "link" | "delete">;
+  /** What claims, releases and porting requests take. */
+  numbers: NumberParts;
+  portDocuments: Pick<PortDocuments, "put" | "keep" | "link">;
   webhooks: WebhookEndpoints;
   /** Seals signing secrets. */
   secrets: Secrets;

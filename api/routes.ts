@@ -1,4 +1,16 @@
 import type { Route } from "./route.ts";
+import { cancelPortRoute } from "./routes/cancel-port.ts";
+import { claimInventory, createNumber } from "./routes/claim-number.ts";
+import { createPort } from "./routes/create-port.ts";
+import { getNumber } from "./routes/get-number.ts";
+import { getPort } from "./routes/get-port.ts";
+import { getPortDocument } from "./routes/get-port-document.ts";
+import { listAvailableNumbers } from "./routes/list-available-numbers.ts";
+import { listNumbers } from "./routes/list-numbers.ts";
+import { listPorts } from "./routes/list-ports.ts";
+import { releaseNumberRoute } from "./routes/release-number.ts";
+import { routeNumberRoute } from "./routes/route-number.ts";
+import { uploadPortDocument } from "./routes/upload-port-document.ts";
 import { commandConference } from "./routes/command-conference.ts";
 import { createCall, originateCall } from "./routes/create-call.ts";
 import { createWebhook } from "./routes/create-webhook.ts";
@@ -106,7 +118,20 @@ export const routes: readonly Route[] = [
   deleteWebhook,
   rotateWebhookSecret,
   testWebhook,
+  listAvailableNumbers,
+  createNumber,
+  claimInventory,
+  listNumbers,
+  getNumber,
+  routeNumberRoute,
+  releaseNumberRoute,
   rotateNumberSecret,
+  createPort,
+  listPorts,
+  getPort,
+  uploadPortDocument,
+  getPortDocument,
+  cancelPortRoute,
   getWorkspace,
   patchWorkspace,
   createSignInLink,

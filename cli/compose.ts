@@ -24,6 +24,9 @@ import { Invitations } from "../engine/people/invitations.ts";
 import { SignIn } from "../engine/people/sign-in.ts";
 import { seedShippedDeck } from "../engine/metering/rates.ts";
 import { createSettlement } from "../engine/metering/settlement.ts";
+import type { NumberParts } from "../engine/numbers/claims.ts";
+import { PortDocuments } from "../engine/numbers/port-documents.ts";
+import { Renewals } from "../engine/numbers/renewals.ts";
 import { aesSecrets } from "../engine/secrets.ts";
 import { sweepSignIn } from "../engine/store/sessions.ts";
 import type { Destination } from "../engine/store/deliveries.ts";
@@ -42,7 +45,9 @@ import { makeDemoWorkspace } from "./demo-workspace.ts";
 import { startEmbeddedSwitch } from "./embedded.ts";
 import { registerMetrics } from "./metrics.ts";
 import { createLog } from "./log.ts";
+import { seedInventory } from "./seed-inventory.ts";
 import { makeBucket, openObjectStorage } from "./object-storage.ts";
+import { ownersOf } from "../engine/store/members.ts";
 import { touch } from "../engine/store/migrate.ts";
 import { openMail } from "./open-mail.ts";
 import { openLedger } from "./open-ledger.ts";
@@ -75,12 +80,14 @@ const embeddedBox = "embedded";
 /** What another process stored is found within this, should its signal be lost or its database have none. */
 const othersPollMs = 1_000;
 
-/** Deleted prompts are out of the storage within this. */
+/** Deleted prompts, and old papers of porting requests, are out of the storage within this. */
 const promptsSweepMs = 60_000;
 
 /** Links and sessions that are over are forgotten after so long, looked for so often. */
 const signInKeptMs = 30 * 24 * 3_600_000;
 const signInSweepMs = 3_600_000;
+/** A suspended number is back in service within this after the wallet was filled. */
+const renewalsMs = 5_000;
 
 /** Builds every object and hands each what it needs: leaves first, and closed in reverse. */
 export async function compose(
@@ -140,6 +147,8 @@ async function build(
   const changed = (owner: IntentOwner) => signals.tell("calls", owner);
   const ledger = openLedger({ clock, ids, changed });
   const settlement = createSettlement({ ledger });
+  const mails = createMailQueue({ clock, ids, wake: () => signals.tell("mails", null) });
+  const numbers: NumberParts = { clock, ids, secrets, ledger, outbox, mails, ownersOf };
   const { speechCommand: command } = config;
   const speech = command ? new CommandEngine({ command, clock }) : new EspeakEngine({ clock });
   closers.push(() => speech.close());
@@ -160,6 +169,7 @@ async function build(
   const publicUrl = () => config.publicUrl ?? baseUrl ?? `http://${config.host}:${config.port}`;
   const prompts = new StoredPrompts({ store, storage, urls: createPromptUrls(publicUrl), clock, ids });
   closers.push(() => prompts.close());
+  const portDocuments = new PortDocuments({ store, storage, clock });
   const directory = join(config.spoolDir, "media");
   const inUse = () => store.read(filesInUse);
   const media = new MediaLibrary({ directory, egress, prompts, inUse, speech, clock, log });
@@ -193,8 +203,7 @@ async function build(
   });
   const conferences = new Conferences(changeParts);
   const recordings = createRecordings({ store, storage, clock, log });
-  const mailQueue = createMailQueue({ ids, clock, wake: () => signals.tell("mails", null) });
-  const people = { clock, ids, mails: mailQueue, publicUrl };
+  const people = { clock, ids, mails, publicUrl };
   const signIn = new SignIn(people, config.signUp);
   const { exports, erasures } = openPrivacy(config, { store, storage, secrets, clock, ids, log });
 
@@ -233,10 +242,10 @@ async function build(
     closers.push(() => controller.stop());
     const mailTransport = openMail(config);
     closers.push(() => mailTransport.close());
-    const mails = new MailSender({ store, transport: mailTransport, clock, ids, log });
-    signals.listen("mails", () => mails.wake());
-    mails.start();
-    closers.push(() => mails.stop());
+    const sender = new MailSender({ store, transport: mailTransport, clock, ids, log });
+    signals.listen("mails", () => sender.wake());
+    sender.start();
+    closers.push(() => sender.stop());
     signals.listen("deliveries", (destination) => deliverer.wake(destination));
     deliverer.start();
     closers.push(() => deliverer.stop());
@@ -245,8 +254,11 @@ async function build(
     const sweep = new Poll(
       clock,
       promptsSweepMs,
-      () => prompts.sweep(),
-      (error) => log.error({ err: error }, "Deleted prompts could not be removed from the storage yet."),
+      async () => {
+        await prompts.sweep();
+        await portDocuments.sweep();
+      },
+      (error) => log.error({ err: error }, "Deleted files could not be removed from the storage yet."),
     );
     sweep.start();
     closers.push(() => sweep.stop());
@@ -262,6 +274,15 @@ async function build(
     );
     forgetting.start();
     closers.push(() => forgetting.stop());
+    const renewals = new Renewals({ ...numbers, store, log });
+    const renewing = new Poll(
+      clock,
+      renewalsMs,
+      () => renewals.run(),
+      (error) => log.error({ err: error }, "The numbers' rents could not be looked at yet."),
+    );
+    renewing.start();
+    closers.push(() => renewing.stop());
   }
   let draining = false;
   if (wanted.has("api")) {
@@ -275,6 +296,8 @@ async function build(
       conferences,
       recordings,
       prompts,
+      numbers,
+      portDocuments,
       secrets,
       invitations: new Invitations(people),
       signIn,
@@ -300,6 +323,7 @@ async function build(
     baseUrl = server.url;
     closers.push(() => server.close());
     if (demoWorkspace) {
+      await seedInventory(store, { ids, clock });
       demoFile = join(config.dataDir, "demo.json");
       const carrierStatusUrl = embedded?.carrierStatusUrl ?? null;
       await makeDemoWorkspace({

@@ -6,7 +6,7 @@ import type { Store } from "../engine/store/store.ts";
 import { createLedger } from "../engine/wallet/ledger.ts";
 import { createWallet } from "../engine/wallet/wallet.ts";
 import { createKey } from "../engine/workspaces/api-keys.ts";
-import { addNumber } from "../engine/workspaces/numbers.ts";
+import { addNumber } from "../engine/numbers/numbers.ts";
 import { createWorkspace } from "../engine/workspaces/workspaces.ts";
 
 export interface Demo {

@@ -25,6 +25,8 @@ async function main(args: readonly string[]): Promise<void> {
     case "workspace":
     case "key":
     case "number":
+    case "numbers":
+    case "ports":
     case "credit":
     case "ledger":
     case "privacy":

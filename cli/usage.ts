@@ -42,6 +42,19 @@ const commands: readonly (readonly [synopsis: string, purpose: string])[] = [
     "number route E164 [--voice-url URL] [--fallback-url URL] [--events-url URL]",
     'Where its next calls ask and tell. What is left out stays, "" takes it away.',
   ],
+  ["number suspend E164", "Takes a number out of service until it is resumed; its rent goes on."],
+  ["number resume E164", "Ends that."],
+  [
+    "numbers import FILE.csv|BLOCK [--dry-run]",
+    "Adds numbers to be claimed: one, or a block like +254 20 700 0000-0999, a line. --dry-run only says what it would add.",
+  ],
+  ["ports list [--status STATUS]", "Lists porting requests: those that are open, or in that status."],
+  ["ports show PORT", "Shows one, with a link to its document that lives for an hour."],
+  [
+    'ports move PORT STATUS [--at TIME] [--reason "…"]',
+    "Moves it: in_review, scheduled (--at), completed, rejected (--reason), canceled. Completed, the number is here.",
+  ],
+  ["ports out NUMBER", "Releases a number that has gone to another carrier; not in its first 30 days."],
   [
     "credit WORKSPACE KES [--reference R] [--description D]",
     "Puts money into a wallet: 500 or 49.50. The same reference pays once.",

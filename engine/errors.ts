@@ -129,6 +129,53 @@ export const errorCatalogue = {
     "Check the name; a conference lives from its first member to its last.",
   ),
   "numbers.not_found": e(404, "The workspace has no such number.", "Check the id."),
+  "numbers.released": e(
+    409,
+    "The number was released: it is the workspace's no more.",
+    "Claim another; GET /v1/numbers/available lists them.",
+  ),
+  "numbers.not_in_inventory": e(
+    404,
+    "There is no such number to be claimed here.",
+    "Take one from GET /v1/numbers/available.",
+  ),
+  "numbers.already_claimed": e(
+    409,
+    "Somebody has the number, perhaps since a moment ago. Nothing was debited.",
+    "Take another from GET /v1/numbers/available.",
+  ),
+  "numbers.resting": e(
+    409,
+    "The number was released lately, and rests before it is given to anybody.",
+    "Take another from GET /v1/numbers/available.",
+  ),
+  "ports.not_found": e(404, "There is no such porting request.", "Check the id."),
+  "ports.number_here": e(
+    409,
+    "The number is in service here already.",
+    "A number of another workspace cannot be moved by a porting request; contact support.",
+  ),
+  "ports.already_open": e(
+    409,
+    "The workspace has asked for this number already.",
+    "Look at GET /v1/ports; cancel that request to begin anew.",
+  ),
+  "ports.closed": e(
+    409,
+    "The porting request is completed, rejected or canceled.",
+    "Nothing to do: make another request where the number is still to be moved.",
+  ),
+  "ports.not_portable": e(
+    422,
+    "The number is not one that can be moved here.",
+    "Only Kenyan numbers are: E.164, +254 and nine digits.",
+  ),
+  "ports.document_unsupported": e(
+    415,
+    "The document is no PDF, JPEG or PNG.",
+    "Send the file itself as the body.",
+  ),
+  "ports.document_too_large": e(413, "The document is larger than 10 MiB.", "Send a smaller scan."),
   "recordings.not_found": e(404, "There is no such recording.", "Check the id."),
   "media.not_found": e(404, "There is no such prompt.", "Check the id."),
   "media.unsupported": e(
@@ -150,7 +197,7 @@ export const errorCatalogue = {
   ),
   "wallet.insufficient_funds": e(
     402,
-    "The wallet's available balance is zero or less.",
+    "The wallet's available balance is zero or less, or does not cover this.",
     "Top up, then try again.",
   ),
   "webhooks.not_found": e(404, "There is no such webhook endpoint.", "Check the id."),

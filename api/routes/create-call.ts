@@ -5,7 +5,7 @@ import { SautikitError } from "../../engine/errors.ts";
 import type { JsonObject } from "../../engine/json.ts";
 import { parseObject, type CallRow } from "../../engine/store/calls.ts";
 import type { Tx } from "../../engine/store/store.ts";
-import { callingNumber } from "../../engine/workspaces/numbers.ts";
+import { callingNumber } from "../../engine/numbers/numbers.ts";
 import { callingWorkspace } from "../../engine/workspaces/workspaces.ts";
 import { checkCallbacks } from "../callback-urls.ts";
 import { checkSockets } from "../socket-urls.ts";

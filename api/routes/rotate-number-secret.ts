@@ -1,7 +1,7 @@
 import { rfc3339Ms } from "../../engine/clock.ts";
 import { SautikitError } from "../../engine/errors.ts";
 import { isId } from "../../engine/ids.ts";
-import { rotateSigningSecret } from "../../engine/workspaces/numbers.ts";
+import { rotateSigningSecret } from "../../engine/numbers/numbers.ts";
 import { changes } from "../route.ts";
 import { numberWithSecretSchema } from "../schemas/number.ts";
 import { pathId } from "../schemas/text.ts";
@@ -16,7 +16,7 @@ export const rotateNumberSecret = changes({
   scope: "numbers.write",
   params: pathId("num", "number"),
   responses: { 200: { description: "The number, with its new secret.", schema: numberWithSecretSchema } },
-  errors: ["numbers.not_found"],
+  errors: ["numbers.not_found", "numbers.released"],
   async change(tx, { parts, caller, params }) {
     if (!isId("num", params.id)) throw new SautikitError("numbers.not_found");
     const { number, voiceSigningSecret } = await rotateSigningSecret(

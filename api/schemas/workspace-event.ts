@@ -22,14 +22,21 @@ export const workspaceEvents: Record<WorkspaceEventKind, EventDescription> = {
     by: z.enum(["claim", "port", "operator"]).meta({ description: "How it came." }),
   }),
   "number.suspended": plain(
-    "The month that began could not be paid: no calls to or from the number until it is, and it is released for good at `release_at`.",
+    "No calls go to the number or come from it; calls under way go on. Unpaid, it is released for good at `release_at`.",
     {
       ...ofNumber,
-      owed_minor: cents("what the month costs."),
+      reason: z.enum(["unpaid", "operator"]).meta({
+        description: "The month that began could not be paid, or the operator took it out of service.",
+      }),
+      owed_minor: cents("what the month costs; null: nothing is owed.").nullable(),
       suspended_at: time("When."),
-      release_at: time("Paid before this, it stays."),
+      release_at: time("Paid before this, it stays; null: it is not released.").nullable(),
     },
   ),
+  "number.resumed": plain("A suspended number is in service again.", {
+    ...ofNumber,
+    resumed_at: time("When."),
+  }),
   "number.released": plain("The number is the workspace's no more.", {
     ...ofNumber,
     released_at: time("When."),
@@ -69,5 +76,6 @@ export const workspaceEvents: Record<WorkspaceEventKind, EventDescription> = {
     status: z.enum(["submitted", "in_review", "scheduled", "completed", "rejected", "canceled"]),
     scheduled_for: time("When the number is to move; null: not known yet.").nullable(),
     reason: z.string().nullable().meta({ description: "Why it was rejected." }),
+    number_id: z.string().nullable().meta({ description: "The number, once it is here." }),
   }),
 };

@@ -3,10 +3,12 @@ import type { Clock } from "../../engine/clock.ts";
 import { parseE164 } from "../../engine/e164.ts";
 import { createEgress } from "../../engine/egress/egress.ts";
 import { aesSecrets } from "../../engine/secrets.ts";
-import { numberByE164, type NumberRow } from "../../engine/store/workspaces.ts";
-import { addNumber, routeNumber, type Routing } from "../../engine/workspaces/numbers.ts";
+import { blockNumber } from "../../engine/numbers/block.ts";
+import { addNumber, routeNumber, type Routing } from "../../engine/numbers/numbers.ts";
+import { isInService, numberByE164, type NumberRow } from "../../engine/store/numbers.ts";
 import type { Config } from "../config.ts";
 import { secretsKey } from "../secrets-key.ts";
+import { numberParts } from "./number-parts.ts";
 import { print, recordOperatorChange, words, workspaceOf, type Desk } from "./desk.ts";
 
 const routingOptions = {
@@ -54,7 +56,7 @@ export async function numberRoute(desk: Desk, args: string[]): Promise<void> {
   const routed = await store.write(async (tx) => {
     const number = await numberByE164(tx, e164);
     if (!number) throw new Error(`Nobody here has the number "${e164}".`);
-    const after = await routeNumber(tx, number.workspaceId, number.id, routing);
+    const { after } = await routeNumber(tx, number.workspaceId, number.id, routing);
     // Without a URL it only shows.
     if (Object.keys(routing).length > 0)
       await recordOperatorChange(tx, desk, {
@@ -77,6 +79,20 @@ const routingView = (row: Pick<NumberRow, "voiceCallbackUrl" | "voiceFallbackUrl
   voice_fallback_url: row.voiceFallbackUrl,
   events_url: row.eventsUrl,
 });
+export const numberSuspend = (desk: Desk, args: string[]) => setBlocked(desk, args, true);
+export const numberResume = (desk: Desk, args: string[]) => setBlocked(desk, args, false);
+
+async function setBlocked(desk: Desk, args: string[], blocked: boolean): Promise<void> {
+  const [e164 = ""] = words(args, "E164");
+  const parts = await numberParts(desk);
+  const number = await desk.store.write((tx) => blockNumber(tx, parts, e164, blocked));
+  if (!number) throw new Error(`Nobody here has the number "${e164}".`);
+  print({
+    ...{ number_id: number.id, number: e164, in_service: isInService(number) },
+    suspended_by_operator: number.blockedAtMs !== null,
+    unpaid: number.status === "suspended",
+  });
+}
 
 /** An empty URL takes away what is there. Throws `webhooks.url_not_allowed`, as the API does. */
 async function checkedRouting(

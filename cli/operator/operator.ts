@@ -6,10 +6,12 @@ import { openStore } from "../open-store.ts";
 import { UsageError } from "../usage.ts";
 import { credit } from "./credit.ts";
 import type { Command } from "./desk.ts";
+import { numbersImport } from "./inventory.ts";
 import { keyCreate, keyList, keyRevoke } from "./keys.ts";
 import { ledgerVerify } from "./ledger.ts";
-import { numberAdd, numberRoute } from "./numbers.ts";
 import { privacyErase, privacyExport, privacyReached } from "./privacy.ts";
+import { numberAdd, numberResume, numberRoute, numberSuspend } from "./numbers.ts";
+import { portsList, portsMove, portsOut, portsShow } from "./ports.ts";
 import { workspaceCreate } from "./workspaces.ts";
 
 /** `ledger verify` reads everything. */
@@ -44,6 +46,13 @@ const commands: Readonly<Record<string, Command>> = {
   "key revoke": keyRevoke,
   "number add": numberAdd,
   "number route": numberRoute,
+  "number suspend": numberSuspend,
+  "number resume": numberResume,
+  "numbers import": numbersImport,
+  "ports list": portsList,
+  "ports show": portsShow,
+  "ports move": portsMove,
+  "ports out": portsOut,
   credit,
   "ledger verify": ledgerVerify,
 };

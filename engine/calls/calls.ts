@@ -15,7 +15,7 @@ import type { PromptUrls } from "../media/prompt-urls.ts";
 import type { RecordingRow } from "../store/recordings.ts";
 import type { Tx } from "../store/store.ts";
 import { keepWorkspace } from "../store/workspaces.ts";
-import { callingNumber } from "../workspaces/numbers.ts";
+import { callingNumber } from "../numbers/numbers.ts";
 import { CallChange } from "./call-change.ts";
 import type { ChangeParts } from "./change-parts.ts";
 import type { CallingNumber, CallingWorkspace, CallOptions, CallRequest } from "./call-request.ts";

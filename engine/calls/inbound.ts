@@ -11,7 +11,8 @@ import {
   type LegRow,
 } from "../store/calls.ts";
 import type { Tx } from "../store/store.ts";
-import { keepWorkspace, numberByE164, type NumberRow, type WorkspaceRow } from "../store/workspaces.ts";
+import { isInService, numberByE164, type NumberRow } from "../store/numbers.ts";
+import { keepWorkspace, type WorkspaceRow } from "../store/workspaces.ts";
 import type { Arrival, HangupCause } from "../switch/switch.ts";
 import { CallChange } from "./call-change.ts";
 import type { CallOptions } from "./call-request.ts";
@@ -60,7 +61,7 @@ export async function takeInCall(
   const to = numberFromCarrier(arrival.to);
   const number = to === null ? undefined : await numberByE164(tx, to);
   if (!number) return refuse("unknown_number");
-  if (number.status !== "active") return refuse("suspended_number");
+  if (!isInService(number)) return refuse("suspended_number");
   const workspace = await keepWorkspace(tx, number.workspaceId);
   if (!workspace) throw new Error(`Number ${number.id} has no workspace.`);
   if (workspace.frozenAtMs !== null) return refuse("workspace_frozen");
@@ -129,7 +130,7 @@ function callRow(id: CallId, number: NumberRow, arrival: Arrival, from: string, 
   const options: CallOptions = {
     // Whom it dials on is shown our number: the caller's own is not ours to present.
     callerId: number.e164,
-    record: null,
+    record: number.record === 1 ? "from-answer" : null,
     ringTimeoutSeconds: ringSecondsMax,
     maxDurationSeconds,
   };

@@ -1,10 +1,12 @@
 import type { ConferenceId, LegId, RecordingId } from "../ids.ts";
-import { withdrawUnsentIntents, type LegRow } from "../store/calls.ts";
+import { parseObject, withdrawUnsentIntents, type LegRow } from "../store/calls.ts";
 import * as recordings from "../store/recordings.ts";
 import type { ChannelFacts, HangupCause, SwitchEvent } from "../switch/switch.ts";
 import type { CallChange } from "./call-change.ts";
+import type { CallOptions } from "./call-request.ts";
 import type { Command } from "./command.ts";
 import { leftWithLeg, missedRoom, takeRoomNews } from "./conference.ts";
+import { newRecording } from "./dialing.ts";
 import type { DocumentRun } from "./document-run.ts";
 import { decideFate, endCallIfOver, endLeg, type EndedBy } from "./leg-end.ts";
 import { failureCodeOf, isLost, transition, type FailureCode } from "./leg-state.ts";
@@ -100,6 +102,7 @@ export async function takeLegNews(change: CallChange, news: LegNews, document: D
     case "answered":
       await started(change, leg, isOwn, news.atUs);
       if (!(await answered(change, leg, news.atUs))) return;
+      await recordIfAsked(change, leg);
       if (isOwn) await beginIfWon(change, winnerOf(change), document);
       else await document.feed(change, { kind: "legAnswered", leg: leg.id });
       return;
@@ -192,6 +195,13 @@ export async function takeLegNews(change: CallChange, news: LegNews, document: D
       if (isOwn && leg.answeredAtUs !== null) await beginIfWon(change, leg, document);
       return;
   }
+}
+
+/** A caller's leg that its number's routing has recorded: one that we dial brings its recording along. */
+async function recordIfAsked(change: CallChange, leg: LegRow): Promise<void> {
+  const { record } = parseObject(change.call.options) as unknown as CallOptions;
+  if (record === null || leg.direction !== "inbound" || leg !== change.firstLeg) return;
+  change.intend({ kind: "startRecording", leg: leg.id, recording: await newRecording(change, leg) });
 }
 
 /** The document speaks to whom the switch kept, once that is known. */

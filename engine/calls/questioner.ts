@@ -4,9 +4,9 @@ import type { Egress } from "../egress/egress.ts";
 import type { Secrets } from "../secrets.ts";
 import { callById, callEventById } from "../store/calls.ts";
 import type { Store } from "../store/store.ts";
-import { numberById } from "../store/workspaces.ts";
+import { numberById } from "../store/numbers.ts";
 import { envelopeOf } from "../webhooks/outbox.ts";
-import { voiceSecrets } from "../workspaces/numbers.ts";
+import { voiceSecrets } from "../numbers/numbers.ts";
 import { outboxEvent, voiceKeys } from "./call-change.ts";
 import type { Command } from "./command.ts";
 

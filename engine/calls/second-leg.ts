@@ -2,7 +2,7 @@ import type { StepFact } from "../actions/verb.ts";
 import { SautikitError } from "../errors.ts";
 import { parseObject } from "../store/calls.ts";
 import { workspaceById } from "../store/workspaces.ts";
-import { callingNumber } from "../workspaces/numbers.ts";
+import { callingNumber } from "../numbers/numbers.ts";
 import { callingWorkspace } from "../workspaces/workspaces.ts";
 import type { CallChange } from "./call-change.ts";
 import type { CallOptions } from "./call-request.ts";

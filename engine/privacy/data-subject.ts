@@ -2,7 +2,7 @@ import { SautikitError } from "../errors.ts";
 import type { WorkspaceId } from "../ids.ts";
 import type { Secrets } from "../secrets.ts";
 import type { ReadTx } from "../store/store.ts";
-import { numberByE164 } from "../store/workspaces.ts";
+import { numberByE164 } from "../store/numbers.ts";
 
 /**
  * What stands where a number was: the same for the same number in the same workspace, so that rows stay countable, and of

@@ -145,6 +145,44 @@ export const invariants: readonly Invariant[] = [
           AND c.cost_minor > 0)`,
   },
   {
+    name: "each posting of rent is of one number and one month, by its reference, and no month is without it",
+    breaches: `SELECT COALESCE(t.id, r.number_id) AS subject, r.month AS found, NULL AS expected
+      FROM (SELECT * FROM ledger_transactions WHERE kind = 'number_rental') t
+      FULL JOIN number_rentals r ON r.transaction_id = t.id
+      WHERE (t.id IS NULL AND r.net_minor + r.vat_minor <> 0) OR (t.id IS NOT NULL AND (r.number_id IS NULL
+        OR t.reference <> r.number_id || ' month ' || r.month OR t.workspace_id IS DISTINCT FROM r.workspace_id))`,
+  },
+  {
+    name: "each posting of rent took what its month says from the workspace's wallet, for revenue and VAT",
+    breaches: `SELECT t.id AS subject, paid_minor AS found, cost_minor AS expected
+      FROM (SELECT t.id, c.net_minor + c.vat_minor AS cost_minor, c.net_minor, c.vat_minor AS vat_part_minor,
+          ${takenFromWallet} AS paid_minor, ${putInto("revenue_rental")} AS revenue_minor, ${putInto("vat")} AS vat_minor
+        FROM number_rentals c JOIN ledger_transactions t ON t.id = c.transaction_id) AS t
+      WHERE paid_minor <> cost_minor OR revenue_minor <> net_minor OR vat_minor <> vat_part_minor`,
+  },
+  {
+    name: "the months of each number follow each other without a gap, and it is paid until the last one's end",
+    breaches: `SELECT n.id AS subject, n.paid_until_ms AS found, r.ends_at_ms AS expected
+      FROM numbers n LEFT JOIN (SELECT number_id, month, begins_at_ms, ends_at_ms,
+          ROW_NUMBER() OVER (PARTITION BY number_id ORDER BY month) AS place,
+          LAG(ends_at_ms) OVER (PARTITION BY number_id ORDER BY month) AS before_ms,
+          LEAD(month) OVER (PARTITION BY number_id ORDER BY month) AS next_month
+        FROM number_rentals) AS r ON r.number_id = n.id
+      WHERE (r.month IS NULL AND (COALESCE(n.paid_months, 0) <> 0
+          OR n.paid_until_ms IS DISTINCT FROM CASE WHEN n.paid_months IS NULL THEN NULL ELSE n.provisioned_at_ms END))
+        OR (r.month IS NOT NULL AND (r.month <> r.place OR r.ends_at_ms <= r.begins_at_ms
+          OR r.begins_at_ms <> COALESCE(r.before_ms, n.provisioned_at_ms)
+          OR (r.next_month IS NULL AND (n.paid_months IS DISTINCT FROM r.month
+            OR n.paid_until_ms IS DISTINCT FROM r.ends_at_ms))))`,
+  },
+  {
+    name: "each number that is rented and in service is looked at when what is paid for ends",
+    breaches: `SELECT id AS subject, due_at_ms AS found, paid_until_ms AS expected FROM numbers
+      WHERE (status = 'active' AND due_at_ms IS DISTINCT FROM paid_until_ms)
+        OR (status = 'released' AND (due_at_ms IS NOT NULL OR held_e164 IS NOT NULL))
+        OR (status <> 'released' AND held_e164 IS DISTINCT FROM e164)`,
+  },
+  {
     name: "only what was used already, or a correction, takes a wallet below zero",
     breaches: `SELECT t.id AS subject, e.balance_after_minor AS found, 0 AS expected
       FROM ledger_entries e

@@ -1,4 +1,4 @@
-import type { KeyId, NumberId, WorkspaceId } from "../ids.ts";
+import type { KeyId, WorkspaceId } from "../ids.ts";
 import type { ReadTx, Tx } from "./store.ts";
 
 export interface WorkspaceRow {
@@ -34,23 +34,6 @@ export interface ApiKeyRow {
   createdBy: string | null;
   /** Written at most once a minute. */
   lastUsedAtMs: number | null;
-}
-
-export interface NumberRow {
-  id: NumberId;
-  workspaceId: WorkspaceId;
-  e164: string;
-  /** ISO 3166 alpha-2, lower case as on the product page. */
-  country: string;
-  status: "active" | "suspended";
-  voiceCallbackUrl: string | null;
-  voiceFallbackUrl: string | null;
-  eventsUrl: string | null;
-  /** Sealed, as the previous one is. */
-  voiceSigningSecret: string;
-  previousSigningSecret: string | null;
-  previousSigningSecretUntilMs: number | null;
-  provisionedAtMs: number;
 }
 
 export async function insertWorkspace(
@@ -157,73 +140,3 @@ export const revokeApiKey = (tx: Tx, id: KeyId, nowMs: number) =>
     "UPDATE api_keys SET revoked_at_ms = COALESCE(revoked_at_ms, ?) WHERE id = ? RETURNING *",
     [nowMs, id],
   );
-
-/** False: somebody has the number. */
-export async function insertNumber(tx: Tx, row: NumberRow): Promise<boolean> {
-  const { changes } = await tx.run(
-    `INSERT INTO numbers (id, workspace_id, e164, country, status, voice_callback_url, voice_fallback_url, events_url,
-       voice_signing_secret, previous_signing_secret, previous_signing_secret_until_ms, provisioned_at_ms)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (e164) DO NOTHING`,
-    [
-      row.id,
-      row.workspaceId,
-      row.e164,
-      row.country,
-      row.status,
-      row.voiceCallbackUrl,
-      row.voiceFallbackUrl,
-      row.eventsUrl,
-      row.voiceSigningSecret,
-      row.previousSigningSecret,
-      row.previousSigningSecretUntilMs,
-      row.provisionedAtMs,
-    ],
-  );
-  return changes === 1;
-}
-
-export const numberById = (tx: ReadTx, id: NumberId) =>
-  tx.get<NumberRow>("SELECT * FROM numbers WHERE id = ?", [id]);
-
-/** Whosever it is, in service or not. */
-export const numberByE164 = (tx: ReadTx, e164: string) =>
-  tx.get<NumberRow>("SELECT * FROM numbers WHERE e164 = ?", [e164]);
-
-/** The row as it is now; others that change it wait until this transaction ends. */
-export const numberToChange = (tx: Tx, workspaceId: WorkspaceId, id: NumberId) =>
-  tx.get<NumberRow>("SELECT * FROM numbers WHERE id = ? AND workspace_id = ? FOR NO KEY UPDATE", [
-    id,
-    workspaceId,
-  ]);
-
-/** Sealed ones. */
-export async function updateSigningSecrets(
-  tx: Tx,
-  id: NumberId,
-  row: Pick<NumberRow, "voiceSigningSecret" | "previousSigningSecret" | "previousSigningSecretUntilMs">,
-): Promise<void> {
-  await tx.run(
-    `UPDATE numbers SET voice_signing_secret = ?, previous_signing_secret = ?, previous_signing_secret_until_ms = ?
-     WHERE id = ?`,
-    [row.voiceSigningSecret, row.previousSigningSecret, row.previousSigningSecretUntilMs, id],
-  );
-}
-
-/** Where its calls ask and tell; null: nowhere. */
-export async function updateRouting(
-  tx: Tx,
-  id: NumberId,
-  row: Pick<NumberRow, "voiceCallbackUrl" | "voiceFallbackUrl" | "eventsUrl">,
-): Promise<void> {
-  await tx.run(
-    "UPDATE numbers SET voice_callback_url = ?, voice_fallback_url = ?, events_url = ? WHERE id = ?",
-    [row.voiceCallbackUrl, row.voiceFallbackUrl, row.eventsUrl, id],
-  );
-}
-
-/** The number only if it is that workspace's and may be called from. */
-export const activeNumberOf = (tx: ReadTx, workspaceId: WorkspaceId, e164: string) =>
-  tx.get<NumberRow>("SELECT * FROM numbers WHERE e164 = ? AND workspace_id = ? AND status = 'active'", [
-    e164,
-    workspaceId,
-  ]);

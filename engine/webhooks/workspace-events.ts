@@ -8,6 +8,7 @@ import type { Outbox } from "./outbox.ts";
 export const workspaceEventKinds = [
   "number.provisioned",
   "number.suspended",
+  "number.resumed",
   "number.released",
   "wallet.top_up",
   "wallet.low_balance",

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Registry } from "prom-client";
 import { createApi } from "../../api/app.ts";
+import { openLedger } from "../../cli/open-ledger.ts";
 import type { ApiParts } from "../../api/parts.ts";
 import { listen } from "../../api/server.ts";
 import { Calls } from "../../engine/calls/calls.ts";
@@ -25,12 +26,15 @@ import { StoredPrompts } from "../../engine/media/stored-prompts.ts";
 import { seedShippedDeck } from "../../engine/metering/rates.ts";
 import { createSettlement } from "../../engine/metering/settlement.ts";
 import { aesSecrets } from "../../engine/secrets.ts";
-import { createLedger } from "../../engine/wallet/ledger.ts";
 import { createWallet } from "../../engine/wallet/wallet.ts";
 import { WebhookEndpoints } from "../../engine/webhooks/endpoints.ts";
 import { createOutbox } from "../../engine/webhooks/outbox.ts";
 import { createKey, type NewKey } from "../../engine/workspaces/api-keys.ts";
-import { addNumber } from "../../engine/workspaces/numbers.ts";
+import { readBlock } from "../../engine/numbers/inventory-file.ts";
+import { importInventory } from "../../engine/numbers/inventory.ts";
+import { addNumber } from "../../engine/numbers/numbers.ts";
+import { PortDocuments } from "../../engine/numbers/port-documents.ts";
+import { Renewals } from "../../engine/numbers/renewals.ts";
 import { createWorkspace } from "../../engine/workspaces/workspaces.ts";
 import { objectKey } from "../../recordings/object-key.ts";
 import { createRecordings } from "../../recordings/recordings.ts";
@@ -67,7 +71,7 @@ export async function world(overrides: Partial<ApiParts> = {}, given: { storage?
   const ids = systemIds(clock);
   const secrets = aesSecrets(Buffer.alloc(32, 7), ids);
   const store = await openTestStore();
-  const ledger = createLedger({ ids });
+  const ledger = openLedger({ clock, ids, changed: () => undefined });
   const wallet = createWallet({ ledger });
   const wake = () => undefined;
   const outbox = createOutbox({ clock, ids, wake });
@@ -86,6 +90,10 @@ export async function world(overrides: Partial<ApiParts> = {}, given: { storage?
   const storage = given.storage ?? unreachable;
   const urls = createPromptUrls(() => publicUrl);
   const prompts = new StoredPrompts({ store, storage, urls, clock, ids });
+  const numbers = {
+    ...{ clock, ids, secrets, ledger, outbox, mails: createMailQueue({ clock, ids, wake }) },
+    ownersOf: () => Promise.resolve(["owner@shop.example"]),
+  };
   const calls = new Calls({
     clock,
     ids,
@@ -112,6 +120,8 @@ export async function world(overrides: Partial<ApiParts> = {}, given: { storage?
     conferences,
     recordings: createRecordings({ store, storage, clock, log: quiet }),
     prompts,
+    numbers,
+    portDocuments: new PortDocuments({ store, storage, clock }),
     secrets,
     invitations: new Invitations(people),
     signIn: new SignIn(people, "open"),
@@ -222,6 +232,13 @@ export async function world(overrides: Partial<ApiParts> = {}, given: { storage?
     wallet,
     changed,
     workspace,
+    renewals: new Renewals({ ...numbers, store, log: quiet }),
+    /** Numbers to claim: `+254 20 700 0000-0009`. */
+    async stock(block: string): Promise<void> {
+      const numbers = readBlock(block);
+      if (typeof numbers === "string") throw new Error(numbers);
+      await store.write((tx) => importInventory(tx, { clock, ids }, numbers));
+    },
     /** Another key of a workspace. */
     key: async (workspaceId: WorkspaceId, key: Partial<NewKey>) =>
       (

@@ -24,7 +24,7 @@ import { createLedger } from "../../engine/wallet/ledger.ts";
 import { createWallet } from "../../engine/wallet/wallet.ts";
 import { WebhookEndpoints } from "../../engine/webhooks/endpoints.ts";
 import { createOutbox } from "../../engine/webhooks/outbox.ts";
-import { addNumber, callingNumber } from "../../engine/workspaces/numbers.ts";
+import { addNumber, callingNumber } from "../../engine/numbers/numbers.ts";
 import { callingWorkspace, createWorkspace } from "../../engine/workspaces/workspaces.ts";
 import { eventually } from "../peers/waiting.ts";
 import { noPrompts } from "../media/no-prompts.ts";

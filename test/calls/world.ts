@@ -33,14 +33,15 @@ import { callById, eventsOfCall, intentsOfCall, legOfChannel, legsOfCall } from 
 import { filesInUse } from "../../engine/store/media.ts";
 import * as recordings from "../../engine/store/recordings.ts";
 import type { Store } from "../../engine/store/store.ts";
-import { activeNumberOf, workspaceById } from "../../engine/store/workspaces.ts";
+import { activeNumberOf } from "../../engine/store/numbers.ts";
+import { workspaceById } from "../../engine/store/workspaces.ts";
 import { FreeSwitchBox } from "../../engine/switch/freeswitch-box.ts";
 import { Streams } from "../../engine/streams/streams.ts";
 import { createLedger } from "../../engine/wallet/ledger.ts";
 import { verifyLedger } from "../../engine/wallet/verify.ts";
 import { createWallet } from "../../engine/wallet/wallet.ts";
 import { createOutbox } from "../../engine/webhooks/outbox.ts";
-import { addNumber, callingNumber } from "../../engine/workspaces/numbers.ts";
+import { addNumber, callingNumber } from "../../engine/numbers/numbers.ts";
 import { callingWorkspace, createWorkspace } from "../../engine/workspaces/workspaces.ts";
 import { startEmbeddedS3 } from "../../recordings/embedded-s3/server.ts";
 import { createSpool } from "../../recordings/spool.ts";

@@ -10,6 +10,7 @@ import type { ChangeParts } from "../../engine/calls/change-parts.ts";
 import { systemClock } from "../../engine/clock.ts";
 import { isError } from "../../engine/errors.ts";
 import { systemIds, type CallId, type UserId, type WorkspaceId } from "../../engine/ids.ts";
+import { createMailQueue } from "../../engine/mail/mail-queue.ts";
 import { removeMember } from "../../engine/people/members.ts";
 import { createSettlement } from "../../engine/metering/settlement.ts";
 import type { LegRow } from "../../engine/store/calls.ts";
@@ -19,9 +20,13 @@ import { createLedger } from "../../engine/wallet/ledger.ts";
 import { createWallet } from "../../engine/wallet/wallet.ts";
 import { createOutbox } from "../../engine/webhooks/outbox.ts";
 import type { Caller } from "../../engine/workspaces/api-keys.ts";
-import { callingNumber } from "../../engine/workspaces/numbers.ts";
+import { claimNumber, type NumberParts } from "../../engine/numbers/claims.ts";
+import { callingNumber } from "../../engine/numbers/numbers.ts";
+import { Renewals } from "../../engine/numbers/renewals.ts";
+import { aesSecrets } from "../../engine/secrets.ts";
 import { callingWorkspace } from "../../engine/workspaces/workspaces.ts";
 import { noPrompts } from "../media/no-prompts.ts";
+import { quiet } from "../numbers/world.ts";
 
 const [url = "", which = "", job = "", ...args] = process.argv.slice(2);
 const clock = systemClock;
@@ -33,6 +38,12 @@ const parts: ChangeParts = {
   outbox: createOutbox({ clock, ids, wake: () => undefined }),
   settlement: createSettlement({ ledger }),
   changed: () => undefined,
+};
+
+const numberParts: NumberParts = {
+  ...{ clock, ids, ledger, outbox: parts.outbox, secrets: aesSecrets(Buffer.alloc(32, 7), ids) },
+  mails: createMailQueue({ clock, ids, wake: () => undefined }),
+  ownersOf: () => Promise.resolve([]),
 };
 
 const jobs: Record<string, (store: Store) => Promise<string>> = {
@@ -109,6 +120,34 @@ const jobs: Record<string, (store: Store) => Promise<string>> = {
       ),
     );
     return `${outcomes.reduce<number>((sum, placed) => sum + placed, 0)}`;
+  },
+
+  /** Claims, for the first workspace or for one of its own, those numbers, each; how many it got. */
+  async claim(store) {
+    const workspaces = args[0]!.split(",") as WorkspaceId[];
+    const workspaceId = workspaces[Number(which) % workspaces.length]!;
+    const outcomes = await Promise.all(
+      args[1]!.split(",").map((number) =>
+        store
+          .write((tx) => claimNumber(tx, numberParts, workspaceId, { number }, {}))
+          .then(() => "got")
+          .catch((error: unknown) => {
+            if (isError(error, "numbers.already_claimed") || isError(error, "wallet.insufficient_funds"))
+              return error.code;
+            throw error;
+          }),
+      ),
+    );
+    return outcomes.join(",");
+  },
+
+  /** Looks at the rents, as a controller does. */
+  async renew(store) {
+    const errors: unknown[] = [];
+    const log = { ...quiet, error: (fields: object) => void errors.push(fields) };
+    await new Renewals({ ...numberParts, store, log }).run();
+    if (errors.length > 0) throw new Error(JSON.stringify(errors));
+    return "renewed";
   },
 
   /** Answers and ends every call of the workspace, as the other processes do. */

@@ -1,9 +1,17 @@
 import { strict as assert } from "node:assert";
+import { systemClock } from "../../engine/clock.ts";
+import type { WorkspaceId } from "../../engine/ids.ts";
+import { addNumber } from "../../engine/numbers/numbers.ts";
+import { payMonth } from "../../engine/numbers/rent.ts";
+import { aesSecrets } from "../../engine/secrets.ts";
 import { invariants } from "../../engine/store/ledger-invariants.ts";
+import { numberById } from "../../engine/store/numbers.ts";
+import type { Tx } from "../../engine/store/store.ts";
 import { verifyLedger } from "../../engine/wallet/verify.ts";
 import {
   type Books,
   giveKes,
+  ids,
   leg,
   ledger,
   nowMs,
@@ -148,6 +156,47 @@ const corruptions: { done: string; sql: string; breaks: string }[] = [
       WHERE balance_after_minor < 0 AND account_id IN (SELECT id FROM ledger_accounts WHERE kind = 'wallet'))`,
     breaks: "only what was used already, or a correction, takes a wallet below zero",
   },
+  {
+    done: "a month of rent was charged once more, under another name",
+    sql: `UPDATE ledger_transactions SET reference = reference || ' again' WHERE kind = 'number_rental'`,
+    breaks:
+      "each posting of rent is of one number and one month, by its reference, and no month is without it",
+  },
+  {
+    done: "a posting of rent belongs to no month",
+    sql: "DELETE FROM number_rentals WHERE month = 2; UPDATE numbers SET paid_months = 1",
+    breaks:
+      "each posting of rent is of one number and one month, by its reference, and no month is without it",
+  },
+  {
+    done: "a month was given away",
+    sql: "UPDATE number_rentals SET transaction_id = NULL WHERE month = 2",
+    breaks:
+      "each posting of rent is of one number and one month, by its reference, and no month is without it",
+  },
+  {
+    done: "a month's tax was forgotten",
+    sql: "UPDATE number_rentals SET vat_minor = 0 WHERE month = 1",
+    breaks: "each posting of rent took what its month says from the workspace's wallet, for revenue and VAT",
+  },
+  {
+    done: "a month of a number is missing",
+    sql: "DELETE FROM number_rentals WHERE month = 1",
+    breaks:
+      "the months of each number follow each other without a gap, and it is paid until the last one's end",
+  },
+  {
+    done: "a number is in service for longer than it was paid for",
+    sql: `UPDATE numbers SET paid_until_ms = paid_until_ms + 86400000, due_at_ms = due_at_ms + 86400000
+      WHERE paid_months IS NOT NULL`,
+    breaks:
+      "the months of each number follow each other without a gap, and it is paid until the last one's end",
+  },
+  {
+    done: "nobody asks for a number's rent any more",
+    sql: "UPDATE numbers SET due_at_ms = NULL",
+    breaks: "each number that is rented and in service is looked at when what is paid for ends",
+  },
 ];
 
 describe("wallet: ledger verify", () => {
@@ -208,6 +257,16 @@ async function goodBooks(): Promise<Books> {
     await settle(tx, await leg(tx, { workspaceId: wanjiru, answeredAtUs: null }));
     await leg(tx, { workspaceId: wanjiru, endedAtUs: null });
     await settle(tx, await leg(tx, { workspaceId: otieno, endedAtUs: startedAtUs + seconds(7) }));
+    await rentTwoMonths(tx, otieno);
   });
   return books;
+}
+
+async function rentTwoMonths(tx: Tx, workspaceId: WorkspaceId): Promise<void> {
+  await giveKes(tx, workspaceId, 500);
+  const secrets = aesSecrets(Buffer.alloc(32, 7), ids);
+  const number = { workspaceId, e164: "+254207000001", country: "ke", provisionedAtMs: nowMs };
+  const added = await addNumber(tx, { ids, secrets }, { ...number, origin: "claim" });
+  for (let month = 0; month < 2; month++)
+    await payMonth(tx, { ledger, clock: systemClock }, (await numberById(tx, added!.id))!);
 }

@@ -9,6 +9,8 @@ import { Customer } from "./customer.ts";
 export interface Embedded {
   /** DATA_DIR is `data` in it, as where the docs are tried. */
   folder: string;
+  /** What it was started with. */
+  env: Record<string, string>;
   baseUrl: string;
   demo: Demo;
   customer: Customer;
@@ -36,7 +38,7 @@ export async function startEmbedded(): Promise<Embedded> {
   );
   await store.close();
   return {
-    ...{ folder, demo, sautikit: child, baseUrl: demo.base_url },
+    ...{ folder, env, demo, sautikit: child, baseUrl: demo.base_url },
     customer: new Customer(demo.base_url, demo.api_key),
     async end() {
       await child.stop();

@@ -12,7 +12,7 @@ import { createLedger } from "../../engine/wallet/ledger.ts";
 import { verifyLedger } from "../../engine/wallet/verify.ts";
 import { createWallet } from "../../engine/wallet/wallet.ts";
 import { createKey } from "../../engine/workspaces/api-keys.ts";
-import { addNumber } from "../../engine/workspaces/numbers.ts";
+import { addNumber } from "../../engine/numbers/numbers.ts";
 import { createWorkspace } from "../../engine/workspaces/workspaces.ts";
 import { Auditor } from "../faults/auditor/auditor.ts";
 import { startCarrierProcess, type CarrierProcess } from "../peers/carrier-process.ts";

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { systemClock } from "../../../engine/clock.ts";
 import { systemIds, type LegId } from "../../../engine/ids.ts";
 import { aesSecrets } from "../../../engine/secrets.ts";
-import { addNumber } from "../../../engine/workspaces/numbers.ts";
+import { addNumber } from "../../../engine/numbers/numbers.ts";
 import type { EslProxy } from "../../peers/esl-proxy.ts";
 import { VoiceServer, type AskedQuestion, type Reply } from "../../peers/voice-server.ts";
 import { nairobi, type TestWorld } from "../../world/world.ts";

@@ -10,8 +10,9 @@ import {
   numberToChange,
   updateRouting,
   updateSigningSecrets,
+  type NumberOrigin,
   type NumberRow,
-} from "../store/workspaces.ts";
+} from "../store/numbers.ts";
 import { openSigningSecrets } from "../webhooks/signing.ts";
 
 /** Where a number's calls ask and tell. Each URL is checked by the caller, outside the transaction. */
@@ -19,20 +20,24 @@ export interface Routing {
   voiceCallbackUrl?: string | null;
   voiceFallbackUrl?: string | null;
   eventsUrl?: string | null;
+  /** Whether calls to it are recorded. */
+  record?: boolean;
 }
 
-export interface NewNumber extends Routing {
+export interface NewNumber extends Omit<Routing, "record"> {
   workspaceId: WorkspaceId;
   /** E.164. */
   e164: string;
   /** ISO 3166 alpha-2, lower case. */
   country: string;
   provisionedAtMs: number;
+  /** Default: given by the operator, and free. Otherwise rented, with no month paid yet. */
+  origin?: NumberOrigin;
 }
 
 /**
  * Gives a number to a workspace, in service at once. The signing secret is in this answer, and sealed in the store.
- * Null: somebody has the number.
+ * Null: somebody holds the number.
  */
 export async function addNumber(
   tx: Tx,
@@ -41,24 +46,28 @@ export async function addNumber(
 ): Promise<{ id: NumberId; voiceSigningSecret: string } | null> {
   const id = parts.ids.next("num");
   const voiceSigningSecret = newSigningSecret(parts.ids);
+  const { origin = "operator", provisionedAtMs } = number;
+  const rent =
+    origin === "operator"
+      ? { paidMonths: null, paidUntilMs: null, dueAtMs: null }
+      : { paidMonths: 0, paidUntilMs: provisionedAtMs, dueAtMs: provisionedAtMs };
   const added = await insertNumber(tx, {
     id,
+    origin,
     workspaceId: number.workspaceId,
     e164: number.e164,
     country: number.country,
-    status: "active",
     voiceCallbackUrl: number.voiceCallbackUrl ?? null,
     voiceFallbackUrl: number.voiceFallbackUrl ?? null,
     eventsUrl: number.eventsUrl ?? null,
     voiceSigningSecret: parts.secrets.seal(voiceSigningSecret),
-    previousSigningSecret: null,
-    previousSigningSecretUntilMs: null,
-    provisionedAtMs: number.provisionedAtMs,
+    provisionedAtMs,
+    ...rent,
   });
   return added ? { id, voiceSigningSecret } : null;
 }
 
-/** A new secret, in this answer alone; the one before signs too for 24 h. Throws `numbers.not_found`. */
+/** A new secret, in this answer alone; the one before signs too for 24 h. Throws as `heldNumber` does. */
 export async function rotateSigningSecret(
   tx: Tx,
   { clock, ids, secrets }: { clock: Clock; ids: Ids; secrets: Secrets },
@@ -68,8 +77,7 @@ export async function rotateSigningSecret(
   number: { id: NumberId; e164: string; previousSecretUntilMs: number };
   voiceSigningSecret: string;
 }> {
-  const before = await numberToChange(tx, workspaceId, id);
-  if (!before) throw new SautikitError("numbers.not_found");
+  const before = await heldNumber(tx, workspaceId, id);
   const voiceSigningSecret = newSigningSecret(ids);
   const previousSecretUntilMs = clock.nowMs() + rotationOverlapMs;
   await updateSigningSecrets(tx, id, {
@@ -84,18 +92,25 @@ export async function rotateSigningSecret(
 export const voiceSecrets = (number: NumberRow, secrets: Secrets, nowMs: number): string[] =>
   openSigningSecrets({ ...number, signingSecret: number.voiceSigningSecret }, secrets, nowMs);
 
-/** What is left out stays as it is, null takes it away. Throws `numbers.not_found`. */
+/** What is left out stays as it is, null takes it away. Throws as `heldNumber` does. */
 export async function routeNumber(
   tx: Tx,
   workspaceId: WorkspaceId,
   id: NumberId,
-  routing: Routing,
-): Promise<NumberRow> {
-  const before = await numberToChange(tx, workspaceId, id);
-  if (!before) throw new SautikitError("numbers.not_found");
-  const after = { ...before, ...routing };
+  { record, ...urls }: Routing,
+): Promise<{ before: NumberRow; after: NumberRow }> {
+  const before = await heldNumber(tx, workspaceId, id);
+  const after = { ...before, ...urls, ...(record === undefined ? {} : { record: record ? 1 : 0 }) };
   await updateRouting(tx, id, after);
-  return after;
+  return { before, after };
+}
+
+/** The row to be changed. Throws `numbers.not_found`, and `numbers.released` of one that is the workspace's no more. */
+export async function heldNumber(tx: Tx, workspaceId: WorkspaceId, id: NumberId): Promise<NumberRow> {
+  const row = await numberToChange(tx, workspaceId, id);
+  if (!row) throw new SautikitError("numbers.not_found");
+  if (row.status === "released") throw new SautikitError("numbers.released");
+  return row;
 }
 
 /** The number to call from, or to present. Throws `calls.caller_id_not_owned` at `field`. */
