@@ -1,9 +1,11 @@
 import { strict as assert } from "node:assert";
+import { requireSameSite } from "../../api/same-site.ts";
 import { noSessionCookie, sessionCookie } from "../../api/session-cookie.ts";
 import { createMailQueue } from "../../engine/mail/mail-queue.ts";
 import { normalEmail } from "../../engine/people/email.ts";
 import { SignIn } from "../../engine/people/sign-in.ts";
 import type { Tx } from "../../engine/store/store.ts";
+import { eventually } from "../peers/waiting.ts";
 import { publicUrl, world, type World } from "../api/world.ts";
 import { databaseKind } from "../store/test-database.ts";
 
@@ -283,6 +285,21 @@ describe(`signing in by mail, on ${databaseKind}`, () => {
     assert.equal((await askFor("a@example.com\r\nBcc: x@example.com")).body.error.fields[0].code, "email");
   });
 
+  it("where PUBLIC_URL is https a page of plain http is another site, whatever its host", () => {
+    const rows: [publicUrl: string, origin: string, host: string, ours: boolean][] = [
+      ["https://sautikit.example", "https://sautikit.example", "127.0.0.1:8080", true],
+      ["https://sautikit.example", "http://sautikit.example", "sautikit.example", false],
+      ["http://127.0.0.1:8080", "http://localhost:8080", "localhost:8080", true],
+      ["http://127.0.0.1:8080", "http://evil.example", "localhost:8080", false],
+    ];
+    for (const [at, origin, host, ours] of rows) {
+      const headers: Record<string, string> = { Origin: origin, Host: host };
+      const check = () => requireSameSite({ method: "POST", get: (name) => headers[name] }, at);
+      if (ours) check();
+      else assert.throws(check, /another site/);
+    }
+  });
+
   it("the cookie is Secure where PUBLIC_URL is https, and only there", () => {
     assert.match(
       sessionCookie("https://sautikit.example", "t"),
@@ -292,8 +309,13 @@ describe(`signing in by mail, on ${databaseKind}`, () => {
     assert.match(noSessionCookie("http://127.0.0.1:8080"), /Max-Age=0/);
   });
 
-  /** What is written beside a request is there soon after it. */
+  /** It is written down beside the request, which does not wait for it. */
   const seenBy = (id: string) =>
-    api.store.write((tx) => tx.get("SELECT 1 AS one FROM sessions WHERE id = ?", [id]));
+    eventually("the last use", async () => {
+      const session = await api.store.read((tx) =>
+        tx.get<{ seenAtMs: number }>("SELECT seen_at_ms FROM sessions WHERE id = ?", [id]),
+      );
+      return session!.seenAtMs > api.clock.nowMs() - 60_000 ? true : undefined;
+    });
   const mailQueue = () => createMailQueue({ ids: api.ids, clock: api.clock, wake: () => undefined });
 });
