@@ -7,6 +7,8 @@ import type { Ids } from "../engine/ids.ts";
 import type { Log } from "../engine/log.ts";
 import type { Secrets } from "../engine/secrets.ts";
 import type { Store } from "../engine/store/store.ts";
+import type { Callbacks } from "../engine/wallet/mpesa/callbacks.ts";
+import type { TopUps } from "../engine/wallet/mpesa/top-ups.ts";
 import type { Deliverer } from "../engine/webhooks/deliverer.ts";
 import type { WebhookEndpoints } from "../engine/webhooks/endpoints.ts";
 import type { Recordings } from "../recordings/recordings.ts";
@@ -23,6 +25,9 @@ export interface ApiParts {
   conferences: Pick<Conferences, "command" | "list" | "get">;
   recordings: Pick<Recordings, "forCall" | "listForCall" | "list" | "get" | "delete">;
   prompts: Pick<StoredPrompts, "urls" | "put" | "publish" | "get" | "list" | "link" | "delete">;
+  topUps: Pick<TopUps, "create" | "get" | "list">;
+  /** What Safaricom's callbacks reach; null: M-Pesa is not set up here. */
+  callbacks: Pick<Callbacks, "admits" | "keep" | "validate"> | null;
   webhooks: WebhookEndpoints;
   /** Seals signing secrets. */
   secrets: Secrets;

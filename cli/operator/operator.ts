@@ -8,6 +8,7 @@ import { credit } from "./credit.ts";
 import type { Command } from "./desk.ts";
 import { keyCreate, keyList, keyRevoke } from "./keys.ts";
 import { ledgerVerify } from "./ledger.ts";
+import { registerUrls, suspenseAssign, suspenseList, topUpFind } from "./mpesa.ts";
 import { numberAdd, numberRoute } from "./numbers.ts";
 import { workspaceCreate } from "./workspaces.ts";
 
@@ -41,5 +42,9 @@ const commands: Readonly<Record<string, Command>> = {
   "number add": numberAdd,
   "number route": numberRoute,
   credit,
+  "topup find": topUpFind,
+  "suspense list": suspenseList,
+  "suspense assign": suspenseAssign,
+  "mpesa register-urls": registerUrls,
   "ledger verify": ledgerVerify,
 };

@@ -17,7 +17,9 @@ import { seedShippedDeck } from "../../engine/metering/rates.ts";
 import { createSettlement } from "../../engine/metering/settlement.ts";
 import { aesSecrets } from "../../engine/secrets.ts";
 import { createLedger } from "../../engine/wallet/ledger.ts";
+import { TopUps } from "../../engine/wallet/mpesa/top-ups.ts";
 import { createWallet } from "../../engine/wallet/wallet.ts";
+import type { Store } from "../../engine/store/store.ts";
 import { WebhookEndpoints } from "../../engine/webhooks/endpoints.ts";
 import { createOutbox } from "../../engine/webhooks/outbox.ts";
 import { createKey, type NewKey } from "../../engine/workspaces/api-keys.ts";
@@ -39,9 +41,12 @@ export const quiet: Log = {
 };
 
 /** The whole API on a port of its own, over a real database, with nobody to carry its calls out: they stay initiated. */
-export async function world(overrides: Partial<ApiParts> = {}, given: { storage?: Storage } = {}) {
+export async function world(
+  overrides: Partial<ApiParts> = {},
+  given: { storage?: Storage; store?: Store; clock?: Clock & { offsetMs: number } } = {},
+) {
   const folder = await mkdtemp(join(tmpdir(), "sautikit-api-"));
-  const clock: Clock & { offsetMs: number } = {
+  const clock: Clock & { offsetMs: number } = given.clock ?? {
     ...systemClock,
     offsetMs: 0,
     nowMs() {
@@ -53,7 +58,7 @@ export async function world(overrides: Partial<ApiParts> = {}, given: { storage?
   };
   const ids = systemIds(clock);
   const secrets = aesSecrets(Buffer.alloc(32, 7), ids);
-  const store = await openTestStore();
+  const store = given.store ?? (await openTestStore());
   const ledger = createLedger({ ids });
   const wallet = createWallet({ ledger });
   const wake = () => undefined;
@@ -94,6 +99,11 @@ export async function world(overrides: Partial<ApiParts> = {}, given: { storage?
     conferences,
     recordings: createRecordings({ store, storage, clock, log: quiet }),
     prompts,
+    topUps: new TopUps({
+      ...{ clock, ids, amounts: { minMinor: 10_000, maxMinor: 15_000_000 }, perHour: 30 },
+      wake,
+    }),
+    callbacks: null,
     secrets,
     webhooks: new WebhookEndpoints({ clock, ids, wake, secrets }),
     deliverer: { wake },
