@@ -19,11 +19,12 @@ export function callbackDoors({ callbacks, log }: Pick<ApiParts, "callbacks" | "
   const body = raw({ type: () => true, limit: bodyBytesMax });
   const bytesOf = (value: unknown) => (value instanceof Uint8Array ? value : new Uint8Array());
 
-  router.post("/:token/stk/:key", admitted, body, async (request, response) => {
-    const callbackKey = request.params.key.slice(0, 64);
-    await callbacks.keep("stk", { body: bytesOf(request.body), callbackKey, address: request.ip });
-    response.json({ ...accepted, ResultCode: 0 });
-  });
+  for (const kind of ["stk", "status"] as const)
+    router.post(`/:token/${kind}/:key`, admitted, body, async (request, response) => {
+      const callbackKey = request.params.key.slice(0, 64);
+      await callbacks.keep(kind, { body: bytesOf(request.body), callbackKey, address: request.ip });
+      response.json({ ...accepted, ResultCode: 0 });
+    });
   router.post("/:token/c2b/confirmation", admitted, body, async (request, response) => {
     const notice = { body: bytesOf(request.body), callbackKey: null, address: request.ip };
     await callbacks.keep("confirmation", notice);

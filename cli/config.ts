@@ -146,6 +146,17 @@ const settings = {
     "",
     "Safaricom line of the Paybill's owner; with it `mpesa register-urls` registers the list of payments as well.",
   ),
+  DARAJA_INITIATOR: setting(
+    z.string(),
+    "",
+    "API operator of the Paybill, as whom single payments are asked about: old receipts, and large ones without DARAJA_PULL.",
+  ),
+  DARAJA_SECURITY_CREDENTIAL: setting(
+    z.string(),
+    "",
+    "Its password, encrypted with Safaricom's certificate, as the portal gives it.",
+    "secret",
+  ),
   DARAJA_PULL: setting(
     z.enum(["yes", "no"]),
     "yes",
@@ -225,6 +236,8 @@ export interface DarajaConfig {
   callbackToken: string;
   addresses: string[];
   nominatedNumber: string | null;
+  /** Null: single payments are not asked about. */
+  initiator: { name: string; securityCredential: string } | null;
   pulls: boolean;
   verifyAboveMinor: number;
   /** KES cents, of one top-up. */
@@ -350,6 +363,10 @@ function darajaOf(
   const forbidden = forbiddenIn(callbackToken);
   if (forbidden !== undefined)
     bad.push(`DARAJA_CALLBACK_TOKEN: Daraja refuses addresses with "${forbidden}" in them`);
+  const initiator = value("DARAJA_INITIATOR");
+  const securityCredential = value("DARAJA_SECURITY_CREDENTIAL");
+  if ((initiator === "") !== (securityCredential === ""))
+    bad.push("DARAJA_INITIATOR and DARAJA_SECURITY_CREDENTIAL: one is nothing without the other");
   const maxMinor = Number(value("TOPUP_KES_MAX")) * 100;
   const config = {
     url,
@@ -360,6 +377,7 @@ function darajaOf(
     callbackToken,
     addresses,
     nominatedNumber: value("DARAJA_NOMINATED_NUMBER") || null,
+    initiator: initiator === "" ? null : { name: initiator, securityCredential },
     pulls: value("DARAJA_PULL") === "yes",
     verifyAboveMinor: Number(value("DARAJA_VERIFY_ABOVE_KES")) * 100,
     amounts: { minMinor: topUpMinMinor, maxMinor },

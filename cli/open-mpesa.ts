@@ -17,8 +17,12 @@ export function openDaraja(
   daraja: DarajaConfig,
   url: string,
 ): Daraja {
-  const { consumerKey, consumerSecret, shortcode, passkey } = daraja;
-  return new Daraja({ clock, ids, settings: { url, consumerKey, consumerSecret, shortcode, passkey } });
+  const { consumerKey, consumerSecret, shortcode, passkey, initiator } = daraja;
+  return new Daraja({
+    clock,
+    ids,
+    settings: { url, consumerKey, consumerSecret, shortcode, passkey, initiator },
+  });
 }
 
 /** For a command, which has no API of its own: where customers, and so Safaricom, reach the one that runs. */

@@ -24,9 +24,14 @@ export async function topUpFind(desk: Desk, args: string[]): Promise<void> {
   const find = () => desk.store.read((tx) => paymentByReceipt(tx, receipt));
   const { daraja } = desk.config;
   let found = await find();
-  if (!found && daraja?.url != null && daraja.pulls) {
-    await pullList(desk, daraja, daraja.url);
+  if (!found && daraja?.url != null) {
+    const reconciliation = await reconciliationOf(desk, daraja, daraja.url);
+    if (daraja.pulls) await reconciliation.pull(desk.clock.nowMs() - listReachMs);
     found = await find();
+    if (!found && daraja.initiator !== null && (await reconciliation.askStatus(receipt)))
+      throw new Error(
+        `No payment with the receipt ${receipt} has come. Safaricom was asked about it: look again in a minute.`,
+      );
   }
   if (!found)
     throw new Error(
@@ -85,14 +90,14 @@ export async function registerUrls({ config, clock, ids }: Desk, args: string[])
   });
 }
 
-async function pullList(desk: Desk, daraja: DarajaConfig, url: string): Promise<void> {
-  const { store, clock, config } = desk;
-  const reconciliation = new Reconciliation({
-    ...{ store, clock, log: createLog(config.logLevel), pulls: true },
+async function reconciliationOf(desk: Desk, daraja: DarajaConfig, url: string): Promise<Reconciliation> {
+  const { store, clock, ids, config } = desk;
+  return new Reconciliation({
+    ...{ store, clock, ids, log: createLog(config.logLevel), pulls: daraja.pulls },
     daraja: openDaraja(desk, daraja, url),
+    urls: await configuredUrls(config, daraja, ids),
     payments: paymentsOf(desk, daraja.verifyAboveMinor),
   });
-  await reconciliation.pull(clock.nowMs() - listReachMs);
 }
 
 /** The running controller, another process, finds what is to be armed and told within a second. */

@@ -14,7 +14,7 @@ export interface PaymentRow {
   id: PaymentId;
   receipt: string;
   amountMinor: number;
-  source: "stk" | "c2b" | "pull";
+  source: "stk" | "c2b" | "pull" | "status";
   topupId: TopUpId | null;
   billReference: string | null;
   phone: string | null;
@@ -80,6 +80,31 @@ export async function awaitsVerification(tx: ReadTx, sinceMs: number): Promise<b
   return row !== undefined;
 }
 
+/** What waits to be verified and was not asked about since then, oldest first. */
+export const unverifiedNotAsked = (tx: ReadTx, sinceMs: number, limit: number) =>
+  tx.all<PaymentRow>(
+    `SELECT * FROM mpesa_payments WHERE workspace_id IS NULL AND suspense_reason = 'unverified' AND NOT EXISTS
+       (SELECT 1 FROM mpesa_status_requests s WHERE s.receipt = mpesa_payments.receipt AND s.created_at_ms > ?)
+     ORDER BY id LIMIT ?`,
+    [sinceMs, limit],
+  );
+
+export const insertStatusRequest = (tx: Tx, answerKey: string, receipt: string, nowMs: number) =>
+  tx.run("INSERT INTO mpesa_status_requests (answer_key, receipt, created_at_ms) VALUES (?, ?, ?)", [
+    answerKey,
+    receipt,
+    nowMs,
+  ]);
+
+/** The receipt that this answer is about; null: we never asked. */
+export async function statusRequest(tx: ReadTx, answerKey: string): Promise<string | null> {
+  const row = await tx.get<{ receipt: string }>(
+    "SELECT receipt FROM mpesa_status_requests WHERE answer_key = ?",
+    [answerKey],
+  );
+  return row?.receipt ?? null;
+}
+
 /** Whose account number that is. */
 export async function workspaceByAccount(tx: ReadTx, accountRef: string): Promise<WorkspaceId | null> {
   const row = await tx.get<{ id: WorkspaceId }>("SELECT id FROM workspaces WHERE mpesa_account_ref = ?", [
@@ -90,7 +115,7 @@ export async function workspaceByAccount(tx: ReadTx, accountRef: string): Promis
 
 export interface NoticeRow {
   id: NoticeId;
-  kind: "stk" | "confirmation";
+  kind: "stk" | "confirmation" | "status";
   callbackKey: string | null;
   body: string;
   address: string | null;

@@ -211,6 +211,32 @@ describe("M-Pesa from the command line", function () {
     assert.equal((JSON.parse(entries[0]!.before) as { where: string }).where, "suspense");
   });
 
+  it("an old receipt, which the list has no more, is asked about by itself", async () => {
+    Object.assign(env, {
+      DARAJA_PULL: "no",
+      DARAJA_INITIATOR: "sautikit",
+      DARAJA_SECURITY_CREDENTIAL: "c2VhbGVk",
+    });
+    const { child } = await start();
+    try {
+      await standIn.book.payBill({ account: "RENT", amount: "1200.00", msisdn: "254733000001" });
+      const { receipt } = standIn.book.payments[0]!;
+      const asked = await run("topup", "find", receipt);
+      assert.equal(asked.code, 1);
+      assert.match(asked.stderr, /Safaricom was asked about it: look again in a minute/);
+      const found = await eventually("the payment", async () => {
+        const { code, stdout } = await run("topup", "find", receipt);
+        return code === 0 ? (JSON.parse(stdout) as Record<string, unknown>) : undefined;
+      });
+      assert.deepEqual(
+        [found["where"], found["amount_minor"], found["told_by"]],
+        ["suspense", 120_000, "status"],
+      );
+    } finally {
+      await child.stop();
+    }
+  });
+
   it("refuse what they do not know", async () => {
     for (const [says, ...args] of [
       [/No payment with the receipt SKL1ABCDEF has come/, "topup", "find", "SKL1ABCDEF"],

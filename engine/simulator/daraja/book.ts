@@ -35,7 +35,7 @@ export interface Payment {
 
 /** A message on its way to us. */
 export interface Delivery {
-  kind: "stk" | "confirmation";
+  kind: "stk" | "confirmation" | "status";
   url: string;
   body: JsonObject;
   /** Null: it is held, or not there yet; 0: nobody answered. It is sent once, whatever comes of it. */
@@ -120,6 +120,28 @@ export class Book {
     const { status } = await this.#post(delivery.url, delivery.body);
     delivery.status = status;
     return status;
+  }
+
+  /** Answers what was asked of one payment, in a while. */
+  status(receipt: string, url: string): void {
+    const payment = this.payments.find((one) => one.receipt === receipt);
+    const found = payment && [
+      { Key: "DebitPartyName", Value: `${payment.msisdn} - WANJIRU` },
+      { Key: "CreditPartyName", Value: `${this.settings.shortcode} - Sautikit` },
+      { Key: "TransactionStatus", Value: "Completed" },
+      { Key: "Amount", Value: payment.amount },
+      { Key: "ReceiptNo", Value: payment.receipt },
+      { Key: "FinalisedTime", Value: Number(compact(payment.atMs)) },
+    ];
+    const Result = {
+      ...{
+        ResultType: 0,
+        ResultCode: found ? 0 : 2032,
+        ResultDesc: found ? "Success." : "No such transaction.",
+      },
+      ResultParameters: { ResultParameter: found ?? [] },
+    };
+    this.#tell({ kind: "status", url, body: { Result }, status: null }, 1000);
   }
 
   #end(prompt: PromptSent): void {

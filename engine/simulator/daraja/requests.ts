@@ -53,6 +53,8 @@ export function requestsOf(book: Book) {
           return registerUrls(body);
         case "/mpesa/c2b/v2/simulate":
           return simulate(body);
+        case "/mpesa/transactionstatus/v1/query":
+          return status(body);
         case "/pulltransactions/v1/register":
           return {
             status: 200,
@@ -144,6 +146,19 @@ export function requestsOf(book: Book) {
         ResponseDescription: "Accept the service request successfully.",
       },
     };
+  }
+
+  function status(body: JsonObject): Answer {
+    const { Initiator, SecurityCredential, CommandID, TransactionID, PartyA, IdentifierType, ResultURL } =
+      body;
+    if (!isText(Initiator, 100) || !isText(SecurityCredential, 1000)) return badField("Initiator");
+    if (CommandID !== "TransactionStatusQuery" || IdentifierType !== "4") return badField("CommandID");
+    if (PartyA !== book.settings.shortcode) return badField("PartyA");
+    if (!isText(TransactionID, 20)) return badField("TransactionID");
+    if (!isText(ResultURL, 500) || !isAddress(ResultURL)) return badField("ResultURL");
+    book.status(TransactionID, ResultURL);
+    const said = { ResponseCode: "0", ResponseDescription: "Accept the service request successfully." };
+    return { status: 200, body: { OriginatorConversationID: "sim-3", ConversationID: "sim-4", ...said } };
   }
 
   function pull(body: JsonObject): Answer {

@@ -40,7 +40,7 @@ CREATE TABLE mpesa_payments (
   receipt TEXT NOT NULL UNIQUE,
   amount_minor BIGINT NOT NULL CHECK (amount_minor > 0),
   -- Who told us first.
-  source TEXT NOT NULL CHECK (source IN ('stk', 'c2b', 'pull')),
+  source TEXT NOT NULL CHECK (source IN ('stk', 'c2b', 'pull', 'status')),
   topup_id TEXT REFERENCES topups (id),
   bill_reference TEXT,
   -- As Safaricom gives it, mostly masked.
@@ -62,10 +62,18 @@ CREATE TABLE mpesa_payments (
 CREATE INDEX mpesa_payments_in_suspense ON mpesa_payments (id) WHERE workspace_id IS NULL;
 CREATE INDEX mpesa_payments_by_topup ON mpesa_payments (topup_id) WHERE topup_id IS NOT NULL;
 
+-- Payments that we asked Safaricom about one by one. The key is in the address that the answer comes to: nobody else's counts.
+CREATE TABLE mpesa_status_requests (
+  answer_key TEXT PRIMARY KEY,
+  receipt TEXT NOT NULL,
+  created_at_ms BIGINT NOT NULL
+);
+CREATE INDEX mpesa_status_requests_by_receipt ON mpesa_status_requests (receipt, created_at_ms);
+
 -- What came to our callback addresses, as it came: stored before it is answered, worked off afterwards.
 CREATE TABLE mpesa_notices (
   id TEXT PRIMARY KEY,
-  kind TEXT NOT NULL CHECK (kind IN ('stk', 'confirmation')),
+  kind TEXT NOT NULL CHECK (kind IN ('stk', 'confirmation', 'status')),
   callback_key TEXT,
   body TEXT NOT NULL,
   address TEXT,

@@ -17,6 +17,8 @@ export class CallbackUrls {
 
   /** Of one push. */
   ofPush = (key: string): string => `${this.#at("stk")}/${key}`;
+  /** Of what we ask about one payment. */
+  ofStatus = (key: string): string => `${this.#at("status")}/${key}`;
   get confirmation(): string {
     return this.#at("c2b/confirmation");
   }

@@ -52,7 +52,7 @@ export class Callbacks {
 
   /** Stores it as it came, and no more: what it says is worked off afterwards. */
   async keep(
-    kind: "stk" | "confirmation",
+    kind: "stk" | "confirmation" | "status",
     notice: { body: Uint8Array; callbackKey: string | null; address: string | undefined },
   ): Promise<void> {
     const { store, clock, ids, wake } = this.#parts;

@@ -13,6 +13,8 @@ export interface DarajaSettings {
   consumerSecret: string;
   shortcode: string;
   passkey: string;
+  /** Who asks about single payments; null: nobody does. The credential is encrypted already, with Safaricom's certificate. */
+  initiator: { name: string; securityCredential: string } | null;
 }
 
 export interface Push {
@@ -145,6 +147,27 @@ export class Daraja {
     // Lists in a list, in what was seen of it.
     const rows: unknown[] = Array.isArray(answer.Response) ? answer.Response.flat() : [];
     return rows.filter((row): row is PulledRow => typeof row === "object" && row !== null);
+  }
+
+  /** Asks about one payment, however old; the answer comes to `answerUrl` later. Null: there is nobody to ask as. */
+  async askStatus(receipt: string, answerUrl: string): Promise<JsonObject | null> {
+    const { initiator } = this.#settings;
+    if (!initiator) return null;
+    return this.#again(() =>
+      this.#authorised("/mpesa/transactionstatus/v1/query", {
+        Initiator: initiator.name,
+        SecurityCredential: initiator.securityCredential,
+        CommandID: "TransactionStatusQuery",
+        TransactionID: receipt,
+        PartyA: this.shortcode,
+        IdentifierType: "4",
+        ResultURL: answerUrl,
+        // What comes there is no final state, and says so.
+        QueueTimeOutURL: answerUrl,
+        Remarks: "Reconciliation",
+        Occasion: "",
+      }),
+    );
   }
 
   #signed(): JsonObject {

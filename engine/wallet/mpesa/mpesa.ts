@@ -20,7 +20,7 @@ export interface MpesaParts {
   log: Log;
   ledger: Ledger;
   outbox: Outbox;
-  daraja: Pick<Daraja, "ready" | "push" | "query" | "pull" | "shortcode">;
+  daraja: Pick<Daraja, "ready" | "push" | "query" | "pull" | "askStatus" | "shortcode">;
   urls: CallbackUrls;
   verifyAboveMinor: number;
   pulls: boolean;

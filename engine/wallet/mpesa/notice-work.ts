@@ -1,10 +1,10 @@
 import type { Clock } from "../../clock.ts";
 import type { Log } from "../../log.ts";
-import { closeNotice, dueNotices, postponeNotice, type NoticeRow } from "../../store/mpesa.ts";
+import { closeNotice, dueNotices, postponeNotice, statusRequest, type NoticeRow } from "../../store/mpesa.ts";
 import type { Store, Tx } from "../../store/store.ts";
 import { topUpByKeyToChange, updateTopUp } from "../../store/topups.ts";
 import { endTopUp } from "./endings.ts";
-import { readPaybillPayment, readStkCallback, type StkResult } from "./notices.ts";
+import { readPaybillPayment, readStatus, readStkCallback, type StkResult } from "./notices.ts";
 import type { Payments } from "./payments.ts";
 import { resultOf } from "./result-codes.ts";
 
@@ -56,6 +56,14 @@ export class NoticeWork {
       return result && callbackKey !== null ? this.#takeStk(tx, result, callbackKey) : "unreadable";
     }
     const { payments, shortcode } = this.#parts;
+    if (kind === "status") {
+      const status = readStatus(body);
+      const asked = callbackKey === null ? null : await statusRequest(tx, callbackKey);
+      if (!status || status.receipt !== asked) return status ? "unknown request" : "nothing final";
+      const { creditedTo, ...paid } = status;
+      const toUs = creditedTo === shortcode;
+      return payments.take(tx, { ...paid, source: "status", billReference: null, answers: null, toUs });
+    }
     const read = readPaybillPayment(body);
     if (!read) return "unreadable";
     const { shortcode: paidTo, ...payment } = read;

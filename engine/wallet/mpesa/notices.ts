@@ -107,6 +107,28 @@ export function readPulledRow(row: PulledRow): (Paid & { billReference: string }
   };
 }
 
+const statusBody = z.object({
+  Result: z.object({
+    ResultParameters: z.object({
+      ResultParameter: z.array(z.object({ Key: z.string(), Value: maybe })),
+    }),
+  }),
+});
+
+/** A payment that is complete; null: it is not, or the answer says nothing final (a queue's time-out). */
+export function readStatus(body: string): (Paid & { creditedTo: string }) | null {
+  const parameters = statusBody.safeParse(json(body)).data?.Result.ResultParameters.ResultParameter;
+  const values = new Map(parameters?.map(({ Key, Value }) => [Key, Value]));
+  const read = receipt.safeParse(values.get("ReceiptNo")).data;
+  const amountMinor = centsOf(values.get("Amount"));
+  if (values.get("TransactionStatus") !== "Completed" || read === undefined || amountMinor === null)
+    return null;
+  const paidAtMs = readTime(values.get("FinalisedTime"));
+  // "600999 - Sautikit".
+  const creditedTo = /^\d+/.exec(phoneOf(values.get("CreditPartyName")) ?? "")?.[0] ?? "";
+  return { receipt: read, amountMinor, phone: phoneOf(values.get("DebitPartyName")), paidAtMs, creditedTo };
+}
+
 const phoneOf = (value: unknown): string | null =>
   typeof value === "string" || typeof value === "number" ? String(value).slice(0, 80) : null;
 

@@ -131,7 +131,8 @@ export class Payments {
       : await this.#byAccount(tx, record.billReference ?? "", record.amountMinor);
     if (!record.toUs) return { ...found, workspaceId: null, reason: "other_shortcode" };
     if (found.reason !== null || record.amountMinor <= this.#parts.verifyAboveMinor) return found;
-    const askedOurselves = record.source === "pull" || (found.topUp?.paidAtMs ?? null) !== null;
+    const askedOurselves =
+      record.source === "pull" || record.source === "status" || (found.topUp?.paidAtMs ?? null) !== null;
     return askedOurselves ? found : { ...found, reason: "unverified" };
   }
 
@@ -172,6 +173,15 @@ export class Payments {
         "M-Pesa's records of a payment contradict each other",
       );
       return "known";
+    }
+    if (payment.suspenseReason === "unverified" && payment.workspaceId === null && record.toUs) {
+      // Asked by us, Safaricom says the same as the callback; whose it is, the callback has said.
+      const { meantForId } = payment;
+      if (record.source === "status" && meantForId !== null) {
+        const linked = payment.topupId === null ? null : ((await topUpToChange(tx, payment.topupId)) ?? null);
+        await this.#release(tx, payment, meantForId, linked);
+        return "released";
+      }
     }
     if (payment.workspaceId === null && reason === null && workspaceId !== null) {
       const linked =

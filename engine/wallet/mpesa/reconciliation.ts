@@ -1,8 +1,16 @@
 import type { Clock } from "../../clock.ts";
+import type { Ids } from "../../ids.ts";
 import type { Log } from "../../log.ts";
-import { awaitsVerification, paymentByReceipt, sweepNotices } from "../../store/mpesa.ts";
+import {
+  awaitsVerification,
+  insertStatusRequest,
+  paymentByReceipt,
+  sweepNotices,
+  unverifiedNotAsked,
+} from "../../store/mpesa.ts";
 import type { Store } from "../../store/store.ts";
 import { awaitsRecord, overdueTopUps, topUpToChange, updateTopUp } from "../../store/topups.ts";
+import type { CallbackUrls } from "./callback-urls.ts";
 import type { Daraja } from "./daraja.ts";
 import { readPulledRow } from "./notices.ts";
 import type { Payments } from "./payments.ts";
@@ -12,7 +20,9 @@ export interface ReconciliationParts {
   store: Store;
   clock: Clock;
   log: Log;
-  daraja: Pick<Daraja, "pull">;
+  ids: Ids;
+  daraja: Pick<Daraja, "pull" | "askStatus">;
+  urls: Pick<CallbackUrls, "ofStatus">;
   payments: Payments;
   /** Whether Safaricom keeps the list of payments for this shortcode. */
   pulls: boolean;
@@ -54,6 +64,7 @@ export class Reconciliation {
     const nowMs = clock.nowMs();
     const whole = nowMs - this.#wholeAtMs >= wholeEveryMs;
     if (whole) await store.write((tx) => sweepNotices(tx, nowMs - noticesKeptMs, 1000));
+    if (!pulls) await this.#askAboutUnverified(nowMs);
     if (!pulls || !(whole || (await this.#isDue(nowMs)))) {
       if (whole) this.#wholeAtMs = nowMs;
       return;
@@ -98,6 +109,26 @@ export class Reconciliation {
     }
     log.warn({ offset }, "Safaricom's list of payments has no end");
     return fresh;
+  }
+
+  /** Asks Safaricom about one payment, in a while; false: there is nobody to ask as. */
+  async askStatus(receipt: string): Promise<boolean> {
+    const { store, clock, ids, daraja, urls } = this.#parts;
+    const key = ids.bytes(16).toString("hex");
+    await store.write((tx) => insertStatusRequest(tx, key, receipt, clock.nowMs()));
+    return (await daraja.askStatus(receipt, urls.ofStatus(key))) !== null;
+  }
+
+  /** Where there is no list: each large payment by itself, every hour. */
+  async #askAboutUnverified(nowMs: number): Promise<void> {
+    const { store, log } = this.#parts;
+    for (const { receipt } of await store.read((tx) => unverifiedNotAsked(tx, nowMs - wholeEveryMs, 10))) {
+      try {
+        await this.askStatus(receipt);
+      } catch (error) {
+        log.warn({ err: error, receipt }, "Safaricom could not be asked about a payment; it is asked again");
+      }
+    }
   }
 
   async #isDue(nowMs: number): Promise<boolean> {

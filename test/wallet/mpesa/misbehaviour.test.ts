@@ -353,6 +353,44 @@ describe("M-Pesa as it really is", () => {
     await here.books();
   });
 
+  it("without the list Safaricom is asked about each large payment, and only its answer to that counts", async () => {
+    await here.end();
+    here = await mpesaWorld({ verifyAboveMinor: 40_000, pulls: false });
+    wanjiru = await here.api.workspace({ balanceMinor: 0 });
+    await here.registerUrls();
+    const account = await here.accountOf(wanjiru.id);
+    await here.book.payBill({ account, amount: "700.00", msisdn: "254733000001" });
+    await here.pass(1000);
+    await here.mpesa.notices.look();
+    const receipt = here.book.payments[0]!.receipt;
+    const complete = [
+      { Key: "TransactionStatus", Value: "Completed" },
+      { Key: "ReceiptNo", Value: receipt },
+      { Key: "Amount", Value: 700 },
+      { Key: "CreditPartyName", Value: `${shortcode} - Sautikit` },
+    ];
+    const answer = (ResultParameter: object[]) =>
+      fetch(here.urls.ofStatus("0".repeat(32)), {
+        method: "POST",
+        body: JSON.stringify({ Result: { ResultCode: 0, ResultParameters: { ResultParameter } } }),
+      });
+    assert.equal((await answer(complete)).status, 200);
+    await here.mpesa.notices.look();
+    assert.equal(await here.balance(wanjiru.id), 0, "an answer that nobody asked for");
+    await here.mpesa.reconciliation.look();
+    await here.mpesa.reconciliation.look();
+    assert.equal(
+      here.book.deliveries.filter(({ kind }) => kind === "status").length,
+      1,
+      "asked once an hour",
+    );
+    await here.pass(1000);
+    await here.mpesa.notices.look();
+    assert.equal(await here.balance(wanjiru.id), 70_000);
+    assert.equal(await here.suspense(), 0);
+    await here.books();
+  });
+
   it("the list of payments finds what no callback told of, page by page, once", async () => {
     const account = await here.accountOf(wanjiru.id);
     for (let count = 0; count < 620; count++)
@@ -552,6 +590,7 @@ describe("M-Pesa as it really is", () => {
         consumerSecret: "wrong",
         shortcode,
         passkey: "pass",
+        initiator: null,
         url: here.standIn.url,
       };
       const client = new Daraja({ clock: here.clock, ids: here.ids, settings });
@@ -573,7 +612,14 @@ describe("M-Pesa as it really is", () => {
     const silent: Server = createServer(() => undefined).listen(0, "127.0.0.1");
     await once(silent, "listening");
     const url = `http://127.0.0.1:${(silent.address() as AddressInfo).port}`;
-    const settings = { consumerKey: "key", consumerSecret: "secret", shortcode, passkey: "pass", url };
+    const settings = {
+      consumerKey: "key",
+      consumerSecret: "secret",
+      shortcode,
+      passkey: "pass",
+      initiator: null,
+      url,
+    };
     const asked = new Daraja({ clock: here.clock, ids: here.ids, settings }).query("ws_CO_1");
     const failed = assert.rejects(
       asked,

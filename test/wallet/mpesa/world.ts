@@ -23,7 +23,8 @@ export const shortcode = "600999";
 export const wanjirusPhone = "+254722000001";
 /** As it stands in the path: no word of Daraja's in it. */
 export const token = "5f1d0c9a7b3e4d2f8a6b1c0d9e8f7a6b5c4d";
-const settings = { consumerKey: "key", consumerSecret: "secret", shortcode, passkey: "pass" };
+const initiator = { name: "sautikit", securityCredential: "c2VhbGVk" };
+const settings = { consumerKey: "key", consumerSecret: "secret", shortcode, passkey: "pass", initiator };
 
 /** Real time for what waits for the network; its hour is moved by hand, and timers of more than a second with it. */
 export class MovedClock implements Clock {
@@ -109,6 +110,7 @@ export async function mpesaWorld(
           push: (push) => fresh.push(push),
           query: (id) => fresh.query(id),
           pull: (from, to, offset) => fresh.pull(from, to, offset),
+          askStatus: (receipt, url) => fresh.askStatus(receipt, url),
           ...client,
         },
       });
