@@ -2,6 +2,7 @@ import express, { type Express, type RequestHandler } from "express";
 import helmet from "helmet";
 import { SautikitError } from "../engine/errors.ts";
 import { authentication } from "./authentication.ts";
+import { callbackDoors } from "./callback-doors.ts";
 import { errorResponses } from "./error-response.ts";
 import { Idempotency } from "./idempotency.ts";
 import { requestMetrics } from "./metrics.ts";
@@ -29,6 +30,7 @@ export function createApi(parts: ApiParts): Express {
   app.use(helmet());
   app.use(operators(parts));
   app.use(signInPages(parts));
+  app.use("/callbacks", callbackDoors(parts));
   app.use("/v1/public", forAnyPage);
   app.use("/v1", authentication(parts));
   app.use("/v1", countedOnce({ open: limitByAddress(), others: limitByKey() }));

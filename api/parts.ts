@@ -13,6 +13,8 @@ import type { NumberParts } from "../engine/numbers/claims.ts";
 import type { PortDocuments } from "../engine/numbers/port-documents.ts";
 import type { Secrets } from "../engine/secrets.ts";
 import type { Store } from "../engine/store/store.ts";
+import type { Callbacks } from "../engine/wallet/mpesa/callbacks.ts";
+import type { TopUps } from "../engine/wallet/mpesa/top-ups.ts";
 import type { Deliverer } from "../engine/webhooks/deliverer.ts";
 import type { WebhookEndpoints } from "../engine/webhooks/endpoints.ts";
 import type { Recordings } from "../recordings/recordings.ts";
@@ -32,6 +34,9 @@ export interface ApiParts {
   /** What claims, releases and porting requests take. */
   numbers: NumberParts;
   portDocuments: Pick<PortDocuments, "put" | "keep" | "link">;
+  topUps: Pick<TopUps, "create" | "get" | "list">;
+  /** What Safaricom's callbacks reach; null: M-Pesa is not set up here. */
+  callbacks: Pick<Callbacks, "admits" | "keep" | "validate"> | null;
   webhooks: WebhookEndpoints;
   /** Seals signing secrets. */
   secrets: Secrets;

@@ -13,6 +13,7 @@ import { routeNumberRoute } from "./routes/route-number.ts";
 import { uploadPortDocument } from "./routes/upload-port-document.ts";
 import { commandConference } from "./routes/command-conference.ts";
 import { createCall, originateCall } from "./routes/create-call.ts";
+import { createTopUp } from "./routes/create-topup.ts";
 import { createWebhook } from "./routes/create-webhook.ts";
 import { deleteRecording } from "./routes/delete-recording.ts";
 import { deleteMedia } from "./routes/delete-media.ts";
@@ -27,6 +28,7 @@ import { getMedia } from "./routes/get-media.ts";
 import { getMediaFile } from "./routes/get-media-file.ts";
 import { getPublicPricing } from "./routes/get-public-pricing.ts";
 import { getRecording } from "./routes/get-recording.ts";
+import { getTopUp } from "./routes/get-topup.ts";
 import { patchWallet } from "./routes/patch-wallet.ts";
 import { getWallet, getWalletBalance } from "./routes/get-wallet.ts";
 import { getWebhook } from "./routes/get-webhook.ts";
@@ -40,6 +42,7 @@ import { listConferences } from "./routes/list-conferences.ts";
 import { listDeliveries } from "./routes/list-deliveries.ts";
 import { listMedia } from "./routes/list-media.ts";
 import { listRecordings } from "./routes/list-recordings.ts";
+import { listTopUps } from "./routes/list-topups.ts";
 import { listTransactions } from "./routes/list-transactions.ts";
 import { listWebhooks } from "./routes/list-webhooks.ts";
 import { patchWebhook } from "./routes/patch-webhook.ts";
@@ -108,6 +111,9 @@ export const routes: readonly Route[] = [
   getWalletBalance,
   patchWallet,
   listTransactions,
+  createTopUp,
+  listTopUps,
+  getTopUp,
   createWebhook,
   listWebhooks,
   listDeliveries,

@@ -33,6 +33,10 @@ import type { Destination } from "../engine/store/deliveries.ts";
 import { FreeSwitchBox } from "../engine/switch/freeswitch-box.ts";
 import { Streams } from "../engine/streams/streams.ts";
 import { MailSender } from "../engine/mail/mail-sender.ts";
+import { Callbacks } from "../engine/wallet/mpesa/callbacks.ts";
+import { CallbackUrls } from "../engine/wallet/mpesa/callback-urls.ts";
+import { Mpesa } from "../engine/wallet/mpesa/mpesa.ts";
+import { TopUps } from "../engine/wallet/mpesa/top-ups.ts";
 import { Deliverer } from "../engine/webhooks/deliverer.ts";
 import { WebhookEndpoints } from "../engine/webhooks/endpoints.ts";
 import { createOutbox } from "../engine/webhooks/outbox.ts";
@@ -42,7 +46,7 @@ import { createSpool } from "../recordings/spool.ts";
 import type { Config } from "./config.ts";
 import { makeDataDir } from "./data-dir.ts";
 import { makeDemoWorkspace } from "./demo-workspace.ts";
-import { startEmbeddedSwitch } from "./embedded.ts";
+import { startEmbeddedDaraja, startEmbeddedSwitch } from "./embedded.ts";
 import { registerMetrics } from "./metrics.ts";
 import { createLog } from "./log.ts";
 import { seedInventory } from "./seed-inventory.ts";
@@ -52,6 +56,7 @@ import { touch } from "../engine/store/migrate.ts";
 import { openMail } from "./open-mail.ts";
 import { openLedger } from "./open-ledger.ts";
 import { openPrivacy } from "./open-privacy.ts";
+import { callbackToken, openDaraja } from "./open-mpesa.ts";
 import { openSignals, openStore } from "./open-store.ts";
 import { lockRoles } from "./role-locks.ts";
 import { secretsKey } from "./secrets-key.ts";
@@ -64,6 +69,8 @@ export interface App {
   baseUrl: string | null;
   /** The simulated carrier's account of its calls; null with a real switch. */
   carrierStatusUrl: string | null;
+  /** The control page of Daraja's stand-in; null with a real one. */
+  darajaControlUrl: string | null;
   /** Where the demo workspace's key is; null: there is no demo workspace. */
   demoFile: string | null;
   /** Stops taking calls, lets requests end, and closes everything; calls in a real switch go on. Twice is fine. */
@@ -207,6 +214,34 @@ async function build(
   const signIn = new SignIn(people, config.signUp);
   const { exports, erasures } = openPrivacy(config, { store, storage, secrets, clock, ids, log });
 
+  const money = config.daraja;
+  const token = money ? await callbackToken(config, money, ids) : "";
+  const callbackUrls = new CallbackUrls(publicUrl, token);
+  const standIn =
+    money?.url === null && wanted.has("controller") ? await startEmbeddedDaraja(money, log) : null;
+  if (standIn) closers.push(() => standIn.stop());
+  const darajaUrl = standIn?.url ?? money?.url ?? null;
+  // One for the process: each token that Daraja gives out ends the one before.
+  const daraja = money && darajaUrl !== null ? openDaraja({ clock, ids }, money, darajaUrl) : null;
+  const mpesa =
+    money && daraja && wanted.has("controller")
+      ? new Mpesa({
+          ...{ store, clock, ids, log, ledger, outbox, daraja, urls: callbackUrls },
+          ...{ verifyAboveMinor: money.verifyAboveMinor, pulls: money.pulls },
+        })
+      : null;
+  const paymentsWaiting = () => mpesa?.wake();
+  const topUps = new TopUps({
+    ...{ clock, ids, amounts: money?.amounts ?? null, perHour: money?.topUpsPerHour ?? 0 },
+    wake: paymentsWaiting,
+  });
+  const callbacks =
+    money &&
+    new Callbacks({
+      ...{ store, clock, ids, log, token, addresses: money.addresses, shortcode: money.shortcode },
+      ...{ amounts: money.amounts, wake: paymentsWaiting },
+    });
+
   let demoFile: string | null = null;
   const news = new RecordingNews(changeParts, publicUrl);
   const spool = createSpool({
@@ -306,6 +341,8 @@ async function build(
       publicUrl,
       webhooks: new WebhookEndpoints({ clock, ids, secrets, wake }),
       deliverer,
+      topUps,
+      callbacks,
       checkUrl: (url, field) => egress.checkUrl(url, field),
       checkSocketUrl: (url, field) => egress.checkSocketUrl(url, field),
       paybill: config.paybill,
@@ -329,12 +366,23 @@ async function build(
       await makeDemoWorkspace({
         ...{ store, ids, secrets, clock, file: demoFile },
         ...{ baseUrl: publicUrl(), carrierStatusUrl, voiceCallbackUrl: demoVoiceUrl ?? null },
+        darajaControlUrl: standIn?.controlUrl ?? null,
       });
     }
+  }
+  if (mpesa) {
+    // Where the API listens, and so where it is called back, is known from here on.
+    if (standIn && daraja) {
+      const { confirmation, validation } = callbackUrls;
+      await daraja.registerUrls({ confirmation, validation });
+    }
+    mpesa.start();
+    closers.push(() => mpesa.stop());
   }
   return {
     baseUrl,
     carrierStatusUrl: embedded?.carrierStatusUrl ?? null,
+    darajaControlUrl: standIn?.controlUrl ?? null,
     demoFile,
     stop() {
       draining = true;

@@ -1,6 +1,8 @@
+import { isIP } from "node:net";
 import { isAbsolute, join, resolve } from "node:path";
 import { z } from "zod";
 import type { SpeechCommand } from "../engine/media/speech/command-engine.ts";
+import { forbiddenIn } from "../engine/wallet/mpesa/callback-urls.ts";
 
 /**
  * Every setting there is, in one table: read from the environment once, checked, and handed on as a plain object.
@@ -119,7 +121,72 @@ const settings = {
     "Sautikit <sautikit@localhost>",
     "Whom mails come from.",
   ),
-  MPESA_PAYBILL: setting(z.string(), "000000", "Paybill number that GET /v1/wallet shows."),
+  DARAJA_URL: setting(
+    z.string().regex(/^(https?:\/\/[^\s/]+)?\/?$/, "must be https://<host>, without a path"),
+    "",
+    "Safaricom's Daraja: https://sandbox.safaricom.co.ke or https://api.safaricom.co.ke (docs/mpesa.md). Empty: beside the " +
+      "simulated switch the stand-in is started; beside a real one there are no top-ups.",
+  ),
+  DARAJA_CONSUMER_KEY: setting(z.string(), "", "Consumer key of the Daraja app.", "secret"),
+  DARAJA_CONSUMER_SECRET: setting(z.string(), "", "Its secret.", "secret"),
+  DARAJA_SHORTCODE: setting(
+    z.string().regex(/^(\d{5,7})?$/, "must be 5 to 7 digits"),
+    "",
+    "Paybill number that receives the money.",
+  ),
+  DARAJA_PASSKEY: setting(z.string(), "", "Passkey of that Paybill for STK push.", "secret"),
+  DARAJA_CALLBACK_TOKEN: setting(
+    z.string().regex(/^([A-Za-z0-9_-]{24,})?$/, "must be 24 or more letters, digits, - and _"),
+    "",
+    "Secret in the path that Safaricom calls back. Empty: made once and kept in DATA_DIR/callback.token.",
+    "secret",
+  ),
+  DARAJA_ADDRESSES: setting(
+    z.string(),
+    "",
+    "Addresses that callbacks may come from, with commas between, as TRUSTED_PROXIES has them arrive. Empty: any.",
+  ),
+  DARAJA_NOMINATED_NUMBER: setting(
+    z.string().regex(/^(254[71]\d{8})?$/, "must be 2547… or 2541…, twelve digits"),
+    "",
+    "Safaricom line of the Paybill's owner; with it `mpesa register-urls` registers the list of payments as well.",
+  ),
+  DARAJA_INITIATOR: setting(
+    z.string(),
+    "",
+    "API operator of the Paybill, as whom single payments are asked about: old receipts, and large ones without DARAJA_PULL.",
+  ),
+  DARAJA_SECURITY_CREDENTIAL: setting(
+    z.string(),
+    "",
+    "Its password, encrypted with Safaricom's certificate, as the portal gives it.",
+    "secret",
+  ),
+  DARAJA_PULL: setting(
+    z.enum(["yes", "no"]),
+    "yes",
+    "Whether Safaricom's list of payments is asked for: what finds money that no callback told of.",
+  ),
+  DARAJA_VERIFY_ABOVE_KES: setting(
+    z.string().regex(/^\d{1,7}$/, "must be whole shillings"),
+    "20000",
+    "A payment above this waits until Safaricom, asked by us, says the same as its callback, which anybody could have sent.",
+  ),
+  TOPUP_KES_MAX: setting(
+    z.string().regex(/^\d{3,7}$/, "must be whole shillings, 100 or more"),
+    "150000",
+    "The most that one top-up may be, KES.",
+  ),
+  TOPUPS_PER_HOUR: setting(
+    z.string().regex(/^[1-9]\d{0,3}$/, "must be a number from 1 to 9999"),
+    "30",
+    "How many prompts a workspace may have sent to phones within an hour.",
+  ),
+  MPESA_PAYBILL: setting(
+    z.string(),
+    "",
+    "Paybill number that GET /v1/wallet shows. Empty: DARAJA_SHORTCODE.",
+  ),
   LOG_LEVEL: setting(
     z.enum(["debug", "info", "warn", "error", "silent"]),
     "info",
@@ -157,8 +224,31 @@ export interface Config {
   speechCommand: SpeechCommand | null;
   /** `url` null: mails are files in DATA_DIR/mail. */
   mail: { url: string | null; from: string };
-  paybill: string;
+  /** Null: there are no top-ups. */
+  daraja: DarajaConfig | null;
+  /** Null: there is none to show. */
+  paybill: string | null;
   logLevel: "debug" | "info" | "warn" | "error" | "silent";
+}
+
+export interface DarajaConfig {
+  /** Without a slash at the end; null: the stand-in, which is started. */
+  url: string | null;
+  consumerKey: string;
+  consumerSecret: string;
+  shortcode: string;
+  passkey: string;
+  /** Empty: one that is kept in DATA_DIR. */
+  callbackToken: string;
+  addresses: string[];
+  nominatedNumber: string | null;
+  /** Null: single payments are not asked about. */
+  initiator: { name: string; securityCredential: string } | null;
+  pulls: boolean;
+  verifyAboveMinor: number;
+  /** KES cents, of one top-up. */
+  amounts: { minMinor: number; maxMinor: number };
+  topUpsPerHour: number;
 }
 
 /** Throws an Error that names each bad variable. */
@@ -176,6 +266,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
   const spoolDir = value("SPOOL_DIR") || join(dataDir, "spool");
   if (!isAbsolute(spoolDir)) bad.push("SPOOL_DIR: must be an absolute path, the same on the box and here");
   const allowPrivate = value("ALLOW_PRIVATE_URLS");
+  const daraja = darajaOf(value, freeswitch !== null, bad);
   const config: Config = {
     host: value("HOST"),
     port: Number(value("PORT")),
@@ -201,7 +292,8 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     allowPrivateUrls: allowPrivate === "yes" || (allowPrivate === "" && freeswitch === null),
     speechCommand: speechCommandOf(value("SPEECH_COMMAND"), env),
     mail: { url: value("SMTP_URL") || null, from: value("MAIL_FROM") },
-    paybill: value("MPESA_PAYBILL"),
+    daraja,
+    paybill: value("MPESA_PAYBILL") || (daraja?.shortcode ?? null),
     logLevel: value("LOG_LEVEL") as Config["logLevel"],
   };
   if (config.s3.endpoint && (config.s3.accessKeyId === "" || config.s3.secretAccessKey === "")) {
@@ -239,6 +331,66 @@ function freeswitchOf(url: string, bad: string[]): Config["freeswitch"] {
   }
   const boxPort = Number(parsed.port || "8021");
   return { box: `${parsed.hostname}:${boxPort}`, host: parsed.hostname, port: boxPort, password };
+}
+
+/** Sandbox's own Paybill, where nothing is said of it. */
+const standInShortcode = "174379";
+/** What the stand-in takes where nothing is set; it moves no money. */
+const standInSecret = "simulated";
+/** The product page's. */
+const topUpMinMinor = 10_000;
+
+function darajaOf(
+  value: (name: SettingName) => string,
+  besideRealSwitch: boolean,
+  bad: string[],
+): DarajaConfig | null {
+  const url = value("DARAJA_URL").replace(/\/$/, "") || null;
+  const named = [
+    "DARAJA_CONSUMER_KEY",
+    "DARAJA_CONSUMER_SECRET",
+    "DARAJA_SHORTCODE",
+    "DARAJA_PASSKEY",
+  ] as const;
+  const [consumerKey = "", consumerSecret = "", shortcode = "", passkey = ""] = named.map(value);
+  if (url !== null) {
+    const lacking = named.filter((name) => value(name) === "");
+    if (lacking.length > 0) bad.push(`${lacking.join(", ")}: needed with DARAJA_URL`);
+    const { protocol, hostname } = URL.parse(url) ?? { protocol: "", hostname: "" };
+    const loopback = /^(127\.[\d.]+|localhost|\[::1\])$/.test(hostname);
+    if (protocol !== "https:" && !loopback) bad.push("DARAJA_URL: must be https, but for this machine");
+  }
+  const addresses = value("DARAJA_ADDRESSES")
+    .split(",")
+    .map((address) => address.trim())
+    .filter((address) => address !== "");
+  for (const address of addresses)
+    if (isIP(address) === 0) bad.push(`DARAJA_ADDRESSES: ${address} is no IP address`);
+  const callbackToken = value("DARAJA_CALLBACK_TOKEN");
+  const forbidden = forbiddenIn(callbackToken);
+  if (forbidden !== undefined)
+    bad.push(`DARAJA_CALLBACK_TOKEN: Daraja refuses addresses with "${forbidden}" in them`);
+  const initiator = value("DARAJA_INITIATOR");
+  const securityCredential = value("DARAJA_SECURITY_CREDENTIAL");
+  if ((initiator === "") !== (securityCredential === ""))
+    bad.push("DARAJA_INITIATOR and DARAJA_SECURITY_CREDENTIAL: one is nothing without the other");
+  const maxMinor = Number(value("TOPUP_KES_MAX")) * 100;
+  const config = {
+    url,
+    consumerKey: consumerKey || standInSecret,
+    consumerSecret: consumerSecret || standInSecret,
+    shortcode: shortcode || standInShortcode,
+    passkey: passkey || standInSecret,
+    callbackToken,
+    addresses,
+    nominatedNumber: value("DARAJA_NOMINATED_NUMBER") || null,
+    initiator: initiator === "" ? null : { name: initiator, securityCredential },
+    pulls: value("DARAJA_PULL") === "yes",
+    verifyAboveMinor: Number(value("DARAJA_VERIFY_ABOVE_KES")) * 100,
+    amounts: { minMinor: topUpMinMinor, maxMinor },
+    topUpsPerHour: Number(value("TOPUPS_PER_HOUR")),
+  };
+  return url === null && besideRealSwitch ? null : config;
 }
 
 function streamPortsOf(text: string, bad: string[]): Config["streamPorts"] {

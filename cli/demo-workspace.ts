@@ -13,6 +13,8 @@ export interface Demo {
   base_url: string;
   /** The simulated carrier's page; null beside a real switch. */
   carrier_status: string | null;
+  /** The control page of Daraja's stand-in; null with Safaricom's own. */
+  daraja_control: string | null;
   api_key: string;
   workspace_id: string;
   number: string;
@@ -35,11 +37,12 @@ export async function makeDemoWorkspace(parts: {
   file: string;
   baseUrl: string;
   carrierStatusUrl: string | null;
+  darajaControlUrl: string | null;
   /** Of the number, at the first start. */
   voiceCallbackUrl: string | null;
 }): Promise<Demo> {
-  const { file, baseUrl, carrierStatusUrl } = parts;
-  const addresses = { base_url: baseUrl, carrier_status: carrierStatusUrl };
+  const { file, baseUrl, carrierStatusUrl, darajaControlUrl } = parts;
+  const addresses = { base_url: baseUrl, carrier_status: carrierStatusUrl, daraja_control: darajaControlUrl };
   const demo: Demo = { ...addresses, ...((await readDemo(file)) ?? (await create(parts))), ...addresses };
   await writeFile(`${file}.new`, `${JSON.stringify(demo, null, 2)}\n`, { mode: 0o600 });
   await rename(`${file}.new`, file);
@@ -55,7 +58,7 @@ export async function readDemo(file: string): Promise<Demo | null> {
   }
 }
 
-type Account = Omit<Demo, "base_url" | "carrier_status">;
+type Account = Omit<Demo, "base_url" | "carrier_status" | "daraja_control">;
 
 function create({
   store,

@@ -47,6 +47,29 @@ export async function startEmbeddedSwitch(options: {
   };
 }
 
+export interface EmbeddedDaraja {
+  url: string;
+  /** Its control page. */
+  controlUrl: string;
+  stop(): Promise<void>;
+}
+
+/** Starts the stand-in of Daraja, likewise; it takes its secrets from its environment. */
+export async function startEmbeddedDaraja(
+  settings: { consumerKey: string; consumerSecret: string; shortcode: string; passkey: string },
+  log: Log,
+): Promise<EmbeddedDaraja> {
+  const env = {
+    DARAJA_CONSUMER_KEY: settings.consumerKey,
+    DARAJA_CONSUMER_SECRET: settings.consumerSecret,
+    DARAJA_SHORTCODE: settings.shortcode,
+    DARAJA_PASSKEY: settings.passkey,
+  };
+  const child = await startChild(["simulator", "daraja", "--exit-with-parent"], env, log);
+  const { daraja, control } = child.ready;
+  return { url: String(daraja), controlUrl: String(control), stop: () => child.stop() };
+}
+
 interface Child {
   ready: Record<string, unknown>;
   stop(): Promise<void>;

@@ -30,6 +30,9 @@ async function main(args: readonly string[]): Promise<void> {
     case "credit":
     case "ledger":
     case "privacy":
+    case "topup":
+    case "suspense":
+    case "mpesa":
       return (await import("./operator/operator.ts")).operator(command, rest);
     case "simulator":
       return simulator(rest);
@@ -47,7 +50,8 @@ function asksForHelp(args: readonly string[]): boolean {
 async function simulator([part, ...args]: readonly string[]): Promise<void> {
   if (part === "carrier") return runCarrierProcess(args);
   if (part === "switch") return (await import("./simulator-switch.ts")).runSwitch(args);
-  throw new UsageError("simulator takes `switch` or `carrier`.");
+  if (part === "daraja") return (await import("./simulator-daraja.ts")).runDaraja(args);
+  throw new UsageError("simulator takes `switch`, `carrier` or `daraja`.");
 }
 
 /** With what was wrong underneath, without which "the database cannot be written" helps nobody. */

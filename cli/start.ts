@@ -39,6 +39,7 @@ export async function start(args: readonly string[]): Promise<void> {
     roles: [...wanted],
     base_url: app.baseUrl,
     carrier_status: app.carrierStatusUrl,
+    daraja_control: app.darajaControlUrl,
   };
   process.stdout.write(`${JSON.stringify(ready)}\n`);
   if (app.baseUrl !== null) {

@@ -59,12 +59,26 @@ const commands: readonly (readonly [synopsis: string, purpose: string])[] = [
     "credit WORKSPACE KES [--reference R] [--description D]",
     "Puts money into a wallet: 500 or 49.50. The same reference pays once.",
   ],
+  [
+    "topup find RECEIPT",
+    "Says where the money of an M-Pesa receipt is; one that never came is looked for at Safaricom.",
+  ],
+  ["suspense list", "Lists M-Pesa payments that nobody could be credited with, oldest first."],
+  ["suspense assign PAYMENT WORKSPACE", "Credits one (pay_…) to a workspace."],
+  [
+    "mpesa register-urls",
+    "Tells Safaricom where payments by Paybill are to be told; in production it takes it once.",
+  ],
   ["ledger verify", "Checks every invariant of the ledger; fails where one is broken."],
   [
     "simulator switch --cdr-dir DIR [options]",
     "Runs the simulated FreeSWITCH; its password is ESL_PASSWORD.",
   ],
   ["simulator carrier [--port P] [options]", "Runs the simulated carrier."],
+  [
+    "simulator daraja [--port P]",
+    "Runs the stand-in of Safaricom's Daraja; its secrets are those of DARAJA_….",
+  ],
 ];
 
 /** Of the commands that begin like `words`; of all where none does. */

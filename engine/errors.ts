@@ -200,6 +200,23 @@ export const errorCatalogue = {
     "The wallet's available balance is zero or less, or does not cover this.",
     "Top up, then try again.",
   ),
+  "topups.amount_out_of_range": e(
+    422,
+    "The amount is not in whole shillings, or is less or more than one top-up may be.",
+    "Ask for whole shillings from KES 100 to the most that the message names.",
+  ),
+  "topups.phone_busy": e(
+    409,
+    "A prompt is open on that phone.",
+    "Have it answered, or try again after `Retry-After`.",
+  ),
+  "topups.rate_limit": e(
+    429,
+    "The workspace has asked for as many top-ups as it may within an hour.",
+    "Try again after `Retry-After`, or pay by Paybill.",
+  ),
+  "topups.not_found": e(404, "There is no such top-up.", "Check the id."),
+  "topups.unavailable": e(503, "M-Pesa is not set up here.", "Ask the operator."),
   "webhooks.not_found": e(404, "There is no such webhook endpoint.", "Check the id."),
   "webhooks.delivery_not_found": e(404, "There is no such delivery.", "Check the id."),
   "webhooks.url_not_allowed": e(

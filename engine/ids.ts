@@ -30,11 +30,13 @@ export const idPrefixes = [
   "exp",
   "ers",
   "acs",
-  // Not seen by customers: an instruction to the controller, a ledger account, a mail, what M-Pesa told us.
+  // Not seen by customers: an instruction to the controller, a ledger account, a mail, money that came by M-Pesa, and what
+  // Safaricom told us.
   "int",
   "acc",
   "mail",
   "pay",
+  "ntc",
 ] as const;
 export type IdPrefix = (typeof idPrefixes)[number];
 export type Id<P extends IdPrefix> = `${P}_${string}`;
@@ -55,6 +57,9 @@ export type DeliveryId = Id<"dlv">;
 export type EventId = Id<"evt">;
 export type RequestId = Id<"req">;
 export type AuditId = Id<"aud">;
+export type TopUpId = Id<"top">;
+export type PaymentId = Id<"pay">;
+export type NoticeId = Id<"ntc">;
 export type IntentId = Id<"int">;
 export type AccountId = Id<"acc">;
 export type ConferenceId = Id<"conf">;

@@ -6,6 +6,7 @@ import type { Config } from "../config.ts";
 import { makeDataDir } from "../data-dir.ts";
 import { openMail } from "../open-mail.ts";
 import { openStore } from "../open-store.ts";
+import { checkDaraja } from "./daraja.ts";
 import { checkSwitch } from "./check-switch.ts";
 import { broken, doubtful, sound, wordsOf, type Finding } from "./finding.ts";
 
@@ -20,6 +21,7 @@ export const checks: readonly (readonly [part: string, check: Check])[] = [
   ["storage", checkStorage],
   ["speech", checkSpeech],
   ["mail", checkMail],
+  ["M-Pesa", checkDaraja],
 ];
 
 /** An hour of a thousand recorded legs is 100 GB; below this a busy evening fills the disk. */

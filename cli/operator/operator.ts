@@ -12,6 +12,7 @@ import { ledgerVerify } from "./ledger.ts";
 import { privacyErase, privacyExport, privacyReached } from "./privacy.ts";
 import { numberAdd, numberResume, numberRoute, numberSuspend } from "./numbers.ts";
 import { portsList, portsMove, portsOut, portsShow } from "./ports.ts";
+import { registerUrls, suspenseAssign, suspenseList, topUpFind } from "./mpesa.ts";
 import { workspaceCreate } from "./workspaces.ts";
 
 /** `ledger verify` reads everything. */
@@ -54,5 +55,9 @@ const commands: Readonly<Record<string, Command>> = {
   "ports move": portsMove,
   "ports out": portsOut,
   credit,
+  "topup find": topUpFind,
+  "suspense list": suspenseList,
+  "suspense assign": suspenseAssign,
+  "mpesa register-urls": registerUrls,
   "ledger verify": ledgerVerify,
 };

@@ -26,7 +26,9 @@ import { StoredPrompts } from "../../engine/media/stored-prompts.ts";
 import { seedShippedDeck } from "../../engine/metering/rates.ts";
 import { createSettlement } from "../../engine/metering/settlement.ts";
 import { aesSecrets } from "../../engine/secrets.ts";
+import { TopUps } from "../../engine/wallet/mpesa/top-ups.ts";
 import { createWallet } from "../../engine/wallet/wallet.ts";
+import type { Store } from "../../engine/store/store.ts";
 import { WebhookEndpoints } from "../../engine/webhooks/endpoints.ts";
 import { createOutbox } from "../../engine/webhooks/outbox.ts";
 import { createKey, type NewKey } from "../../engine/workspaces/api-keys.ts";
@@ -56,9 +58,12 @@ export const quiet: Log = {
 };
 
 /** The whole API on a port of its own, over a real database, with nobody to carry its calls out: they stay initiated. */
-export async function world(overrides: Partial<ApiParts> = {}, given: { storage?: Storage } = {}) {
+export async function world(
+  overrides: Partial<ApiParts> = {},
+  given: { storage?: Storage; store?: Store; clock?: Clock & { offsetMs: number } } = {},
+) {
   const folder = await mkdtemp(join(tmpdir(), "sautikit-api-"));
-  const clock: Clock & { offsetMs: number } = {
+  const clock: Clock & { offsetMs: number } = given.clock ?? {
     ...systemClock,
     offsetMs: 0,
     nowMs() {
@@ -70,7 +75,7 @@ export async function world(overrides: Partial<ApiParts> = {}, given: { storage?
   };
   const ids = systemIds(clock);
   const secrets = aesSecrets(Buffer.alloc(32, 7), ids);
-  const store = await openTestStore();
+  const store = given.store ?? (await openTestStore());
   const ledger = openLedger({ clock, ids, changed: () => undefined });
   const wallet = createWallet({ ledger });
   const wake = () => undefined;
@@ -122,6 +127,11 @@ export async function world(overrides: Partial<ApiParts> = {}, given: { storage?
     prompts,
     numbers,
     portDocuments: new PortDocuments({ store, storage, clock }),
+    topUps: new TopUps({
+      ...{ clock, ids, amounts: { minMinor: 10_000, maxMinor: 15_000_000 }, perHour: 30 },
+      wake,
+    }),
+    callbacks: null,
     secrets,
     invitations: new Invitations(people),
     signIn: new SignIn(people, "open"),

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import type { CallId, WorkspaceId } from "../../engine/ids.ts";
-import { updateWorkspace } from "../../engine/store/workspaces.ts";
+import { openLedger } from "../../cli/open-ledger.ts";
+import { updateWorkspace, workspaceById } from "../../engine/store/workspaces.ts";
+import { Payments } from "../../engine/wallet/mpesa/payments.ts";
 import { available } from "../../engine/wallet/wallet.ts";
 import { sideBySide } from "../peers/side-by-side.ts";
 import { describeOnSwitch } from "../peers/switch-under-test.ts";
@@ -72,6 +74,32 @@ describeOnSwitch("calls of a workspace that hangs up when its money ends", funct
     await topUp(workspaceId, 4 * centsPerSecond);
     const call = await w.ended(callId);
     // A second that has begun is spent, so what is left is reckoned from its end.
+    assert.equal(cutOffBy(call), "wallet");
+    assert.ok(talkedMs(call) > 7_000 && talkedMs(call) <= 8_000 + lateMsMax, `${talkedMs(call)} ms`);
+  });
+
+  concurrently("go on when M-Pesa money arrives in mid-call, by what the ledger does alone", async () => {
+    const { workspaceId, place } = await prepaid("+254200000106", 4 * centsPerSecond);
+    const callId = await place();
+    await answered(callId);
+    const payments = new Payments({
+      ...{ ...w.changeParts, log: w.log, verifyAboveMinor: 1_000_000 },
+      ledger: openLedger(w.changeParts),
+    });
+    await w.store.write(async (tx) => {
+      const workspace = await workspaceById(tx, workspaceId);
+      await payments.take(tx, {
+        ...{
+          receipt: "SKLMIDCALL",
+          amountMinor: 4 * centsPerSecond,
+          source: "c2b",
+          toUs: true,
+          answers: null,
+        },
+        ...{ billReference: workspace!.mpesaAccountRef, phone: null, paidAtMs: null },
+      });
+    });
+    const call = await w.ended(callId);
     assert.equal(cutOffBy(call), "wallet");
     assert.ok(talkedMs(call) > 7_000 && talkedMs(call) <= 8_000 + lateMsMax, `${talkedMs(call)} ms`);
   });

@@ -41,6 +41,29 @@ describe("the configuration", () => {
     assert.equal(readConfig({}).speechCommand, null);
   });
 
+  it("reads Daraja, which is the stand-in where nothing is said of it, and none beside a real switch", () => {
+    const bare = readConfig({});
+    assert.equal(bare.daraja?.url, null);
+    assert.deepEqual(bare.daraja.amounts, { minMinor: 10_000, maxMinor: 15_000_000 });
+    assert.equal(bare.paybill, bare.daraja.shortcode);
+    const real = readConfig({ FREESWITCH_URLS: "freeswitch://:pw@box" });
+    assert.equal(real.daraja, null, "no stand-in gives away calls that cost real money");
+    assert.equal(real.paybill, null);
+    const secrets = { DARAJA_CONSUMER_KEY: "k", DARAJA_CONSUMER_SECRET: "s", DARAJA_PASSKEY: "p" };
+    const sandbox = readConfig({
+      ...{ ...secrets, DARAJA_URL: "https://sandbox.safaricom.co.ke/", DARAJA_SHORTCODE: "174379" },
+      ...{ FREESWITCH_URLS: "freeswitch://:pw@box", DARAJA_ADDRESSES: "196.201.214.200, 196.201.214.206" },
+    });
+    assert.equal(sandbox.daraja?.url, "https://sandbox.safaricom.co.ke");
+    assert.deepEqual(sandbox.daraja.addresses, ["196.201.214.200", "196.201.214.206"]);
+    assert.equal(sandbox.paybill, "174379");
+    assert.equal(readConfig({ MPESA_PAYBILL: "400200" }).paybill, "400200");
+    assert.throws(
+      () => readConfig({ ...secrets, DARAJA_URL: "https://sandbox.safaricom.co.ke" }),
+      /DARAJA_SHORTCODE: needed with DARAJA_URL/,
+    );
+  });
+
   const bad: [name: string, value: string][] = [
     ["PORT", "65536"],
     ["PORT", "http"],
@@ -56,6 +79,15 @@ describe("the configuration", () => {
     ["S3_BUCKET", "ab"],
     ["SPEECH_COMMAND", "espeak-ng --stdin"],
     ["ALLOW_PRIVATE_URLS", "perhaps"],
+    ["DARAJA_URL", "https://api.safaricom.co.ke/mpesa"],
+    ["DARAJA_URL", "http://api.safaricom.co.ke"],
+    ["DARAJA_SHORTCODE", "paybill"],
+    ["DARAJA_CALLBACK_TOKEN", "short"],
+    ["DARAJA_CALLBACK_TOKEN", "0123456789abcdef01234567cmd"],
+    ["DARAJA_ADDRESSES", "196.201.214.200, safaricom"],
+    ["DARAJA_NOMINATED_NUMBER", "0722000001"],
+    ["TOPUP_KES_MAX", "99"],
+    ["TOPUPS_PER_HOUR", "0"],
     ["LOG_LEVEL", "loud"],
   ];
   for (const [name, value] of bad) {

@@ -85,6 +85,7 @@ describe("sautikit start, with everything embedded", function () {
       assert.deepEqual(Object.keys(demo), [
         "base_url",
         "carrier_status",
+        "daraja_control",
         "api_key",
         "workspace_id",
         "number",
@@ -111,8 +112,8 @@ describe("sautikit start, with everything embedded", function () {
       assert.equal((await stat(data)).mode & 0o777, 0o750);
       const after = await demoAccount();
       await again.child.stop();
-      const { base_url, carrier_status } = again.ready as unknown as Demo;
-      assert.deepEqual(after, { ...demo, base_url, carrier_status });
+      const { base_url, carrier_status, daraja_control } = again.ready as unknown as Demo;
+      assert.deepEqual(after, { ...demo, base_url, carrier_status, daraja_control });
     } finally {
       await child.stop();
     }

@@ -7,7 +7,14 @@ import { aesSecrets } from "../../engine/secrets.ts";
 import { invariants } from "../../engine/store/ledger-invariants.ts";
 import { numberById } from "../../engine/store/numbers.ts";
 import type { Tx } from "../../engine/store/store.ts";
+import { paymentByReceipt } from "../../engine/store/mpesa.ts";
+import { markTopUpSent, topUpToChange } from "../../engine/store/topups.ts";
+import { workspaceById } from "../../engine/store/workspaces.ts";
+import { Payments } from "../../engine/wallet/mpesa/payments.ts";
+import { TopUps } from "../../engine/wallet/mpesa/top-ups.ts";
 import { verifyLedger } from "../../engine/wallet/verify.ts";
+import { createOutbox } from "../../engine/webhooks/outbox.ts";
+import { quiet } from "../api/world.ts";
 import {
   type Books,
   giveKes,
@@ -151,6 +158,40 @@ const corruptions: { done: string; sql: string; breaks: string }[] = [
     breaks: "no settlement is without a CDR that cost something",
   },
   {
+    done: "a receipt was credited with more than its record says",
+    sql: "UPDATE mpesa_payments SET amount_minor = amount_minor + 100 WHERE receipt = 'SKLDIRECT1'",
+    breaks: "each M-Pesa receipt was posted once, for what its record says, out of the clearing account",
+  },
+  {
+    done: "a receipt's row was deleted, so that it could be credited again",
+    sql: "DELETE FROM mpesa_payments WHERE receipt = 'SKLDIRECT1'",
+    breaks: "the clearing account is what all M-Pesa receipts come to",
+  },
+  {
+    done: "a payment in suspense was given away without a posting",
+    sql: `UPDATE mpesa_payments SET workspace_id = (SELECT MIN(id) FROM workspaces), assigned_at_ms = 1
+      WHERE receipt = 'SKLNOBODY1'`,
+    breaks: "suspense is what the payments come to that nobody was given",
+  },
+  {
+    done: "a payment was credited to one workspace and is shown as another's",
+    sql: `UPDATE mpesa_payments SET workspace_id = (SELECT MAX(id) FROM workspaces) WHERE receipt = 'SKLDIRECT1'`,
+    breaks: "each M-Pesa payment that is somebody's was put into their wallet, once",
+  },
+  {
+    done: "a top-up was confirmed by hand",
+    sql: "UPDATE topups SET state = 'succeeded', receipt = 'SKLFORGED1'",
+    breaks: "each top-up that is confirmed has its payment, in the wallet of who asked",
+  },
+  {
+    done: "one receipt confirmed two top-ups",
+    sql: `INSERT INTO topups (id, workspace_id, amount_minor, phone_e164, account_reference, callback_key, state, receipt,
+        created_at_ms, updated_at_ms)
+      SELECT 'top_twice', workspace_id, amount_minor, phone_e164, account_reference, 'twice', 'failed', 'SKLASKED01', 0, 0
+      FROM topups`,
+    breaks: "no M-Pesa payment is named by two top-ups",
+  },
+  {
     done: "a number's rent overdrew a wallet",
     sql: `UPDATE ledger_transactions SET kind = 'number_rental' WHERE id IN (SELECT transaction_id FROM ledger_entries
       WHERE balance_after_minor < 0 AND account_id IN (SELECT id FROM ledger_accounts WHERE kind = 'wallet'))`,
@@ -258,6 +299,7 @@ async function goodBooks(): Promise<Books> {
     await leg(tx, { workspaceId: wanjiru, endedAtUs: null });
     await settle(tx, await leg(tx, { workspaceId: otieno, endedAtUs: startedAtUs + seconds(7) }));
     await rentTwoMonths(tx, otieno);
+    await payByMpesa(tx, wanjiru);
   });
   return books;
 }
@@ -269,4 +311,28 @@ async function rentTwoMonths(tx: Tx, workspaceId: WorkspaceId): Promise<void> {
   const added = await addNumber(tx, { ids, secrets }, { ...number, origin: "claim" });
   for (let month = 0; month < 2; month++)
     await payMonth(tx, { ledger, clock: systemClock }, (await numberById(tx, added!.id))!);
+}
+
+/** One payment by Paybill, one that was asked for, one that nobody knows, and one that the operator assigned. */
+async function payByMpesa(tx: Tx, workspaceId: WorkspaceId): Promise<void> {
+  const clock = systemClock;
+  const outbox = createOutbox({ clock, ids, wake: () => undefined });
+  const payments = new Payments({ clock, ids, ledger, outbox, log: quiet, verifyAboveMinor: 1_000_000 });
+  const amounts = { minMinor: 100, maxMinor: 100_000 };
+  const topUps = new TopUps({ clock, ids, amounts, perHour: 5, wake: () => undefined });
+  const { mpesaAccountRef } = (await workspaceById(tx, workspaceId))!;
+  const pay = (receipt: string, billReference: string) =>
+    payments.take(tx, {
+      ...{ receipt, billReference, amountMinor: 5_000, source: "c2b", phone: null, paidAtMs: nowMs },
+      ...{ answers: null, toUs: true },
+    });
+  await pay("SKLDIRECT1", mpesaAccountRef);
+  await pay("SKLNOBODY1", "SHOP");
+  await pay("SKLTYPED01", "SHPO");
+  const typed = await paymentByReceipt(tx, "SKLTYPED01");
+  await payments.assign(tx, typed!.id, workspaceId);
+  const { id } = await topUps.create(tx, workspaceId, { amountMinor: 5_000, phone: "0722000001" });
+  await markTopUpSent(tx, id, { sentAtMs: clock.nowMs(), openUntilMs: clock.nowMs() });
+  const asked = await topUpToChange(tx, id);
+  await pay("SKLASKED01", asked!.accountReference);
 }

@@ -1,0 +1,12 @@
+/**
+ * A Kenyan mobile number however people write it (07…, 01…, 2547…, +254 7…), in E.164. Null: M-Pesa knows no such phone.
+ */
+export function mobileOf(text: string): string | null {
+  const digits = /^\+?([0-9]{9,15})$/.exec(text.replace(/[ ()-]/g, ""))?.[1];
+  if (digits === undefined) return null;
+  const [, national] = /^(?:254|0)?([71][0-9]{8})$/.exec(digits) ?? [];
+  return national === undefined ? null : `+254${national}`;
+}
+
+/** Twelve digits, as Daraja wants it. */
+export const msisdnOf = (e164: string): string => e164.slice(1);

@@ -1,0 +1,163 @@
+import type { Clock } from "../../clock.ts";
+import type { Ids } from "../../ids.ts";
+import type { Log } from "../../log.ts";
+import {
+  awaitsVerification,
+  insertStatusRequest,
+  paymentByReceipt,
+  sweepNotices,
+  unverifiedNotAsked,
+} from "../../store/mpesa.ts";
+import type { Store } from "../../store/store.ts";
+import { awaitsRecord, overdueTopUps, topUpToChange, updateTopUp } from "../../store/topups.ts";
+import type { CallbackUrls } from "./callback-urls.ts";
+import type { Daraja } from "./daraja.ts";
+import { readPulledRow } from "./notices.ts";
+import type { Payments } from "./payments.ts";
+import { pushFailures } from "./result-codes.ts";
+
+export interface ReconciliationParts {
+  store: Store;
+  clock: Clock;
+  log: Log;
+  ids: Ids;
+  daraja: Pick<Daraja, "pull" | "askStatus">;
+  urls: Pick<CallbackUrls, "ofStatus">;
+  payments: Payments;
+  /** Whether Safaricom keeps the list of payments for this shortcode. */
+  pulls: boolean;
+}
+
+/** As far back as the list goes, and a little less, since its clock is not ours. */
+const reachMs = 48 * 3_600_000 - 60_000;
+const recentMs = 2 * 3_600_000;
+/** The whole list, and what is recent of it; sooner where somebody's money is known to be on its way. */
+const wholeEveryMs = 3_600_000;
+const recentEveryMs = 600_000;
+const wantedEveryMs = 20_000;
+/** Safaricom stamps a payment by its own clock. */
+const slackMs = 300_000;
+const pagesMax = 200;
+
+/** Shown as expired once so old; its money is credited whenever it comes. */
+const expiredAfterMs = 3_600_000;
+const noticesKeptMs = 90 * 86_400_000;
+const atOnce = 100;
+
+/**
+ * Compares what came with Safaricom's own list of payments, and credits what nobody told us of. Each look is idempotent
+ * by receipt, so how much of the list is read twice does not matter.
+ */
+export class Reconciliation {
+  readonly #parts: ReconciliationParts;
+  #wholeAtMs = -Infinity;
+  #recentAtMs = -Infinity;
+  #failedAtMs = -Infinity;
+
+  constructor(parts: ReconciliationParts) {
+    this.#parts = parts;
+  }
+
+  async look(): Promise<void> {
+    await this.#expire();
+    const { clock, store, pulls, log } = this.#parts;
+    const nowMs = clock.nowMs();
+    const whole = nowMs - this.#wholeAtMs >= wholeEveryMs;
+    if (whole) await store.write((tx) => sweepNotices(tx, nowMs - noticesKeptMs, 1000));
+    if (!pulls) await this.#askAboutUnverified(nowMs);
+    if (!pulls || !(whole || (await this.#isDue(nowMs)))) {
+      if (whole) this.#wholeAtMs = nowMs;
+      return;
+    }
+    // In vain or not: Daraja counts how often it is asked.
+    this.#recentAtMs = nowMs;
+    try {
+      await this.pull(nowMs - (whole ? reachMs : recentMs));
+      if (whole) this.#wholeAtMs = nowMs;
+    } catch (error) {
+      if (nowMs - this.#failedAtMs >= wholeEveryMs) {
+        this.#failedAtMs = nowMs;
+        log.warn({ err: error }, "Safaricom's list of payments cannot be had; it is asked for again");
+      }
+    }
+  }
+
+  /** All of the list since then; how many of its payments were new. */
+  async pull(sinceMs: number): Promise<number> {
+    const { clock, store, daraja, payments, log } = this.#parts;
+    const untilMs = clock.nowMs() + slackMs;
+    let fresh = 0;
+    let offset = 0;
+    for (let page = 0; page < pagesMax; page++) {
+      const rows = await daraja.pull(sinceMs, untilMs, offset);
+      if (rows.length === 0) return fresh;
+      for (const row of rows) {
+        const paid = readPulledRow(row);
+        if (!paid) {
+          log.warn({ fields: Object.keys(row) }, "a row of Safaricom's list of payments cannot be read");
+          continue;
+        }
+        // Most of the list is known; what is in a wallet as the list has it needs no transaction.
+        const known = await store.read((tx) => paymentByReceipt(tx, paid.receipt));
+        if (known && known.workspaceId !== null && known.amountMinor === paid.amountMinor) continue;
+        const took = await store.write((tx) =>
+          payments.take(tx, { ...paid, source: "pull", answers: null, toUs: true }),
+        );
+        if (took !== "known") fresh++;
+      }
+      offset += rows.length;
+    }
+    log.warn({ offset }, "Safaricom's list of payments has no end");
+    return fresh;
+  }
+
+  /** Asks Safaricom about one payment, in a while; false: there is nobody to ask as. */
+  async askStatus(receipt: string): Promise<boolean> {
+    const { store, clock, ids, daraja, urls } = this.#parts;
+    const key = ids.bytes(16).toString("hex");
+    await store.write((tx) => insertStatusRequest(tx, key, receipt, clock.nowMs()));
+    return (await daraja.askStatus(receipt, urls.ofStatus(key))) !== null;
+  }
+
+  /** Where there is no list: each large payment by itself, every hour. */
+  async #askAboutUnverified(nowMs: number): Promise<void> {
+    const { store, log } = this.#parts;
+    for (const { receipt } of await store.read((tx) => unverifiedNotAsked(tx, nowMs - wholeEveryMs, 10))) {
+      try {
+        await this.askStatus(receipt);
+      } catch (error) {
+        log.warn({ err: error, receipt }, "Safaricom could not be asked about a payment; it is asked again");
+      }
+    }
+  }
+
+  async #isDue(nowMs: number): Promise<boolean> {
+    const sinceMs = nowMs - this.#recentAtMs;
+    if (sinceMs >= recentEveryMs) return true;
+    if (sinceMs < wantedEveryMs) return false;
+    return this.#parts.store.read(
+      async (tx) => (await awaitsRecord(tx)) || (await awaitsVerification(tx, nowMs - wholeEveryMs)),
+    );
+  }
+
+  async #expire(): Promise<void> {
+    const { store, clock, log } = this.#parts;
+    const nowMs = clock.nowMs();
+    const overdue = await store.read((tx) => overdueTopUps(tx, nowMs - expiredAfterMs, atOnce));
+    for (const { id } of overdue) {
+      await store.write(async (tx) => {
+        const now = await topUpToChange(tx, id);
+        if ((now?.state !== "pending" && now?.state !== "unknown") || now.expiredAtMs !== null) return;
+        const paid = now.paidAtMs !== null;
+        const failureReason = paid
+          ? pushFailures.paidWithoutRecord
+          : (now.failureReason ?? pushFailures.expired);
+        await updateTopUp(tx, id, { expiredAtMs: nowMs, failureReason, openPhone: null, updatedAtMs: nowMs });
+        if (paid)
+          tx.afterCommit(() =>
+            log.error({ topUp: id }, "a top-up was paid, says Daraja, and no record of it came"),
+          );
+      });
+    }
+  }
+}
