@@ -238,6 +238,29 @@ const texts: readonly { table: string; key: string; of: string; columns: readonl
     of: "workspace_id = ? AND created_at_ms <= ? AND ended_at_ms IS NOT NULL",
     columns: ["name"],
   },
+  {
+    // A push that has not gone out yet needs its number.
+    table: "topups",
+    key: "id",
+    of: "workspace_id = ? AND created_at_ms <= ? AND state <> 'requested'",
+    columns: ["phone_e164", "open_phone"],
+  },
+  {
+    table: "mpesa_payments",
+    key: "id",
+    of: "workspace_id = ? AND created_at_ms <= ?",
+    columns: ["phone", "bill_reference"],
+  },
+  {
+    // What M-Pesa told of the workspace's payments: by its own pushes, or with its account number.
+    table: "mpesa_notices",
+    key: "id",
+    of:
+      "id IN (SELECT n.id FROM mpesa_notices n JOIN workspaces w ON w.id = ? WHERE n.received_at_ms <= ? " +
+      "AND n.due_at_ms IS NULL AND (n.body LIKE '%' || w.mpesa_account_ref || '%' " +
+      "OR n.callback_key IN (SELECT t.callback_key FROM topups t WHERE t.workspace_id = w.id)))",
+    columns: ["body"],
+  },
 ];
 
 /** How many kinds of rows `eraseMentions` goes through. */

@@ -12,8 +12,11 @@ describe(`the audit log, on ${databaseKind}`, () => {
   let owner: Awaited<ReturnType<PrivacyWorld["person"]>>;
   let key: string;
   let invited = 0;
+  let asks = 0;
+  const free = () => `+2542071000${String(asks++).padStart(2, "0")}`;
   before(async () => {
     api = await privacyWorld();
+    await api.stock("+254 20 710 0000-0099");
     wanjiru = await api.workspace();
     key = await api.key(wanjiru.id, { scopes });
     owner = await api.person("wanjiru@example.co.ke", { [wanjiru.id]: "owner" });
@@ -95,6 +98,39 @@ describe(`the audit log, on ${databaseKind}`, () => {
     async deleteApiKey() {
       const { body } = await asked["createApiKey"]!();
       return byKey("DELETE", `/v1/api-keys/${body.id}`);
+    },
+    createTopUp: () =>
+      byKey("POST", "/v1/topups", {
+        ...{ provider: "mpesa", amount_minor: 10_000, currency: "KES" },
+        phone_e164: `+2547330001${String(asks++).padStart(2, "0")}`,
+      }),
+    createNumber: () => byKey("POST", "/v1/numbers", { number: free() }),
+    async claimNumber() {
+      const number = free();
+      const { body } = await byKey("GET", `/v1/numbers/available?country=ke&contains=${number.slice(4)}`);
+      return byKey("POST", `/v1/numbers/${body.data[0].id}/claim`, {});
+    },
+    async routeNumber() {
+      const { body } = await asked["createNumber"]!();
+      return byKey("PATCH", `/v1/numbers/${body.id}/routing`, { record: true });
+    },
+    async releaseNumber() {
+      const { body } = await asked["createNumber"]!();
+      return byKey("DELETE", `/v1/numbers/${body.id}`);
+    },
+    createPort: () =>
+      byKey("POST", "/v1/ports", {
+        ...{ number: `+2542072000${String(asks++).padStart(2, "0")}`, current_carrier: "Telkom Kenya" },
+        account_reference: "TKL-0042",
+      }),
+    async uploadPortDocument() {
+      const { body } = await asked["createPort"]!();
+      const pdf = Buffer.from("%PDF-1.7\n%%EOF\n");
+      return byKey("POST", `/v1/ports/${body.id}/document`, pdf, { "content-type": "application/pdf" });
+    },
+    async cancelPort() {
+      const { body } = await asked["createPort"]!();
+      return byKey("POST", `/v1/ports/${body.id}/cancel`);
     },
     createExport: () => byKey("POST", "/v1/privacy/exports", { phone_e164: "+254733000009" }),
     createErasure: () => byKey("POST", "/v1/privacy/erasures", { phone_e164: "+254733000009" }),

@@ -242,7 +242,8 @@ describe("numbers over the API", () => {
     const first = await ask("POST", "/v1/calls", { from: number, to: "+254712345678" });
     const released = await ask("DELETE", `/v1/numbers/${body.id}`);
     assert.deepEqual([released.status, released.text], [204, ""]);
-    assert.equal((await ask("DELETE", `/v1/numbers/${body.id}`)).status, 204, "twice");
+    const twice = await api.ask("DELETE", `/v1/numbers/${body.id}`, { key: wanjiru.key, changes: false });
+    assert.equal(twice.status, 204);
 
     const refused = await ask("POST", "/v1/calls", { from: number, to: "+254712345678" });
     assert.deepEqual([refused.status, refused.body.error.code], [403, "calls.caller_id_not_owned"]);

@@ -273,7 +273,7 @@ describe("numbers: a year of rent", () => {
         workspaceId: wanjiru.workspaceId,
         entries: [
           { account: { kind: "wallet", workspaceId: wanjiru.workspaceId }, amountMinor: 1 },
-          { account: { kind: "suspense" }, amountMinor: -1 },
+          { account: { kind: "adjustments" }, amountMinor: -1 },
         ],
       }),
     );

@@ -246,6 +246,35 @@ describe(`the erasure of a person, on ${databaseKind}`, () => {
     assert.notEqual(other.body.pseudonym, mine.pseudonym);
   });
 
+  it("of somebody who paid leaves their money, and their number nowhere", async () => {
+    const payer = "+254733000044";
+    const amina = await api.workspace({ name: "Amina", number: "+254200000444" });
+    const asked = { provider: "mpesa", amount_minor: 10_000, currency: "KES", phone_e164: payer };
+    const { body: topUp } = await api.ask("POST", "/v1/topups", { key: amina.key, body: asked });
+    const nowMs = api.clock.nowMs();
+    await api.store.write(async (tx) => {
+      await tx.run("UPDATE topups SET state = 'unknown' WHERE id = ?", [topUp.id]);
+      await tx.run(
+        `INSERT INTO mpesa_notices (id, kind, callback_key, body, received_at_ms)
+         SELECT 'pay_1', 'stk', callback_key, ?, ? FROM topups WHERE id = ?`,
+        [JSON.stringify({ PhoneNumber: Number(payer.slice(1)) }), nowMs, topUp.id],
+      );
+    });
+    const owners = await api.key(amina.id, { scopes });
+    const answer = await api.ask("POST", "/v1/privacy/erasures", {
+      key: owners,
+      body: { phone_e164: payer },
+    });
+    assert.equal(answer.status, 202, answer.text);
+    await api.erasures.run();
+    const seen = await api.ask("GET", `/v1/topups/${topUp.id}`, { key: amina.key });
+    assert.deepEqual([seen.body.amount_minor, seen.body.phone_e164], [10_000, answer.body.pseudonym]);
+    const kept = await api.store.read(async (tx) =>
+      JSON.stringify([await tx.all("SELECT * FROM topups"), await tx.all("SELECT * FROM mpesa_notices")]),
+    );
+    assert.ok(!kept.includes(payer.slice(1)), kept);
+  });
+
   it("of the workspace's own number is refused", async () => {
     assert.equal((await request(nairobi)).body.error.code, "privacy.own_number");
   });
@@ -271,10 +300,14 @@ describe(`the erasure of a person, on ${databaseKind}`, () => {
         "legs.from_e164",
         "legs.to_e164",
       ],
-      // The workspace's own.
-      "numbers.e164",
+      // Who paid.
+      "mpesa_payments.phone",
+      // The house's, and the workspace's own.
+      ...["number_inventory.e164", "numbers.e164", "numbers.held_e164", "ports.e164"],
       // Until it is done, or gone.
       ...["privacy_erasures.e164", "privacy_exports.e164"],
+      // Who was asked to pay.
+      ...["topups.open_phone", "topups.phone_e164"],
     ]);
   });
 });

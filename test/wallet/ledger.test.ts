@@ -38,7 +38,7 @@ describe("wallet: the ledger", () => {
     account: { kind: "wallet", workspaceId: wanjiru },
     amountMinor,
   });
-  const house = (kind: "suspense" | "adjustments" | "promotions", amountMinor: number): Entry => ({
+  const house = (kind: "adjustments" | "promotions", amountMinor: number): Entry => ({
     account: { kind },
     amountMinor,
   });
@@ -79,7 +79,7 @@ describe("wallet: the ledger", () => {
   it("posts a reference once, and answers with the first transaction's id", async () => {
     const [first, again] = await Promise.all(
       [500, 900].map((amount) =>
-        books.store.write((tx) => post(tx, `once ${wanjiru}`, [wallet(amount), house("suspense", -amount)])),
+        books.store.write((tx) => post(tx, `once ${wanjiru}`, [wallet(amount), house("adjustments", -amount)])),
       ),
     );
     assert.deepEqual([first!.posted, again!.posted], [true, false]);
@@ -89,27 +89,27 @@ describe("wallet: the ledger", () => {
 
   it("a posting whose transaction fails leaves no trace, and its reference free", async () => {
     const failing = books.store.write(async (tx) => {
-      await post(tx, `retried ${wanjiru}`, [wallet(500), house("suspense", -500)]);
+      await post(tx, `retried ${wanjiru}`, [wallet(500), house("adjustments", -500)]);
       throw new Error("the leg's state was lost");
     });
     await assert.rejects(failing, /the leg's state was lost/);
     assert.equal(await balance(), 0);
 
     const { posted } = await books.store.write((tx) =>
-      post(tx, `retried ${wanjiru}`, [wallet(500), house("suspense", -500)]),
+      post(tx, `retried ${wanjiru}`, [wallet(500), house("adjustments", -500)]),
     );
     assert.equal(posted, true);
   });
 
   const bad: [string, () => Entry[]][] = [
-    ["does not balance", () => [wallet(500), house("suspense", -499)]],
+    ["does not balance", () => [wallet(500), house("adjustments", -499)]],
     ["has one side", () => [wallet(0)]],
     ["has no side", () => []],
-    ["moves nothing", () => [wallet(0), house("suspense", 0)]],
-    ["moves fractions of a cent", () => [wallet(0.5), house("suspense", -0.5)]],
+    ["moves nothing", () => [wallet(0), house("adjustments", 0)]],
+    ["moves fractions of a cent", () => [wallet(0.5), house("adjustments", -0.5)]],
     ["names an account twice", () => [wallet(500), wallet(-500)]],
-    ["is larger than doubles count", () => [wallet(2 ** 53), house("suspense", -(2 ** 53))]],
-    ["is not a number", () => [wallet(Number.NaN), house("suspense", Number.NaN)]],
+    ["is larger than doubles count", () => [wallet(2 ** 53), house("adjustments", -(2 ** 53))]],
+    ["is not a number", () => [wallet(Number.NaN), house("adjustments", Number.NaN)]],
   ];
   for (const [what, entries] of bad)
     it(`throws at a posting that ${what}`, async () => {
