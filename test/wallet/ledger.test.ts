@@ -79,7 +79,9 @@ describe("wallet: the ledger", () => {
   it("posts a reference once, and answers with the first transaction's id", async () => {
     const [first, again] = await Promise.all(
       [500, 900].map((amount) =>
-        books.store.write((tx) => post(tx, `once ${wanjiru}`, [wallet(amount), house("adjustments", -amount)])),
+        books.store.write((tx) =>
+          post(tx, `once ${wanjiru}`, [wallet(amount), house("adjustments", -amount)]),
+        ),
       ),
     );
     assert.deepEqual([first!.posted, again!.posted], [true, false]);

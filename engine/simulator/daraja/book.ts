@@ -63,6 +63,8 @@ export class Book {
   validates = false;
   /** True: what is to be told waits until the control page says which goes when. */
   holds = false;
+  /** Requests of its own that are not answered yet. */
+  posting = 0;
   /** So many of the next requests are answered like that. */
   readonly spoilt: ("html" | "spike" | "drop" | "stale_token")[] = [];
   readonly #ids: Ids;
@@ -219,6 +221,7 @@ export class Book {
   }
 
   async #post(url: string, body: JsonObject): Promise<{ status: number; verdict: string | null }> {
+    this.posting++;
     const limit = new AbortController();
     const timer = this.clock.after(postMsMax, () => limit.abort());
     try {
@@ -231,6 +234,7 @@ export class Book {
       return { status: 0, verdict: null };
     } finally {
       timer.cancel();
+      this.posting--;
     }
   }
 }

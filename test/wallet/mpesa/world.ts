@@ -150,11 +150,10 @@ export async function mpesaWorld(
     },
     /** Until the stand-in waits for no answer of ours. */
     async arrived() {
+      // Twice: an answer may have one more request follow it.
       for (let quietLooks = 0; quietLooks < 2;) {
-        const before = standIn.book.deliveries.filter(({ status }) => status === null).length;
-        await systemClock.sleep(15);
-        const after = standIn.book.deliveries.filter(({ status }) => status === null).length;
-        quietLooks = before === after ? quietLooks + 1 : 0;
+        await systemClock.sleep(5);
+        quietLooks = standIn.book.posting === 0 ? quietLooks + 1 : 0;
       }
     },
     /** All that the background would do now. */
