@@ -22,6 +22,7 @@ import { CommandEngine } from "../engine/media/speech/command-engine.ts";
 import { EspeakEngine } from "../engine/media/speech/espeak-engine.ts";
 import { Invitations } from "../engine/people/invitations.ts";
 import { SignIn } from "../engine/people/sign-in.ts";
+import { PricingMails } from "../engine/metering/pricing-mails.ts";
 import { seedShippedDeck } from "../engine/metering/rates.ts";
 import { createSettlement } from "../engine/metering/settlement.ts";
 import type { NumberParts } from "../engine/numbers/claims.ts";
@@ -281,6 +282,9 @@ async function build(
     signals.listen("mails", () => sender.wake());
     sender.start();
     closers.push(() => sender.stop());
+    const pricingMails = new PricingMails({ store, mails, clock, log });
+    pricingMails.start();
+    closers.push(() => pricingMails.stop());
     signals.listen("deliveries", (destination) => deliverer.wake(destination));
     deliverer.start();
     closers.push(() => deliverer.stop());

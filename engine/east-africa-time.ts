@@ -1,0 +1,21 @@
+const dayMs = 86_400_000;
+/** East Africa Time, which knows no summer time. */
+const offsetMs = 3 * 3_600_000;
+
+/** The day of a moment, counted since 1970-01-01. */
+export const dayOf = (epochMs: number) => Math.floor((epochMs + offsetMs) / dayMs);
+
+/** The midnight with which a day begins. */
+export const startOfDayMs = (day: number) => day * dayMs - offsetMs;
+
+/** `2026-11-29` */
+const dayName = (day: number) => new Date(day * dayMs).toISOString().slice(0, 10);
+
+/** A day (its first moment in East Africa Time) or RFC 3339 with a time zone, in ms; null: neither. */
+export function dateMs(text: string): number | null {
+  const day = /^\d{4}-\d\d-\d\d$/.test(text) ? Date.parse(text) : NaN;
+  if (!Number.isNaN(day)) return dayName(day / dayMs) === text ? day - offsetMs : null;
+  const moment = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$/.test(text);
+  const ms = moment ? Date.parse(text) : NaN;
+  return Number.isNaN(ms) ? null : ms;
+}
