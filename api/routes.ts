@@ -32,6 +32,7 @@ import { getRecording } from "./routes/get-recording.ts";
 import { getTopUp } from "./routes/get-topup.ts";
 import { patchWallet } from "./routes/patch-wallet.ts";
 import { getWallet, getWalletBalance } from "./routes/get-wallet.ts";
+import { getStorage } from "./routes/get-storage.ts";
 import { getWebhook } from "./routes/get-webhook.ts";
 import { getWorkspace } from "./routes/get-workspace.ts";
 import { directCall } from "./routes/direct-call.ts";
@@ -104,6 +105,7 @@ export const routes: readonly Route[] = [
   listRecordings,
   getRecording,
   deleteRecording,
+  getStorage,
   uploadMedia,
   listMedia,
   getMedia,

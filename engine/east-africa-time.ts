@@ -8,6 +8,18 @@ export const dayOf = (epochMs: number) => Math.floor((epochMs + offsetMs) / dayM
 /** The midnight with which a day begins. */
 export const startOfDayMs = (day: number) => day * dayMs - offsetMs;
 
+/** First day of the month in which that day lies. */
+export function firstOfMonth(day: number): number {
+  const date = new Date(day * dayMs);
+  return Date.UTC(date.getUTCFullYear(), date.getUTCMonth()) / dayMs;
+}
+
+/** First day of the month after. */
+export const firstOfNextMonth = (day: number) => firstOfMonth(firstOfMonth(day) + 31);
+
+/** `2026-11` */
+export const monthName = (day: number) => dayName(day).slice(0, 7);
+
 /** `2026-11-29` */
 const dayName = (day: number) => new Date(day * dayMs).toISOString().slice(0, 10);
 

@@ -39,8 +39,8 @@ CREATE INDEX pricing_changes_by_rate ON pricing_changes (rate_id) WHERE rate_id 
 CREATE TABLE storage_meters (
   workspace_id TEXT PRIMARY KEY REFERENCES workspaces (id),
   next_day BIGINT NOT NULL,
-  -- First day of the month that is settled next.
-  next_month_day BIGINT NOT NULL,
+  -- All days before this one are settled, by whole months.
+  settled_to_day BIGINT NOT NULL,
   -- 1: something was stored or deleted since the threshold was looked at.
   stirred BIGINT NOT NULL DEFAULT 1,
   -- 1: above what is free, and told so.
@@ -48,6 +48,10 @@ CREATE TABLE storage_meters (
 );
 CREATE INDEX storage_meters_stirred ON storage_meters (workspace_id) WHERE stirred = 1;
 CREATE INDEX storage_meters_by_day ON storage_meters (next_day);
+CREATE INDEX storage_meters_by_month ON storage_meters (settled_to_day);
+INSERT INTO storage_meters (workspace_id, next_day, settled_to_day)
+  SELECT workspace_id, MIN((stored_at_ms + 10800000) / 86400000), MIN((stored_at_ms + 10800000) / 86400000)
+  FROM recordings WHERE stored_at_ms IS NOT NULL GROUP BY workspace_id;
 
 -- One row per workspace and day: the bytes of its recordings times the seconds that each was stored on that day.
 CREATE TABLE storage_days (
