@@ -74,7 +74,14 @@ function withoutKey(
   if (route.scope !== null) throw new Error(`${route.path}: it asks for no key, and so for no scope`);
   switch (run.kind) {
     case "public":
-      return [async (_request, response) => send(response, await run.answer(parts))];
+      return [
+        async (request, response) => {
+          // Where there is nothing to ask, what a page adds against caches is nobody's misspelt option.
+          const asks = Object.keys(route.query.shape).length > 0;
+          const query = asks ? validated(route.query, { ...request.query }) : {};
+          send(response, await run.answer(parts, query));
+        },
+      ];
     case "open":
       return [
         bodyBytes,

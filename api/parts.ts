@@ -54,6 +54,8 @@ export interface ApiParts {
   publicUrl: () => string;
   /** The M-Pesa Paybill that wallets are filled through; null where there is none. */
   paybill: string | null;
+  /** Where the bucket of recordings stands, in the operator's words; null: nobody said. */
+  storageLocation: string | null;
   /** What /readyz asks, by name; one that throws is not ready. */
   readiness: Readonly<Record<string, () => Promise<void>>>;
   /** True once the process is to end: no new calls. */

@@ -24,7 +24,7 @@ export interface Route extends RouteFacts {
         prepare: (request: ApiRequest<Loose, Loose, unknown>) => Promise<unknown>;
         change: (tx: Tx, request: ApiRequest<Loose, Loose, unknown>, prepared: unknown) => Promise<Reply>;
       }
-    | { kind: "public"; answer: (parts: ApiParts) => Promise<Reply> }
+    | { kind: "public"; answer: (parts: ApiParts, query: Loose) => Promise<Reply> }
     | { kind: "open"; change: (tx: Tx, request: OpenRequest<unknown>) => Promise<Reply> }
     | { kind: "person"; answer: (request: PersonRequest<Loose, unknown>) => Promise<Reply> }
     | {
@@ -44,6 +44,7 @@ interface RouteFacts {
     | "Conferences"
     | "Numbers"
     | "Media"
+    | "Rates"
     | "Recordings"
     | "Wallet"
     | "Webhooks"
@@ -170,9 +171,13 @@ export function takesFile<P extends Shape = Nothing, Q extends Shape = Nothing, 
 }
 
 /** A route for everybody. */
-export function isPublic(facts: RouteFacts & { answer: (parts: ApiParts) => Promise<Reply> }): Route {
+export function isPublic<Q extends Shape = Nothing>(
+  facts: Omit<Inputs<Nothing, Q, Nothing>, "params" | "body"> & {
+    answer: (parts: ApiParts, query: z.output<Q>) => Promise<Reply>;
+  },
+): Route {
   const { answer, ...rest } = facts;
-  return complete(rest, { kind: "public", answer });
+  return complete(rest, { kind: "public", answer: answer as never });
 }
 
 /** A route that asks for no key, since its body shows what is needed, and that writes down by itself what it changes. */

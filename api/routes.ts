@@ -27,10 +27,12 @@ import { getOpenApi } from "./routes/get-openapi.ts";
 import { getMedia } from "./routes/get-media.ts";
 import { getMediaFile } from "./routes/get-media-file.ts";
 import { getPublicPricing } from "./routes/get-public-pricing.ts";
+import { getRates } from "./routes/get-rates.ts";
 import { getRecording } from "./routes/get-recording.ts";
 import { getTopUp } from "./routes/get-topup.ts";
 import { patchWallet } from "./routes/patch-wallet.ts";
 import { getWallet, getWalletBalance } from "./routes/get-wallet.ts";
+import { getStorage } from "./routes/get-storage.ts";
 import { getWebhook } from "./routes/get-webhook.ts";
 import { getWorkspace } from "./routes/get-workspace.ts";
 import { directCall } from "./routes/direct-call.ts";
@@ -41,6 +43,7 @@ import { listCalls } from "./routes/list-calls.ts";
 import { listConferences } from "./routes/list-conferences.ts";
 import { listDeliveries } from "./routes/list-deliveries.ts";
 import { listMedia } from "./routes/list-media.ts";
+import { listPricingChanges } from "./routes/list-pricing-changes.ts";
 import { listRecordings } from "./routes/list-recordings.ts";
 import { listTopUps } from "./routes/list-topups.ts";
 import { listTransactions } from "./routes/list-transactions.ts";
@@ -102,6 +105,7 @@ export const routes: readonly Route[] = [
   listRecordings,
   getRecording,
   deleteRecording,
+  getStorage,
   uploadMedia,
   listMedia,
   getMedia,
@@ -114,6 +118,7 @@ export const routes: readonly Route[] = [
   createTopUp,
   listTopUps,
   getTopUp,
+  getRates,
   createWebhook,
   listWebhooks,
   listDeliveries,
@@ -168,5 +173,6 @@ export const routes: readonly Route[] = [
   getErasure,
   listRecordingAccesses,
   getPublicPricing,
+  listPricingChanges,
   getOpenApi(() => routes),
 ];

@@ -22,6 +22,8 @@ import { CommandEngine } from "../engine/media/speech/command-engine.ts";
 import { EspeakEngine } from "../engine/media/speech/espeak-engine.ts";
 import { Invitations } from "../engine/people/invitations.ts";
 import { SignIn } from "../engine/people/sign-in.ts";
+import { PricingMails } from "../engine/metering/pricing-mails.ts";
+import { StorageMeter } from "../engine/metering/storage-meter.ts";
 import { seedShippedDeck } from "../engine/metering/rates.ts";
 import { createSettlement } from "../engine/metering/settlement.ts";
 import type { NumberParts } from "../engine/numbers/claims.ts";
@@ -281,6 +283,12 @@ async function build(
     signals.listen("mails", () => sender.wake());
     sender.start();
     closers.push(() => sender.stop());
+    const pricingMails = new PricingMails({ store, mails, clock, log });
+    pricingMails.start();
+    closers.push(() => pricingMails.stop());
+    const storageMeter = new StorageMeter({ store, ledger, outbox, mails, clock, ids, log });
+    storageMeter.start();
+    closers.push(() => storageMeter.stop());
     signals.listen("deliveries", (destination) => deliverer.wake(destination));
     deliverer.start();
     closers.push(() => deliverer.stop());
@@ -346,6 +354,7 @@ async function build(
       checkUrl: (url, field) => egress.checkUrl(url, field),
       checkSocketUrl: (url, field) => egress.checkSocketUrl(url, field),
       paybill: config.paybill,
+      storageLocation: config.s3.regionNote,
       readiness: {
         database: () => store.write(touch),
         ...(wanted.has("controller") ? { switch: () => connectedOrThrow(box) } : {}),

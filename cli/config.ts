@@ -90,6 +90,14 @@ const settings = {
   ),
   S3_ACCESS_KEY_ID: setting(z.string(), "", "Access key. Empty with the embedded server: one is made."),
   S3_SECRET_ACCESS_KEY: setting(z.string(), "", "Its secret.", "secret"),
+  S3_REGION_NOTE: setting(
+    z
+      .string()
+      .max(100)
+      .regex(/^\P{Cc}*$/u, "must be one line"),
+    "",
+    'Where the bucket stands, as GET /v1/storage tells customers: "Nairobi, Kenya". `doctor` warns of another country.',
+  ),
   ALLOW_PRIVATE_URLS: setting(
     z.enum(["", "yes", "no"]),
     "",
@@ -216,6 +224,8 @@ export interface Config {
     port: number;
     region: string;
     bucket: string;
+    /** Null: nobody said. */
+    regionNote: string | null;
     accessKeyId: string;
     secretAccessKey: string;
   };
@@ -286,6 +296,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
       port: Number(value("S3_PORT")),
       region: value("S3_REGION"),
       bucket: value("S3_BUCKET"),
+      regionNote: value("S3_REGION_NOTE").trim() || null,
       accessKeyId: value("S3_ACCESS_KEY_ID"),
       secretAccessKey: value("S3_SECRET_ACCESS_KEY"),
     },

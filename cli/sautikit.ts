@@ -33,6 +33,8 @@ async function main(args: readonly string[]): Promise<void> {
     case "topup":
     case "suspense":
     case "mpesa":
+    case "rates":
+    case "prices":
       return (await import("./operator/operator.ts")).operator(command, rest);
     case "simulator":
       return simulator(rest);

@@ -69,6 +69,25 @@ const commands: readonly (readonly [synopsis: string, purpose: string])[] = [
     "mpesa register-urls",
     "Tells Safaricom where payments by Paybill are to be told; in production it takes it once.",
   ],
+  [
+    "rates import FILE.csv [--dry-run] [--force]",
+    "Takes a deck as everybody's, and prints what changes (docs/rates.md). What customers pay changes after 30 days; " +
+      "--force: sooner. --dry-run changes nothing.",
+  ],
+  [
+    "rates list [--workspace WORKSPACE]",
+    "Lists the rates in effect and to come: everybody's, or a workspace's own.",
+  ],
+  ["rates export", "Writes everybody's deck as CSV, as `rates import` takes it."],
+  [
+    "rates set WORKSPACE PREFIX KES [--from DATE]",
+    "What a workspace alone pays a minute to a prefix; none: what everybody does.",
+  ],
+  [
+    "prices set NAME AMOUNT --from DATE [--force]",
+    "number_monthly, recording_gb_month (KES), recording_free_gb (GB), vat_basis_points (1600: 16 %).",
+  ],
+  ["prices list", "Lists those prices with their dates."],
   ["ledger verify", "Checks every invariant of the ledger; fails where one is broken."],
   [
     "simulator switch --cdr-dir DIR [options]",
@@ -93,7 +112,7 @@ export function usage(words: readonly string[] = []): string {
   const lines = found.map(([synopsis, purpose]) => `  ${synopsis}\n      ${purpose}\n`).join("");
   const all =
     found === commands
-      ? "\nThe operator's commands (workspace to ledger) print one line of JSON for each thing.\n"
+      ? "\nThe operator's commands (workspace to prices) print one line of JSON for each thing.\n"
       : "";
   return `Usage: npx sautikit <command>\n\n${lines}${all}`;
 }

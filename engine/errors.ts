@@ -176,6 +176,11 @@ export const errorCatalogue = {
     "Send the file itself as the body.",
   ),
   "ports.document_too_large": e(413, "The document is larger than 10 MiB.", "Send a smaller scan."),
+  "rates.not_found": e(
+    404,
+    "Calls to that number are not sold: the deck has no rate for it, or it is an emergency, short or premium number.",
+    "Check the number; ask support for a destination that you need.",
+  ),
   "recordings.not_found": e(404, "There is no such recording.", "Check the id."),
   "media.not_found": e(404, "There is no such prompt.", "Check the id."),
   "media.unsupported": e(

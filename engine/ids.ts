@@ -30,6 +30,9 @@ export const idPrefixes = [
   "exp",
   "ers",
   "acs",
+  "rate",
+  "prc",
+  "chg",
   // Not seen by customers: an instruction to the controller, a ledger account, a mail, money that came by M-Pesa, and what
   // Safaricom told us.
   "int",
@@ -60,6 +63,8 @@ export type AuditId = Id<"aud">;
 export type TopUpId = Id<"top">;
 export type PaymentId = Id<"pay">;
 export type NoticeId = Id<"ntc">;
+export type PricingNoticeId = Id<"prc">;
+export type PricingChangeId = Id<"chg">;
 export type IntentId = Id<"int">;
 export type AccountId = Id<"acc">;
 export type ConferenceId = Id<"conf">;

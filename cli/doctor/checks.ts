@@ -19,6 +19,7 @@ export const checks: readonly (readonly [part: string, check: Check])[] = [
   ["switch", checkSwitch],
   ["spool", checkSpool],
   ["storage", checkStorage],
+  ["storage's place", checkPlace],
   ["speech", checkSpeech],
   ["mail", checkMail],
   ["M-Pesa", checkDaraja],
@@ -94,6 +95,21 @@ async function checkStorage(config: Config, clock: Clock): Promise<Finding> {
   } finally {
     storage.close();
   }
+}
+
+/** Customers are promised that their recordings are in Kenya. */
+function checkPlace({ s3: { regionNote } }: Config): Promise<Finding> {
+  if (regionNote === null)
+    return Promise.resolve(
+      doubtful("nobody said where the bucket stands", 'Set S3_REGION_NOTE, like "Nairobi, Kenya".'),
+    );
+  const place = /\bkenya\b/i.test(regionNote)
+    ? sound(regionNote)
+    : doubtful(
+        `${regionNote}, and customers are told that recordings stay in Kenya`,
+        "Move the bucket, or tell them; voices are personal data (Data Protection Act 2019, part VI).",
+      );
+  return Promise.resolve(place);
 }
 
 async function checkSpeech({ speechCommand }: Config): Promise<Finding> {

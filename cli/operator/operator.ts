@@ -1,5 +1,6 @@
 import { systemClock } from "../../engine/clock.ts";
 import { systemIds } from "../../engine/ids.ts";
+import { seedShippedDeck } from "../../engine/metering/rates.ts";
 import { readConfig } from "../config.ts";
 import { makeDataDir } from "../data-dir.ts";
 import { openStore } from "../open-store.ts";
@@ -13,6 +14,8 @@ import { privacyErase, privacyExport, privacyReached } from "./privacy.ts";
 import { numberAdd, numberResume, numberRoute, numberSuspend } from "./numbers.ts";
 import { portsList, portsMove, portsOut, portsShow } from "./ports.ts";
 import { registerUrls, suspenseAssign, suspenseList, topUpFind } from "./mpesa.ts";
+import { pricesList, pricesSet } from "./prices.ts";
+import { ratesExport, ratesImport, ratesList, ratesSet } from "./rates.ts";
 import { workspaceCreate } from "./workspaces.ts";
 
 /** `ledger verify` reads everything. */
@@ -30,8 +33,12 @@ export async function operator(subject: string, args: readonly string[]): Promis
   const config = readConfig(process.env);
   await makeDataDir(config.dataDir);
   const store = await openStore(config, { clock: systemClock, transactionMsMax });
+  const ids = systemIds(systemClock);
   try {
-    await command({ config, store, clock: systemClock, ids: systemIds(systemClock) }, rest);
+    // What they look at and change is the deck, also before the first start.
+    if (subject === "rates" || subject === "prices")
+      await store.write((tx) => seedShippedDeck(tx, ids, systemClock.nowMs()));
+    await command({ config, store, clock: systemClock, ids }, rest);
   } finally {
     await store.close();
   }
@@ -60,4 +67,10 @@ const commands: Readonly<Record<string, Command>> = {
   "suspense assign": suspenseAssign,
   "mpesa register-urls": registerUrls,
   "ledger verify": ledgerVerify,
+  "rates import": ratesImport,
+  "rates list": ratesList,
+  "rates export": ratesExport,
+  "rates set": ratesSet,
+  "prices set": pricesSet,
+  "prices list": pricesList,
 };

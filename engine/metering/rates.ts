@@ -10,6 +10,7 @@ import {
   hasPrice,
   insertPrice,
   insertRate,
+  rateDates,
 } from "../store/rates.ts";
 import type { ReadTx, Tx } from "../store/store.ts";
 
@@ -44,6 +45,31 @@ export async function rateFor(tx: ReadTx, request: RateRequest): Promise<Rate | 
 function prefixesOf(remoteE164: string): string[] {
   const digits = /^\+([0-9]{1,15})$/.exec(remoteE164)?.[1] ?? "";
   return Array.from({ length: digits.length + 1 }, (_, cut) => digits.slice(0, digits.length - cut));
+}
+
+export interface RateLookup {
+  rate: RateRow;
+  /** When a call to that number next costs something else; null: not that anybody knows. */
+  nextChange: { atMs: number; microKesPerMinute: number | null } | null;
+}
+
+/** What a call to a number costs a workspace, and what it will. Null: it is not sold. */
+export async function lookUpRate(
+  tx: ReadTx,
+  { workspaceId, remoteE164, atMs }: Pick<RateRequest, "workspaceId" | "remoteE164" | "atMs">,
+): Promise<RateLookup | null> {
+  if (isNeverRated(remoteE164)) return null;
+  const kind = { legKind: "pstn", direction: "outbound" } as const;
+  const question = { workspaceId, ...kind, prefixes: prefixesOf(remoteE164), atMs };
+  const rate = await findRate(tx, question);
+  if (!rate) return null;
+  for (const later of await rateDates(tx, question)) {
+    const then = await findRate(tx, { ...question, atMs: later });
+    const microKesPerMinute = then?.microKesPerMinute ?? null;
+    if (microKesPerMinute !== rate.microKesPerMinute)
+      return { rate, nextChange: { atMs: later, microKesPerMinute } };
+  }
+  return { rate, nextChange: null };
 }
 
 type ShippedRate = Pick<

@@ -56,6 +56,14 @@ const putIntoWallet = `(SELECT COALESCE(CAST(SUM(e.amount_minor) AS BIGINT), 0) 
 
 const settlements = "cdrs c JOIN ledger_transactions t ON t.reference = c.leg_id || ' settled'";
 
+const monthSeconds = "((last_day - first_day + 1) * 86400)";
+/** What a month of storage costs, half up: no product here leaves 64 bits before a petabyte. */
+const storageCost = `CASE WHEN gb_seconds < free_gb * ${monthSeconds} THEN 0
+    ELSE (2 * gb_month_minor * (gb_seconds - free_gb * ${monthSeconds})
+      + 2 * gb_month_minor * byte_seconds / 1000000000 + ${monthSeconds}) / (2 * ${monthSeconds}) END`;
+const vatPart =
+  "(2 * amount_minor * vat_basis_points + 10000 + vat_basis_points) / (2 * (10000 + vat_basis_points))";
+
 /** Cheapest and deepest first: what later ones say means little where an earlier one is broken. */
 export const invariants: readonly Invariant[] = [
   {
@@ -231,6 +239,46 @@ export const invariants: readonly Invariant[] = [
     name: "no M-Pesa payment is named by two top-ups",
     breaches: `SELECT receipt AS subject, CAST(COUNT(*) AS BIGINT) AS found, 1 AS expected
       FROM topups WHERE receipt IS NOT NULL GROUP BY receipt HAVING COUNT(*) > 1`,
+  },
+  {
+    name: "the days of storage of each workspace follow each other without a gap",
+    breaches: `SELECT m.workspace_id AS subject, m.next_day AS found, MAX(d.day) + 1 AS expected
+      FROM storage_meters m JOIN storage_days d ON d.workspace_id = m.workspace_id
+      GROUP BY m.workspace_id, m.next_day
+      HAVING MAX(d.day) + 1 <> m.next_day OR MAX(d.day) - MIN(d.day) + 1 <> COUNT(*)`,
+  },
+  {
+    name: "the storage of each month that was settled is that of its days",
+    breaches: `SELECT workspace_id AS subject, gb_seconds AS found, day_gb + day_bytes / 1000000000 AS expected
+      FROM (SELECT m.workspace_id, m.gb_seconds, m.byte_seconds,
+          COALESCE(CAST(SUM(d.gb_seconds) AS BIGINT), 0) AS day_gb,
+          COALESCE(CAST(SUM(d.byte_seconds) AS BIGINT), 0) AS day_bytes
+        FROM storage_months m LEFT JOIN storage_days d
+          ON d.workspace_id = m.workspace_id AND d.day BETWEEN m.first_day AND m.last_day
+        GROUP BY m.workspace_id, m.first_day, m.gb_seconds, m.byte_seconds) AS summed
+      WHERE gb_seconds <> day_gb + day_bytes / 1000000000 OR byte_seconds <> day_bytes % 1000000000`,
+  },
+  {
+    name: "each month of storage costs its average above what is free, rounded half up",
+    breaches: `SELECT workspace_id AS subject, amount_minor AS found, ${storageCost} AS expected
+      FROM storage_months WHERE amount_minor <> ${storageCost}`,
+  },
+  {
+    name: "each month of storage that cost something has its posting, and no posting of storage is without one",
+    breaches: `SELECT COALESCE(t.id, m.workspace_id) AS subject, m.amount_minor AS found, NULL AS expected
+      FROM (SELECT * FROM ledger_transactions WHERE kind = 'storage') t
+      FULL JOIN storage_months m ON m.transaction_id = t.id
+      WHERE (t.id IS NULL AND m.amount_minor <> 0) OR (t.id IS NOT NULL
+        AND (m.workspace_id IS NULL OR m.amount_minor = 0 OR t.workspace_id IS DISTINCT FROM m.workspace_id
+          OR t.reference NOT LIKE 'storage ' || m.workspace_id || ' ____-__'))`,
+  },
+  {
+    name: "each posting of storage took what its month says from the wallet, and split off its VAT, rounded half up",
+    breaches: `SELECT id AS subject, paid_minor AS found, amount_minor AS expected
+      FROM (SELECT t.id, c.amount_minor, c.vat_basis_points, ${takenFromWallet} AS paid_minor,
+          ${putInto("revenue_storage")} AS revenue_minor, ${putInto("vat")} AS vat_minor
+        FROM storage_months c JOIN ledger_transactions t ON t.id = c.transaction_id) AS split
+      WHERE paid_minor <> amount_minor OR revenue_minor <> amount_minor - vat_minor OR vat_minor <> ${vatPart}`,
   },
   {
     name: "only what was used already, or a correction, takes a wallet below zero",

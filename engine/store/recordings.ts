@@ -1,4 +1,5 @@
 import type { CallId, LegId, RecordingId, WorkspaceId } from "../ids.ts";
+import { beginMeter, stirMeter } from "./storage-usage.ts";
 import type { ReadTx, Tx } from "./store.ts";
 
 /**
@@ -144,6 +145,7 @@ export async function markReady(tx: Tx, id: RecordingId, file: StoredFile): Prom
      WHERE id = ? AND status IN (${marks(from)})`,
     [durationMs, trimmedMs, talkMs, short, sizeBytes, sha256, objectKey, storedAtMs, id, ...from],
   );
+  if (changes === 1) await beginMeter(tx, id);
   return changes === 1;
 }
 
@@ -179,6 +181,7 @@ export async function markDeleted(
      WHERE id = ? AND status IN ('uploading', 'ready', 'empty', 'missing')`,
     [atMs, reason, id],
   );
+  if (changes === 1) await stirMeter(tx, id);
   return changes === 1;
 }
 

@@ -143,6 +143,7 @@ export async function world(
     checkUrl: (url, field) => createEgress({ clock, allowPrivate: false }).checkUrl(url, field),
     checkSocketUrl: (url, field) => createEgress({ clock, allowPrivate: false }).checkSocketUrl(url, field),
     paybill: "400200",
+    storageLocation: "Nairobi, Kenya",
     readiness: {},
     isDraining: () => false,
     trustedProxies: 0,

@@ -77,6 +77,21 @@ describeOnSwitch("doctor", function () {
     assert.match(said, / 4 broken\n$/);
   });
 
+  it("warns where nobody says that the recordings are in Kenya", async () => {
+    for (const [note, says] of [
+      ["", /^WARN {3}storage's place: nobody said/m],
+      [
+        "Frankfurt, Germany",
+        /^WARN {3}storage's place: Frankfurt, Germany, and customers are told .* Kenya/m,
+      ],
+      ["Nairobi, Kenya", /^ok {5}storage's place: Nairobi, Kenya$/m],
+    ] as const) {
+      const { code, said } = await asked({ S3_REGION_NOTE: note });
+      assert.equal(code, 0, said);
+      assert.match(said, says);
+    }
+  });
+
   it("tells a wrong password from a switch that is away", async () => {
     const { host, port } = on.esl;
     const { said } = await asked({ FREESWITCH_URLS: `freeswitch://:wrong@${host}:${port}` });

@@ -209,6 +209,35 @@ describe("a customer's recordings", function () {
     assert.equal((await forCall()).kind, "expired");
   });
 
+  it("past their retention are gone from the bucket, and the row says when and why", async () => {
+    const id = await stored();
+    const { objectKey: key } = await rowOf(world, id);
+    const link = await forCall();
+    assert.ok(key !== null && link.kind === "ready");
+    await recordings.stop();
+    const expired = async () => {
+      recordings.start();
+      await recordings.stop();
+      return rowOf(world, id);
+    };
+    // By default 30 days; 90 at most, which PATCH /v1/workspace holds.
+    // The row is put back rather than the clock put forward: S3 refuses what is signed days apart.
+    const bornAtMs = world.clock.nowMs() - 30 * 86_400_000 + 30_000;
+    await world.store.write((tx) =>
+      tx.run("UPDATE recordings SET created_at_ms = ? WHERE id = ?", [bornAtMs, id]),
+    );
+    assert.equal((await expired()).status, "ready");
+    assert.notEqual(await world.storage.head(key), null);
+    world.clock.putForward(31_000);
+    const beforeMs = world.clock.nowMs();
+    const row = await expired();
+
+    assert.equal(row.deleteReason, "retention");
+    assert.ok(row.deletedAtMs! >= beforeMs && row.objectRemovedAtMs! >= row.deletedAtMs!);
+    assert.equal(await world.storage.head(key), null);
+    assert.equal((await fetch(link.url)).ok, false);
+  });
+
   it("are counted in bytes", async () => {
     const one = await rowOf(world, await stored());
     const used = () => world.store.read((tx) => rows.usedBytes(tx, world.workspaceId));

@@ -1,12 +1,13 @@
 import { strict as assert } from "node:assert";
-import { systemClock } from "../../engine/clock.ts";
+import { systemClock, type Clock } from "../../engine/clock.ts";
 import type { WorkspaceId } from "../../engine/ids.ts";
+import { createMailQueue } from "../../engine/mail/mail-queue.ts";
+import { StorageMeter } from "../../engine/metering/storage-meter.ts";
 import { addNumber } from "../../engine/numbers/numbers.ts";
 import { payMonth } from "../../engine/numbers/rent.ts";
 import { aesSecrets } from "../../engine/secrets.ts";
 import { invariants } from "../../engine/store/ledger-invariants.ts";
 import { numberById } from "../../engine/store/numbers.ts";
-import type { Tx } from "../../engine/store/store.ts";
 import { paymentByReceipt } from "../../engine/store/mpesa.ts";
 import { markTopUpSent, topUpToChange } from "../../engine/store/topups.ts";
 import { workspaceById } from "../../engine/store/workspaces.ts";
@@ -15,6 +16,9 @@ import { TopUps } from "../../engine/wallet/mpesa/top-ups.ts";
 import { verifyLedger } from "../../engine/wallet/verify.ts";
 import { createOutbox } from "../../engine/webhooks/outbox.ts";
 import { quiet } from "../api/world.ts";
+import { insert, markReady } from "../../engine/store/recordings.ts";
+import type { Store, Tx } from "../../engine/store/store.ts";
+import { silentLog } from "../switch/peers.ts";
 import {
   type Books,
   giveKes,
@@ -34,6 +38,8 @@ const settledLeg = "(SELECT leg_id FROM cdrs WHERE cost_minor = 235 ORDER BY leg
 const walletOfFirst = `(SELECT e.account_id FROM ledger_entries e JOIN ledger_accounts a ON a.id = e.account_id
   WHERE e.transaction_id = ${settled} AND a.kind = 'wallet')`;
 const accountOf = (kind: string) => `(SELECT id FROM ledger_accounts WHERE kind = '${kind}')`;
+
+const storageMonth = "(SELECT MIN(id) FROM ledger_transactions WHERE kind = 'storage')";
 
 /** What an accident or a hand in the database may have done, and the invariant that must notice. */
 const corruptions: { done: string; sql: string; breaks: string }[] = [
@@ -192,6 +198,37 @@ const corruptions: { done: string; sql: string; breaks: string }[] = [
     breaks: "no M-Pesa payment is named by two top-ups",
   },
   {
+    done: "a day of storage was lost",
+    sql: "DELETE FROM storage_days WHERE day = (SELECT MIN(day) + 3 FROM storage_days)",
+    breaks: "the days of storage of each workspace follow each other without a gap",
+  },
+  {
+    done: "a day of storage grew after its month was settled",
+    sql: "UPDATE storage_days SET gb_seconds = gb_seconds + 1 WHERE day = (SELECT MIN(day) FROM storage_days)",
+    breaks: "the storage of each month that was settled is that of its days",
+  },
+  {
+    done: "more storage was free than was charged for",
+    sql: "UPDATE storage_months SET free_gb = free_gb + 1",
+    breaks: "each month of storage costs its average above what is free, rounded half up",
+  },
+  {
+    done: "a posting of storage is of no month",
+    sql: `UPDATE ledger_transactions SET reference = 'storage of somebody'
+      WHERE id = (SELECT MIN(id) FROM ledger_transactions WHERE kind = 'storage')`,
+    breaks:
+      "each month of storage that cost something has its posting, and no posting of storage is without one",
+  },
+  {
+    done: "the tax of storage was booked as revenue",
+    sql: `UPDATE ledger_entries SET amount_minor = amount_minor - 1 WHERE account_id = ${accountOf("vat")}
+        AND transaction_id = ${storageMonth};
+      UPDATE ledger_entries SET amount_minor = amount_minor + 1 WHERE account_id = ${accountOf("revenue_storage")}
+        AND transaction_id = ${storageMonth}`,
+    breaks:
+      "each posting of storage took what its month says from the wallet, and split off its VAT, rounded half up",
+  },
+  {
     done: "a number's rent overdrew a wallet",
     sql: `UPDATE ledger_transactions SET kind = 'number_rental' WHERE id IN (SELECT transaction_id FROM ledger_entries
       WHERE balance_after_minor < 0 AND account_id IN (SELECT id FROM ledger_accounts WHERE kind = 'wallet'))`,
@@ -284,11 +321,32 @@ describe("wallet: ledger verify", () => {
   });
 });
 
+/** Wanjiru has 8 GB of recordings, and two months are settled. */
+async function twoMonthsOfStorage(store: Store, workspaceId: WorkspaceId): Promise<void> {
+  const later: Clock = { ...systemClock, nowMs: () => Date.UTC(2026, 8, 2) };
+  const id = ids.next("rec");
+  await store.write(async (tx) => {
+    const { legId, callId } = await leg(tx, { workspaceId, endedAtUs: null });
+    const recording = { id, callId, legId, workspaceId, box: "box", createdAtMs: nowMs };
+    await insert(tx, { ...recording, status: "starting" });
+    await markReady(tx, id, {
+      ...{ durationMs: 1, trimmedMs: null, talkMs: 1, short: 0, sha256: "00", objectKey: id },
+      ...{ sizeBytes: 8_000_000_000, storedAtMs: nowMs },
+    });
+  });
+  const wake = () => undefined;
+  const [outbox, mails] = [
+    createOutbox({ clock: later, ids, wake }),
+    createMailQueue({ ids, clock: later, wake }),
+  ];
+  await new StorageMeter({ store, ledger, outbox, mails, clock: later, ids, log: silentLog }).look();
+}
+
 /** What the product writes of two workspaces' mornings. */
 async function goodBooks(): Promise<Books> {
   const books = await openBooks();
+  const wanjiru = await books.store.write((tx) => workspace(tx));
   await books.store.write(async (tx) => {
-    const wanjiru = await workspace(tx);
     const otieno = await workspace(tx, "Otieno's garage");
     await giveKes(tx, wanjiru, 100);
     const gift = await giveKes(tx, wanjiru, 7);
@@ -301,6 +359,7 @@ async function goodBooks(): Promise<Books> {
     await rentTwoMonths(tx, otieno);
     await payByMpesa(tx, wanjiru);
   });
+  await twoMonthsOfStorage(books.store, wanjiru);
   return books;
 }
 

@@ -1,0 +1,68 @@
+import type { Ids, PricingNoticeId } from "../ids.ts";
+import { insertNotice, insertPricingChange, type PricingChangeRow } from "../store/pricing-changes.ts";
+import type { Direction, PriceName } from "../store/rates.ts";
+import type { Tx } from "../store/store.ts";
+import { kesText } from "./deck-file.ts";
+
+/** A change of what everybody pays. */
+export type PricingChange = Pick<
+  PricingChangeRow,
+  | "rateId"
+  | "priceName"
+  | "direction"
+  | "prefix"
+  | "country"
+  | "description"
+  | "beforeAmount"
+  | "afterAmount"
+  | "effectiveAtMs"
+>;
+
+/** Announces changes: they are listed from now on, and mailed to every owner. Null: there is nothing to announce. */
+export async function announce(
+  tx: Tx,
+  ids: Ids,
+  changes: readonly PricingChange[],
+  nowMs: number,
+): Promise<PricingNoticeId | null> {
+  if (changes.length === 0) return null;
+  const noticeId = ids.next("prc");
+  await insertNotice(tx, noticeId, nowMs);
+  for (const change of changes)
+    await insertPricingChange(tx, { id: ids.next("chg"), noticeId, announcedAtMs: nowMs, ...change });
+  return noticeId;
+}
+
+export const priceUnits = ["kes_per_minute", "kes_per_month", "kes_per_gb_month", "gb", "percent"] as const;
+export type PriceUnit = (typeof priceUnits)[number];
+
+/** What a price is called, what it is in, and how many of that one of its amounts is. */
+export const pricesByName: Record<PriceName, { title: string; unit: PriceUnit; decimals: 0 | 2 }> = {
+  number_monthly: { title: "Number rental, before VAT", unit: "kes_per_month", decimals: 2 },
+  vat_basis_points: { title: "VAT", unit: "percent", decimals: 2 },
+  recording_free_gb: { title: "Recording storage that is free", unit: "gb", decimals: 0 },
+  recording_gb_month: { title: "Recording storage above that", unit: "kes_per_gb_month", decimals: 2 },
+};
+
+const calls: Record<Direction, string> = { outbound: "Calls to", inbound: "Calls from" };
+
+/** A change as customers see it. */
+export function changeView(row: PricingChangeRow) {
+  const { priceName: name, direction, prefix, afterAmount } = row;
+  const what = name
+    ? { item: name, ...pricesByName[name] }
+    : {
+        item: direction === "inbound" ? ("inbound_call" as const) : ("outbound_call" as const),
+        title: `${calls[direction ?? "outbound"]} +${prefix ?? ""} (${row.description})`,
+        unit: "kes_per_minute" as const,
+      };
+  const amount = (raw: number) =>
+    "decimals" in what ? (what.decimals === 2 ? raw / 100 : raw) : Number(kesText(raw));
+  return {
+    item: what.item,
+    title: what.title,
+    unit: what.unit,
+    before: amount(row.beforeAmount),
+    after: afterAmount === null ? null : amount(afterAmount),
+  };
+}
