@@ -114,11 +114,19 @@ export async function walletBalanceMinor(tx: ReadTx, workspaceId: WorkspaceId): 
   return row?.balanceMinor ?? 0;
 }
 
-export interface WalletSettings {
+/** What a workspace chose for its wallet. */
+export interface WalletChoices {
+  lowBalanceThresholdMinor: number | null;
+  /** Normalised. Empty: the owners are told. */
+  alertEmails: readonly string[];
+  onZeroBalance: "continue" | "hangup";
+  /** The buyer's KRA PIN, for invoices. */
+  taxPin: string | null;
+}
+
+export interface WalletSettings extends WalletChoices {
   workspaceId: WorkspaceId;
   currency: string;
-  lowBalanceThresholdMinor: number | null;
-  onZeroBalance: "continue" | "hangup";
   mpesaAccountRef: string;
 }
 
@@ -126,10 +134,23 @@ export async function walletSettings(
   tx: ReadTx,
   workspaceId: WorkspaceId,
 ): Promise<WalletSettings | undefined> {
-  return tx.get(
-    `SELECT id AS workspace_id, currency, low_balance_threshold_minor, on_zero_balance, mpesa_account_ref
-     FROM workspaces WHERE id = ?`,
+  const row = await tx.get<Omit<WalletSettings, "alertEmails"> & { alertEmails: string }>(
+    `SELECT id AS workspace_id, currency, low_balance_threshold_minor, alert_emails, on_zero_balance, tax_pin,
+       mpesa_account_ref FROM workspaces WHERE id = ?`,
     [workspaceId],
+  );
+  return row && { ...row, alertEmails: JSON.parse(row.alertEmails) as string[] };
+}
+
+export async function updateWalletChoices(
+  tx: Tx,
+  workspaceId: WorkspaceId,
+  { lowBalanceThresholdMinor, alertEmails, onZeroBalance, taxPin }: WalletChoices,
+): Promise<void> {
+  await tx.run(
+    `UPDATE workspaces SET low_balance_threshold_minor = ?, alert_emails = ?, on_zero_balance = ?, tax_pin = ?
+     WHERE id = ?`,
+    [lowBalanceThresholdMinor, JSON.stringify(alertEmails), onZeroBalance, taxPin, workspaceId],
   );
 }
 

@@ -4,9 +4,11 @@ import type { TransactionId, WorkspaceId } from "../ids.ts";
 import { accruedMinor } from "../metering/accrual.ts";
 import { countLiveCalls, talkingLegsOf } from "../store/calls.ts";
 import {
+  type WalletChoices,
   type WalletSettings,
   type WalletTransaction,
   entriesOf,
+  updateWalletChoices,
   walletBalanceMinor,
   walletSettings,
   walletTransactions,
@@ -45,6 +47,27 @@ export async function walletView(
   const settings = await walletSettings(tx, workspaceId);
   if (!settings) throw new SautikitError("not_found", `There is no workspace ${workspaceId}.`);
   return { ...settings, ...(await available(tx, workspaceId, nowUs)) };
+}
+
+/** What is undefined stays as it is. */
+export async function changeWallet(
+  tx: Tx,
+  workspaceId: WorkspaceId,
+  patch: { [Name in keyof WalletChoices]: WalletChoices[Name] | undefined },
+): Promise<{ before: WalletChoices; after: WalletChoices }> {
+  await keepWorkspace(tx, workspaceId);
+  const before = await walletSettings(tx, workspaceId);
+  if (!before) throw new SautikitError("not_found", `There is no workspace ${workspaceId}.`);
+  const { lowBalanceThresholdMinor, taxPin } = patch;
+  const after: WalletChoices = {
+    lowBalanceThresholdMinor:
+      lowBalanceThresholdMinor === undefined ? before.lowBalanceThresholdMinor : lowBalanceThresholdMinor,
+    alertEmails: patch.alertEmails ? [...new Set(patch.alertEmails)] : before.alertEmails,
+    onZeroBalance: patch.onZeroBalance ?? before.onZeroBalance,
+    taxPin: taxPin === undefined ? before.taxPin : taxPin,
+  };
+  await updateWalletChoices(tx, workspaceId, after);
+  return { before, after };
 }
 
 /** Newest first. `nextAfter` is the next page's `after`, and stays right while rows are added; null: no more. */

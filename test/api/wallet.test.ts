@@ -39,7 +39,9 @@ describe("the wallet over HTTP", () => {
       available_minor: 50_000,
       active_calls: 0,
       low_balance_threshold_minor: null,
+      alert_emails: [],
       on_zero_balance: "continue",
+      tax_pin: null,
       paybill: "400200",
     });
     assert.deepEqual(balance.body, before.body);
@@ -47,6 +49,47 @@ describe("the wallet over HTTP", () => {
     assert.ok(during.body.accrued_minor >= 235, "47 s of KES 3.00 a minute");
     assert.equal(during.body.available_minor, during.body.balance_minor - during.body.accrued_minor);
   });
+
+  it("is told who hears of a low balance, field by field, and writes down what it was", async () => {
+    const patch = (body: Record<string, unknown>) =>
+      api.ask("PATCH", "/v1/wallet", { key: wanjiru.key, body });
+    const all = {
+      low_balance_threshold_minor: 10_000,
+      alert_emails: ["books@wanjiru.example", "otieno@example.com"],
+      on_zero_balance: "hangup",
+      tax_pin: "P051234567X",
+    };
+    const first = await patch({ ...all, alert_emails: [...all.alert_emails, "Books@Wanjiru.example "] });
+    assert.equal(first.status, 200);
+    const { low_balance_threshold_minor, alert_emails, on_zero_balance, tax_pin } = first.body;
+    assert.deepEqual({ low_balance_threshold_minor, alert_emails, on_zero_balance, tax_pin }, all);
+    const second = await patch({ low_balance_threshold_minor: null });
+    assert.deepEqual(second.body, { ...first.body, low_balance_threshold_minor: null });
+    assert.deepEqual((await api.ask("GET", "/v1/wallet", { key: wanjiru.key })).body, second.body);
+    const [audited] = await api.store.read((tx) =>
+      tx.all<{ before: string; after: string }>("SELECT * FROM audit_entries WHERE request_id = ?", [
+        second.headers.get("x-request-id"),
+      ]),
+    );
+    assert.deepEqual(JSON.parse(audited!.before), all);
+    assert.deepEqual(JSON.parse(audited!.after), { ...all, low_balance_threshold_minor: null });
+    await patch({ alert_emails: [], on_zero_balance: "continue", tax_pin: null });
+  });
+
+  for (const [body, field] of [
+    [{ low_balance_threshold_minor: -1 }, "low_balance_threshold_minor"],
+    [{ low_balance_threshold_minor: 0.5 }, "low_balance_threshold_minor"],
+    [{ low_balance_threshold_minor: 1e15 }, "low_balance_threshold_minor"],
+    [{ alert_emails: ["books@wanjiru.example", "nobody"] }, "alert_emails[1]"],
+    [{ alert_emails: ["a@b.example\r\nBcc: mallory@example.com"] }, "alert_emails[0]"],
+    [{ alert_emails: Array.from({ length: 11 }, (_, index) => `p${index}@example.com`) }, "alert_emails"],
+    [{ on_zero_balance: "stop" }, "on_zero_balance"],
+    [{ tax_pin: "051234567X" }, "tax_pin"],
+  ] as const)
+    it(`refuses ${JSON.stringify(body).slice(0, 60)} by its field`, async () => {
+      const { status, body: refusal } = await api.ask("PATCH", "/v1/wallet", { key: wanjiru.key, body });
+      assert.deepEqual([status, refusal.error.fields[0].field], [400, field]);
+    });
 
   it("lists what moved it, newest first, page by page", async () => {
     for (const amountMinor of [100, 200]) {
