@@ -18,6 +18,7 @@ import { createWebhook } from "./routes/create-webhook.ts";
 import { deleteRecording } from "./routes/delete-recording.ts";
 import { deleteMedia } from "./routes/delete-media.ts";
 import { deleteWebhook } from "./routes/delete-webhook.ts";
+import { exportTransactions } from "./routes/export-transactions.ts";
 import { getCall } from "./routes/get-call.ts";
 import { getCallRecording } from "./routes/get-call-recording.ts";
 import { getCallStats } from "./routes/get-call-stats.ts";
@@ -110,6 +111,7 @@ export const routes: readonly Route[] = [
   getWallet,
   getWalletBalance,
   patchWallet,
+  exportTransactions,
   listTransactions,
   createTopUp,
   listTopUps,

@@ -84,19 +84,31 @@ export function walletBody(
   };
 }
 
+const transactionKinds = [
+  "call",
+  "number_rental",
+  "storage",
+  "top_up",
+  "credit",
+  "promotion",
+  "suspense",
+  "correction",
+] as const;
+
+export const queryKinds = z
+  .string()
+  .transform((text) => text.split(","))
+  .pipe(z.array(z.enum(transactionKinds)).max(transactionKinds.length))
+  .meta({
+    override: { type: "string" },
+    description: "One or more kinds, with commas between.",
+    examples: ["call,number_rental"],
+  });
+
 export const transactionSchema = z
   .strictObject({
     id: z.string(),
-    kind: z.enum([
-      "call",
-      "number_rental",
-      "storage",
-      "top_up",
-      "credit",
-      "promotion",
-      "suspense",
-      "correction",
-    ]),
+    kind: z.enum(transactionKinds),
     amount_minor: z.int().meta({ description: "KES cents; negative: taken from the wallet." }),
     balance_after_minor: z.int(),
     reference: z.string(),

@@ -4,6 +4,7 @@ import type { TransactionId, WorkspaceId } from "../ids.ts";
 import { accruedMinor } from "../metering/accrual.ts";
 import { countLiveCalls, talkingLegsOf } from "../store/calls.ts";
 import {
+  type TransactionFilter,
   type WalletChoices,
   type WalletSettings,
   type WalletTransaction,
@@ -75,8 +76,14 @@ export async function transactions(
   tx: ReadTx,
   workspaceId: WorkspaceId,
   page: { limit: number; after: TransactionId | null },
+  filter: TransactionFilter = {},
 ): Promise<{ transactions: WalletTransaction[]; nextAfter: TransactionId | null }> {
-  const rows = await walletTransactions(tx, workspaceId, { limit: page.limit + 1, after: page.after });
+  const rows = await walletTransactions(
+    tx,
+    workspaceId,
+    { limit: page.limit + 1, after: page.after },
+    filter,
+  );
   const shown = rows.slice(0, page.limit);
   return { transactions: shown, nextAfter: rows.length > shown.length ? (shown.at(-1)?.id ?? null) : null };
 }

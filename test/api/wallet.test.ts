@@ -1,4 +1,5 @@
 import { strict as assert } from "node:assert";
+import { parse } from "csv-parse/sync";
 import { legsOfCall, updateLeg } from "../../engine/store/calls.ts";
 import type { CallId } from "../../engine/ids.ts";
 import { nairobi, otienosPhone, world, type World } from "./world.ts";
@@ -115,6 +116,109 @@ describe("the wallet over HTTP", () => {
       [50_000, 50_000],
     ]);
     assert.equal(second.body.next_cursor, null);
+  });
+
+  describe("its transactions of one kind, or of some days", () => {
+    let amina: Awaited<ReturnType<World["workspace"]>>;
+    const day = 24 * 3_600_000;
+    before(async () => {
+      amina = await api.workspace({ name: "Amina", number: "+254200000077", balanceMinor: 0 });
+      const nowMs = api.clock.nowMs();
+      const facts: [daysAgo: number, kind: "credit" | "promotion", amount: number, description: string][] = [
+        [400, "credit", 1, "Long ago"],
+        [20, "credit", 20, '=HYPERLINK("https://mallory.example","Click")'],
+        [10, "promotion", 300, 'Karibu, "Amina"'],
+        [1, "credit", 4_000, "-2+3"],
+      ];
+      for (const [daysAgo, kind, amountMinor, description] of facts)
+        await api.store.write((tx) =>
+          api.wallet.credit(tx, {
+            ...{ workspaceId: amina.id, amountMinor, kind, description },
+            ...{ reference: `amina ${amountMinor}`, createdAtMs: nowMs - daysAgo * day },
+          }),
+        );
+    });
+
+    const list = async (query: string) => {
+      const { body } = await api.ask("GET", `/v1/wallet/transactions?${query}`, { key: amina.key });
+      return (body.data as { amount_minor: number }[]).map((one) => one.amount_minor);
+    };
+    const ago = (days: number) => new Date(api.clock.nowMs() - days * day).toISOString();
+
+    it("are listed by their filters, together with pages", async () => {
+      assert.deepEqual(await list(""), [4_000, 300, 20, 1]);
+      assert.deepEqual(await list("kind=credit"), [4_000, 20, 1]);
+      assert.deepEqual(await list("kind=promotion,top_up"), [300]);
+      assert.deepEqual(await list(`from=${ago(15)}`), [4_000, 300]);
+      assert.deepEqual(await list(`from=${ago(30)}&to=${ago(5)}&kind=credit`), [20]);
+      const first = await api.ask("GET", "/v1/wallet/transactions?kind=credit&limit=2", { key: amina.key });
+      const cursor = String(first.body.next_cursor);
+      assert.deepEqual(await list(`kind=credit&limit=2&cursor=${cursor}`), [1]);
+      const wrong = await api.ask("GET", "/v1/wallet/transactions?kind=gift", { key: amina.key });
+      assert.equal(wrong.status, 400);
+    });
+
+    it("are exported as CSV, oldest first, in UTC and in Nairobi's time, and no text of them is a formula", async () => {
+      const { status, headers, text } = await api.ask("GET", "/v1/wallet/transactions/export.csv", {
+        key: amina.key,
+      });
+      assert.equal(status, 200);
+      assert.match(headers.get("content-type") ?? "", /^text\/csv; charset=utf-8/);
+      assert.match(headers.get("content-disposition") ?? "", /filename="transactions\.csv"/);
+      const rows = parse<Record<string, string>>(text, { columns: true });
+      assert.deepEqual(
+        rows.map((row) => [
+          row["kind"],
+          row["description"],
+          row["reference"],
+          row["amount_kes"],
+          row["balance_after_kes"],
+        ]),
+        [
+          ["credit", `'=HYPERLINK("https://mallory.example","Click")`, "credit amina 20", "0.20", "0.21"],
+          ["promotion", 'Karibu, "Amina"', "credit amina 300", "3.00", "3.21"],
+          ["credit", "'-2+3", "credit amina 4000", "40.00", "43.21"],
+        ],
+      );
+      for (const row of rows) {
+        assert.match(row["created_at_nairobi"]!, /\+03:00$/);
+        const utcMs = Math.floor(Date.parse(row["created_at"]!) / 1000) * 1000;
+        assert.equal(Date.parse(row["created_at_nairobi"]!), utcMs);
+      }
+      const others = await api.ask("GET", "/v1/wallet/transactions/export.csv", { key: wanjiru.key });
+      assert.doesNotMatch(others.text, /amina/);
+    });
+
+    it("are exported for at most 366 days at a time", async () => {
+      const { status, body } = await api.ask("GET", `/v1/wallet/transactions/export.csv?from=${ago(367)}`, {
+        key: amina.key,
+      });
+      assert.deepEqual([status, body.error.fields[0].field], [400, "from"]);
+      const long = await api.ask("GET", `/v1/wallet/transactions/export.csv?from=${ago(410)}&to=${ago(60)}`, {
+        key: amina.key,
+      });
+      assert.match(long.text, /Long ago/);
+    });
+
+    it("are exported whole, over more than a page, in the order in which the balance moved", async () => {
+      const many = await api.workspace({ name: "Otieno", number: "+254200000078", balanceMinor: 0 });
+      await api.store.write(async (tx) => {
+        for (let index = 1; index <= 2_500; index++)
+          await api.wallet.credit(tx, {
+            ...{ workspaceId: many.id, amountMinor: 1, kind: "credit", description: "A cent" },
+            ...{ reference: `otieno ${index}`, createdAtMs: api.clock.nowMs() - 60_000 + index },
+          });
+      });
+      const { text } = await api.ask("GET", "/v1/wallet/transactions/export.csv", { key: many.key });
+      const balances = parse<Record<string, string>>(text, { columns: true }).map(
+        (row) => row["balance_after_kes"],
+      );
+      assert.equal(balances.length, 2_500);
+      assert.deepEqual(
+        balances,
+        Array.from({ length: 2_500 }, (_, index) => ((index + 1) / 100).toFixed(2)),
+      );
+    }).timeout(20_000);
   });
 
   it("the public prices are the product page's, to the byte", async () => {
