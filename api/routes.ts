@@ -32,6 +32,7 @@ import { getRecording } from "./routes/get-recording.ts";
 import { getTopUp } from "./routes/get-topup.ts";
 import { patchWallet } from "./routes/patch-wallet.ts";
 import { getWallet, getWalletBalance } from "./routes/get-wallet.ts";
+import { getStatement } from "./routes/get-statement.ts";
 import { getWebhook } from "./routes/get-webhook.ts";
 import { getWorkspace } from "./routes/get-workspace.ts";
 import { directCall } from "./routes/direct-call.ts";
@@ -43,6 +44,7 @@ import { listConferences } from "./routes/list-conferences.ts";
 import { listDeliveries } from "./routes/list-deliveries.ts";
 import { listMedia } from "./routes/list-media.ts";
 import { listRecordings } from "./routes/list-recordings.ts";
+import { listStatements } from "./routes/list-statements.ts";
 import { listTopUps } from "./routes/list-topups.ts";
 import { listTransactions } from "./routes/list-transactions.ts";
 import { listWebhooks } from "./routes/list-webhooks.ts";
@@ -111,6 +113,8 @@ export const routes: readonly Route[] = [
   getWallet,
   getWalletBalance,
   patchWallet,
+  listStatements,
+  getStatement,
   exportTransactions,
   listTransactions,
   createTopUp,

@@ -37,6 +37,7 @@ import { Callbacks } from "../engine/wallet/mpesa/callbacks.ts";
 import { CallbackUrls } from "../engine/wallet/mpesa/callback-urls.ts";
 import { Mpesa } from "../engine/wallet/mpesa/mpesa.ts";
 import { TopUps } from "../engine/wallet/mpesa/top-ups.ts";
+import { MonthEnd } from "../engine/wallet/month-end.ts";
 import { Deliverer } from "../engine/webhooks/deliverer.ts";
 import { WebhookEndpoints } from "../engine/webhooks/endpoints.ts";
 import { createOutbox } from "../engine/webhooks/outbox.ts";
@@ -95,6 +96,8 @@ const signInKeptMs = 30 * 24 * 3_600_000;
 const signInSweepMs = 3_600_000;
 /** A suspended number is back in service within this after the wallet was filled. */
 const renewalsMs = 5_000;
+/** A month that is over is closed within this, and an hour. */
+const monthEndMs = 600_000;
 
 /** Builds every object and hands each what it needs: leaves first, and closed in reverse. */
 export async function compose(
@@ -286,6 +289,17 @@ async function build(
     closers.push(() => deliverer.stop());
     recordings.start();
     closers.push(() => recordings.stop());
+    if (config.seller) {
+      const monthEnd = new MonthEnd({ store, clock, ids, seller: config.seller });
+      const closing = new Poll(
+        clock,
+        monthEndMs,
+        () => monthEnd.run(),
+        (error) => log.error({ err: error }, "A month could not be closed yet."),
+      );
+      closing.start();
+      closers.push(() => closing.stop());
+    }
     const sweep = new Poll(
       clock,
       promptsSweepMs,

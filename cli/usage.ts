@@ -69,6 +69,10 @@ const commands: readonly (readonly [synopsis: string, purpose: string])[] = [
     "mpesa register-urls",
     "Tells Safaricom where payments by Paybill are to be told; in production it takes it once.",
   ],
+  [
+    "invoices export YYYY-MM",
+    "Prints the invoices and credit notes of a closed month, one line of JSON each (docs/wallet.md).",
+  ],
   ["ledger verify", "Checks every invariant of the ledger; fails where one is broken."],
   [
     "simulator switch --cdr-dir DIR [options]",

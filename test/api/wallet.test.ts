@@ -221,6 +221,72 @@ describe("the wallet over HTTP", () => {
     }).timeout(20_000);
   });
 
+  describe("its monthly statements", () => {
+    let kamau: Awaited<ReturnType<World["workspace"]>>;
+    before(async () => {
+      kamau = await api.workspace({ name: "Kamau", number: "+254200000079", balanceMinor: 0 });
+      const createdAtMs = api.clock.nowMs() - 40 * 24 * 3_600_000;
+      for (const [amountMinor, atMs] of [
+        [500, createdAtMs],
+        [70, api.clock.nowMs()],
+      ] as const)
+        await api.store.write((tx) =>
+          api.wallet.credit(tx, {
+            ...{ workspaceId: kamau.id, amountMinor, kind: "credit", description: "Karibu" },
+            ...{ reference: `kamau ${amountMinor}`, createdAtMs: atMs },
+          }),
+        );
+    });
+    const ask = (path: string, headers: Record<string, string> = {}) =>
+      api.ask("GET", `/v1/wallet/statements${path}`, { key: kamau.key, headers });
+
+    it("are listed, the running one as provisional, and shown as JSON", async () => {
+      const { body } = await ask("");
+      const months = body.data as { month: string; status: string }[];
+      assert.ok(months.length === 2 || months.length === 3, "of forty days");
+      const [running, before] = [months[0]!, months.at(-1)!];
+      assert.equal(running.status, "provisional");
+      assert.equal(before.status, "final");
+      const now = (await ask(`/${running.month}`)).body;
+      assert.deepEqual(
+        [now.status, now.opening_balance_minor, now.closing_balance_minor],
+        ["provisional", 500, 570],
+      );
+      assert.match(now.from, /-01T00:00:00\+03:00$/);
+      const then = (await ask(`/${before.month}`)).body;
+      assert.deepEqual(
+        [then.status, then.opening_balance_minor, then.closing_balance_minor],
+        ["final", 0, 500],
+      );
+      assert.deepEqual(then.documents, []);
+    });
+
+    it("come as CSV by Accept, and by their name", async () => {
+      const [{ month }] = (await ask("")).body.data as [{ month: string }];
+      const byName = await ask(`/${month}.csv`);
+      const byAccept = await ask(`/${month}`, { accept: "text/csv" });
+      assert.match(byName.headers.get("content-type") ?? "", /^text\/csv/);
+      assert.equal(byAccept.text, byName.text);
+      const rows = parse<Record<string, string>>(byName.text, { columns: true });
+      assert.deepEqual(
+        rows.map((row) => [row["kind"], row["amount_kes"], row["balance_kes"]]),
+        [
+          ["opening_balance", "", "5.00"],
+          ["credit", "0.70", ""],
+          ["closing_balance", "", "5.70"],
+        ],
+      );
+    });
+
+    it("are not there for months without a wallet, months to come, and what is no month", async () => {
+      for (const month of ["2001-01", "9999-12", "2026-13", "2026-7", "July", "2026-07.pdf"])
+        assert.equal((await ask(`/${month}`)).status, 404, month);
+      const nobody = await api.workspace({ name: "Nobody", number: "+254200000080", balanceMinor: 0 });
+      const list = await api.ask("GET", "/v1/wallet/statements", { key: nobody.key });
+      assert.deepEqual(list.body.data, []);
+    });
+  });
+
   it("the public prices are the product page's, to the byte", async () => {
     const { status, headers, text } = await api.ask("GET", "/v1/public/pricing");
 
