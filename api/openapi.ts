@@ -141,11 +141,15 @@ const everyHeader = {
 function successes(route: Route) {
   const replayed = takesIdempotencyKey(route) ? { "Idempotent-Replay": ref("IdempotentReplay") } : {};
   return Object.fromEntries(
-    Object.entries(route.responses).map(([status, { description, schema, headers }]) => {
+    Object.entries(route.responses).map(([status, { description, schema, headers, csv }]) => {
       const own = Object.fromEntries(
         Object.entries(headers ?? {}).map(([name, meaning]) => [name, header(meaning)]),
       );
-      const content = schema ? { content: { "application/json": { schema } } } : {};
+      const bodies = {
+        ...(schema ? { "application/json": { schema } } : {}),
+        ...(csv ? { "text/csv": { schema: { type: "string" as const } } } : {}),
+      };
+      const content = schema || csv ? { content: bodies } : {};
       return [status, { description, headers: { ...everyHeader, ...replayed, ...own }, ...content }];
     }),
   );

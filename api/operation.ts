@@ -1,3 +1,5 @@
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
 import type { Request, RequestHandler, Response } from "express";
 import { z } from "zod";
 import type { Scope } from "../engine/workspaces/scopes.ts";
@@ -133,6 +135,7 @@ const requires =
 
 function input(route: Route, request: Request) {
   return {
+    wantsCsv: request.accepts("application/json", "text/csv") === "text/csv",
     params: validated(route.params, request.params),
     query: validated(route.query, { ...request.query }),
     body: body(route, request),
@@ -149,11 +152,13 @@ function body({ run, body, upload }: Route, request: Request): unknown {
 
 const noBody = z.strictObject({});
 
-function send(response: Response, { status, headers, body, secrets }: Reply): void {
+function send(response: Response, { status, headers, body, chunks, secrets }: Reply): void {
   response.status(status);
   if (!response.hasHeader("Cache-Control")) response.setHeader("Cache-Control", "no-store");
   for (const [name, value] of Object.entries(headers ?? {})) response.setHeader(name, value);
-  if (body === undefined) response.end();
+  // Cut off where a later chunk cannot be made, so that nobody takes a part for the whole.
+  if (chunks) void pipeline(Readable.from(chunks), response).catch(() => response.destroy());
+  else if (body === undefined) response.end();
   else if (typeof body === "string") response.type("application/json").send(body);
   else response.json({ ...body, ...secrets });
 }

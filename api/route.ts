@@ -75,8 +75,10 @@ export interface UploadFacts {
 
 export interface ResponseFacts {
   description: string;
-  /** Null: no body. */
+  /** Null: no body, but for a CSV. */
   schema: z.ZodType | null;
+  /** It comes as text/csv too, or only so. */
+  csv?: boolean;
   headers?: Record<string, string>;
 }
 
@@ -85,6 +87,8 @@ export interface ApiRequest<Params, Query, Body> {
   caller: Caller;
   /** Who asks and from where, for what is written down of a change. */
   actor: Actor;
+  /** Whether `Accept` would have CSV rather than JSON. */
+  wantsCsv: boolean;
   params: Params;
   query: Query;
   body: Body;
@@ -108,6 +112,8 @@ export interface Reply {
   headers?: Readonly<Record<string, string>>;
   /** JSON, or text that is JSON already. Undefined: no body. */
   body?: JsonObject | string;
+  /** In place of a body: text of the Content-Type in `headers`, made as fast as it is taken. */
+  chunks?: AsyncGenerator<string>;
   /** What is written into the audit log with it; undefined: the change stands elsewhere (a call's events). */
   changed?: Change;
   /** Fields of the body that are shown once: they are in the first answer and not in a replay. */

@@ -18,6 +18,7 @@ import { createWebhook } from "./routes/create-webhook.ts";
 import { deleteRecording } from "./routes/delete-recording.ts";
 import { deleteMedia } from "./routes/delete-media.ts";
 import { deleteWebhook } from "./routes/delete-webhook.ts";
+import { exportTransactions } from "./routes/export-transactions.ts";
 import { getCall } from "./routes/get-call.ts";
 import { getCallRecording } from "./routes/get-call-recording.ts";
 import { getCallStats } from "./routes/get-call-stats.ts";
@@ -33,6 +34,7 @@ import { getTopUp } from "./routes/get-topup.ts";
 import { patchWallet } from "./routes/patch-wallet.ts";
 import { getWallet, getWalletBalance } from "./routes/get-wallet.ts";
 import { getStorage } from "./routes/get-storage.ts";
+import { getStatement } from "./routes/get-statement.ts";
 import { getWebhook } from "./routes/get-webhook.ts";
 import { getWorkspace } from "./routes/get-workspace.ts";
 import { directCall } from "./routes/direct-call.ts";
@@ -45,6 +47,7 @@ import { listDeliveries } from "./routes/list-deliveries.ts";
 import { listMedia } from "./routes/list-media.ts";
 import { listPricingChanges } from "./routes/list-pricing-changes.ts";
 import { listRecordings } from "./routes/list-recordings.ts";
+import { listStatements } from "./routes/list-statements.ts";
 import { listTopUps } from "./routes/list-topups.ts";
 import { listTransactions } from "./routes/list-transactions.ts";
 import { listWebhooks } from "./routes/list-webhooks.ts";
@@ -114,6 +117,9 @@ export const routes: readonly Route[] = [
   getWallet,
   getWalletBalance,
   patchWallet,
+  listStatements,
+  getStatement,
+  exportTransactions,
   listTransactions,
   createTopUp,
   listTopUps,

@@ -14,7 +14,6 @@ import { createEgress } from "../engine/egress/egress.ts";
 import { SautikitError } from "../engine/errors.ts";
 import { systemIds, type IntentOwner } from "../engine/ids.ts";
 import { filesInUse } from "../engine/store/media.ts";
-import { createMailQueue } from "../engine/mail/mail-queue.ts";
 import { createPromptUrls } from "../engine/media/prompt-urls.ts";
 import { StoredPrompts } from "../engine/media/stored-prompts.ts";
 import { MediaLibrary } from "../engine/media/media-library.ts";
@@ -34,11 +33,13 @@ import { sweepSignIn } from "../engine/store/sessions.ts";
 import type { Destination } from "../engine/store/deliveries.ts";
 import { FreeSwitchBox } from "../engine/switch/freeswitch-box.ts";
 import { Streams } from "../engine/streams/streams.ts";
+import { createMailQueue } from "../engine/mail/mail-queue.ts";
 import { MailSender } from "../engine/mail/mail-sender.ts";
 import { Callbacks } from "../engine/wallet/mpesa/callbacks.ts";
 import { CallbackUrls } from "../engine/wallet/mpesa/callback-urls.ts";
 import { Mpesa } from "../engine/wallet/mpesa/mpesa.ts";
 import { TopUps } from "../engine/wallet/mpesa/top-ups.ts";
+import { MonthEnd } from "../engine/wallet/month-end.ts";
 import { Deliverer } from "../engine/webhooks/deliverer.ts";
 import { WebhookEndpoints } from "../engine/webhooks/endpoints.ts";
 import { createOutbox } from "../engine/webhooks/outbox.ts";
@@ -97,6 +98,8 @@ const signInKeptMs = 30 * 24 * 3_600_000;
 const signInSweepMs = 3_600_000;
 /** A suspended number is back in service within this after the wallet was filled. */
 const renewalsMs = 5_000;
+/** A month that is over is closed within this, and an hour. */
+const monthEndMs = 600_000;
 
 /** Builds every object and hands each what it needs: leaves first, and closed in reverse. */
 export async function compose(
@@ -154,9 +157,9 @@ async function build(
   const wake = (destination: Destination) => signals.tell("deliveries", destination);
   const outbox = createOutbox({ clock, ids, wake });
   const changed = (owner: IntentOwner) => signals.tell("calls", owner);
-  const ledger = openLedger({ clock, ids, changed });
-  const settlement = createSettlement({ ledger });
   const mails = createMailQueue({ clock, ids, wake: () => signals.tell("mails", null) });
+  const ledger = openLedger({ clock, ids, changed, outbox, mails });
+  const settlement = createSettlement({ ledger });
   const numbers: NumberParts = { clock, ids, secrets, ledger, outbox, mails, ownersOf };
   const { speechCommand: command } = config;
   const speech = command ? new CommandEngine({ command, clock }) : new EspeakEngine({ clock });
@@ -294,6 +297,17 @@ async function build(
     closers.push(() => deliverer.stop());
     recordings.start();
     closers.push(() => recordings.stop());
+    if (config.seller) {
+      const monthEnd = new MonthEnd({ store, clock, ids, seller: config.seller });
+      const closing = new Poll(
+        clock,
+        monthEndMs,
+        () => monthEnd.run(),
+        (error) => log.error({ err: error }, "A month could not be closed yet."),
+      );
+      closing.start();
+      closers.push(() => closing.stop());
+    }
     const sweep = new Poll(
       clock,
       promptsSweepMs,

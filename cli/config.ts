@@ -129,6 +129,12 @@ const settings = {
     "Sautikit <sautikit@localhost>",
     "Whom mails come from.",
   ),
+  SELLER_NAME: setting(z.string().max(200), "", "Who sells: the name on invoices."),
+  SELLER_PIN: setting(
+    z.string().regex(/^([AP][0-9]{9}[A-Z])?$/, "must be a KRA PIN: A or P, nine digits, a letter"),
+    "",
+    "Its KRA PIN. Empty: no month is closed and no invoice given out until it is set (docs/wallet.md).",
+  ),
   DARAJA_URL: setting(
     z.string().regex(/^(https?:\/\/[^\s/]+)?\/?$/, "must be https://<host>, without a path"),
     "",
@@ -232,6 +238,8 @@ export interface Config {
   allowPrivateUrls: boolean;
   /** Null: the built-in engine. */
   speechCommand: SpeechCommand | null;
+  /** Null: no invoices. */
+  seller: { name: string; pin: string } | null;
   /** `url` null: mails are files in DATA_DIR/mail. */
   mail: { url: string | null; from: string };
   /** Null: there are no top-ups. */
@@ -302,6 +310,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     },
     allowPrivateUrls: allowPrivate === "yes" || (allowPrivate === "" && freeswitch === null),
     speechCommand: speechCommandOf(value("SPEECH_COMMAND"), env),
+    seller: value("SELLER_PIN") === "" ? null : { name: value("SELLER_NAME"), pin: value("SELLER_PIN") },
     mail: { url: value("SMTP_URL") || null, from: value("MAIL_FROM") },
     daraja,
     paybill: value("MPESA_PAYBILL") || (daraja?.shortcode ?? null),
@@ -310,6 +319,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
   if (config.s3.endpoint && (config.s3.accessKeyId === "" || config.s3.secretAccessKey === "")) {
     bad.push("S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY: needed with S3_ENDPOINT");
   }
+  if (config.seller?.name === "") bad.push("SELLER_NAME: needed with SELLER_PIN");
   if (bad.length > 0) throw new Error(`The configuration is wrong:\n  ${bad.join("\n  ")}`);
   return config;
 }

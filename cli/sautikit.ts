@@ -28,6 +28,7 @@ async function main(args: readonly string[]): Promise<void> {
     case "numbers":
     case "ports":
     case "credit":
+    case "invoices":
     case "ledger":
     case "privacy":
     case "topup":

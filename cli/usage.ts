@@ -88,6 +88,10 @@ const commands: readonly (readonly [synopsis: string, purpose: string])[] = [
     "number_monthly, recording_gb_month (KES), recording_free_gb (GB), vat_basis_points (1600: 16 %).",
   ],
   ["prices list", "Lists those prices with their dates."],
+  [
+    "invoices export YYYY-MM",
+    "Prints the invoices and credit notes of a closed month, one line of JSON each (docs/wallet.md).",
+  ],
   ["ledger verify", "Checks every invariant of the ledger; fails where one is broken."],
   [
     "simulator switch --cdr-dir DIR [options]",
@@ -112,7 +116,7 @@ export function usage(words: readonly string[] = []): string {
   const lines = found.map(([synopsis, purpose]) => `  ${synopsis}\n      ${purpose}\n`).join("");
   const all =
     found === commands
-      ? "\nThe operator's commands (workspace to prices) print one line of JSON for each thing.\n"
+      ? "\nThe operator's commands (workspace to ledger) print one line of JSON for each thing.\n"
       : "";
   return `Usage: npx sautikit <command>\n\n${lines}${all}`;
 }

@@ -3,7 +3,8 @@ import { rfc3339Ms } from "../../engine/clock.ts";
 import { transactions } from "../../engine/wallet/wallet.ts";
 import { cursorOf, listSchema, pageQuery, placeOf } from "../cursor.ts";
 import { answers } from "../route.ts";
-import { transactionSchema } from "../schemas/wallet.ts";
+import { queryTime } from "../schemas/query.ts";
+import { queryKinds, transactionSchema } from "../schemas/wallet.ts";
 
 export const listTransactions = answers({
   method: "get",
@@ -12,12 +13,18 @@ export const listTransactions = answers({
   tag: "Wallet",
   summary: "What moved the wallet, newest first",
   scope: "wallet.read",
-  query: z.strictObject(pageQuery),
+  query: z.strictObject({
+    ...pageQuery,
+    kind: queryKinds.optional(),
+    from: queryTime.optional().meta({ description: "At or after this." }),
+    to: queryTime.optional().meta({ description: "Before this." }),
+  }),
   responses: { 200: { description: "A page of transactions.", schema: listSchema(transactionSchema) } },
   errors: [],
   async answer({ parts, caller, query }) {
     const page = { limit: query.limit, after: placeOf("txn", query.cursor) };
-    const found = await parts.store.read((tx) => transactions(tx, caller.workspace.id, page));
+    const filter = { kinds: query.kind, fromMs: query.from, toMs: query.to };
+    const found = await parts.store.read((tx) => transactions(tx, caller.workspace.id, page, filter));
     const data = found.transactions.map((transaction) => ({
       id: transaction.id,
       kind: transaction.kind,

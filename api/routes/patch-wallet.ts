@@ -1,16 +1,15 @@
-import { updateWorkspace } from "../../engine/store/workspaces.ts";
-import { walletView } from "../../engine/wallet/wallet.ts";
+import { changeWallet, walletView } from "../../engine/wallet/wallet.ts";
 import { changes } from "../route.ts";
-import { patchWalletBody, walletBody, walletSchema } from "../schemas/wallet.ts";
+import { patchWalletBody, walletBody, walletChoicesBody, walletSchema } from "../schemas/wallet.ts";
 
 export const patchWallet = changes({
   method: "patch",
   path: "/v1/wallet",
   operationId: "patchWallet",
   tag: "Wallet",
-  summary: "Say what becomes of running calls when the money ends",
+  summary: "Say who is told when money is short, and what becomes of running calls when it ends",
   description:
-    "`continue` (the default): a running call goes on and may leave the balance slightly negative. `hangup`: the " +
+    "What is left out stays. `on_zero_balance`: `continue` (the default): a running call goes on and may leave the balance slightly negative. `hangup`: the " +
     "switch itself ends the calls when the money ends, within two seconds. It applies to running calls at once.",
   scope: "wallet.write",
   body: patchWalletBody,
@@ -18,15 +17,15 @@ export const patchWallet = changes({
   errors: [],
   async change(tx, { parts, caller, body }) {
     const { id } = caller.workspace;
-    const { on_zero_balance: onZeroBalance } = body;
-    await updateWorkspace(tx, id, { onZeroBalance });
+    const { before, after } = await changeWallet(tx, id, {
+      lowBalanceThresholdMinor: body.low_balance_threshold_minor,
+      alertEmails: body.alert_emails,
+      onZeroBalance: body.on_zero_balance,
+      taxPin: body.tax_pin,
+    });
     await parts.calls.moneyChanged(tx, id);
     const wallet = await walletView(tx, id, parts.clock.nowUs());
-    const changed = {
-      subject: id,
-      before: { on_zero_balance: caller.workspace.onZeroBalance },
-      after: { on_zero_balance: wallet.onZeroBalance },
-    };
+    const changed = { subject: id, before: walletChoicesBody(before), after: walletChoicesBody(after) };
     return { status: 200, body: walletBody(id, wallet, parts.paybill), changed };
   },
 });

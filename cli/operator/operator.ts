@@ -8,6 +8,7 @@ import { UsageError } from "../usage.ts";
 import { credit } from "./credit.ts";
 import type { Command } from "./desk.ts";
 import { numbersImport } from "./inventory.ts";
+import { invoicesExport } from "./invoices.ts";
 import { keyCreate, keyList, keyRevoke } from "./keys.ts";
 import { ledgerVerify } from "./ledger.ts";
 import { privacyErase, privacyExport, privacyReached } from "./privacy.ts";
@@ -66,6 +67,7 @@ const commands: Readonly<Record<string, Command>> = {
   "suspense list": suspenseList,
   "suspense assign": suspenseAssign,
   "mpesa register-urls": registerUrls,
+  "invoices export": invoicesExport,
   "ledger verify": ledgerVerify,
   "rates import": ratesImport,
   "rates list": ratesList,

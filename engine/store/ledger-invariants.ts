@@ -281,6 +281,14 @@ export const invariants: readonly Invariant[] = [
       WHERE paid_minor <> amount_minor OR revenue_minor <> amount_minor - vat_minor OR vat_minor <> ${vatPart}`,
   },
   {
+    name: "the numbers of each seller's invoices and credit notes run from 1, and none is missing",
+    breaches: `SELECT s.seller_pin AS subject, CAST(COUNT(i.number) AS BIGINT) AS found, s.last_number AS expected
+      FROM invoice_sequences s LEFT JOIN invoices i ON i.seller_pin = s.seller_pin
+      GROUP BY s.seller_pin, s.last_number
+      HAVING COUNT(i.number) <> s.last_number OR COALESCE(MAX(i.number), 0) <> s.last_number
+        OR COALESCE(MIN(i.number), 1) <> 1`,
+  },
+  {
     name: "only what was used already, or a correction, takes a wallet below zero",
     breaches: `SELECT t.id AS subject, e.balance_after_minor AS found, 0 AS expected
       FROM ledger_entries e

@@ -1,5 +1,5 @@
 import type { AccountId, TransactionId, WorkspaceId } from "../ids.ts";
-import type { ReadTx, Tx } from "./store.ts";
+import type { ReadTx, SqlValue, Tx } from "./store.ts";
 
 /** The house's own accounts, one of each. */
 export type HouseAccount =
@@ -114,11 +114,19 @@ export async function walletBalanceMinor(tx: ReadTx, workspaceId: WorkspaceId): 
   return row?.balanceMinor ?? 0;
 }
 
-export interface WalletSettings {
+/** What a workspace chose for its wallet. */
+export interface WalletChoices {
+  lowBalanceThresholdMinor: number | null;
+  /** Normalised. Empty: the owners are told. */
+  alertEmails: readonly string[];
+  onZeroBalance: "continue" | "hangup";
+  /** The buyer's KRA PIN, for invoices. */
+  taxPin: string | null;
+}
+
+export interface WalletSettings extends WalletChoices {
   workspaceId: WorkspaceId;
   currency: string;
-  lowBalanceThresholdMinor: number | null;
-  onZeroBalance: "continue" | "hangup";
   mpesaAccountRef: string;
 }
 
@@ -126,10 +134,23 @@ export async function walletSettings(
   tx: ReadTx,
   workspaceId: WorkspaceId,
 ): Promise<WalletSettings | undefined> {
-  return tx.get(
-    `SELECT id AS workspace_id, currency, low_balance_threshold_minor, on_zero_balance, mpesa_account_ref
-     FROM workspaces WHERE id = ?`,
+  const row = await tx.get<Omit<WalletSettings, "alertEmails"> & { alertEmails: string }>(
+    `SELECT id AS workspace_id, currency, low_balance_threshold_minor, alert_emails, on_zero_balance, tax_pin,
+       mpesa_account_ref FROM workspaces WHERE id = ?`,
     [workspaceId],
+  );
+  return row && { ...row, alertEmails: JSON.parse(row.alertEmails) as string[] };
+}
+
+export async function updateWalletChoices(
+  tx: Tx,
+  workspaceId: WorkspaceId,
+  { lowBalanceThresholdMinor, alertEmails, onZeroBalance, taxPin }: WalletChoices,
+): Promise<void> {
+  await tx.run(
+    `UPDATE workspaces SET low_balance_threshold_minor = ?, alert_emails = ?, on_zero_balance = ?, tax_pin = ?
+     WHERE id = ?`,
+    [lowBalanceThresholdMinor, JSON.stringify(alertEmails), onZeroBalance, taxPin, workspaceId],
   );
 }
 
@@ -144,23 +165,42 @@ export interface WalletTransaction {
   createdAtMs: number;
 }
 
+export interface TransactionFilter {
+  /** Empty: all. */
+  kinds?: readonly TransactionKind[] | undefined;
+  fromMs?: number | undefined;
+  /** Before it. */
+  toMs?: number | undefined;
+}
+
 /** Newest first; only what is older than `after`, where given. */
 export async function walletTransactions(
   tx: ReadTx,
   workspaceId: WorkspaceId,
   page: { limit: number; after: TransactionId | null },
+  { kinds = [], fromMs, toMs }: TransactionFilter = {},
 ): Promise<WalletTransaction[]> {
-  const older =
-    page.after === null
-      ? ""
-      : `AND e.sequence < (SELECT c.sequence FROM ledger_entries c WHERE c.transaction_id = ? AND c.account_id = a.id)`;
+  const where: string[] = [];
+  const params: SqlValue[] = [];
+  const narrow = (condition: string, ...values: SqlValue[]) => {
+    where.push(`AND ${condition}`);
+    params.push(...values);
+  };
+  if (page.after !== null)
+    narrow(
+      "e.sequence < (SELECT c.sequence FROM ledger_entries c WHERE c.transaction_id = ? AND c.account_id = a.id)",
+      page.after,
+    );
+  if (kinds.length > 0) narrow(`t.kind IN (${kinds.map(() => "?").join(", ")})`, ...kinds);
+  if (fromMs !== undefined) narrow("t.created_at_ms >= ?", fromMs);
+  if (toMs !== undefined) narrow("t.created_at_ms < ?", toMs);
   return tx.all(
     `SELECT t.id, t.kind, e.amount_minor, e.balance_after_minor, t.reference, t.description, t.created_at_ms
      FROM ledger_accounts a
      JOIN ledger_entries e ON e.account_id = a.id
      JOIN ledger_transactions t ON t.id = e.transaction_id
-     WHERE a.workspace_id = ? AND a.kind = 'wallet' ${older}
+     WHERE a.workspace_id = ? AND a.kind = 'wallet' ${where.join(" ")}
      ORDER BY e.sequence DESC LIMIT ?`,
-    [workspaceId, ...(page.after === null ? [] : [page.after]), page.limit],
+    [workspaceId, ...params, page.limit],
   );
 }

@@ -17,3 +17,13 @@ export function splitVat(grossMinor: number, vatBasisPoints: number): { netMinor
   const vatMinor = divideHalfUp(grossMinor * vatBasisPoints, 10_000 + vatBasisPoints);
   return { netMinor: grossMinor - vatMinor, vatMinor };
 }
+
+/** As people read it: `KES 1234.05`, `KES -0.50`. */
+export const kes = (minor: number): string => `KES ${decimalKes(minor)}`;
+
+/** KES with two decimals, from cents, without passing through a fraction. */
+export function decimalKes(minor: number): string {
+  assert(Number.isSafeInteger(minor), `${minor} cents`);
+  const digits = String(Math.abs(minor)).padStart(3, "0");
+  return `${minor < 0 ? "-" : ""}${digits.slice(0, -2)}.${digits.slice(-2)}`;
+}

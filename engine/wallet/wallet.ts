@@ -4,9 +4,12 @@ import type { TransactionId, WorkspaceId } from "../ids.ts";
 import { accruedMinor } from "../metering/accrual.ts";
 import { countLiveCalls, talkingLegsOf } from "../store/calls.ts";
 import {
+  type TransactionFilter,
+  type WalletChoices,
   type WalletSettings,
   type WalletTransaction,
   entriesOf,
+  updateWalletChoices,
   walletBalanceMinor,
   walletSettings,
   walletTransactions,
@@ -47,13 +50,40 @@ export async function walletView(
   return { ...settings, ...(await available(tx, workspaceId, nowUs)) };
 }
 
+/** What is undefined stays as it is. */
+export async function changeWallet(
+  tx: Tx,
+  workspaceId: WorkspaceId,
+  patch: { [Name in keyof WalletChoices]: WalletChoices[Name] | undefined },
+): Promise<{ before: WalletChoices; after: WalletChoices }> {
+  await keepWorkspace(tx, workspaceId);
+  const before = await walletSettings(tx, workspaceId);
+  if (!before) throw new SautikitError("not_found", `There is no workspace ${workspaceId}.`);
+  const { lowBalanceThresholdMinor, taxPin } = patch;
+  const after: WalletChoices = {
+    lowBalanceThresholdMinor:
+      lowBalanceThresholdMinor === undefined ? before.lowBalanceThresholdMinor : lowBalanceThresholdMinor,
+    alertEmails: patch.alertEmails ? [...new Set(patch.alertEmails)] : before.alertEmails,
+    onZeroBalance: patch.onZeroBalance ?? before.onZeroBalance,
+    taxPin: taxPin === undefined ? before.taxPin : taxPin,
+  };
+  await updateWalletChoices(tx, workspaceId, after);
+  return { before, after };
+}
+
 /** Newest first. `nextAfter` is the next page's `after`, and stays right while rows are added; null: no more. */
 export async function transactions(
   tx: ReadTx,
   workspaceId: WorkspaceId,
   page: { limit: number; after: TransactionId | null },
+  filter: TransactionFilter = {},
 ): Promise<{ transactions: WalletTransaction[]; nextAfter: TransactionId | null }> {
-  const rows = await walletTransactions(tx, workspaceId, { limit: page.limit + 1, after: page.after });
+  const rows = await walletTransactions(
+    tx,
+    workspaceId,
+    { limit: page.limit + 1, after: page.after },
+    filter,
+  );
   const shown = rows.slice(0, page.limit);
   return { transactions: shown, nextAfter: rows.length > shown.length ? (shown.at(-1)?.id ?? null) : null };
 }

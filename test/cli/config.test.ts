@@ -88,6 +88,7 @@ describe("the configuration", () => {
     ["DARAJA_NOMINATED_NUMBER", "0722000001"],
     ["TOPUP_KES_MAX", "99"],
     ["TOPUPS_PER_HOUR", "0"],
+    ["SELLER_PIN", "51234567"],
     ["LOG_LEVEL", "loud"],
   ];
   for (const [name, value] of bad) {

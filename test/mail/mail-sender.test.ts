@@ -1,10 +1,7 @@
 import assert from "node:assert/strict";
-import { once } from "node:events";
 import { mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
-import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { SMTPServer } from "smtp-server";
 import { systemClock, type Clock } from "../../engine/clock.ts";
 import { systemIds } from "../../engine/ids.ts";
 import { createMailQueue, type Mail } from "../../engine/mail/mail-queue.ts";
@@ -12,48 +9,12 @@ import { MailSender } from "../../engine/mail/mail-sender.ts";
 import { folderTransport, smtpTransport, type MailTransport } from "../../engine/mail/mail-transport.ts";
 import type { MailRow } from "../../engine/store/mails.ts";
 import type { Store } from "../../engine/store/store.ts";
-
+import { PostOffice } from "./post-office.ts";
 import { openTestStore } from "../store/test-database.ts";
 import { silentLog } from "../switch/peers.ts";
 
 const ids = systemIds(systemClock);
 const from = "Sautikit <billing@sautikit.example>";
-
-/** A mail server that keeps what it is given, and refuses whom it is told to. */
-class PostOffice {
-  readonly received: { to: string[]; text: string }[] = [];
-  readonly refusals = new Map<string, number>();
-  readonly #server = new SMTPServer({
-    disabledCommands: ["STARTTLS"],
-    authOptional: true,
-    logger: false,
-    onAuth: ({ password }, _session, done) =>
-      password === "right" ? done(null, { user: "sautikit" }) : done(new Error("wrong password")),
-    onRcptTo: ({ address }, _session, done) => {
-      const responseCode = this.refusals.get(address);
-      done(responseCode ? Object.assign(new Error("refused"), { responseCode }) : null);
-    },
-    onData: (stream, { envelope }, done) => {
-      const chunks: Buffer[] = [];
-      stream.on("data", (chunk: Buffer) => chunks.push(chunk));
-      stream.on("end", () => {
-        const text = Buffer.concat(chunks).toString();
-        this.received.push({ to: envelope.rcptTo.map(({ address }) => address), text });
-        done();
-      });
-    },
-  });
-  port = 0;
-
-  async open(): Promise<void> {
-    const server = this.#server.listen(0, "127.0.0.1");
-    await once(server, "listening");
-    this.port = (server.address() as AddressInfo).port;
-  }
-
-  url = (password = "right") => `smtp://sautikit:${password}@127.0.0.1:${this.port}`;
-  close = () => new Promise<void>((closed) => this.#server.close(closed));
-}
 
 describe("mails", () => {
   const office = new PostOffice();

@@ -44,6 +44,11 @@ const storageMonth = "(SELECT MIN(id) FROM ledger_transactions WHERE kind = 'sto
 /** What an accident or a hand in the database may have done, and the invariant that must notice. */
 const corruptions: { done: string; sql: string; breaks: string }[] = [
   {
+    done: "an invoice was taken out",
+    sql: "INSERT INTO invoice_sequences (seller_pin, last_number) VALUES ('P051234567X', 1)",
+    breaks: "the numbers of each seller's invoices and credit notes run from 1, and none is missing",
+  },
+  {
     done: "a cent was added to one entry",
     sql: `UPDATE ledger_entries SET amount_minor = amount_minor + 1 WHERE transaction_id = ${settled}
       AND account_id = ${accountOf("vat")}`,

@@ -82,7 +82,9 @@ describe("wallet", () => {
       availableMinor: 0,
       activeCalls: 0,
       lowBalanceThresholdMinor: 5_000,
+      alertEmails: [],
       onZeroBalance: "hangup",
+      taxPin: null,
       mpesaAccountRef: "WANJIRU",
     });
   });

@@ -1,0 +1,36 @@
+import { rfc3339Seconds } from "../../engine/clock.ts";
+import { invoicesOfMonth } from "../../engine/store/invoices.ts";
+import { monthPattern } from "../../engine/wallet/nairobi-time.ts";
+import { UsageError } from "../usage.ts";
+import { print, words, type Desk } from "./desk.ts";
+
+const atOnce = 100;
+
+/** A line for each invoice and credit note that the closing of the month gave out, by number: what an eTIMS adapter takes. */
+export async function invoicesExport({ store }: Desk, args: string[]): Promise<void> {
+  const [month = ""] = words(args, "YYYY-MM");
+  if (!monthPattern.test(month)) throw new UsageError(`"${month}" is no month, as 2026-07 is.`);
+  let after = 0;
+  for (;;) {
+    const page = { after, limit: atOnce };
+    const rows = await store.read((tx) => invoicesOfMonth(tx, month, page));
+    for (const row of rows)
+      print({
+        kind: row.kind,
+        number: row.number,
+        id: row.id,
+        month: row.month,
+        issued_at: rfc3339Seconds(row.issuedAtMs),
+        corrects_number: row.correctsNumber,
+        seller: { name: row.sellerName, pin: row.sellerPin },
+        buyer: { workspace_id: row.workspaceId, name: row.buyerName, pin: row.buyerPin },
+        currency: "KES",
+        lines: JSON.parse(row.lines) as unknown,
+        net_minor: row.netMinor,
+        vat_minor: row.vatMinor,
+        total_minor: row.netMinor + row.vatMinor,
+      });
+    if (rows.length < atOnce) return;
+    after = rows.at(-1)?.number ?? after;
+  }
+}
