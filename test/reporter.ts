@@ -1,6 +1,7 @@
-import { writeSync } from "node:fs";
+import { writeFileSync, writeSync } from "node:fs";
 import { relative } from "node:path";
 import { reporters, type Runner, type MochaOptions } from "mocha";
+import { passedLine } from "./docs/promises.ts";
 
 /** What test/run.ts is told on descriptor 3; started by hand, that one is whatever Node has opened for itself. */
 export interface RunReport {
@@ -13,7 +14,7 @@ export interface RunReport {
 /** So many of the slowest files are listed behind a run of several. */
 const slowestMax = 25;
 
-/** The spec reporter, the slowest files, and a {@link RunReport} for test/run.ts. */
+/** The spec reporter, the slowest files, each test that passed (into SAUTIKIT_RUN_PASSED), and a {@link RunReport} for test/run.ts. */
 export default class SautikitReporter extends reporters.Spec {
   constructor(runner: Runner, options: MochaOptions) {
     super(runner, options);
@@ -24,8 +25,14 @@ export default class SautikitReporter extends reporters.Spec {
         error: error instanceof Error ? (error.stack ?? error.message) : String(error),
       });
     });
+    const passed: string[] = [];
+    runner.on("pass", ({ file = "", title }) =>
+      passed.push(passedLine(relative(process.cwd(), file), title)),
+    );
     const files = new FileTimes(runner);
     runner.once("end", () => {
+      const { SAUTIKIT_RUN_PASSED: passedFile } = process.env;
+      if (passedFile) writeFileSync(passedFile, passed.join("\n"), { flag: "a" });
       process.stdout.write(files.table());
       const { passes, failures, pending } = runner.stats ?? { passes: 0, failures: 1, pending: 0 };
       if (process.env["SAUTIKIT_RUN_REPORT"] !== "3") return;
