@@ -5,6 +5,7 @@ import { z } from "zod";
 import type { Scope } from "../engine/workspaces/scopes.ts";
 import { recordChange, type Actor } from "../engine/audit/audit.ts";
 import type { Caller } from "../engine/workspaces/api-keys.ts";
+import { requireStill } from "../engine/people/authority.ts";
 import type { From } from "../engine/people/sign-in.ts";
 import type { Role } from "../engine/store/members.ts";
 import { requireCaller, requirePerson } from "./authentication.ts";
@@ -37,6 +38,7 @@ export function operation(route: Route, parts: ApiParts, idempotency: Idempotenc
       const asked = { parts, caller, actor, ...input(route, request) };
       const prepared = await run.prepare(asked);
       return async (tx) => {
+        await requireStill(tx, caller, { scope, role }, parts.clock.nowMs());
         const reply = await run.change(tx, asked, prepared);
         const { operationId: action } = route;
         const workspaceId = caller.workspace.id;

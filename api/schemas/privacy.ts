@@ -1,13 +1,14 @@
 import { z } from "zod";
 import { rfc3339Seconds } from "../../engine/clock.ts";
+import { parseE164 } from "../../engine/e164.ts";
 import type { Erasure } from "../../engine/privacy/erasures.ts";
 import type { PrivacyExport } from "../../engine/privacy/exports.ts";
 
 /** Of the person who asks: the other end of calls. */
 export const personsNumber = z
   .string()
-  .refine((text) => /^\+[1-9][0-9]{6,14}$/.test(text), {
-    error: "must be E.164: + and digits",
+  .refine((text) => parseE164(text).ok, {
+    error: "must be a telephone number in E.164: + and digits",
     params: { code: "e164" },
   })
   .meta({

@@ -1,8 +1,10 @@
 import { SautikitError } from "../errors.ts";
 import { memberById, type Role } from "../store/members.ts";
 import type { ReadTx } from "../store/store.ts";
+import { apiKeyById } from "../store/workspaces.ts";
 import type { Caller } from "../workspaces/api-keys.ts";
-import { isAtLeast } from "./roles.ts";
+import type { Scope } from "../workspaces/scopes.ts";
+import { isAtLeast, scopesOf } from "./roles.ts";
 
 /**
  * What a caller counts as among people, now: a user by the role that they have in this transaction, since somebody may
@@ -21,4 +23,26 @@ export function requireRole(authority: Role | null, least: Role): void {
       `This takes ${least === "admin" ? "an admin or an owner" : "an owner"}.`,
     );
   }
+}
+
+/**
+ * For every change, in its transaction: a body may take half a minute to arrive, and whoever was let in before it may have
+ * been shown the door meanwhile. Throws `auth.invalid`, `auth.no_workspace` and `auth.role`, as at the door.
+ */
+export async function requireStill(
+  tx: ReadTx,
+  { by, workspace }: Caller,
+  { scope, role }: { scope: Scope; role: Role | null },
+  nowMs: number,
+): Promise<void> {
+  if (by.kind === "key") {
+    const key = await apiKeyById(tx, workspace.id, by.id);
+    const over = !key || key.revokedAtMs !== null || (key.expiresAtMs !== null && key.expiresAtMs <= nowMs);
+    if (over) throw new SautikitError("auth.invalid");
+    return;
+  }
+  const member = await memberById(tx, workspace.id, by.id);
+  if (!member) throw new SautikitError("auth.no_workspace");
+  if (!(role === null ? scopesOf(member.role).includes(scope) : isAtLeast(member.role, role)))
+    throw new SautikitError("auth.role", `Your role here, ${member.role}, does not allow this.`);
 }

@@ -9,26 +9,29 @@ import {
   callsToErase,
   completeErasure,
   eraseCall,
-  eraseMentions,
   erasureById,
   erasuresOf,
   erasureToChange,
   findMentions,
   hasLiveCall,
+  hasOpenTopUp,
   insertErasure,
   mentionPlaces,
   recordingsToProveGone,
+  replaceMention,
   runningErasureOf,
   runningErasures,
   saveCounts,
   type ErasureCounts,
   type ErasureRow,
+  type Mention,
 } from "../store/privacy-erasures.ts";
 import { countExportsToRemove, expireExportsOf } from "../store/privacy-exports.ts";
 import { byCall, markDeleted, markObjectRemoved, type RecordingRow } from "../store/recordings.ts";
 import type { ReadTx, Store, Tx } from "../store/store.ts";
 import type { Exports } from "./exports.ts";
 import { pseudonymOf, requireOthers } from "./data-subject.ts";
+import { withoutNumber } from "./without-number.ts";
 
 export type Erasure = Omit<ErasureRow, "counts"> & { counts: ErasureCounts };
 
@@ -141,12 +144,15 @@ export class Erasures {
     if (e164 === null) return;
     const erasure = { ...row, e164 };
     await this.#parts.store.write((tx) => expireExportsOf(tx, row.workspaceId, row.pseudonym));
-    await this.#parts.exports.removeExpired();
+    // An export that cannot be removed yet, maybe another's, is waited for at the end.
+    let fault: unknown;
+    await this.#parts.exports.removeExpired().catch((error: unknown) => (fault = error));
     const callsLeft = await this.#eraseCalls(erasure);
     await this.#proveGone(erasure);
     await this.#eraseMentions(erasure);
-    if (callsLeft > 0) return;
-    await this.#parts.store.write((tx) => this.#complete(tx, erasure));
+    const waits = callsLeft > 0 || (await this.#parts.store.read((tx) => hasOpenTopUp(tx, erasure)));
+    if (!waits) await this.#parts.store.write((tx) => this.#complete(tx, erasure));
+    if (fault !== undefined) throw fault;
   }
 
   /** How many have to wait: a recording of theirs is not closed yet. */
@@ -198,14 +204,27 @@ export class Erasures {
 
   async #eraseMentions(erasure: ErasureRow & { e164: string }): Promise<void> {
     const { store } = this.#parts;
+    const { e164, pseudonym } = erasure;
     for (let place = 0; place < mentionPlaces; place++) {
+      let after: string | null = null;
       for (;;) {
-        const keys = await store.read((tx) => findMentions(tx, place, erasure, batch));
-        if (keys.length === 0) break;
-        await store.write(async (tx) => {
-          const mentions = await eraseMentions(tx, place, erasure, keys);
-          await this.#count(tx, erasure.id, { mentions });
-        });
+        const page: { after: string | null; limit: number } = { after, limit: batch };
+        const found: Mention[] = await store.read((tx) => findMentions(tx, place, erasure, page));
+        const changed = found.flatMap(({ key, columns }) =>
+          Object.entries(columns).flatMap(([column, was]) => {
+            const is = withoutNumber(was, e164, pseudonym);
+            return is === was ? [] : [{ key, column, was, is }];
+          }),
+        );
+        if (changed.length > 0)
+          await store.write(async (tx) => {
+            const rows = new Set<string>();
+            for (const change of changed)
+              if (await replaceMention(tx, place, erasure, change)) rows.add(change.key);
+            await this.#count(tx, erasure.id, { mentions: rows.size });
+          });
+        after = found.at(-1)?.key ?? null;
+        if (found.length < batch) break;
       }
     }
   }

@@ -239,11 +239,11 @@ const texts: readonly { table: string; key: string; of: string; columns: readonl
     columns: ["name"],
   },
   {
-    // A push that has not gone out yet needs its number.
+    // A push that is to go out, or may be open on the phone, needs its number; the erasure waits for it.
     table: "topups",
     key: "id",
-    of: "workspace_id = ? AND created_at_ms <= ? AND state <> 'requested'",
-    columns: ["phone_e164", "open_phone"],
+    of: "workspace_id = ? AND created_at_ms <= ? AND state <> 'requested' AND open_phone IS NULL",
+    columns: ["phone_e164"],
   },
   {
     table: "mpesa_payments",
@@ -263,49 +263,75 @@ const texts: readonly { table: string; key: string; of: string; columns: readonl
   },
 ];
 
-/** How many kinds of rows `eraseMentions` goes through. */
+/** How many kinds of rows there are. */
 export const mentionPlaces = texts.length;
 
+/** A row that may name the number, and the columns that may. */
+export interface Mention {
+  key: string;
+  columns: Record<string, string>;
+}
+
 /**
- * Of one kind of rows some that name the number, with its + or without; null: there are none. Only read: the search goes over
- * all of a workspace's rows, which nobody should wait for.
+ * Of one kind of rows the next that have the number's digits in them, by key; none: that was all. Only read: the search goes
+ * over all of a workspace's rows, which nobody should wait for. Digits that are part of longer ones are found too: what is
+ * the number, its reader tells.
  */
 export async function findMentions(
   tx: ReadTx,
   place: number,
   { workspaceId, e164, createdAtMs }: Pick<ErasureRow, "workspaceId" | "createdAtMs"> & { e164: string },
-  limit: number,
-): Promise<string[]> {
+  page: { after: string | null; limit: number },
+): Promise<Mention[]> {
   const { table, key, of, columns } = textsAt(place);
   const named = columns.map((column) => `${column} LIKE ?`).join(" OR ");
-  const rows = await tx.all<{ key: string }>(
-    `SELECT DISTINCT ${key} AS "key" FROM ${table} WHERE ${of} AND (${named}) LIMIT ?`,
-    [workspaceId, createdAtMs, ...columns.map(() => `%${e164.slice(1)}%`), limit],
-  );
-  return rows.map((row) => row.key);
-}
-
-/** Puts the pseudonym in its place. Answers how many rows that changed. */
-export async function eraseMentions(
-  tx: Tx,
-  place: number,
-  erasure: Pick<ErasureRow, "workspaceId" | "pseudonym" | "createdAtMs"> & { e164: string },
-  keys: readonly string[],
-): Promise<number> {
-  const { workspaceId, e164, pseudonym, createdAtMs } = erasure;
-  const { table, key, of, columns } = textsAt(place);
-  const set = columns.map((column) => `${column} = REPLACE(REPLACE(${column}, ?, ?), ?, ?)`).join(", ");
-  const named = columns.map((column) => `${column} LIKE ?`).join(" OR ");
-  const { changes } = await tx.run(
-    `UPDATE ${table} SET ${set} WHERE ${of} AND ${key} IN (${keys.map(() => "?").join(", ")}) AND (${named})`,
+  const rows = await tx.all<Record<string, unknown>>(
+    `SELECT ${key} AS row_key, ${columns.map((column, index) => `${column} AS text_${index}`).join(", ")} FROM ${table}
+     WHERE ${of} AND (${named}) ${page.after === null ? "" : `AND ${key} > ?`} ORDER BY ${key} LIMIT ?`,
     [
-      ...columns.flatMap(() => [e164, pseudonym, e164.slice(1), pseudonym]),
       ...[workspaceId, createdAtMs],
-      ...keys,
       ...columns.map(() => `%${e164.slice(1)}%`),
+      ...(page.after === null ? [] : [page.after]),
+      page.limit,
     ],
   );
-  return changes;
+  return rows.map((row) => ({
+    key: String(row["rowKey"]),
+    columns: Object.fromEntries(
+      columns.flatMap((column, index) => {
+        const text = row[`text${index}`] ?? row[`text_${index}`];
+        return typeof text === "string" ? [[column, text]] : [];
+      }),
+    ),
+  }));
+}
+
+/** Puts one text in another's place, if it still stands there. */
+export async function replaceMention(
+  tx: Tx,
+  place: number,
+  { workspaceId, createdAtMs }: Pick<ErasureRow, "workspaceId" | "createdAtMs">,
+  { key, column, was, is }: { key: string; column: string; was: string; is: string },
+): Promise<boolean> {
+  const { table, key: keyColumn, of, columns } = textsAt(place);
+  if (!columns.includes(column)) throw new Error(`${table} has no text ${column}.`);
+  const { changes } = await tx.run(
+    `UPDATE ${table} SET ${column} = ? WHERE ${of} AND ${keyColumn} = ? AND ${column} = ?`,
+    [is, workspaceId, createdAtMs, key, was],
+  );
+  return changes > 0;
+}
+
+/** Whether a top-up still needs the number: its push is to go out, or may be open on the phone. */
+export async function hasOpenTopUp(
+  tx: ReadTx,
+  { workspaceId, e164, createdAtMs }: Pick<ErasureRow, "workspaceId" | "createdAtMs"> & { e164: string },
+): Promise<boolean> {
+  const row = await tx.get(
+    "SELECT id FROM topups WHERE workspace_id = ? AND phone_e164 = ? AND created_at_ms <= ? LIMIT 1",
+    [workspaceId, e164, createdAtMs],
+  );
+  return row !== undefined;
 }
 
 function textsAt(place: number) {

@@ -223,8 +223,9 @@ describe(`the audit log, on ${databaseKind}`, () => {
     for (const [query, fits] of rows) {
       const found = (await byKey("GET", `/v1/audit?limit=100&${query}`)).body.data;
       const expected = data.filter(fits).map(({ id }: Entry) => id);
+      // The questions themselves change nothing, so that both lists are of the same log.
       assert.deepEqual(
-        found.map(({ id }: Entry) => id).slice(-expected.length || found.length),
+        found.map(({ id }: Entry) => id),
         expected,
         query,
       );

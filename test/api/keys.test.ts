@@ -1,7 +1,10 @@
 import { strict as assert } from "node:assert";
 import { createHash } from "node:crypto";
+import { once } from "node:events";
+import { request, type IncomingMessage } from "node:http";
 import { scopes } from "../../engine/workspaces/scopes.ts";
 import { revokeApiKey } from "../../engine/store/workspaces.ts";
+import { eventually } from "../peers/waiting.ts";
 import { nairobi, otienosPhone, world, type World } from "./world.ts";
 
 describe("API keys", () => {
@@ -55,6 +58,38 @@ describe("API keys", () => {
 
     assert.deepEqual([expired.status, expired.body.error.code], [401, "auth.invalid"]);
     assert.deepEqual([revoked.status, revoked.body.error.code], [401, "auth.invalid"]);
+  });
+
+  it("a request whose body is still on its way when the key is revoked changes nothing", async () => {
+    const kamau = await api.workspace({ name: "Kamau", number: "+254200000003", key: { scopes } });
+    const body = JSON.stringify({ name: "a way back", scopes: ["keys.manage"] });
+    const asked = request(`${api.url}/v1/api-keys`, {
+      method: "POST",
+      headers: {
+        ...{ authorization: `Bearer ${kamau.key}`, "content-type": "application/json" },
+        "content-length": Buffer.byteLength(body),
+      },
+    });
+    const answered = once(asked, "response") as Promise<[IncomingMessage]>;
+    asked.write(body.slice(0, -1));
+    // Who asks was looked up once the key is seen to have been used.
+    await eventually("the key in use", async () => {
+      const row = await api.store.read((tx) =>
+        tx.get<{ used: number | null }>("SELECT last_used_at_ms AS used FROM api_keys WHERE id = ?", [
+          kamau.keyId,
+        ]),
+      );
+      return row?.used ?? undefined;
+    });
+    await api.store.write((tx) => revokeApiKey(tx, kamau.keyId, api.clock.nowMs()));
+    asked.end(body.slice(-1));
+    const [response] = await answered;
+    response.resume();
+    assert.equal(response.statusCode, 401);
+    const keys = await api.store.read((tx) =>
+      tx.all("SELECT id FROM api_keys WHERE workspace_id = ?", [kamau.id]),
+    );
+    assert.equal(keys.length, 1);
   });
 
   it("only its hash and its last four characters are kept", async () => {

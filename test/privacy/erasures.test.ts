@@ -253,7 +253,6 @@ describe(`the erasure of a person, on ${databaseKind}`, () => {
     const { body: topUp } = await api.ask("POST", "/v1/topups", { key: amina.key, body: asked });
     const nowMs = api.clock.nowMs();
     await api.store.write(async (tx) => {
-      await tx.run("UPDATE topups SET state = 'unknown' WHERE id = ?", [topUp.id]);
       await tx.run(
         `INSERT INTO mpesa_notices (id, kind, callback_key, body, received_at_ms)
          SELECT 'pay_1', 'stk', callback_key, ?, ? FROM topups WHERE id = ?`,
@@ -267,12 +266,52 @@ describe(`the erasure of a person, on ${databaseKind}`, () => {
     });
     assert.equal(answer.status, 202, answer.text);
     await api.erasures.run();
+    const waiting = await api.ask("GET", `/v1/privacy/erasures/${answer.body.id}`, { key: owners });
+    assert.equal(waiting.body.status, "running", "the prompt may be open on the phone");
+    await api.store.write((tx) =>
+      tx.run("UPDATE topups SET state = 'unknown', open_phone = NULL WHERE id = ?", [topUp.id]),
+    );
+    await api.erasures.run();
+    const done = await api.ask("GET", `/v1/privacy/erasures/${answer.body.id}`, { key: owners });
+    assert.equal(done.body.status, "complete");
     const seen = await api.ask("GET", `/v1/topups/${topUp.id}`, { key: amina.key });
     assert.deepEqual([seen.body.amount_minor, seen.body.phone_e164], [10_000, answer.body.pseudonym]);
     const kept = await api.store.read(async (tx) =>
       JSON.stringify([await tx.all("SELECT * FROM topups"), await tx.all("SELECT * FROM mpesa_notices")]),
     );
     assert.ok(!kept.includes(payer.slice(1)), kept);
+  });
+
+  it("leaves others' numbers, and what is JSON stays JSON", async () => {
+    const metadata = {
+      wife: Number(otienosPhone.slice(1)),
+      longer: `${otienosPhone}5`,
+      link: `https://shop.example/?who=%20${otienosPhone.slice(1)}&n=1${otienosPhone.slice(1)}`,
+    };
+    const placed = await api.ask("POST", "/v1/calls", {
+      key: wanjiru.key,
+      body: { from: nairobi, to: achieng, metadata },
+    });
+    const { body } = await request();
+    await api.store.write((tx) =>
+      tx.run("UPDATE calls SET ended_at_us = 1, status = 'completed' WHERE id = ?", [placed.body.id]),
+    );
+    await api.erasures.run();
+    const { call } = (await api.ask("GET", `/v1/calls/${placed.body.id}`, { key: wanjiru.key })).body;
+    assert.deepEqual(call.metadata, {
+      wife: body.pseudonym,
+      longer: metadata.longer,
+      link: `https://shop.example/?who=%20${body.pseudonym}&n=1${otienosPhone.slice(1)}`,
+    });
+    for (const { payload } of await api.store.read((tx) =>
+      tx.all<{ payload: string }>("SELECT payload FROM call_events"),
+    ))
+      JSON.parse(payload);
+  });
+
+  it("is of a whole number, not of its beginning", async () => {
+    const answer = await request("+2547123");
+    assert.deepEqual([answer.status, answer.body.error.fields[0].code], [400, "e164"]);
   });
 
   it("of the workspace's own number is refused", async () => {
