@@ -133,7 +133,7 @@ export function diffDeck(
     if (last && priceOf(last) === line.microKesPerMinute) return same(line, last);
     if (!last && line.microKesPerMinute === null)
       return void diff.bad.push({ line: line.line, reason: `the deck has no prefix ${line.prefix} to end` });
-    const price = before.price(line, nowMs);
+    const price = priceOfLate(line);
     const atOnce = price === null || price === line.microKesPerMinute;
     const effectiveAtMs = atOnce ? nowMs : changeAtMs;
     const inEffect = own.findLast((row) => row.effectiveAtMs <= nowMs);
@@ -153,7 +153,7 @@ export function diffDeck(
     }
     const counts = own.findLast((row) => row.effectiveAtMs <= nowMs);
     if (counts && priceOf(counts) === line.microKesPerMinute) return same(line, counts);
-    if (!there && before.price(line, nowMs) === null) return add(line, effectiveAtMs);
+    if (!there && priceOfLate(line) === null) return add(line, effectiveAtMs);
     const reason =
       "effective_from has passed, and the price is another; leave it empty for the first day that may be";
     diff.bad.push({ line: line.line, reason });
@@ -182,8 +182,13 @@ export function diffDeck(
     diff.withdrawn.push(row);
   }
 
+  /** What is paid, or was within the time of notice: a price that was ended does not come back as another's first one. */
+  function priceOfLate(place: Place): number | null {
+    return before.price(place, nowMs) ?? before.price(place, nowMs - noticeMs);
+  }
+
   function judge(line: number, row: DeckRow): void {
-    const old = before.price(row, row.effectiveAtMs);
+    const old = before.price(row, row.effectiveAtMs) ?? priceOfLate(row);
     const price = after.price(row, row.effectiveAtMs);
     const kind = row.microKesPerMinute === null ? "ended" : old === null ? "new" : "changed";
     diff.changes.push({ kind, row, before: old, after: price });

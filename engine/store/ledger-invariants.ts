@@ -230,10 +230,11 @@ export const invariants: readonly Invariant[] = [
       WHERE p.workspace_id IS NOT NULL AND (t.id IS NULL OR ${putIntoWallet} <> p.amount_minor)`,
   },
   {
-    name: "each top-up that is confirmed has its payment, in the wallet of who asked",
+    name: "each top-up that is confirmed has its payment, of its amount, in the wallet of who asked",
     breaches: `SELECT u.id AS subject, p.amount_minor AS found, u.amount_minor AS expected
       FROM topups u LEFT JOIN mpesa_payments p ON p.receipt = u.receipt
-      WHERE u.state = 'succeeded' AND (p.id IS NULL OR p.workspace_id IS DISTINCT FROM u.workspace_id)`,
+      WHERE u.state = 'succeeded' AND (p.id IS NULL OR p.workspace_id IS DISTINCT FROM u.workspace_id
+        OR p.amount_minor <> u.amount_minor)`,
   },
   {
     name: "no M-Pesa payment is named by two top-ups",

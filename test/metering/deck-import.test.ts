@@ -195,6 +195,27 @@ describe("metering: an operator's deck", () => {
       );
     });
 
+    it("a prefix that is ended and sold anew is one that changes", async () => {
+      const without = "prefix,kes_per_minute\n254,3.00\n256,25\n250,35\n";
+      const again = (price: string, at = "") =>
+        `prefix,kes_per_minute,effective_from\n254,3.00,\n256,25,\n255,${price},${at}\n250,35,\n`;
+      assert.equal((await imported(without)).bad.length, 0);
+      const [ended] = await toCome();
+      const endsAtMs = ended!.effectiveAtMs;
+      nowMs = endsAtMs - dayMs;
+      const within = await imported(again("90", new Date(endsAtMs).toISOString()));
+      assert.match(within.bad[0]!.reason, /30 days after it is imported/);
+      nowMs = endsAtMs + 60_000;
+      assert.match(
+        (await imported(again("90", new Date(nowMs + dayMs).toISOString()))).bad[0]!.reason,
+        /30 days/,
+      );
+      assert.equal((await imported(again("90"))).bad.length, 0);
+      const [anew] = await toCome();
+      assert.deepEqual([anew!.beforeAmount, anew!.afterAmount], [kes(30), kes(90)]);
+      assert.ok(anew!.effectiveAtMs >= nowMs + noticeMs - dayMs);
+    });
+
     it("walking the clock: listed until its day, then charged, and public pricing says so", async () => {
       await imported(from(nowMs + noticeMs));
       const atMs = nowMs + noticeMs;

@@ -192,7 +192,7 @@ const corruptions: { done: string; sql: string; breaks: string }[] = [
   {
     done: "a top-up was confirmed by hand",
     sql: "UPDATE topups SET state = 'succeeded', receipt = 'SKLFORGED1'",
-    breaks: "each top-up that is confirmed has its payment, in the wallet of who asked",
+    breaks: "each top-up that is confirmed has its payment, of its amount, in the wallet of who asked",
   },
   {
     done: "one receipt confirmed two top-ups",

@@ -56,6 +56,14 @@ interface Destination {
   reason: SuspenseReason | null;
 }
 
+/** Out of suspense by another record of the receipt; for the rest somebody has to look. */
+const releasedByRecord: ReadonlySet<SuspenseReason> = new Set([
+  "unknown_account",
+  "unknown_request",
+  "other_shortcode",
+  "unverified",
+]);
+
 /** So long after it was asked for, an account number with a request's two characters still means that request. */
 const requestMeantMs = 3_600_000;
 
@@ -183,14 +191,16 @@ export class Payments {
         return "released";
       }
     }
-    if (payment.workspaceId === null && reason === null && workspaceId !== null) {
+    const leavesByItself = payment.suspenseReason !== null && releasedByRecord.has(payment.suspenseReason);
+    if (payment.workspaceId === null && leavesByItself && reason === null && workspaceId !== null) {
       const linked =
         topUp ?? (payment.topupId === null ? null : ((await topUpToChange(tx, payment.topupId)) ?? null));
       await this.#release(tx, payment, workspaceId, linked);
       return "released";
     }
     const unnamed = payment.topupId === null || payment.topupId === topUp?.id;
-    if (topUp && topUp.state !== "succeeded" && topUp.workspaceId === payment.workspaceId && unnamed) {
+    const pays = topUp?.workspaceId === payment.workspaceId && topUp?.amountMinor === payment.amountMinor;
+    if (topUp && topUp.state !== "succeeded" && pays && unnamed) {
       await this.#succeed(tx, topUp, payment.receipt);
       await updatePayment(tx, payment.id, { topupId: topUp.id });
     }
@@ -209,8 +219,10 @@ export class Payments {
     const own = topUp?.workspaceId === workspaceId ? topUp : null;
     const after = { ...payment, workspaceId, assignedAtMs: nowMs, topupId: own?.id ?? payment.topupId };
     await updatePayment(tx, payment.id, { workspaceId, assignedAtMs: nowMs, topupId: after.topupId });
-    if (own && own.state !== "succeeded") await this.#succeed(tx, own, payment.receipt);
     const { amountMinor } = payment;
+    // One that asked for another amount was not paid by this.
+    if (own?.amountMinor === amountMinor && own.state !== "succeeded")
+      await this.#succeed(tx, own, payment.receipt);
     const posted = await this.#parts.ledger.post(tx, {
       reference: `${payment.id} assigned`,
       kind: "top_up",

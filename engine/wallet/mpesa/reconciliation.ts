@@ -35,6 +35,9 @@ const recentMs = 2 * 3_600_000;
 const wholeEveryMs = 3_600_000;
 const recentEveryMs = 600_000;
 const wantedEveryMs = 20_000;
+/** After a pull that failed, doubled with each one more: Daraja counts how often it is asked. */
+const failedPauseMsMin = 20_000;
+const failedPauseMsMax = 600_000;
 /** Safaricom stamps a payment by its own clock. */
 const slackMs = 300_000;
 const pagesMax = 200;
@@ -53,6 +56,7 @@ export class Reconciliation {
   #wholeAtMs = -Infinity;
   #recentAtMs = -Infinity;
   #failedAtMs = -Infinity;
+  #failures = 0;
 
   constructor(parts: ReconciliationParts) {
     this.#parts = parts;
@@ -69,12 +73,15 @@ export class Reconciliation {
       if (whole) this.#wholeAtMs = nowMs;
       return;
     }
-    // In vain or not: Daraja counts how often it is asked.
+    const pauseMs = Math.min(failedPauseMsMin * 2 ** (this.#failures - 1), failedPauseMsMax);
+    if (this.#failures > 0 && nowMs - this.#recentAtMs < pauseMs) return;
     this.#recentAtMs = nowMs;
     try {
       await this.pull(nowMs - (whole ? reachMs : recentMs));
+      this.#failures = 0;
       if (whole) this.#wholeAtMs = nowMs;
     } catch (error) {
+      this.#failures++;
       if (nowMs - this.#failedAtMs >= wholeEveryMs) {
         this.#failedAtMs = nowMs;
         log.warn({ err: error }, "Safaricom's list of payments cannot be had; it is asked for again");

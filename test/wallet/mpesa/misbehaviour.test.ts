@@ -1,4 +1,5 @@
 import { strict as assert } from "node:assert";
+import { Payments } from "../../../engine/wallet/mpesa/payments.ts";
 import { createServer, type Server } from "node:http";
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
@@ -252,6 +253,35 @@ describe("M-Pesa as it really is", () => {
       assert.match((await here.view(wanjiru, id)).failure_reason, /another amount/);
       await here.books();
     }
+  });
+
+  it("another amount stays in suspense until the operator assigns it, and the top-up is never told as paid", async () => {
+    here.behave(wanjirusPhone, { amountOff: 1 });
+    const id = await here.ask(wanjiru);
+    await here.pass(1000);
+    await here.run();
+    await here.pass(hours(2));
+    for (let looks = 0; looks < 3; looks++) {
+      await here.run();
+      await here.pass(minutes(20));
+    }
+    assert.deepEqual([await here.balance(wanjiru.id), await here.suspense()], [0, 50_100]);
+    const [payment] = await here.payments();
+    const payments = new Payments(here.parts);
+    await here.store.write((tx) => payments.assign(tx, payment!.id, wanjiru.id));
+    assert.equal(await here.balance(wanjiru.id), 50_100);
+    assert.notEqual((await here.view(wanjiru, id)).status, "confirmed");
+    await here.books();
+  });
+
+  it("a list that cannot be had is asked for ever more seldom", async () => {
+    let asked = 0;
+    here.restart({ pull: () => (asked++, Promise.reject(new Error("not turned on"))) });
+    for (let seconds = 0; seconds < 3600; seconds += 5) {
+      here.clock.advance(5000);
+      await here.mpesa.reconciliation.look();
+    }
+    assert.ok(asked >= 5 && asked <= 12, `${asked} times in an hour`);
   });
 
   it("an unknown account goes to suspense and is not dropped", async () => {
