@@ -25,6 +25,7 @@ export async function numbersImport({ store, ids, clock }: Desk, args: string[])
   const dryRun = values["dry-run"];
   const summary = (diff: Awaited<ReturnType<typeof diffInventory>>) => ({
     ...{ added: diff.added.length, known: diff.known, held: diff.held, others: diff.others },
+    ported_out: asBlocks(diff.portedOut.map(({ e164 }) => e164)),
     added_blocks: asBlocks(diff.added.map(({ e164 }) => e164)),
   });
   const diff = dryRun

@@ -81,3 +81,13 @@ export async function deleteInventory(tx: Tx, e164: string): Promise<void> {
 export async function hasInventory(tx: ReadTx): Promise<boolean> {
   return (await tx.get("SELECT 1 AS one FROM number_inventory LIMIT 1")) !== undefined;
 }
+
+/** Of each number that nobody holds and somebody had: its latest release. */
+export async function lastReleases(
+  tx: ReadTx,
+): Promise<Map<string, { releasedAtMs: number; releaseReason: string }>> {
+  const rows = await tx.all<{ e164: string; releasedAtMs: number; releaseReason: string }>(
+    `SELECT e164, released_at_ms, release_reason FROM numbers WHERE status = 'released' ORDER BY released_at_ms, id`,
+  );
+  return new Map(rows.map(({ e164, ...release }) => [e164, release]));
+}

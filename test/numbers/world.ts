@@ -77,7 +77,8 @@ export async function customer(store: Store, startsAt: string, kes = 0) {
     release: (id: NumberId) => store.write((tx) => releaseNumber(tx, parts, workspaceId, id, "requested")),
     number: async (id: NumberId) => (await store.read((tx) => numberById(tx, id)))!,
     balanceKes: async () => (await store.read((tx) => walletBalanceMinor(tx, workspaceId))) / 100,
-    events: () => eventsOf(store, workspaceId),
+    /** Of numbers: that the wallet was emptied on the way is told as well. */
+    events: async () => (await eventsOf(store, workspaceId)).filter(({ kind }) => kind.startsWith("number.")),
     mails: () =>
       store.read((tx) =>
         tx.all<{ recipient: string; subject: string; body: string }>(
