@@ -73,6 +73,8 @@ export class MediaFiles {
   async add(sha256: string, write: (temporary: string) => Promise<unknown>): Promise<PlayableFile> {
     await this.#open();
     const temporary = join(this.#directory, `${sha256}.${process.pid}-${++this.#temporary}.tmp`);
+    // Somebody may have cleaned up since the start: what is played next is no less to be heard.
+    await mkdir(this.#directory, { recursive: true });
     try {
       await write(temporary);
       await rename(temporary, join(this.#directory, `${sha256}.wav`));

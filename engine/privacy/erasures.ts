@@ -145,14 +145,13 @@ export class Erasures {
     const erasure = { ...row, e164 };
     await this.#parts.store.write((tx) => expireExportsOf(tx, row.workspaceId, row.pseudonym));
     // An export that cannot be removed yet, maybe another's, is waited for at the end.
-    let fault: unknown;
-    await this.#parts.exports.removeExpired().catch((error: unknown) => (fault = error));
+    const removal = await Promise.allSettled([this.#parts.exports.removeExpired()]);
     const callsLeft = await this.#eraseCalls(erasure);
     await this.#proveGone(erasure);
     await this.#eraseMentions(erasure);
     const waits = callsLeft > 0 || (await this.#parts.store.read((tx) => hasOpenTopUp(tx, erasure)));
     if (!waits) await this.#parts.store.write((tx) => this.#complete(tx, erasure));
-    if (fault !== undefined) throw fault;
+    for (const settled of removal) if (settled.status === "rejected") throw asError(settled.reason);
   }
 
   /** How many have to wait: a recording of theirs is not closed yet. */
@@ -243,6 +242,8 @@ export class Erasures {
     await saveCounts(tx, id, JSON.stringify(counts));
   }
 }
+
+const asError = (reason: unknown) => (reason instanceof Error ? reason : new Error(String(reason)));
 
 async function hasParty(tx: Tx, erasure: ErasureRow & { e164: string }, id: CallId): Promise<boolean> {
   return (await callsToErase(tx, erasure, { limit: 1, after: null, only: id })).length > 0;

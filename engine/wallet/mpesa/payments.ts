@@ -199,7 +199,7 @@ export class Payments {
       return "released";
     }
     const unnamed = payment.topupId === null || payment.topupId === topUp?.id;
-    const pays = topUp?.workspaceId === payment.workspaceId && topUp?.amountMinor === payment.amountMinor;
+    const pays = topUp?.workspaceId === payment.workspaceId && topUp.amountMinor === payment.amountMinor;
     if (topUp && topUp.state !== "succeeded" && pays && unnamed) {
       await this.#succeed(tx, topUp, payment.receipt);
       await updatePayment(tx, payment.id, { topupId: topUp.id });
