@@ -69,11 +69,11 @@ export async function mailFailed(
   id: MailRow["id"],
   { nextAttemptAtMs, lastError }: Pick<MailRow, "nextAttemptAtMs" | "lastError">,
 ): Promise<void> {
-  await tx.run("UPDATE mails SET next_attempt_at_ms = ?, last_error = ? WHERE id = ?", [
-    nextAttemptAtMs,
-    lastError,
-    id,
-  ]);
+  // One that took longer than its lease may have been sent by another meanwhile.
+  await tx.run(
+    "UPDATE mails SET next_attempt_at_ms = ?, last_error = ? WHERE id = ? AND status = 'pending'",
+    [nextAttemptAtMs, lastError, id],
+  );
   if (nextAttemptAtMs === null)
-    await tx.run("UPDATE mails SET status = 'failed', body = '' WHERE id = ?", [id]);
+    await tx.run("UPDATE mails SET status = 'failed', body = '' WHERE id = ? AND status = 'pending'", [id]);
 }
