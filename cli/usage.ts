@@ -94,6 +94,10 @@ const commands: readonly (readonly [synopsis: string, purpose: string])[] = [
   ],
   ["ledger verify", "Checks every invariant of the ledger; fails where one is broken."],
   [
+    'ledger correct TRANSACTION --reason "…"',
+    "Takes a whole transaction back by a new one that names it; the customer reads the reason.",
+  ],
+  [
     "simulator switch --cdr-dir DIR [options]",
     "Runs the simulated FreeSWITCH; its password is ESL_PASSWORD.",
   ],

@@ -10,7 +10,7 @@ import type { Command } from "./desk.ts";
 import { numbersImport } from "./inventory.ts";
 import { invoicesExport } from "./invoices.ts";
 import { keyCreate, keyList, keyRevoke } from "./keys.ts";
-import { ledgerVerify } from "./ledger.ts";
+import { ledgerCorrect, ledgerVerify } from "./ledger.ts";
 import { privacyErase, privacyExport, privacyReached } from "./privacy.ts";
 import { numberAdd, numberResume, numberRoute, numberSuspend } from "./numbers.ts";
 import { portsList, portsMove, portsOut, portsShow } from "./ports.ts";
@@ -68,6 +68,7 @@ const commands: Readonly<Record<string, Command>> = {
   "suspense assign": suspenseAssign,
   "mpesa register-urls": registerUrls,
   "invoices export": invoicesExport,
+  "ledger correct": ledgerCorrect,
   "ledger verify": ledgerVerify,
   "rates import": ratesImport,
   "rates list": ratesList,

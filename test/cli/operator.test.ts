@@ -40,6 +40,33 @@ describe("the operator's commands", function () {
     assert.doesNotMatch(stderr, /secret/);
   });
 
+  it("take a transaction back, once, for a reason, and the ledger holds", async () => {
+    const { workspace_id: workspace } = await told("workspace", "create", "Otieno's garage");
+    const { transaction_id: credit } = await told(
+      "credit",
+      String(workspace),
+      "500",
+      "--reference",
+      "typed wrongly",
+    );
+    await refused(/it needs a --reason/, "ledger", "correct", String(credit));
+    await refused(
+      /There is no transaction/,
+      ...["ledger", "correct", "txn_01j00000000000000000000000", "--reason", "x"],
+    );
+    const correct = () => told("ledger", "correct", String(credit), "--reason", "50 was meant");
+    const first = await correct();
+    assert.deepEqual([first["posted"], first["amount_minor"]], [true, -50_000]);
+    const again = await correct();
+    assert.deepEqual([again["posted"], again["transaction_id"]], [false, first["transaction_id"]]);
+    await refused(
+      /is a correction itself/,
+      ...["ledger", "correct", String(first["transaction_id"]), "--reason", "x"],
+    );
+    const { code, stdout } = await run("ledger", "verify");
+    assert.equal(code, 0, stdout);
+  });
+
   it("make a workspace with a number, a key and money, and the ledger holds", async () => {
     const { workspace_id: workspace } = await told("workspace", "create", "Wanjiru's kiosk");
     assert.match(String(workspace), /^ws_[0-9a-z]{26}$/);
