@@ -32,7 +32,7 @@ export default class SautikitReporter extends reporters.Spec {
     const files = new FileTimes(runner);
     runner.once("end", () => {
       const { SAUTIKIT_RUN_PASSED: passedFile } = process.env;
-      if (passedFile) writeFileSync(passedFile, passed.join("\n"), { flag: "a" });
+      if (passedFile) writeFileSync(passedFile, passed.map((line) => `${line}\n`).join(""), { flag: "a" });
       process.stdout.write(files.table());
       const { passes, failures, pending } = runner.stats ?? { passes: 0, failures: 1, pending: 0 };
       if (process.env["SAUTIKIT_RUN_REPORT"] !== "3") return;
