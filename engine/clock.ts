@@ -37,6 +37,8 @@ export const systemClock: Clock = {
   },
 };
 
+export const dayMs = 86_400_000;
+
 /** RFC 3339 UTC with milliseconds, as events and legs show times. */
 export const rfc3339Ms = (epochMs: number): string => new Date(epochMs).toISOString();
 

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { dayMs } from "../../engine/clock.ts";
 import { transactionsCsv } from "../../engine/wallet/export.ts";
 import { csvReply } from "../csv.ts";
 import { answers } from "../route.ts";
@@ -6,7 +7,6 @@ import { queryTime } from "../schemas/query.ts";
 import { queryKinds } from "../schemas/wallet.ts";
 import { invalidField } from "../validation.ts";
 
-const dayMs = 24 * 3_600_000;
 const usualDays = 31;
 const daysMax = 366;
 

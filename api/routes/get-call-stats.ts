@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { rfc3339Seconds } from "../../engine/clock.ts";
+import { dayMs, rfc3339Seconds } from "../../engine/clock.ts";
+import { aheadMs, dayOf, firstOfMonth, startOfDayMs } from "../../engine/east-africa-time.ts";
 import type { JsonObject } from "../../engine/json.ts";
 import { callTotals, type CallTotals } from "../../engine/store/call-lists.ts";
 import { answers } from "../route.ts";
@@ -7,11 +8,7 @@ import { queryTime } from "../schemas/query.ts";
 import { invalidField } from "../validation.ts";
 
 const hourMs = 3_600_000;
-const dayMs = 24 * hourMs;
 const bucketMsByName = { hour: hourMs, day: dayMs };
-
-/** East Africa Time, which knows no summer time. */
-const offsetMs = 3 * hourMs;
 
 /** Of hours, a month and some days. */
 const bucketsMax = 1000;
@@ -63,13 +60,13 @@ export const getCallStats = answers({
     const nowMs = parts.clock.nowMs();
     const sinceMs = typeof query.since === "number" ? query.since : startOf(query.since, nowMs);
     const bucketMs = bucketMsByName[query.bucket ?? "day"];
-    const bucketOf = (ms: number) => Math.floor((ms + offsetMs) / bucketMs);
+    const bucketOf = (ms: number) => Math.floor((ms + aheadMs) / bucketMs);
     const first = bucketOf(sinceMs);
     const last = bucketOf(nowMs);
     if (query.bucket !== undefined && last - first >= bucketsMax) {
       throw invalidField("since", "range", `is more than ${bucketsMax} buckets ago`);
     }
-    const span = { sinceMs, bucketMs, offsetMs };
+    const span = { sinceMs, bucketMs, offsetMs: aheadMs };
     const rows = await parts.store.read((tx) => callTotals(tx, caller.workspace.id, span));
     const sum = (field: keyof CallTotals) => rows.reduce((total, row) => total + row[field], 0);
     const body: JsonObject = {
@@ -83,18 +80,16 @@ export const getCallStats = answers({
     const byBucket = new Map(rows.map((row) => [row.bucket, row]));
     const series = Array.from({ length: Math.max(0, last - first + 1) }, (_, index) => {
       const bucket = first + index;
-      return { start: rfc3339Seconds(bucket * bucketMs - offsetMs), ...bucketView(byBucket.get(bucket)) };
+      return { start: rfc3339Seconds(bucket * bucketMs - aheadMs), ...bucketView(byBucket.get(bucket)) };
     });
     return { status: 200, body: { ...body, series } };
   },
 });
 
 function startOf(name: "today" | "7d" | "month", nowMs: number): number {
-  const today = Math.floor((nowMs + offsetMs) / dayMs) * dayMs;
-  if (name === "today") return today - offsetMs;
-  if (name === "7d") return today - 6 * dayMs - offsetMs;
-  const day = new Date(today);
-  return Date.UTC(day.getUTCFullYear(), day.getUTCMonth(), 1) - offsetMs;
+  const today = dayOf(nowMs);
+  if (name === "today") return startOfDayMs(today);
+  return startOfDayMs(name === "7d" ? today - 6 : firstOfMonth(today));
 }
 
 const bucketView = (row: CallTotals | undefined) => ({

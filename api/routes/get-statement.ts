@@ -2,7 +2,7 @@ import { z } from "zod";
 import { SautikitError } from "../../engine/errors.ts";
 import { documentsOf } from "../../engine/store/invoices.ts";
 import { firstPostedAtMs } from "../../engine/store/wallet-spans.ts";
-import { monthOf } from "../../engine/wallet/nairobi-time.ts";
+import { monthOf } from "../../engine/east-africa-time.ts";
 import { statementOf } from "../../engine/wallet/statement.ts";
 import { csvReply } from "../csv.ts";
 import { answers } from "../route.ts";

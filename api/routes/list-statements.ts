@@ -1,5 +1,5 @@
 import { firstPostedAtMs } from "../../engine/store/wallet-spans.ts";
-import { monthAfter, monthOf } from "../../engine/wallet/nairobi-time.ts";
+import { monthAfter, monthOf } from "../../engine/east-africa-time.ts";
 import { listSchema } from "../cursor.ts";
 import { answers } from "../route.ts";
 import { statementSummarySchema } from "../schemas/statement.ts";

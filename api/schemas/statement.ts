@@ -4,7 +4,7 @@ import type { JsonObject } from "../../engine/json.ts";
 import type { documentsOf } from "../../engine/store/invoices.ts";
 import { csv, plainText } from "../../engine/wallet/export.ts";
 import { decimalKes } from "../../engine/wallet/money.ts";
-import { nairobiTime, spanOf } from "../../engine/wallet/nairobi-time.ts";
+import { spanOf, zonedTime } from "../../engine/east-africa-time.ts";
 import type { Statement, StatementLine } from "../../engine/wallet/statement.ts";
 
 export const statementSummarySchema = z.strictObject({
@@ -76,8 +76,8 @@ export function statementBody(
     status,
     workspace_id: workspaceId,
     currency: "KES",
-    from: nairobiTime(fromMs),
-    to: nairobiTime(toMs),
+    from: zonedTime(fromMs),
+    to: zonedTime(toMs),
     opening_balance_minor: openingMinor,
     closing_balance_minor: closingMinor,
     lines: lines.map((line) => ({

@@ -1,6 +1,6 @@
 import { rfc3339Seconds } from "../../engine/clock.ts";
 import { invoicesOfMonth } from "../../engine/store/invoices.ts";
-import { monthPattern } from "../../engine/wallet/nairobi-time.ts";
+import { monthPattern } from "../../engine/east-africa-time.ts";
 import { UsageError } from "../usage.ts";
 import { print, words, type Desk } from "./desk.ts";
 

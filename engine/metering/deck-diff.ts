@@ -1,9 +1,10 @@
+import { dayMs } from "../clock.ts";
 import { dayOf, startOfDayMs } from "../east-africa-time.ts";
 import type { RateRow } from "../store/rates.ts";
 import { placeInDeck, type BadLine, type DeckLine } from "./deck-file.ts";
 
 /** What everybody pays does not change sooner than this after it was announced. */
-export const noticeMs = 30 * 86_400_000;
+export const noticeMs = 30 * dayMs;
 
 /** The first midnight in East Africa that is far enough ahead. */
 export const earliestMs = (nowMs: number) => startOfDayMs(dayOf(nowMs + noticeMs - 1) + 1);

@@ -1,4 +1,4 @@
-import { rfc3339Seconds, type Clock } from "../clock.ts";
+import { dayMs, rfc3339Seconds, type Clock } from "../clock.ts";
 import { SautikitError } from "../errors.ts";
 import type { Ids, InventoryId, NumberId, WorkspaceId } from "../ids.ts";
 import type { MailQueue } from "../mail/mail-queue.ts";
@@ -17,7 +17,7 @@ import type { Ledger } from "../wallet/ledger.ts";
 import type { Outbox } from "../webhooks/outbox.ts";
 import { tellWorkspace } from "../webhooks/workspace-events.ts";
 import { addNumber, type Routing } from "./numbers.ts";
-import { dayMs, payMonth } from "./rent.ts";
+import { payMonth } from "./rent.ts";
 
 /** Callers of the one who had a number are not to reach the next: it is nobody's for so long. */
 export const restMs = 30 * dayMs;

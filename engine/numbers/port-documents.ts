@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { Clock } from "../clock.ts";
+import { dayMs, type Clock } from "../clock.ts";
 import { SautikitError } from "../errors.ts";
 import type { PortId, WorkspaceId } from "../ids.ts";
 import {
@@ -12,7 +12,6 @@ import {
 import type { Store, Tx } from "../store/store.ts";
 import { isOpen } from "./port-state.ts";
 import { requirePort } from "./ports.ts";
-import { dayMs } from "./rent.ts";
 
 export const documentBytesMax = 10 * 1024 * 1024;
 export const documentTypes = ["application/pdf", "image/jpeg", "image/png"] as const;

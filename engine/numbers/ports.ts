@@ -1,4 +1,4 @@
-import { rfc3339Seconds } from "../clock.ts";
+import { dayMs, rfc3339Seconds } from "../clock.ts";
 import { destinationClass, parseE164 } from "../e164.ts";
 import { SautikitError } from "../errors.ts";
 import type { PortId, WorkspaceId } from "../ids.ts";
@@ -19,7 +19,6 @@ import { releaseNumber, tellProvisioned, type NumberParts } from "./claims.ts";
 import { addNumber } from "./numbers.ts";
 import { isOpen, mayMove } from "./port-state.ts";
 import { renewNumber } from "./renewals.ts";
-import { dayMs } from "./rent.ts";
 
 /** Working days, from the request to the move. */
 const businessDays = { min: 2, max: 5 } as const;

@@ -1,5 +1,6 @@
 import { recordChange } from "../audit/audit.ts";
-import { rfc3339Seconds } from "../clock.ts";
+import { dayMs, rfc3339Seconds } from "../clock.ts";
+import { localDay } from "../east-africa-time.ts";
 import type { JsonObject } from "../json.ts";
 import type { Log } from "../log.ts";
 import {
@@ -15,7 +16,7 @@ import { keepWorkspace } from "../store/workspaces.ts";
 import { tellWorkspace } from "../webhooks/workspace-events.ts";
 import { tellResumed } from "./block.ts";
 import { releaseNumber, type NumberParts } from "./claims.ts";
-import { dayMs, nairobiDay, payMonth, type Rent } from "./rent.ts";
+import { payMonth, type Rent } from "./rent.ts";
 
 /** An unpaid number is kept for so long. */
 export const graceMs = 7 * dayMs;
@@ -104,9 +105,9 @@ async function suspend(tx: Tx, parts: NumberParts, number: NumberRow, rent: Rent
     to: await parts.ownersOf(tx, number.workspaceId),
     subject: `${number.e164} is suspended: its rent could not be paid`,
     text:
-      `The month of ${number.e164} that begins on ${nairobiDay(number.paidUntilMs ?? nowMs)} costs ${kes}, and your wallet ` +
+      `The month of ${number.e164} that begins on ${localDay(number.paidUntilMs ?? nowMs)} costs ${kes}, and your wallet ` +
       `does not cover it.\n\nUntil it is paid no calls go to the number or come from it; calls under way go on. Top up your ` +
-      `wallet, and it is back in service at once. We also try every day.\n\nOn ${nairobiDay(releaseAtMs)}, 7 days from now, ` +
+      `wallet, and it is back in service at once. We also try every day.\n\nOn ${localDay(releaseAtMs)}, 7 days from now, ` +
       `it is released for good and cannot be recovered.\n`,
   });
 }

@@ -1,5 +1,6 @@
 import { strict as assert } from "node:assert";
-import type { Clock } from "../clock.ts";
+import { dayMs, type Clock } from "../clock.ts";
+import { aheadMs, localDay } from "../east-africa-time.ts";
 import { insertRental, updatePaid, type NumberRow } from "../store/numbers.ts";
 import { findPrice, type PriceName } from "../store/rates.ts";
 import type { ReadTx, Tx } from "../store/store.ts";
@@ -7,24 +8,17 @@ import type { Entry, Ledger } from "../wallet/ledger.ts";
 import { divideHalfUp } from "../wallet/money.ts";
 import { available } from "../wallet/wallet.ts";
 
-export const dayMs = 86_400_000;
-/** East Africa Time, which knows no summer time. */
-const nairobiMs = 3 * 3_600_000;
-
 /**
  * When a number's n-th month ends, and the one after it begins: at the time of day of the claim, on its day of the month
  * in East Africa Time. Where a month has no such day, on its last; the next has it again.
  */
 export function monthEndMs(claimedAtMs: number, months: number): number {
-  const local = claimedAtMs + nairobiMs;
+  const local = claimedAtMs + aheadMs;
   const claimed = new Date(local);
   const [year, month] = [claimed.getUTCFullYear(), claimed.getUTCMonth() + months];
   const lastDay = new Date(Date.UTC(year, month + 1, 0)).getUTCDate();
-  return Date.UTC(year, month, Math.min(claimed.getUTCDate(), lastDay)) + (local % dayMs) - nairobiMs;
+  return Date.UTC(year, month, Math.min(claimed.getUTCDate(), lastDay)) + (local % dayMs) - aheadMs;
 }
-
-/** A day in Nairobi, as `2026-06-27`. */
-export const nairobiDay = (atMs: number): string => new Date(atMs + nairobiMs).toISOString().slice(0, 10);
 
 /** KES cents. */
 export interface Rent {
@@ -75,7 +69,7 @@ export async function payMonth(
     const posted = await ledger.post(tx, {
       reference: `${id} month ${month}`,
       kind: "number_rental",
-      description: `Number ${e164}, ${nairobiDay(beginsAtMs)} to ${nairobiDay(endsAtMs)}`,
+      description: `Number ${e164}, ${localDay(beginsAtMs)} to ${localDay(endsAtMs)}`,
       workspaceId,
       createdAtMs: clock.nowMs(),
       entries: entries.filter((entry) => entry.amountMinor !== 0),

@@ -1,5 +1,5 @@
 import type { Actor } from "../audit/audit.ts";
-import { rfc3339Seconds, type Clock } from "../clock.ts";
+import { dayMs, rfc3339Seconds, type Clock } from "../clock.ts";
 import { SautikitError } from "../errors.ts";
 import type { Ids, WorkspaceId } from "../ids.ts";
 import type { MailQueue } from "../mail/mail-queue.ts";
@@ -30,7 +30,6 @@ import { newToken, sha256 } from "./tokens.ts";
 export type Invitation = InvitationRow;
 export type InvitationStatus = "pending" | "accepted" | "revoked" | "expired";
 
-const dayMs = 86_400_000;
 const validMs = 7 * dayMs;
 /** Of a workspace in a day: who can invite can have mail sent to anybody. */
 const invitedPerDayMax = 100;

@@ -1,3 +1,4 @@
+import { dayMs } from "../clock.ts";
 import type { CallId, LegId, RecordingId, WorkspaceId } from "../ids.ts";
 import { beginMeter, stirMeter } from "./storage-usage.ts";
 import type { ReadTx, Tx } from "./store.ts";
@@ -52,8 +53,6 @@ export const liveStatuses: readonly LiveStatus[] = ["starting", "recording", "pa
 
 /** Written as in the index recordings_unfinished, without which SQLite does not use it. */
 const unfinished = "r.status IN ('starting', 'recording', 'paused', 'stopping', 'uploading')";
-
-const dayMs = 86_400_000;
 
 export interface NewRecording {
   id: RecordingId;

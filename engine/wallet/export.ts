@@ -5,7 +5,7 @@ import type { TransactionKind } from "../store/ledger.ts";
 import type { Store } from "../store/store.ts";
 import { entriesIn, walletEntries, type Span } from "../store/wallet-spans.ts";
 import { decimalKes } from "./money.ts";
-import { nairobiTime } from "./nairobi-time.ts";
+import { zonedTime } from "../east-africa-time.ts";
 
 /** Rows that are read, and written, at a time: what the memory of an export comes to. */
 const pageRows = 1000;
@@ -40,7 +40,7 @@ export async function* transactionsCsv(
         rows.map((row) => [
           row.id,
           rfc3339Ms(row.createdAtMs),
-          nairobiTime(row.createdAtMs),
+          zonedTime(row.createdAtMs),
           row.kind,
           plainText(row.description),
           plainText(row.reference),

@@ -1,4 +1,4 @@
-import type { Month } from "./nairobi-time.ts";
+import type { Month } from "../east-africa-time.ts";
 import { isSale, type Statement, type StatementLine } from "./statement.ts";
 
 /** As an invoice shows it, and as eTIMS asks for it; amounts are KES cents, of a credit note what is given back. */

@@ -15,7 +15,7 @@ import { spanTotals } from "../store/wallet-spans.ts";
 import { walletSettings } from "../store/ledger.ts";
 import { keepWorkspace, type WorkspaceRow } from "../store/workspaces.ts";
 import { creditNotes, invoiceLines, type InvoiceLine } from "./invoice-lines.ts";
-import { monthAfter, monthOf, spanOf, type Month } from "./nairobi-time.ts";
+import { monthAfter, monthOf, spanOf, type Month } from "../east-africa-time.ts";
 import { statementOf } from "./statement.ts";
 
 export interface Seller {

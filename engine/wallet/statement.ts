@@ -9,7 +9,7 @@ import {
   type SpanTotals,
   type StatementRow,
 } from "../store/wallet-spans.ts";
-import { monthOf, spanOf, type Month } from "./nairobi-time.ts";
+import { monthOf, spanOf, type Month } from "../east-africa-time.ts";
 
 /** Rows that are read at a time: what the memory of a statement comes to, beside its lines. */
 const pageRows = 1000;

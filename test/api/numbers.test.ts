@@ -2,7 +2,7 @@ import { strict as assert } from "node:assert";
 import { execFile } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { promisify } from "node:util";
-import { dayMs } from "../../engine/numbers/rent.ts";
+import { dayMs } from "../../engine/clock.ts";
 import { walletBalanceMinor } from "../../engine/store/ledger.ts";
 import { verifyLedger } from "../../engine/wallet/verify.ts";
 import { nairobi, world, type World } from "./world.ts";

@@ -1,12 +1,11 @@
 import assert from "node:assert/strict";
+import { dayMs } from "../../engine/clock.ts";
 import { isError } from "../../engine/errors.ts";
 import { readBlock } from "../../engine/numbers/inventory-file.ts";
 import { diffInventory, importInventory } from "../../engine/numbers/inventory.ts";
 import { portOut } from "../../engine/numbers/ports.ts";
 import type { Store } from "../../engine/store/store.ts";
 import { customer, numbersStore } from "./world.ts";
-
-const dayMs = 86_400_000;
 
 describe("numbers: an inventory that is imported again", () => {
   let store: Store;

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
+import { dayMs } from "../../engine/clock.ts";
 import { isError } from "../../engine/errors.ts";
 import type { NumberId } from "../../engine/ids.ts";
 import { blockNumber } from "../../engine/numbers/block.ts";
-import { dayMs, nairobiDay } from "../../engine/numbers/rent.ts";
+import { localDay } from "../../engine/east-africa-time.ts";
 import { activeNumberOf } from "../../engine/store/numbers.ts";
 import type { Store } from "../../engine/store/store.ts";
 import { assertBooks, customer, numbersStore, type Customer } from "./world.ts";
@@ -39,7 +40,7 @@ describe("numbers: a year of rent", () => {
 
     const rentals = await wanjiru.rentals();
     assert.deepEqual(
-      rentals.map(({ beginsAtMs }) => nairobiDay(beginsAtMs)),
+      rentals.map(({ beginsAtMs }) => localDay(beginsAtMs)),
       [
         ...["2027-01-31", "2027-02-28", "2027-03-31", "2027-04-30", "2027-05-31", "2027-06-30"],
         ...["2027-07-31", "2027-08-31", "2027-09-30", "2027-10-31", "2027-11-30", "2027-12-31"],
@@ -128,7 +129,7 @@ describe("numbers: a year of rent", () => {
     const resumed = await wanjiru.number(id);
     assert.deepEqual([resumed.status, resumed.releaseAtMs], ["active", null]);
     // The day stays that of the claim.
-    assert.equal(nairobiDay(resumed.paidUntilMs!), "2027-05-10");
+    assert.equal(localDay(resumed.paidUntilMs!), "2027-05-10");
     assert.equal(await wanjiru.balanceKes(), 0);
     assert.deepEqual(await kinds(wanjiru), ["number.provisioned", "number.suspended", "number.resumed"]);
   });
@@ -145,7 +146,7 @@ describe("numbers: a year of rent", () => {
     wanjiru.clock.advanceTo(Date.parse("2027-07-01T00:00:00Z"));
     await wanjiru.look();
     assert.deepEqual(
-      (await wanjiru.rentals()).map(({ endsAtMs }) => nairobiDay(endsAtMs)),
+      (await wanjiru.rentals()).map(({ endsAtMs }) => localDay(endsAtMs)),
       ["2027-04-10", "2027-05-10", "2027-06-10"],
     );
     const unpaid = await wanjiru.number(id);

@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { businessDayAfter } from "../../engine/numbers/business-days.ts";
-import { dayMs, monthEndMs, nairobiDay } from "../../engine/numbers/rent.ts";
+import { dayMs } from "../../engine/clock.ts";
+import { localDay } from "../../engine/east-africa-time.ts";
+import { monthEndMs } from "../../engine/numbers/rent.ts";
 
 describe("numbers: the month of a number", () => {
   const ends = (claimed: string, count: number) =>
-    Array.from({ length: count }, (_, index) => nairobiDay(monthEndMs(Date.parse(claimed), index + 1)));
+    Array.from({ length: count }, (_, index) => localDay(monthEndMs(Date.parse(claimed), index + 1)));
 
   it("claimed on the 31st ends on a shorter month's last day, and on the 31st again after it", () => {
     assert.deepEqual(ends("2027-10-31T10:00:00Z", 7), [
@@ -27,10 +29,10 @@ describe("numbers: the month of a number", () => {
         const [before, end] = [monthEndMs(claimedMs, months - 1), monthEndMs(claimedMs, months)];
         const days = (end - before) / dayMs;
         assert.ok(Number.isInteger(days) && days >= 28 && days <= 31, `${days} days`);
-        const day = Number(nairobiDay(end).slice(8));
-        const claimedDay = Number(nairobiDay(claimedMs).slice(8));
-        const next = nairobiDay(end + dayMs).slice(8);
-        assert.ok(day === claimedDay || (day < claimedDay && next === "01"), nairobiDay(end));
+        const day = Number(localDay(end).slice(8));
+        const claimedDay = Number(localDay(claimedMs).slice(8));
+        const next = localDay(end + dayMs).slice(8);
+        assert.ok(day === claimedDay || (day < claimedDay && next === "01"), localDay(end));
       }),
     );
     assert.equal(monthEndMs(Date.UTC(2026, 5, 27, 10), 0), Date.UTC(2026, 5, 27, 10));

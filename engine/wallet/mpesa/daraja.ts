@@ -3,7 +3,7 @@ import type { Clock } from "../../clock.ts";
 import type { Ids } from "../../ids.ts";
 import type { JsonObject } from "../../json.ts";
 import { DarajaError, isPassing, isStaleToken } from "./daraja-error.ts";
-import { compactTime, spacedTime } from "./eat-time.ts";
+import { compactTime, spacedTime } from "./daraja-time.ts";
 import { TokenCache, type Token } from "./token.ts";
 
 export interface DarajaSettings {

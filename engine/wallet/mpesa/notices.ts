@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { centsOf } from "./amount.ts";
-import { readTime } from "./eat-time.ts";
+import { readTime } from "./daraja-time.ts";
 import type { PulledRow } from "./daraja.ts";
 
 /** How a prompt ended, as its callback tells. */

@@ -1,4 +1,4 @@
-import type { Clock } from "../../clock.ts";
+import { dayMs, type Clock } from "../../clock.ts";
 import type { Ids } from "../../ids.ts";
 import type { Log } from "../../log.ts";
 import {
@@ -44,7 +44,7 @@ const pagesMax = 200;
 
 /** Shown as expired once so old; its money is credited whenever it comes. */
 const expiredAfterMs = 3_600_000;
-const noticesKeptMs = 90 * 86_400_000;
+const noticesKeptMs = 90 * dayMs;
 const atOnce = 100;
 
 /**

@@ -1,13 +1,10 @@
-/** East Africa Time is three hours ahead of UTC, all year. */
-const aheadMs = 3 * 3_600_000;
+import { aheadMs, localTime } from "../../east-africa-time.ts";
 
 /** `20261124101500`, as a push and its password have it. */
-export const compactTime = (epochMs: number): string =>
-  new Date(epochMs + aheadMs).toISOString().slice(0, 19).replace(/[-T:]/g, "");
+export const compactTime = (epochMs: number): string => localTime(epochMs).replace(/[-T:]/g, "");
 
 /** `2026-11-24 10:15:00`, as the list of payments is asked for. */
-export const spacedTime = (epochMs: number): string =>
-  new Date(epochMs + aheadMs).toISOString().slice(0, 19).replace("T", " ");
+export const spacedTime = (epochMs: number): string => localTime(epochMs).replace("T", " ");
 
 /** Reads either of them, or RFC 3339, which some records have. Null: it is none. */
 export function readTime(text: unknown): number | null {
