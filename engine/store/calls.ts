@@ -1,7 +1,7 @@
 import type { CallId, EventId, IntentId, IntentOwner, LegId, NumberId, WorkspaceId } from "../ids.ts";
 import type { JsonObject } from "../json.ts";
-import { snakeCase } from "./column-names.ts";
-import type { ReadTx, SqlValue, Tx } from "./store.ts";
+import { insertRow, updateRow } from "./rows.ts";
+import type { ReadTx, Tx } from "./store.ts";
 
 export type LegStatus =
   "initiated" | "ringing" | "answered" | "completed" | "no_answer" | "busy" | "canceled" | "failed";
@@ -95,30 +95,8 @@ export interface StoredIntent extends IntentRow {
   workspaceId: WorkspaceId;
 }
 
-async function insert(tx: Tx, table: string, row: Readonly<Record<string, SqlValue>>): Promise<void> {
-  const fields = Object.keys(row);
-  await tx.run(
-    `INSERT INTO ${table} (${fields.map(snakeCase).join(", ")}) VALUES (${fields.map(() => "?").join(", ")})`,
-    Object.values(row),
-  );
-}
-
-async function update(
-  tx: Tx,
-  table: string,
-  id: string,
-  patch: Readonly<Record<string, SqlValue>>,
-): Promise<void> {
-  const fields = Object.keys(patch);
-  if (fields.length === 0) return;
-  await tx.run(
-    `UPDATE ${table} SET ${fields.map((field) => `${snakeCase(field)} = ?`).join(", ")} WHERE id = ?`,
-    [...Object.values(patch), id],
-  );
-}
-
-export const insertCall = (tx: Tx, row: CallRow) => insert(tx, "calls", { ...row });
-export const insertLeg = (tx: Tx, row: LegRow) => insert(tx, "legs", { ...row });
+export const insertCall = (tx: Tx, row: CallRow) => insertRow(tx, "calls", row);
+export const insertLeg = (tx: Tx, row: LegRow) => insertRow(tx, "legs", row);
 /** Behind all that the call has yet to do: also where a re-armed cut-off of its workspace takes the same place just now. */
 export async function insertIntent(tx: Tx, row: IntentRow): Promise<void> {
   const { id, callId, commands, atMostOnce, sentAtMs, createdAtMs } = row;
@@ -132,8 +110,10 @@ export async function insertIntent(tx: Tx, row: IntentRow): Promise<void> {
     inserted = changes;
   }
 }
-export const updateCall = (tx: Tx, id: CallId, patch: Partial<CallRow>) => update(tx, "calls", id, patch);
-export const updateLeg = (tx: Tx, id: LegId, patch: Partial<LegRow>) => update(tx, "legs", id, patch);
+export const updateCall = (tx: Tx, id: CallId, patch: Partial<CallRow>) =>
+  updateRow(tx, "calls", ["id", id], patch);
+export const updateLeg = (tx: Tx, id: LegId, patch: Partial<LegRow>) =>
+  updateRow(tx, "legs", ["id", id], patch);
 
 /** Two legs of a call change places; no two may have the same one, not even in between. */
 export async function swapPlaces(tx: Tx, one: LegRow, other: LegRow): Promise<void> {
@@ -291,7 +271,7 @@ export async function countCallsSince(
 }
 
 export const insertCallEvent = (tx: Tx, row: CallEventRow & { workspaceId: WorkspaceId }) =>
-  insert(tx, "call_events", { ...row });
+  insertRow(tx, "call_events", row);
 
 export const eventsOfCall = (tx: ReadTx, callId: CallId) =>
   tx.all<CallEventRow>(

@@ -1,5 +1,5 @@
 import type { CallId, ConferenceId, LegId, RecordingId, WorkspaceId } from "../ids.ts";
-import { snakeCase } from "./column-names.ts";
+import { insertRow, updateRow } from "./rows.ts";
 import type { ReadTx, Tx } from "./store.ts";
 
 export interface ConferenceRow {
@@ -81,15 +81,8 @@ export const endingRoomsOfBox = (tx: ReadTx, box: string) =>
   );
 
 /** False: there is one of that name. */
-export async function insertRoom(tx: Tx, row: ConferenceRow): Promise<boolean> {
-  const fields = Object.entries(row);
-  const { changes } = await tx.run(
-    `INSERT INTO conferences (${fields.map(([field]) => snakeCase(field)).join(", ")})
-     VALUES (${fields.map(() => "?").join(", ")}) ON CONFLICT DO NOTHING`,
-    fields.map(([, value]) => value as string | number | null),
-  );
-  return changes === 1;
-}
+export const insertRoom = (tx: Tx, row: ConferenceRow): Promise<boolean> =>
+  insertRow(tx, "conferences", row, "ON CONFLICT DO NOTHING");
 
 export const lockRoom = (tx: Tx, id: ConferenceId, locked: boolean) =>
   tx.run("UPDATE conferences SET locked = ? WHERE id = ?", [locked ? 1 : 0, id]);
@@ -100,22 +93,10 @@ export const endRoom = (tx: Tx, id: ConferenceId, atMs: number) =>
 export const setMusic = (tx: Tx, id: ConferenceId, music: string) =>
   tx.run("UPDATE conferences SET music = ? WHERE id = ?", [music, id]);
 
-export async function insertMember(tx: Tx, row: MemberRow): Promise<void> {
-  const fields = Object.entries(row);
-  await tx.run(
-    `INSERT INTO conference_members (${fields.map(([field]) => snakeCase(field)).join(", ")})
-     VALUES (${fields.map(() => "?").join(", ")})`,
-    fields.map(([, value]) => value as string | number | null),
-  );
-}
+export const insertMember = (tx: Tx, row: MemberRow) => insertRow(tx, "conference_members", row);
 
-export async function updateMember(tx: Tx, token: string, patch: Partial<MemberRow>): Promise<void> {
-  const fields = Object.entries(patch);
-  await tx.run(
-    `UPDATE conference_members SET ${fields.map(([field]) => `${snakeCase(field)} = ?`).join(", ")} WHERE token = ?`,
-    [...fields.map(([, value]) => value), token],
-  );
-}
+export const updateMember = (tx: Tx, token: string, patch: Partial<MemberRow>) =>
+  updateRow(tx, "conference_members", ["token", token], patch);
 
 /** Those who are in a room, or on their way there, in the order in which they came. */
 export const presentMembers = (tx: ReadTx, room: ConferenceId) =>

@@ -1,5 +1,5 @@
 import type { NoticeId, PaymentId, TopUpId, WorkspaceId } from "../ids.ts";
-import { snakeCase } from "./column-names.ts";
+import { insertRow, updateRow } from "./rows.ts";
 import type { ReadTx, Tx } from "./store.ts";
 
 export type SuspenseReason =
@@ -28,23 +28,11 @@ export interface PaymentRow {
 }
 
 /** False: the receipt is there, nothing was stored. Waits for whoever is storing it just now. */
-export async function insertPayment(tx: Tx, row: PaymentRow): Promise<boolean> {
-  const fields = Object.entries(row);
-  const { changes } = await tx.run(
-    `INSERT INTO mpesa_payments (${fields.map(([field]) => snakeCase(field)).join(", ")})
-     VALUES (${fields.map(() => "?").join(", ")}) ON CONFLICT (receipt) DO NOTHING`,
-    fields.map(([, value]) => value as string | number | null),
-  );
-  return changes === 1;
-}
+export const insertPayment = (tx: Tx, row: PaymentRow): Promise<boolean> =>
+  insertRow(tx, "mpesa_payments", row, "ON CONFLICT (receipt) DO NOTHING");
 
-export async function updatePayment(tx: Tx, id: PaymentId, patch: Partial<PaymentRow>): Promise<void> {
-  const fields = Object.entries(patch);
-  await tx.run(
-    `UPDATE mpesa_payments SET ${fields.map(([field]) => `${snakeCase(field)} = ?`).join(", ")} WHERE id = ?`,
-    [...fields.map(([, value]) => value), id],
-  );
-}
+export const updatePayment = (tx: Tx, id: PaymentId, patch: Partial<PaymentRow>) =>
+  updateRow(tx, "mpesa_payments", ["id", id], patch);
 
 export const paymentByReceipt = (tx: ReadTx, receipt: string) =>
   tx.get<PaymentRow>("SELECT * FROM mpesa_payments WHERE receipt = ?", [receipt]);

@@ -1,5 +1,5 @@
 import type { TopUpId, WorkspaceId } from "../ids.ts";
-import { snakeCase } from "./column-names.ts";
+import { insertRow, updateRow } from "./rows.ts";
 import type { ReadTx, Tx } from "./store.ts";
 
 export type TopUpState = "requested" | "pending" | "succeeded" | "failed" | "cancelled" | "unknown";
@@ -44,27 +44,8 @@ export type NewTopUp = Pick<
 >;
 
 /** False: a prompt may be open on that phone. */
-export async function insertTopUp(tx: Tx, row: NewTopUp): Promise<boolean> {
-  const { changes } = await tx.run(
-    `INSERT INTO topups (id, workspace_id, amount_minor, phone_e164, account_reference, callback_key, state,
-       open_phone, open_until_ms, created_at_ms, updated_at_ms)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (open_phone) DO NOTHING`,
-    [
-      row.id,
-      row.workspaceId,
-      row.amountMinor,
-      row.phoneE164,
-      row.accountReference,
-      row.callbackKey,
-      row.state,
-      row.openPhone,
-      row.openUntilMs,
-      row.createdAtMs,
-      row.updatedAtMs,
-    ],
-  );
-  return changes === 1;
-}
+export const insertTopUp = (tx: Tx, row: NewTopUp): Promise<boolean> =>
+  insertRow(tx, "topups", row, "ON CONFLICT (open_phone) DO NOTHING");
 
 /** A prompt is over by then, whatever became of it. */
 export const releasePhone = (tx: Tx, phone: string, nowMs: number) =>
@@ -73,17 +54,11 @@ export const releasePhone = (tx: Tx, phone: string, nowMs: number) =>
 export const topUpOnPhone = (tx: ReadTx, phone: string) =>
   tx.get<TopUpRow>("SELECT * FROM topups WHERE open_phone = ?", [phone]);
 
-export async function updateTopUp(
+export const updateTopUp = (
   tx: Tx,
   id: TopUpId,
   patch: Partial<Omit<TopUpRow, "id">> & { updatedAtMs: number },
-): Promise<void> {
-  const fields = Object.entries(patch);
-  await tx.run(
-    `UPDATE topups SET ${fields.map(([field]) => `${snakeCase(field)} = ?`).join(", ")} WHERE id = ?`,
-    [...fields.map(([, value]) => value), id],
-  );
-}
+) => updateRow(tx, "topups", ["id", id], patch);
 
 /** Marks it sent. False: somebody else did, or it is no longer to be sent. */
 export async function markTopUpSent(
