@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import { centsOfKes, kes } from "../../engine/wallet/money.ts";
 import { createWallet } from "../../engine/wallet/wallet.ts";
 import { openLedger } from "../open-ledger.ts";
 import { print, recordOperatorChange, words, workspaceOf, type Desk } from "./desk.ts";
@@ -19,9 +20,8 @@ export async function credit(desk: Desk, args: string[]): Promise<void> {
   });
   const [workspace, amount = ""] = words(positionals, "WORKSPACE", "KES");
   const workspaceId = await workspaceOf(store, workspace);
-  const [, shillings, cents = ""] = /^(\d{1,10})(?:\.(\d{1,2}))?$/.exec(amount) ?? [];
-  const amountMinor = Number(shillings) * 100 + Number(cents.padEnd(2, "0"));
-  if (shillings === undefined || amountMinor === 0) throw wrongAmount();
+  const amountMinor = centsOfKes(amount);
+  if (amountMinor === null || amountMinor === 0) throw wrongAmount();
   // The controller, another process, finds what is to be armed within a second.
   const posted = await store.write(async (tx) => {
     const credited = await createWallet({
@@ -37,7 +37,7 @@ export async function credit(desk: Desk, args: string[]): Promise<void> {
     if (credited.first.workspaceId !== workspaceId || credited.first.amountMinor !== amountMinor) {
       const { first, transactionId } = credited;
       throw new Error(
-        `The reference "${values.reference ?? ""}" was used before, for KES ${(first.amountMinor / 100).toFixed(2)} ` +
+        `The reference "${values.reference ?? ""}" was used before, for ${kes(first.amountMinor)} ` +
           `to ${String(first.workspaceId)} (${transactionId}). Nothing was credited.`,
       );
     }

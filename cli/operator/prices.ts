@@ -4,6 +4,7 @@ import { dateMs } from "../../engine/east-africa-time.ts";
 import { setPrice } from "../../engine/metering/prices.ts";
 import { pricesByName } from "../../engine/metering/pricing-notices.ts";
 import { allPrices, priceNames, type PriceName } from "../../engine/store/rates.ts";
+import { decimalKes } from "../../engine/wallet/money.ts";
 import { UsageError } from "../usage.ts";
 import { print, words, type Desk } from "./desk.ts";
 import { notADate } from "./rates.ts";
@@ -61,4 +62,4 @@ function amountOf(name: PriceName, text: string): number {
 }
 
 const asTyped = (name: PriceName, amount: number) =>
-  inShillings(name) ? (amount / 100).toFixed(2) : String(amount);
+  inShillings(name) ? decimalKes(amount) : String(amount);

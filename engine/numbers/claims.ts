@@ -14,6 +14,7 @@ import {
 import type { ReadTx, Tx } from "../store/store.ts";
 import { keepWorkspace } from "../store/workspaces.ts";
 import type { Ledger } from "../wallet/ledger.ts";
+import { kes } from "../wallet/money.ts";
 import type { Outbox } from "../webhooks/outbox.ts";
 import { tellWorkspace } from "../webhooks/workspace-events.ts";
 import { addNumber, type Routing } from "./numbers.ts";
@@ -64,7 +65,7 @@ export async function claimNumber(
   if (!paid.ok)
     throw new SautikitError(
       "wallet.insufficient_funds",
-      `The first month costs KES ${(paid.rent.grossMinor / 100).toFixed(2)}; the wallet does not cover it.`,
+      `The first month costs ${kes(paid.rent.grossMinor)}; the wallet does not cover it.`,
     );
   const number = await numberById(tx, added.id);
   if (!number) throw new Error(`${added.id} was stored, yet it is not there.`);

@@ -13,6 +13,7 @@ import {
 } from "../store/numbers.ts";
 import type { Store, Tx } from "../store/store.ts";
 import { keepWorkspace } from "../store/workspaces.ts";
+import { kes } from "../wallet/money.ts";
 import { tellWorkspace } from "../webhooks/workspace-events.ts";
 import { tellResumed } from "./block.ts";
 import { releaseNumber, type NumberParts } from "./claims.ts";
@@ -98,14 +99,13 @@ async function suspend(tx: Tx, parts: NumberParts, number: NumberRow, rent: Rent
       ...{ suspended_at: rfc3339Seconds(nowMs), release_at: rfc3339Seconds(releaseAtMs) },
     },
   });
-  const kes = `KES ${(rent.grossMinor / 100).toFixed(2)}`;
   await parts.mails.send(tx, {
     key: `${number.id} suspended at ${nowMs}`,
     workspaceId: number.workspaceId,
     to: await parts.ownersOf(tx, number.workspaceId),
     subject: `${number.e164} is suspended: its rent could not be paid`,
     text:
-      `The month of ${number.e164} that begins on ${localDay(number.paidUntilMs ?? nowMs)} costs ${kes}, and your wallet ` +
+      `The month of ${number.e164} that begins on ${localDay(number.paidUntilMs ?? nowMs)} costs ${kes(rent.grossMinor)}, and your wallet ` +
       `does not cover it.\n\nUntil it is paid no calls go to the number or come from it; calls under way go on. Top up your ` +
       `wallet, and it is back in service at once. We also try every day.\n\nOn ${localDay(releaseAtMs)}, 7 days from now, ` +
       `it is released for good and cannot be recovered.\n`,

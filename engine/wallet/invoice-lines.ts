@@ -1,3 +1,4 @@
+import { decimalKes } from "./money.ts";
 import type { Month } from "../east-africa-time.ts";
 import { isSale, type Statement, type StatementLine } from "./statement.ts";
 
@@ -54,5 +55,5 @@ function codeOf({ ofKind, direction, country }: StatementLine): string {
 function priceOf({ unit, rateMicroKesPerMinute, unitPriceMinor }: StatementLine): string | null {
   if (unit === "second" && rateMicroKesPerMinute !== null)
     return (rateMicroKesPerMinute / 60_000_000).toFixed(6);
-  return unitPriceMinor === null ? null : (unitPriceMinor / 100).toFixed(2);
+  return unitPriceMinor === null ? null : decimalKes(unitPriceMinor);
 }

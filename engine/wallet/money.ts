@@ -27,3 +27,9 @@ export function decimalKes(minor: number): string {
   const digits = String(Math.abs(minor)).padStart(3, "0");
   return `${minor < 0 ? "-" : ""}${digits.slice(0, -2)}.${digits.slice(-2)}`;
 }
+
+/** The other way round: shillings as they are typed, `500` or `49.50`, in cents; null: no such amount. */
+export function centsOfKes(text: string): number | null {
+  const [, shillings, cents = ""] = /^(\d{1,10})(?:\.(\d{1,2}))?$/.exec(text) ?? [];
+  return shillings === undefined ? null : Number(shillings) * 100 + Number(cents.padEnd(2, "0"));
+}
