@@ -2,7 +2,7 @@ import type { Request, RequestHandler, Response } from "express";
 import type { Clock } from "../engine/clock.ts";
 import { SautikitError } from "../engine/errors.ts";
 import type { Log } from "../engine/log.ts";
-import { isAtLeast } from "../engine/people/roles.ts";
+import { requireAllowed } from "../engine/people/authority.ts";
 import { callerOfSession, personOfSession, type Person } from "../engine/people/sessions.ts";
 import type { Role } from "../engine/store/members.ts";
 import { markSeen } from "../engine/store/sessions.ts";
@@ -98,8 +98,7 @@ export function requireCaller(response: Response, scope: Scope, role: Role | nul
   if (found instanceof SautikitError) throw found;
   const { by, scopes } = found;
   if (by.kind === "user") {
-    if (!(role === null ? scopes.includes(scope) : isAtLeast(by.role, role)))
-      throw new SautikitError("auth.role", `Your role here, ${by.role}, does not allow this.`);
+    requireAllowed(by.role, { scope, role });
   } else if (!scopes.includes(scope)) {
     throw new SautikitError("auth.scope", `This needs a key with the scope ${scope}.`);
   }

@@ -1,4 +1,11 @@
-import { createCipheriv, createDecipheriv, createHmac, createSecretKey, hkdfSync } from "node:crypto";
+import {
+  createCipheriv,
+  createDecipheriv,
+  createHash,
+  createHmac,
+  createSecretKey,
+  hkdfSync,
+} from "node:crypto";
 import type { Ids } from "./ids.ts";
 
 /** Secrets that we must be able to read again (signing secrets) are kept sealed; those we only compare are hashed. */
@@ -9,6 +16,9 @@ export interface Secrets {
   /** A keyed hash, hex: the same for the same text, and of use to nobody without the key. */
   pseudonym(text: string): string;
 }
+
+/** Hex: all that is kept of what is handed out once (a key, a link, a cookie). */
+export const sha256 = (text: string): string => createHash("sha256").update(text).digest("hex");
 
 /** AES-256-GCM under one 32-byte key; the sealed text is `v1.<nonce>.<tag>.<ciphertext>`, base64url. */
 export function aesSecrets(keyBytes: Buffer, ids: Ids): Secrets {

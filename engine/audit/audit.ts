@@ -1,7 +1,7 @@
 import type { Clock } from "../clock.ts";
 import type { Ids, KeyId, RequestId, UserId, WorkspaceId } from "../ids.ts";
 import type { JsonObject } from "../json.ts";
-import { insertAuditEntry } from "../store/audit.ts";
+import { insertAuditEntry, type AuditRow } from "../store/audit.ts";
 import type { Tx } from "../store/store.ts";
 
 /** Who changes something, and from where. */
@@ -35,18 +35,22 @@ export async function recordChange(
   { ids, clock }: { ids: Ids; clock: Clock },
   { workspaceId, actor, action, subject, before, after }: AuditedChange,
 ): Promise<void> {
-  const byRequest = actor.kind === "key" || actor.kind === "user" ? actor : null;
   await insertAuditEntry(tx, {
     id: ids.next("aud"),
     workspaceId,
-    actorKind: actor.kind,
-    actorId: byRequest?.id ?? null,
+    ...actorFields(actor),
     action,
     subject,
     before: before && JSON.stringify(before),
     after: after && JSON.stringify(after),
-    address: byRequest?.address ?? null,
-    requestId: byRequest?.requestId ?? null,
     createdAtMs: clock.nowMs(),
   });
+}
+
+/** Who it was, as a row has it. */
+export function actorFields(actor: Actor): Pick<AuditRow, "actorKind" | "actorId" | "address" | "requestId"> {
+  if (actor.kind !== "key" && actor.kind !== "user")
+    return { actorKind: actor.kind, actorId: null, address: null, requestId: null };
+  const { kind, id, address, requestId } = actor;
+  return { actorKind: kind, actorId: id, address, requestId };
 }

@@ -1,6 +1,6 @@
-import { createHash } from "node:crypto";
 import { dayMs, type Clock } from "../clock.ts";
 import { SautikitError } from "../errors.ts";
+import { sha256Of } from "../media/sha256.ts";
 import type { PortId, WorkspaceId } from "../ids.ts";
 import {
   portToChange,
@@ -52,7 +52,7 @@ export class PortDocuments {
     const port = await store.read((tx) => requirePort(tx, workspaceId, id));
     if (!isOpen(port.status)) throw new SautikitError("ports.closed");
     await storage.putBytes(bytes, documentKey(port), documentType);
-    const documentSha256 = createHash("sha256").update(bytes).digest("hex");
+    const documentSha256 = await sha256Of(bytes);
     return { documentType, documentBytes: bytes.length, documentSha256, documentAtMs: clock.nowMs() };
   }
 

@@ -2,7 +2,7 @@ import { SautikitError } from "../errors.ts";
 import { memberById, type Role } from "../store/members.ts";
 import type { ReadTx } from "../store/store.ts";
 import { apiKeyById } from "../store/workspaces.ts";
-import type { Caller } from "../workspaces/api-keys.ts";
+import { isKeyOver, type Caller } from "../workspaces/api-keys.ts";
 import type { Scope } from "../workspaces/scopes.ts";
 import { isAtLeast, scopesOf } from "./roles.ts";
 
@@ -37,12 +37,16 @@ export async function requireStill(
 ): Promise<void> {
   if (by.kind === "key") {
     const key = await apiKeyById(tx, workspace.id, by.id);
-    const over = !key || key.revokedAtMs !== null || (key.expiresAtMs !== null && key.expiresAtMs <= nowMs);
-    if (over) throw new SautikitError("auth.invalid");
+    if (!key || isKeyOver(key, nowMs)) throw new SautikitError("auth.invalid");
     return;
   }
   const member = await memberById(tx, workspace.id, by.id);
   if (!member) throw new SautikitError("auth.no_workspace");
-  if (!(role === null ? scopesOf(member.role).includes(scope) : isAtLeast(member.role, role)))
-    throw new SautikitError("auth.role", `Your role here, ${member.role}, does not allow this.`);
+  requireAllowed(member.role, { scope, role });
+}
+
+/** A person needs the role, where the route names one, else the scope, which their role gives. Throws `auth.role`. */
+export function requireAllowed(has: Role, { scope, role }: { scope: Scope; role: Role | null }): void {
+  if (!(role === null ? scopesOf(has).includes(scope) : isAtLeast(has, role)))
+    throw new SautikitError("auth.role", `Your role here, ${has}, does not allow this.`);
 }

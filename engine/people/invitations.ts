@@ -3,6 +3,7 @@ import { dayMs, rfc3339Seconds, type Clock } from "../clock.ts";
 import { SautikitError } from "../errors.ts";
 import type { Ids, WorkspaceId } from "../ids.ts";
 import type { MailQueue } from "../mail/mail-queue.ts";
+import { sha256 } from "../secrets.ts";
 import {
   countInvitedSince,
   insertInvitation,
@@ -25,7 +26,7 @@ import type { ReadTx, Tx } from "../store/store.ts";
 import { keepWorkspace, workspaceById, type WorkspaceRow } from "../store/workspaces.ts";
 import type { Caller } from "../workspaces/api-keys.ts";
 import { authorityOf, requireRole } from "./authority.ts";
-import { newToken, sha256 } from "./tokens.ts";
+import { newToken } from "./tokens.ts";
 
 export type Invitation = InvitationRow;
 export type InvitationStatus = "pending" | "accepted" | "revoked" | "expired";

@@ -2,13 +2,13 @@ import type { Clock } from "../clock.ts";
 import { SautikitError } from "../errors.ts";
 import { isId } from "../ids.ts";
 import { memberById, membershipsOf, userById, type UserRow } from "../store/members.ts";
+import { sha256 } from "../secrets.ts";
 import { sessionByToken, type SessionRow } from "../store/sessions.ts";
 import type { ReadTx } from "../store/store.ts";
 import { workspaceById } from "../store/workspaces.ts";
 import type { Caller } from "../workspaces/api-keys.ts";
 import { scopesOf } from "./roles.ts";
 import { isOver } from "./sign-in.ts";
-import { sha256 } from "./tokens.ts";
 
 /** Somebody who is signed in. */
 export interface Person {

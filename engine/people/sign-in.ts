@@ -1,12 +1,13 @@
 import { SautikitError } from "../errors.ts";
 import type { Clock } from "../clock.ts";
 import { recordChange, type Actor } from "../audit/audit.ts";
+import { sha256 } from "../secrets.ts";
 import { insertMember, membershipsOf, upsertUser, userByEmail, type UserRow } from "../store/members.ts";
 import { countTry, insertLink, insertSession, useLink, type SessionRow } from "../store/sessions.ts";
 import type { Tx } from "../store/store.ts";
 import { createWorkspace } from "../workspaces/workspaces.ts";
 import { actorOfUser, type PeopleParts } from "./invitations.ts";
-import { newToken, sha256 } from "./tokens.ts";
+import { newToken } from "./tokens.ts";
 
 export const linkMs = 15 * 60_000;
 /** Once nobody has used it for so long, and once it is so old, a session is over. */

@@ -1,4 +1,4 @@
-import type { Actor } from "../audit/audit.ts";
+import { actorFields, type Actor } from "../audit/audit.ts";
 import type { Clock } from "../clock.ts";
 import type { Ids, RecordingId, WorkspaceId } from "../ids.ts";
 import { insertAccess, type AccessKind } from "../store/recording-accesses.ts";
@@ -11,14 +11,10 @@ export async function recordAccesses(
   access: { workspaceId: WorkspaceId; recordingIds: readonly RecordingId[]; kind: AccessKind; actor: Actor },
 ): Promise<void> {
   const { workspaceId, kind, actor } = access;
-  const byRequest = actor.kind === "key" || actor.kind === "user" ? actor : null;
   for (const recordingId of access.recordingIds) {
     await insertAccess(tx, {
       ...{ id: ids.next("acs"), recordingId, workspaceId, kind },
-      actorKind: actor.kind,
-      actorId: byRequest?.id ?? null,
-      address: byRequest?.address ?? null,
-      requestId: byRequest?.requestId ?? null,
+      ...actorFields(actor),
       accessedAtMs: clock.nowMs(),
     });
   }

@@ -1,8 +1,14 @@
-import { createHash } from "node:crypto";
 import { SautikitError } from "../errors.ts";
 import type { Ids, KeyId, UserId, WorkspaceId } from "../ids.ts";
+import { sha256 } from "../secrets.ts";
 import type { Role } from "../store/members.ts";
-import { apiKeyByHash, insertApiKey, workspaceById, type WorkspaceRow } from "../store/workspaces.ts";
+import {
+  apiKeyByHash,
+  insertApiKey,
+  workspaceById,
+  type ApiKeyRow,
+  type WorkspaceRow,
+} from "../store/workspaces.ts";
 import type { ReadTx, Tx } from "../store/store.ts";
 import { defaultScopes, type Scope } from "./scopes.ts";
 
@@ -54,9 +60,7 @@ const keyText = /^tskey_live_[A-Za-z0-9_-]{43}$/;
 /** Throws `auth.invalid` for a key that is unknown, revoked or past its expiry, without saying which. */
 export async function callerOfKey(tx: ReadTx, text: string, nowMs: number): Promise<Caller> {
   const key = keyText.test(text) ? await apiKeyByHash(tx, sha256(text)) : undefined;
-  if (!key || key.revokedAtMs !== null || (key.expiresAtMs !== null && key.expiresAtMs <= nowMs)) {
-    throw new SautikitError("auth.invalid");
-  }
+  if (!key || isKeyOver(key, nowMs)) throw new SautikitError("auth.invalid");
   const workspace = await workspaceById(tx, key.workspaceId);
   if (!workspace) throw new SautikitError("auth.invalid");
   const { id, expiresAtMs, lastUsedAtMs } = key;
@@ -64,4 +68,8 @@ export async function callerOfKey(tx: ReadTx, text: string, nowMs: number): Prom
   return { by, scopes: JSON.parse(key.scopes) as Scope[], workspace };
 }
 
-const sha256 = (text: string) => createHash("sha256").update(text).digest("hex");
+/** Revoked, or past its expiry. */
+export const isKeyOver = (
+  { revokedAtMs, expiresAtMs }: Pick<ApiKeyRow, "revokedAtMs" | "expiresAtMs">,
+  nowMs: number,
+) => revokedAtMs !== null || (expiresAtMs !== null && expiresAtMs <= nowMs);

@@ -37,8 +37,8 @@ export const callingWorkspace = (row: WorkspaceRow): CallingWorkspace => ({
 export const allowedCountries = (row: WorkspaceRow): string[] => JSON.parse(row.allowedCountries) as string[];
 
 /** Crockford's base 32: nobody takes one of these for another while typing it into a phone. */
-const digits = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+export const accountDigits = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
 /** Short enough for the Paybill's account field and for an STK push (12 characters). */
 const newAccountRef = (ids: Ids): string =>
-  `SK${Array.from(ids.bytes(8), (byte) => digits.charAt(byte % 32)).join("")}`;
+  `SK${Array.from(ids.bytes(8), (byte) => accountDigits.charAt(byte % 32)).join("")}`;

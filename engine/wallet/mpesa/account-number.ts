@@ -1,5 +1,5 @@
-/** Crockford's base 32, of which workspaces' account numbers are made. */
-const digits = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+import { accountDigits as digits } from "../../workspaces/workspaces.ts";
+
 const suffixes = digits.length ** 2;
 /** "SK" and eight. */
 const accountLength = 10;

@@ -124,8 +124,7 @@ export class Payments {
     id: PaymentId,
     workspaceId: WorkspaceId,
   ): Promise<{ before: PaymentRow; after: PaymentRow | null }> {
-    const topUpId = (await paymentById(tx, id))?.topupId ?? null;
-    const topUp = topUpId === null ? null : ((await topUpToChange(tx, topUpId)) ?? null);
+    const topUp = await linkedTopUp(tx, await paymentById(tx, id));
     const seen = await paymentToChange(tx, id);
     if (!seen) throw new SautikitError("not_found", `There is no payment ${id}.`);
     if (seen.workspaceId !== null) return { before: seen, after: null };
@@ -182,21 +181,19 @@ export class Payments {
       );
       return "known";
     }
-    if (payment.suspenseReason === "unverified" && payment.workspaceId === null && record.toUs) {
+    if (payment.workspaceId === null) {
+      const { suspenseReason, meantForId } = payment;
       // Asked by us, Safaricom says the same as the callback; whose it is, the callback has said.
-      const { meantForId } = payment;
-      if (record.source === "status" && meantForId !== null) {
-        const linked = payment.topupId === null ? null : ((await topUpToChange(tx, payment.topupId)) ?? null);
-        await this.#release(tx, payment, meantForId, linked);
+      const isConfirmed = suspenseReason === "unverified" && record.source === "status" && record.toUs;
+      if (isConfirmed && meantForId !== null) {
+        await this.#release(tx, payment, meantForId, await linkedTopUp(tx, payment));
         return "released";
       }
-    }
-    const leavesByItself = payment.suspenseReason !== null && releasedByRecord.has(payment.suspenseReason);
-    if (payment.workspaceId === null && leavesByItself && reason === null && workspaceId !== null) {
-      const linked =
-        topUp ?? (payment.topupId === null ? null : ((await topUpToChange(tx, payment.topupId)) ?? null));
-      await this.#release(tx, payment, workspaceId, linked);
-      return "released";
+      const leavesByItself = suspenseReason !== null && releasedByRecord.has(suspenseReason);
+      if (leavesByItself && reason === null && workspaceId !== null) {
+        await this.#release(tx, payment, workspaceId, topUp ?? (await linkedTopUp(tx, payment)));
+        return "released";
+      }
     }
     const unnamed = payment.topupId === null || payment.topupId === topUp?.id;
     const pays = topUp?.workspaceId === payment.workspaceId && topUp.amountMinor === payment.amountMinor;
@@ -315,4 +312,13 @@ function answered(topUp: TopUpRow | null, record: Record): Destination {
   // A prompt is paid once.
   const another = topUp.state === "succeeded" && topUp.receipt !== record.receipt;
   return { topUp, workspaceId, reason: another ? "second_receipt" : null };
+}
+
+/** The request that a payment is known to answer, kept for this transaction. */
+async function linkedTopUp(
+  tx: Tx,
+  payment: Pick<PaymentRow, "topupId"> | undefined,
+): Promise<TopUpRow | null> {
+  const id = payment?.topupId ?? null;
+  return id === null ? null : ((await topUpToChange(tx, id)) ?? null);
 }
