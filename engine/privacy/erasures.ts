@@ -127,12 +127,17 @@ export class Erasures {
 
   /** Goes on with every one that is not complete. One that cannot go on holds back no other. */
   async run(): Promise<void> {
-    const { store } = this.#parts;
+    const { store, exports } = this.#parts;
     const faults: unknown[] = [];
+    const fault = (error: unknown) => void faults.push(error);
     let after: ErasureRow["id"] | null = null;
     for (;;) {
       const running: ErasureRow[] = await store.read((tx) => runningErasures(tx, after, batch));
-      for (const row of running) await this.#goOn(row).catch((error: unknown) => faults.push(error));
+      for (const { workspaceId, pseudonym } of running)
+        await store.write((tx) => expireExportsOf(tx, workspaceId, pseudonym)).catch(fault);
+      // One that cannot be removed yet, maybe another's, is waited for at an erasure's end.
+      if (running.length > 0) await exports.removeExpired().catch(fault);
+      for (const row of running) await this.#goOn(row).catch(fault);
       after = running.at(-1)?.id ?? null;
       if (running.length < batch) break;
     }
@@ -143,15 +148,11 @@ export class Erasures {
     const { e164 } = row;
     if (e164 === null) return;
     const erasure = { ...row, e164 };
-    await this.#parts.store.write((tx) => expireExportsOf(tx, row.workspaceId, row.pseudonym));
-    // An export that cannot be removed yet, maybe another's, is waited for at the end.
-    const removal = await Promise.allSettled([this.#parts.exports.removeExpired()]);
     const callsLeft = await this.#eraseCalls(erasure);
     await this.#proveGone(erasure);
     await this.#eraseMentions(erasure);
     const waits = callsLeft > 0 || (await this.#parts.store.read((tx) => hasOpenTopUp(tx, erasure)));
     if (!waits) await this.#parts.store.write((tx) => this.#complete(tx, erasure));
-    for (const settled of removal) if (settled.status === "rejected") throw asError(settled.reason);
   }
 
   /** How many have to wait: a recording of theirs is not closed yet. */
@@ -242,8 +243,6 @@ export class Erasures {
     await saveCounts(tx, id, JSON.stringify(counts));
   }
 }
-
-const asError = (reason: unknown) => (reason instanceof Error ? reason : new Error(String(reason)));
 
 async function hasParty(tx: Tx, erasure: ErasureRow & { e164: string }, id: CallId): Promise<boolean> {
   return (await callsToErase(tx, erasure, { limit: 1, after: null, only: id })).length > 0;

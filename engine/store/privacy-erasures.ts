@@ -1,4 +1,5 @@
 import type { CallId, Id, KeyId, UserId, WorkspaceId } from "../ids.ts";
+import { camelCase } from "./column-names.ts";
 import type { RecordingRow } from "./recordings.ts";
 import type { ReadTx, Tx } from "./store.ts";
 
@@ -286,7 +287,7 @@ export async function findMentions(
   const { table, key, of, columns } = textsAt(place);
   const named = columns.map((column) => `${column} LIKE ?`).join(" OR ");
   const rows = await tx.all<Record<string, unknown>>(
-    `SELECT ${key} AS row_key, ${columns.map((column, index) => `${column} AS text_${index}`).join(", ")} FROM ${table}
+    `SELECT ${key} AS row_key, ${columns.join(", ")} FROM ${table}
      WHERE ${of} AND (${named}) ${page.after === null ? "" : `AND ${key} > ?`} ORDER BY ${key} LIMIT ?`,
     [
       ...[workspaceId, createdAtMs],
@@ -298,8 +299,8 @@ export async function findMentions(
   return rows.map((row) => ({
     key: String(row["rowKey"]),
     columns: Object.fromEntries(
-      columns.flatMap((column, index) => {
-        const text = row[`text${index}`] ?? row[`text_${index}`];
+      columns.flatMap((column) => {
+        const text = row[camelCase(column)];
         return typeof text === "string" ? [[column, text]] : [];
       }),
     ),
