@@ -1,9 +1,9 @@
 import { access, constants, mkdir, statfs } from "node:fs/promises";
 import type { Clock } from "../../engine/clock.ts";
 import { touch } from "../../engine/store/migrate.ts";
-import { createStorage } from "../../recordings/storage.ts";
 import type { Config } from "../config.ts";
 import { makeDataDir } from "../data-dir.ts";
+import { connectObjectStorage } from "../object-storage.ts";
 import { openMail } from "../open-mail.ts";
 import { openStore } from "../open-store.ts";
 import { checkDaraja } from "./daraja.ts";
@@ -70,15 +70,9 @@ async function checkSpool({ spoolDir }: Config): Promise<Finding> {
 }
 
 async function checkStorage(config: Config, clock: Clock): Promise<Finding> {
-  const { endpoint, publicUrl, region, bucket, accessKeyId, secretAccessKey } = config.s3;
+  const { endpoint, bucket } = config.s3;
   if (endpoint === null) return sound("the embedded one, which `start` brings along (S3_ENDPOINT)");
-  const storage = createStorage({
-    ...{ region, bucket, accessKeyId, secretAccessKey },
-    ...(publicUrl === null ? {} : { publicEndpoint: publicUrl }),
-    endpoint,
-    forcePathStyle: true,
-    clock,
-  });
+  const storage = await connectObjectStorage(config, clock);
   const key = "doctor/checked.txt";
   try {
     await storage.ensureBucket();
