@@ -35,10 +35,6 @@ import { FreeSwitchBox } from "../engine/switch/freeswitch-box.ts";
 import { Streams } from "../engine/streams/streams.ts";
 import { createMailQueue } from "../engine/mail/mail-queue.ts";
 import { MailSender } from "../engine/mail/mail-sender.ts";
-import { Callbacks } from "../engine/wallet/mpesa/callbacks.ts";
-import { CallbackUrls } from "../engine/wallet/mpesa/callback-urls.ts";
-import { Mpesa } from "../engine/wallet/mpesa/mpesa.ts";
-import { TopUps } from "../engine/wallet/mpesa/top-ups.ts";
 import { MonthEnd } from "../engine/wallet/month-end.ts";
 import { Deliverer } from "../engine/webhooks/deliverer.ts";
 import { WebhookEndpoints } from "../engine/webhooks/endpoints.ts";
@@ -49,7 +45,7 @@ import { createSpool } from "../recordings/spool.ts";
 import type { Config } from "./config.ts";
 import { makeDataDir } from "./data-dir.ts";
 import { makeDemoWorkspace } from "./demo-workspace.ts";
-import { startEmbeddedDaraja, startEmbeddedSwitch } from "./embedded.ts";
+import { startEmbeddedSwitch } from "./embedded.ts";
 import { registerMetrics } from "./metrics.ts";
 import { createLog } from "./log.ts";
 import { seedInventory } from "./seed-inventory.ts";
@@ -59,10 +55,10 @@ import { touch } from "../engine/store/migrate.ts";
 import { openMail } from "./open-mail.ts";
 import { openLedger } from "./open-ledger.ts";
 import { openPrivacy } from "./open-privacy.ts";
-import { callbackToken, openDaraja } from "./open-mpesa.ts";
 import { openSignals, openStore } from "./open-store.ts";
 import { lockRoles } from "./role-locks.ts";
 import { secretsKey } from "./secrets-key.ts";
+import { serveMpesa } from "./serve-mpesa.ts";
 
 export const roles = ["api", "controller", "spool"] as const;
 export type Role = (typeof roles)[number];
@@ -128,6 +124,14 @@ async function build(
   const clock = systemClock;
   const ids = systemIds(clock);
   const log = createLog(config.logLevel);
+  /** Until the stop. */
+  const runs = (part: { start(): void; stop(): Promise<void> | void }) => {
+    part.start();
+    closers.push(() => part.stop());
+  };
+  /** What failed is told, and tried again. */
+  const every = (everyMs: number, look: () => Promise<void>, said: string) =>
+    runs(new Poll(clock, everyMs, look, (error) => log.error({ err: error }, said)));
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const openToOthers = await makeDataDir(config.dataDir);
@@ -219,33 +223,11 @@ async function build(
   const signIn = new SignIn(people, config.signUp);
   const { exports, erasures } = openPrivacy(config, { store, storage, secrets, clock, ids, log });
 
-  const money = config.daraja;
-  const token = money ? await callbackToken(config, money, ids) : "";
-  const callbackUrls = new CallbackUrls(publicUrl, token);
-  const standIn =
-    money?.url === null && wanted.has("controller") ? await startEmbeddedDaraja(money, log) : null;
-  if (standIn) closers.push(() => standIn.stop());
-  const darajaUrl = standIn?.url ?? money?.url ?? null;
-  // One for the process: each token that Daraja gives out ends the one before.
-  const daraja = money && darajaUrl !== null ? openDaraja({ clock, ids }, money, darajaUrl) : null;
-  const mpesa =
-    money && daraja && wanted.has("controller")
-      ? new Mpesa({
-          ...{ store, clock, ids, log, ledger, outbox, daraja, urls: callbackUrls },
-          ...{ verifyAboveMinor: money.verifyAboveMinor, pulls: money.pulls },
-        })
-      : null;
-  const paymentsWaiting = () => mpesa?.wake();
-  const topUps = new TopUps({
-    ...{ clock, ids, amounts: money?.amounts ?? null, perHour: money?.topUpsPerHour ?? 0 },
-    wake: paymentsWaiting,
+  const mpesa = await serveMpesa(config, {
+    ...{ store, clock, ids, log, ledger, outbox, publicUrl },
+    works: wanted.has("controller"),
   });
-  const callbacks =
-    money &&
-    new Callbacks({
-      ...{ store, clock, ids, log, token, addresses: money.addresses, shortcode: money.shortcode },
-      ...{ amounts: money.amounts, wake: paymentsWaiting },
-    });
+  closers.push(() => mpesa.close());
 
   let demoFile: string | null = null;
   const news = new RecordingNews(changeParts, publicUrl);
@@ -278,68 +260,37 @@ async function build(
       log.warn({ err: error }, "the tones that stand in for speech could not be kept yet");
     });
     signals.listen("calls", (owner) => controller.changed(owner));
-    controller.start();
-    closers.push(() => controller.stop());
+    runs(controller);
     const mailTransport = openMail(config);
     closers.push(() => mailTransport.close());
     const sender = new MailSender({ store, transport: mailTransport, clock, ids, log });
     signals.listen("mails", () => sender.wake());
-    sender.start();
-    closers.push(() => sender.stop());
-    const pricingMails = new PricingMails({ store, mails, clock, log });
-    pricingMails.start();
-    closers.push(() => pricingMails.stop());
-    const storageMeter = new StorageMeter({ store, ledger, outbox, mails, clock, ids, log });
-    storageMeter.start();
-    closers.push(() => storageMeter.stop());
+    runs(sender);
+    runs(new PricingMails({ store, mails, clock, log }));
+    runs(new StorageMeter({ store, ledger, outbox, mails, clock, ids, log }));
     signals.listen("deliveries", (destination) => deliverer.wake(destination));
-    deliverer.start();
-    closers.push(() => deliverer.stop());
-    recordings.start();
-    closers.push(() => recordings.stop());
+    runs(deliverer);
+    runs(recordings);
     if (config.seller) {
       const monthEnd = new MonthEnd({ store, clock, ids, seller: config.seller });
-      const closing = new Poll(
-        clock,
-        monthEndMs,
-        () => monthEnd.run(),
-        (error) => log.error({ err: error }, "A month could not be closed yet."),
-      );
-      closing.start();
-      closers.push(() => closing.stop());
+      every(monthEndMs, () => monthEnd.run(), "A month could not be closed yet.");
     }
-    const sweep = new Poll(
-      clock,
-      promptsSweepMs,
-      async () => {
-        await prompts.sweep();
-        await portDocuments.sweep();
-      },
-      (error) => log.error({ err: error }, "Deleted files could not be removed from the storage yet."),
-    );
-    sweep.start();
-    closers.push(() => sweep.stop());
-    exports.start();
-    closers.push(() => exports.stop());
-    erasures.start();
-    closers.push(() => erasures.stop());
+    const sweep = async () => {
+      await prompts.sweep();
+      await portDocuments.sweep();
+    };
+    every(promptsSweepMs, sweep, "Deleted files could not be removed from the storage yet.");
+    runs(exports);
+    runs(erasures);
     const forgetting = new Poll(
       clock,
       signInSweepMs,
       () => store.write((tx) => sweepSignIn(tx, clock.nowMs(), signInKeptMs, 1000)),
       (error) => log.warn({ err: error }, "Old sessions could not be forgotten yet."),
     );
-    forgetting.start();
-    closers.push(() => forgetting.stop());
+    runs(forgetting);
     const renewals = new Renewals({ ...numbers, store, log });
-    const renewing = new Poll(
-      clock,
-      renewalsMs,
-      () => renewals.run(),
-      (error) => log.error({ err: error }, "The numbers' rents could not be looked at yet."),
-    );
-    renewing.start();
-    closers.push(() => renewing.stop());
+    every(renewalsMs, () => renewals.run(), "The numbers' rents could not be looked at yet.");
   }
   let draining = false;
   if (wanted.has("api")) {
@@ -363,8 +314,8 @@ async function build(
       publicUrl,
       webhooks: new WebhookEndpoints({ clock, ids, secrets, wake }),
       deliverer,
-      topUps,
-      callbacks,
+      topUps: mpesa.topUps,
+      callbacks: mpesa.callbacks,
       checkUrl: (url, field) => egress.checkUrl(url, field),
       checkSocketUrl: (url, field) => egress.checkSocketUrl(url, field),
       paybill: config.paybill,
@@ -389,23 +340,17 @@ async function build(
       await makeDemoWorkspace({
         ...{ store, ids, secrets, clock, file: demoFile },
         ...{ baseUrl: publicUrl(), carrierStatusUrl, voiceCallbackUrl: demoVoiceUrl ?? null },
-        darajaControlUrl: standIn?.controlUrl ?? null,
+        darajaControlUrl: mpesa.controlUrl,
       });
     }
   }
-  if (mpesa) {
-    // Where the API listens, and so where it is called back, is known from here on.
-    if (standIn && daraja) {
-      const { confirmation, validation } = callbackUrls;
-      await daraja.registerUrls({ confirmation, validation });
-    }
-    mpesa.start();
-    closers.push(() => mpesa.stop());
-  }
+  // Where the API listens, and so where it is called back, is known from here on.
+  await mpesa.start();
+  closers.push(() => mpesa.stop());
   return {
     baseUrl,
     carrierStatusUrl: embedded?.carrierStatusUrl ?? null,
-    darajaControlUrl: standIn?.controlUrl ?? null,
+    darajaControlUrl: mpesa.controlUrl,
     demoFile,
     stop() {
       draining = true;

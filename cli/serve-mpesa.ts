@@ -1,0 +1,58 @@
+import { CallbackUrls } from "../engine/wallet/mpesa/callback-urls.ts";
+import { Callbacks } from "../engine/wallet/mpesa/callbacks.ts";
+import { Mpesa, type MpesaParts } from "../engine/wallet/mpesa/mpesa.ts";
+import { TopUps } from "../engine/wallet/mpesa/top-ups.ts";
+import type { Config } from "./config.ts";
+import { startEmbeddedDaraja } from "./embedded.ts";
+import { callbackToken, openDaraja } from "./open-mpesa.ts";
+
+export interface ServedMpesa {
+  topUps: TopUps;
+  /** Null: M-Pesa is not set up here. */
+  callbacks: Callbacks | null;
+  /** Of the stand-in; null with a real Daraja. */
+  controlUrl: string | null;
+  /** Once the API can be called back. */
+  start(): Promise<void>;
+  stop(): Promise<void>;
+  /** After everything that may still ask the stand-in. */
+  close(): Promise<void>;
+}
+
+/** Top-ups, the doors that Safaricom knocks at and, where this process `works`, what is done in the background. */
+export async function serveMpesa(
+  config: Config,
+  parts: Pick<MpesaParts, "store" | "clock" | "ids" | "log" | "ledger" | "outbox"> & {
+    publicUrl: () => string;
+    works: boolean;
+  },
+): Promise<ServedMpesa> {
+  const { store, clock, ids, log, publicUrl, works } = parts;
+  const { daraja: money } = config;
+  if (!money) {
+    const topUps = new TopUps({ clock, ids, amounts: null, perHour: 0, wake: () => undefined });
+    const nothing = () => Promise.resolve();
+    return { topUps, callbacks: null, controlUrl: null, start: nothing, stop: nothing, close: nothing };
+  }
+  const { amounts, addresses, shortcode, verifyAboveMinor, pulls, topUpsPerHour: perHour } = money;
+  const token = await callbackToken(config, money, ids);
+  const urls = new CallbackUrls(publicUrl, token);
+  const standIn = works && money.url === null ? await startEmbeddedDaraja(money, log) : null;
+  const url = standIn?.url ?? money.url;
+  // One for the process: each token that Daraja gives out ends the one before.
+  const daraja = url === null ? null : openDaraja({ clock, ids }, money, url);
+  const mpesa = works && daraja ? new Mpesa({ ...parts, daraja, urls, verifyAboveMinor, pulls }) : null;
+  const wake = () => mpesa?.wake();
+  return {
+    topUps: new TopUps({ clock, ids, amounts, perHour, wake }),
+    callbacks: new Callbacks({ store, clock, ids, log, token, addresses, shortcode, amounts, wake }),
+    controlUrl: standIn?.controlUrl ?? null,
+    async start() {
+      const { confirmation, validation } = urls;
+      if (standIn) await daraja?.registerUrls({ confirmation, validation });
+      mpesa?.start();
+    },
+    stop: async () => mpesa?.stop(),
+    close: async () => standIn?.stop(),
+  };
+}
