@@ -272,7 +272,7 @@ async function build(
     runs(deliverer);
     runs(recordings);
     if (config.seller) {
-      const monthEnd = new MonthEnd({ store, clock, ids, seller: config.seller });
+      const monthEnd = new MonthEnd({ store, clock, ids, seller: config.seller, log });
       every(monthEndMs, () => monthEnd.run(), "A month could not be closed yet.");
     }
     const sweep = async () => {

@@ -34,11 +34,17 @@ export const monthName = (day: number): Month => dayName(day).slice(0, 7);
 
 export const monthOf = (epochMs: number): Month => monthName(dayOf(epochMs));
 
+/** From its first day to the next one's. */
+export function daysOf(month: Month): { fromDay: number; toDay: number } {
+  assert(monthPattern.test(month), `${month} is no month`);
+  const fromDay = Date.parse(`${month}-01`) / dayMs;
+  return { fromDay, toDay: firstOfNextMonth(fromDay) };
+}
+
 /** From its first moment to the next one's, ms since the epoch. */
 export function spanOf(month: Month): { fromMs: number; toMs: number } {
-  assert(monthPattern.test(month), `${month} is no month`);
-  const first = Date.parse(`${month}-01`) / dayMs;
-  return { fromMs: startOfDayMs(first), toMs: startOfDayMs(firstOfNextMonth(first)) };
+  const { fromDay, toDay } = daysOf(month);
+  return { fromMs: startOfDayMs(fromDay), toMs: startOfDayMs(toDay) };
 }
 
 export const monthAfter = (month: Month): Month => monthOf(spanOf(month).toMs);

@@ -101,7 +101,19 @@ export function statementBody(
   };
 }
 
-const columns = ["kind", "description", "country", "rate_per_minute_kes", "quantity", "unit"];
+const columns = [
+  ...[
+    "kind",
+    "description",
+    "direction",
+    "country",
+    "rate_per_minute_kes",
+    "corrects_month",
+    "quantity",
+    "unit",
+  ],
+  ...["count", "vat_basis_points", "net_kes", "vat_kes", "amount_kes", "balance_kes"],
+];
 
 /** A row for each line, between the balances. */
 export async function* statementCsv({
@@ -109,16 +121,19 @@ export async function* statementCsv({
   openingMinor,
   closingMinor,
 }: Statement): AsyncGenerator<string> {
-  yield await Promise.resolve(csv([[...columns, "net_kes", "vat_kes", "amount_kes", "balance_kes"]]));
-  yield csv([["opening_balance", "", "", "", "", "", "", "", "", decimalKes(openingMinor)]]);
+  yield await Promise.resolve(csv([columns, balance("opening_balance", openingMinor)]));
   for (const line of lines)
     yield csv([
       [
-        ...[line.kind, plainText(line.description), line.country ?? ""],
+        ...[line.kind, plainText(line.description), line.direction ?? "", line.country ?? ""],
         line.rateMicroKesPerMinute === null ? "" : (line.rateMicroKesPerMinute / 1_000_000).toFixed(4),
-        ...[String(line.quantity), line.unit, decimalKes(line.netMinor), decimalKes(line.vatMinor)],
-        ...[decimalKes(line.amountMinor), ""],
+        ...[line.ofMonth ?? "", String(line.quantity), line.unit, String(line.count)],
+        String(line.vatBasisPoints ?? ""),
+        ...[decimalKes(line.netMinor), decimalKes(line.vatMinor), decimalKes(line.amountMinor), ""],
       ],
     ]);
-  yield csv([["closing_balance", "", "", "", "", "", "", "", "", decimalKes(closingMinor)]]);
+  yield csv([balance("closing_balance", closingMinor)]);
 }
+
+const balance = (kind: string, minor: number) =>
+  columns.map((name) => (name === "kind" ? kind : name === "balance_kes" ? decimalKes(minor) : ""));

@@ -27,13 +27,18 @@ export interface MonthToClose {
   closedThrough: string | null;
 }
 
-/** Workspaces that have not closed that month yet, those that are furthest behind first. */
-export const workspacesToClose = (tx: ReadTx, month: string, limit: number) =>
+export interface ClosingPage {
+  after: MonthToClose | null;
+  limit: number;
+}
+
+/** Workspaces that have not closed that month yet, those that are furthest behind first; those behind `after` in that order. */
+export const workspacesToClose = (tx: ReadTx, month: string, { after, limit }: ClosingPage) =>
   tx.all<MonthToClose>(
     `SELECT id, created_at_ms, closed_through FROM workspaces
-     WHERE closed_through IS NULL OR closed_through < ?
+     WHERE (closed_through IS NULL OR closed_through < ?) AND (COALESCE(closed_through, ''), id) > (?, ?)
      ORDER BY COALESCE(closed_through, ''), id LIMIT ?`,
-    [month, limit],
+    [month, after?.closedThrough ?? "", after?.id ?? "", limit],
   );
 
 /** False: somebody else did it meanwhile. */

@@ -106,6 +106,24 @@ export const invariants: readonly Invariant[] = [
       GROUP BY a.id, a.last_sequence HAVING a.last_sequence <> COUNT(e.account_id)`,
   },
   {
+    name: "each day of a wallet opened with what was posted before it, and none is missing",
+    breaches: `SELECT COALESCE(p.account_id, d.account_id) AS subject, d.opening_minor AS found,
+        p.opening_minor AS expected
+      FROM (SELECT account_id, day, first_sequence, last_sequence,
+          CAST(SUM(moved_minor) OVER (PARTITION BY account_id ORDER BY day) - moved_minor AS BIGINT) AS opening_minor,
+          LEAD(first_sequence) OVER (PARTITION BY account_id ORDER BY day) AS next_sequence
+        FROM (SELECT e.account_id, (t.created_at_ms + 10800000) / 86400000 AS day, MIN(e.sequence) AS first_sequence,
+            MAX(e.sequence) AS last_sequence, CAST(SUM(e.amount_minor) AS BIGINT) AS moved_minor
+          FROM ledger_accounts a
+          JOIN ledger_entries e ON e.account_id = a.id
+          JOIN ledger_transactions t ON t.id = e.transaction_id
+          WHERE a.kind = 'wallet'
+          GROUP BY e.account_id, (t.created_at_ms + 10800000) / 86400000) AS days) AS p
+      FULL JOIN wallet_days d ON d.account_id = p.account_id AND d.day = p.day
+      WHERE d.opening_minor IS DISTINCT FROM p.opening_minor OR d.first_sequence IS DISTINCT FROM p.first_sequence
+        OR (p.last_sequence > p.next_sequence AND COALESCE(d.late_sequence, 0) < p.last_sequence)`,
+  },
+  {
     name: "each leg that ended has its CDR",
     breaches: `SELECT l.id AS subject, 0 AS found, 1 AS expected FROM legs l
       WHERE l.ended_at_us IS NOT NULL AND NOT EXISTS (SELECT 1 FROM cdrs c WHERE c.leg_id = l.id)`,

@@ -52,6 +52,8 @@ export interface MovedAccount {
   id: AccountId;
   balanceMinor: number;
   lastSequence: number;
+  /** Of a wallet, the youngest day that moved it before; null: none did. */
+  lastDay: number | null;
 }
 
 /** Adds to an account's balance. Undefined: there is no such account yet. */
@@ -64,7 +66,7 @@ export async function moveBalance(
     account.kind === "wallet" ? ["workspace_id = ?", [account.workspaceId]] : ["workspace_id IS NULL", []];
   return tx.get(
     `UPDATE ledger_accounts SET balance_minor = balance_minor + ?, last_sequence = last_sequence + 1
-     WHERE kind = ? AND ${where} RETURNING id, balance_minor, last_sequence`,
+     WHERE kind = ? AND ${where} RETURNING id, balance_minor, last_sequence, last_day`,
     [amountMinor, account.kind, ...workspaceId],
   );
 }

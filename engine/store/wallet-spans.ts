@@ -8,36 +8,18 @@ export interface Span {
   toMs: number;
 }
 
-/** The sequences of a wallet's first and last entry in a span; undefined: it has none. */
-export async function entriesIn(
-  tx: ReadTx,
-  workspaceId: WorkspaceId,
-  span: Span,
-): Promise<{ first: number; last: number } | undefined> {
-  const row = await tx.get<{ first: number | null; last: number | null }>(
-    `SELECT MIN(e.sequence) AS first, MAX(e.sequence) AS last
-     FROM ledger_accounts a
-     JOIN ledger_transactions t ON t.workspace_id = a.workspace_id
-     JOIN ledger_entries e ON e.transaction_id = t.id AND e.account_id = a.id
-     WHERE a.workspace_id = ? AND a.kind = 'wallet' AND t.created_at_ms >= ? AND t.created_at_ms < ?`,
-    [workspaceId, span.fromMs, span.toMs],
-  );
-  return row && row.first !== null && row.last !== null ? { first: row.first, last: row.last } : undefined;
-}
-
 export interface EntryPage {
   span: Span;
-  /** Sequences: more than the one, and at most the other. */
+  /** Sequences, more than the one and at most the other: so much is looked at, whether it is of the span or not. */
   after: number;
-  last: number;
-  limit: number;
+  upTo: number;
 }
 
 /** What moved a wallet in a span, oldest first, from between two sequences. */
 export async function walletEntries(
   tx: ReadTx,
   workspaceId: WorkspaceId,
-  { span, after, last, limit }: EntryPage,
+  { span, after, upTo }: EntryPage,
   kinds: readonly TransactionKind[] = [],
 ): Promise<(WalletTransaction & { sequence: number })[]> {
   const ofKind = kinds.length === 0 ? "" : `AND t.kind IN (${kinds.map(() => "?").join(", ")})`;
@@ -48,35 +30,9 @@ export async function walletEntries(
      JOIN ledger_transactions t ON t.id = e.transaction_id
      WHERE a.workspace_id = ? AND a.kind = 'wallet' AND e.sequence > ? AND e.sequence <= ?
        AND t.created_at_ms >= ? AND t.created_at_ms < ? ${ofKind}
-     ORDER BY e.sequence LIMIT ?`,
-    [workspaceId, after, last, span.fromMs, span.toMs, ...kinds, limit],
+     ORDER BY e.sequence`,
+    [workspaceId, after, upTo, span.fromMs, span.toMs, ...kinds],
   );
-}
-
-/** A wallet's balance before and after a span, and where its entries are; the same for ever once the span is over. */
-export interface SpanTotals {
-  openingMinor: number;
-  closingMinor: number;
-  /** Sequences; null: nothing moved it. */
-  first: number | null;
-  last: number | null;
-}
-
-/** Reckoned back from the balance of now: it reads what was posted since the span began, and nothing older. */
-export async function spanTotals(tx: ReadTx, workspaceId: WorkspaceId, span: Span): Promise<SpanTotals> {
-  const row = await tx.get<SpanTotals>(
-    `SELECT a.balance_minor - CAST(COALESCE(SUM(e.amount_minor), 0) AS BIGINT) AS opening_minor,
-       a.balance_minor - CAST(COALESCE(SUM(CASE WHEN t.created_at_ms >= ? THEN e.amount_minor ELSE 0 END), 0) AS BIGINT)
-         AS closing_minor,
-       MIN(CASE WHEN t.created_at_ms < ? THEN e.sequence END) AS first,
-       MAX(CASE WHEN t.created_at_ms < ? THEN e.sequence END) AS last
-     FROM ledger_accounts a
-     LEFT JOIN ledger_transactions t ON t.workspace_id = a.workspace_id AND t.created_at_ms >= ?
-     LEFT JOIN ledger_entries e ON e.transaction_id = t.id AND e.account_id = a.id
-     WHERE a.workspace_id = ? AND a.kind = 'wallet' GROUP BY a.id, a.balance_minor`,
-    [span.toMs, span.toMs, span.toMs, span.fromMs, workspaceId],
-  );
-  return row ?? { openingMinor: 0, closingMinor: 0, first: null, last: null };
 }
 
 /** When the wallet was first moved, ms since the epoch. */
@@ -112,7 +68,7 @@ export interface StatementRow {
 export async function statementRows(
   tx: ReadTx,
   workspaceId: WorkspaceId,
-  { span, after, last, limit }: EntryPage,
+  { span, after, upTo }: EntryPage,
 ): Promise<StatementRow[]> {
   return tx.all(
     `SELECT e.sequence, t.kind, e.amount_minor, COALESCE(v.amount_minor, 0) AS vat_minor, t.created_at_ms,
@@ -130,8 +86,8 @@ export async function statementRows(
      LEFT JOIN calls k ON k.id = c.call_id
      WHERE a.workspace_id = ? AND a.kind = 'wallet' AND e.sequence > ? AND e.sequence <= ?
        AND t.created_at_ms >= ? AND t.created_at_ms < ?
-     ORDER BY e.sequence LIMIT ?`,
-    [workspaceId, after, last, span.fromMs, span.toMs, limit],
+     ORDER BY e.sequence`,
+    [workspaceId, after, upTo, span.fromMs, span.toMs],
   );
 }
 

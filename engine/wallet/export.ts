@@ -3,12 +3,11 @@ import { rfc3339Ms } from "../clock.ts";
 import type { WorkspaceId } from "../ids.ts";
 import type { TransactionKind } from "../store/ledger.ts";
 import type { Store } from "../store/store.ts";
-import { entriesIn, walletEntries, type Span } from "../store/wallet-spans.ts";
+import { dayTotals } from "../store/wallet-days.ts";
+import { walletEntries, type Span } from "../store/wallet-spans.ts";
 import { decimalKes } from "./money.ts";
-import { zonedTime } from "../east-africa-time.ts";
-
-/** Rows that are read, and written, at a time: what the memory of an export comes to. */
-const pageRows = 1000;
+import { dayOf, zonedTime } from "../east-africa-time.ts";
+import { pagesOf } from "./pages.ts";
 
 const columns = [
   "id",
@@ -27,14 +26,11 @@ export async function* transactionsCsv(
   workspaceId: WorkspaceId,
   { span, kinds }: { span: Span; kinds: readonly TransactionKind[] },
 ): AsyncGenerator<string> {
-  const bounds = await store.read((tx) => entriesIn(tx, workspaceId, span));
+  const days = { fromDay: dayOf(span.fromMs), toDay: dayOf(span.toMs - 1) + 1 };
+  const { first, last } = await store.read((tx) => dayTotals(tx, workspaceId, days));
   yield csv([columns]);
-  if (!bounds) return;
-  const { last } = bounds;
-  let after = bounds.first - 1;
-  while (after < last) {
-    const page = { span, after, last, limit: pageRows };
-    const rows = await store.read((tx) => walletEntries(tx, workspaceId, page, kinds));
+  for (const page of pagesOf(first, last)) {
+    const rows = await store.read((tx) => walletEntries(tx, workspaceId, { span, ...page }, kinds));
     if (rows.length > 0)
       yield csv(
         rows.map((row) => [
@@ -48,7 +44,6 @@ export async function* transactionsCsv(
           decimalKes(row.balanceAfterMinor),
         ]),
       );
-    after = rows.length < pageRows ? last : (rows.at(-1)?.sequence ?? last);
   }
 }
 

@@ -1,8 +1,10 @@
 import { strict as assert } from "node:assert";
+import { dayOf } from "../east-africa-time.ts";
 import type { Ids, TransactionId, WorkspaceId } from "../ids.ts";
 import * as store from "../store/ledger.ts";
 import type { AccountRef, TransactionKind } from "../store/ledger.ts";
 import type { Tx } from "../store/store.ts";
+import { keepDays } from "../store/wallet-days.ts";
 
 export interface Entry {
   account: AccountRef;
@@ -101,6 +103,7 @@ async function append(tx: Tx, parts: LedgerParts, { entries, ...transaction }: T
     const moved = await move(tx, ids, account, amountMinor);
     await store.insertEntry(tx, id, moved, amountMinor);
     if (account.kind !== "wallet") continue;
+    await keepDays(tx, moved, { day: dayOf(transaction.createdAtMs), amountMinor });
     const { workspaceId } = account;
     const [beforeMinor, afterMinor] = [moved.balanceMinor - amountMinor, moved.balanceMinor];
     moves.push({ workspaceId, transactionId: id, kind: transaction.kind, beforeMinor, afterMinor });

@@ -1,21 +1,23 @@
 import { strict as assert } from "node:assert";
 import type { Clock } from "../clock.ts";
 import type { Ids, WorkspaceId } from "../ids.ts";
+import type { Log } from "../log.ts";
 import {
   closeMonth,
   insertInvoice,
   invoiceOf,
   nextInvoiceNumber,
   workspacesToClose,
+  type ClosingPage,
   type InvoiceRow,
   type MonthToClose,
 } from "../store/invoices.ts";
 import type { Store, Tx } from "../store/store.ts";
-import { spanTotals } from "../store/wallet-spans.ts";
+import { dayTotals } from "../store/wallet-days.ts";
 import { walletSettings } from "../store/ledger.ts";
 import { keepWorkspace, type WorkspaceRow } from "../store/workspaces.ts";
 import { creditNotes, invoiceLines, type InvoiceLine } from "./invoice-lines.ts";
-import { monthAfter, monthOf, spanOf, type Month } from "../east-africa-time.ts";
+import { daysOf, monthAfter, monthOf, spanOf, type Month } from "../east-africa-time.ts";
 import { statementOf } from "./statement.ts";
 
 export interface Seller {
@@ -28,6 +30,7 @@ export interface MonthEndParts {
   clock: Clock;
   ids: Ids;
   seller: Seller;
+  log: Log;
 }
 
 /** A month is closed so long after its end: what was posted in its last second is there by then. */
@@ -46,37 +49,54 @@ export class MonthEnd {
   }
 
   async run(): Promise<void> {
-    const { store, clock } = this.#parts;
+    const { store, clock, log } = this.#parts;
     const running = monthOf(clock.nowMs() - graceMs);
     const last = monthOf(spanOf(running).fromMs - 1);
-    for (;;) {
-      const due = await store.read((tx) => workspacesToClose(tx, last, atOnce));
-      for (const workspace of due) await this.#close(workspace, last);
-      if (due.length === 0) return;
+    for (let after: MonthToClose | null = null; ;) {
+      const page: ClosingPage = { after, limit: atOnce };
+      const due = await store.read((tx) => workspacesToClose(tx, last, page));
+      for (const workspace of due) {
+        try {
+          await this.#closeAll(workspace, last);
+        } catch (error) {
+          // One that cannot be closed keeps no other from it, and is tried again at the next look.
+          log.error({ err: error, workspace: workspace.id }, "A month could not be closed.");
+        }
+      }
+      after = due.at(-1) ?? null;
+      if (due.length < atOnce) return;
     }
   }
 
-  async #close(workspace: MonthToClose, last: Month): Promise<void> {
-    const { store } = this.#parts;
-    const { closedThrough, createdAtMs } = workspace;
-    const first = closedThrough === null ? monthOf(createdAtMs) : monthAfter(closedThrough);
+  /** In order, up to the last. */
+  async #closeAll(workspace: MonthToClose, last: Month): Promise<void> {
+    let { closedThrough } = workspace;
+    const first = closedThrough === null ? monthOf(workspace.createdAtMs) : monthAfter(closedThrough);
     // Made after the month that is to be closed: there is nothing in it.
-    const month = first > last ? last : first;
+    for (let month = first > last ? last : first; month <= last; month = monthAfter(month)) {
+      if (!(await this.#close({ ...workspace, closedThrough }, month))) return;
+      closedThrough = month;
+    }
+  }
+
+  /** False: it was not, since something was posted into it or somebody else closed it meanwhile. The next look reckons anew. */
+  async #close(workspace: MonthToClose, month: Month): Promise<boolean> {
+    const { store } = this.#parts;
     const statement = await statementOf(store, workspace.id, month);
     const charges = invoiceLines(statement);
     const givenBack = creditNotes(statement);
-    await store.write(async (tx) => {
+    return store.write(async (tx) => {
       const kept = await keepWorkspace(tx, workspace.id);
-      const now = await spanTotals(tx, workspace.id, spanOf(month));
-      // Something was posted into the month meanwhile: the next look reckons anew.
-      if (!kept || now.last !== statement.last || now.first !== statement.first) return;
-      if (!(await closeMonth(tx, workspace, month))) return;
+      const now = await dayTotals(tx, workspace.id, daysOf(month));
+      if (!kept || now.last !== statement.last || now.first !== statement.first) return false;
+      if (!(await closeMonth(tx, workspace, month))) return false;
       if (charges) await this.#give(tx, kept, month, { kind: "invoice", correctsId: null }, charges);
       for (const { ofMonth, lines } of givenBack) {
         const invoice = await invoiceOf(tx, workspace.id, ofMonth);
         assert(invoice, `${workspace.id}: ${ofMonth} was corrected, and has no invoice`);
         await this.#give(tx, kept, month, { kind: "credit_note", correctsId: invoice.id }, lines);
       }
+      return true;
     });
   }
 

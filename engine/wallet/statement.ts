@@ -2,17 +2,10 @@ import { parseE164 } from "../e164.ts";
 import type { WorkspaceId } from "../ids.ts";
 import type { TransactionKind } from "../store/ledger.ts";
 import type { Store } from "../store/store.ts";
-import {
-  spanTotals,
-  statementRows,
-  vatRates,
-  type SpanTotals,
-  type StatementRow,
-} from "../store/wallet-spans.ts";
-import { monthOf, spanOf, type Month } from "../east-africa-time.ts";
-
-/** Rows that are read at a time: what the memory of a statement comes to, beside its lines. */
-const pageRows = 1000;
+import { dayTotals, type DayTotals } from "../store/wallet-days.ts";
+import { statementRows, vatRates, type StatementRow } from "../store/wallet-spans.ts";
+import { daysOf, monthOf, spanOf, type Month } from "../east-africa-time.ts";
+import { pagesOf } from "./pages.ts";
 
 /** What is sold; the rest moves money in and out. */
 const sold: ReadonlySet<TransactionKind> = new Set(["call", "number_rental", "storage"]);
@@ -45,7 +38,7 @@ export interface StatementLine {
   vatMinor: number;
 }
 
-export interface Statement extends SpanTotals {
+export interface Statement extends DayTotals {
   month: Month;
   lines: StatementLine[];
 }
@@ -54,19 +47,15 @@ export interface Statement extends SpanTotals {
 export async function statementOf(store: Store, workspaceId: WorkspaceId, month: Month): Promise<Statement> {
   const span = spanOf(month);
   const { totals, rates } = await store.read(async (tx) => ({
-    totals: await spanTotals(tx, workspaceId, span),
+    totals: await dayTotals(tx, workspaceId, daysOf(month)),
     rates: await vatRates(tx),
   }));
   const vatAt = (ms: number) => rates.findLast(({ effectiveAtMs }) => effectiveAtMs <= ms)?.amount ?? null;
   const lines = new Map<string, StatementLine>();
-  const { first, last } = totals;
-  if (first !== null && last !== null)
-    for (let after = first - 1; after < last;) {
-      const page = { span, after, last, limit: pageRows };
-      const rows = await store.read((tx) => statementRows(tx, workspaceId, page));
-      for (const row of rows) add(lines, emptyLine(row, month, vatAt), row);
-      after = rows.length < pageRows ? last : (rows.at(-1)?.sequence ?? last);
-    }
+  for (const page of pagesOf(totals.first, totals.last)) {
+    const rows = await store.read((tx) => statementRows(tx, workspaceId, { span, ...page }));
+    for (const row of rows) add(lines, emptyLine(row, month, vatAt), row);
+  }
   const ordered = [...lines].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, line]) => line);
   return { month, ...totals, lines: ordered };
 }

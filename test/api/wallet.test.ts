@@ -1,7 +1,9 @@
 import { strict as assert } from "node:assert";
 import { parse } from "csv-parse/sync";
 import { legsOfCall, updateLeg } from "../../engine/store/calls.ts";
-import type { CallId } from "../../engine/ids.ts";
+import type { CallId, TransactionId } from "../../engine/ids.ts";
+import { createSettlement } from "../../engine/metering/settlement.ts";
+import { leg, ledger } from "../wallet/books.ts";
 import { nairobi, otienosPhone, world, type World } from "./world.ts";
 
 describe("the wallet over HTTP", () => {
@@ -276,6 +278,41 @@ describe("the wallet over HTTP", () => {
           ["closing_balance", "", "5.70"],
         ],
       );
+    });
+
+    it("say in CSV what they say in JSON: also which way calls went, and which month a correction is of", async () => {
+      const njeri = await api.workspace({ name: "Njeri", number: "+254200000081", balanceMinor: 0 });
+      const settlement = createSettlement({ ledger });
+      const called = (endedAtMs: number) =>
+        api.store.write(async (tx) => {
+          const answeredAtUs = (endedAtMs - 60_000) * 1000;
+          const made = await leg(tx, { workspaceId: njeri.id, answeredAtUs, endedAtUs: endedAtMs * 1000 });
+          await settlement.settleLeg(tx, made, endedAtMs);
+          const reference = `${made.legId} settled`;
+          return tx.get<{ id: TransactionId }>("SELECT id FROM ledger_transactions WHERE reference = ?", [
+            reference,
+          ]);
+        });
+      const august = await called(Date.UTC(2026, 7, 10));
+      await called(Date.UTC(2026, 8, 10));
+      await api.store.write((tx) =>
+        ledger.correct(tx, {
+          ...{ corrects: august!.id, description: "A wrong charge", createdAtMs: Date.UTC(2026, 8, 11) },
+        }),
+      );
+      const read = (path: string) => api.ask("GET", `/v1/wallet/statements${path}`, { key: njeri.key });
+      const { lines } = (await read("/2026-09")).body as { lines: Record<string, unknown>[] };
+      assert.deepEqual(
+        lines.map((line) => [line["kind"], line["direction"], line["country"], line["corrects_month"]]),
+        [
+          ["call", "outbound", "KE", null],
+          ["correction", "outbound", "KE", "2026-08"],
+        ],
+      );
+      const rows = parse<Record<string, string>>((await read("/2026-09.csv")).text, { columns: true });
+      for (const [index, line] of lines.entries())
+        for (const name of ["kind", "description", "direction", "country", "corrects_month", "unit"])
+          assert.equal(rows[index + 1]![name], line[name] ?? "", name);
     });
 
     it("are not there for months without a wallet, months to come, and what is no month", async () => {

@@ -44,6 +44,16 @@ const storageMonth = "(SELECT MIN(id) FROM ledger_transactions WHERE kind = 'sto
 /** What an accident or a hand in the database may have done, and the invariant that must notice. */
 const corruptions: { done: string; sql: string; breaks: string }[] = [
   {
+    done: "a day's opening balance was changed",
+    sql: "UPDATE wallet_days SET opening_minor = opening_minor + 1",
+    breaks: "each day of a wallet opened with what was posted before it, and none is missing",
+  },
+  {
+    done: "a day of a wallet is missing",
+    sql: "DELETE FROM wallet_days",
+    breaks: "each day of a wallet opened with what was posted before it, and none is missing",
+  },
+  {
     done: "an invoice was taken out",
     sql: "INSERT INTO invoice_sequences (seller_pin, last_number) VALUES ('P051234567X', 1)",
     breaks: "the numbers of each seller's invoices and credit notes run from 1, and none is missing",
