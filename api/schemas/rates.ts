@@ -57,6 +57,10 @@ export const pricingChangeSchema = z
   .strictObject({
     id: z.string(),
     item: z.enum(["outbound_call", "inbound_call", ...priceNames]),
+    leg_kind: z
+      .enum(["pstn", "sip", "browser"])
+      .nullable()
+      .meta({ description: "Of a call: the telephone network, a SIP device, or a browser." }),
     title: z.string().meta({ description: "What it is, to read." }),
     prefix: z.string().nullable().meta({ description: "Of a call: digits after the +." }),
     country: z.string().nullable(),

@@ -193,7 +193,7 @@ export function diffDeck(
     const price = after.price(row, row.effectiveAtMs);
     const kind = row.microKesPerMinute === null ? "ended" : old === null ? "new" : "changed";
     diff.changes.push({ kind, row, before: old, after: price });
-    if (row.legKind !== "pstn" || old === null || old === price || force) return;
+    if (old === null || old === price || force) return;
     if (row.effectiveAtMs < nowMs + noticeMs) {
       const reason = "a price that everybody pays changes 30 days after it is imported, not sooner (--force)";
       diff.bad.push({ line, reason });

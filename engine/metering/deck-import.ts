@@ -2,12 +2,12 @@ import { strict as assert } from "node:assert";
 import { recordChange } from "../audit/audit.ts";
 import type { Clock } from "../clock.ts";
 import type { Ids, PricingNoticeId } from "../ids.ts";
-import { withdrawRateChange } from "../store/pricing-changes.ts";
+import { withdrawRateChange, type WithdrawnChange } from "../store/pricing-changes.ts";
 import { allRates, deleteRate, describeRate, insertRate, keepRates } from "../store/rates.ts";
 import type { ReadTx, Tx } from "../store/store.ts";
 import { diffDeck, type DeckChange, type DeckDiff } from "./deck-diff.ts";
 import type { DeckLine } from "./deck-file.ts";
-import { announce, type PricingChange } from "./pricing-notices.ts";
+import { announce, announceWithdrawal, type PricingChange } from "./pricing-notices.ts";
 
 interface Import {
   lines: readonly DeckLine[];
@@ -29,10 +29,12 @@ export async function importDeck(
   const nowMs = clock.nowMs();
   const diff = diffDeck(await keepRates(tx, null), lines, { nowMs, force });
   if (diff.bad.length > 0) return { ...diff, noticeId: null };
+  const withdrawnChanges: WithdrawnChange[] = [];
   for (const { id } of diff.withdrawn) {
     await deleteRate(tx, id);
-    await withdrawRateChange(tx, id, nowMs);
+    withdrawnChanges.push(...(await withdrawRateChange(tx, id, nowMs)));
   }
+  await announceWithdrawal(tx, { ids, clock }, withdrawnChanges);
   for (const { id, row } of diff.described) await describeRate(tx, id, row);
   const announced: PricingChange[] = [];
   for (const change of diff.changes) {
@@ -69,10 +71,10 @@ export const countKinds = (changes: readonly DeckChange[]) => {
   return { new: count("new"), changed: count("changed"), ended: count("ended") };
 };
 
-/** Customers are told of prices of the telephone network that are other ones than before. */
+/** Customers are told of prices that are other ones than before. */
 function told({ row, before, after }: DeckChange, rateId: string): PricingChange[] {
-  if (row.legKind !== "pstn" || before === null || before === after) return [];
-  const { direction, prefix, country, description, effectiveAtMs } = row;
-  const place = { rateId, priceName: null, direction, prefix, country, description };
+  if (before === null || before === after) return [];
+  const { legKind, direction, prefix, country, description, effectiveAtMs } = row;
+  const place = { rateId, priceName: null, legKind, direction, prefix, country, description };
   return [{ ...place, beforeAmount: before, afterAmount: after, effectiveAtMs }];
 }

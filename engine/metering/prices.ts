@@ -3,11 +3,11 @@ import { recordChange } from "../audit/audit.ts";
 import type { Clock } from "../clock.ts";
 import { rfc3339Seconds } from "../clock.ts";
 import type { Ids, PricingNoticeId } from "../ids.ts";
-import { withdrawPriceChange } from "../store/pricing-changes.ts";
+import { withdrawPriceChange, type WithdrawnChange } from "../store/pricing-changes.ts";
 import { deletePrice, insertPrice, keepPrices, type PriceName } from "../store/rates.ts";
 import type { Tx } from "../store/store.ts";
 import { noticeMs } from "./deck-diff.ts";
-import { announce, pricesByName } from "./pricing-notices.ts";
+import { announce, announceWithdrawal, pricesByName } from "./pricing-notices.ts";
 
 export interface NewPrice {
   name: PriceName;
@@ -47,13 +47,15 @@ export async function setPrice(
     return { kind: "unchanged" };
   if (name !== "vat_basis_points" && !force && effectiveAtMs < nowMs + noticeMs)
     return { kind: "tooSoon", earliestMs: nowMs + noticeMs };
+  const withdrawnChanges: WithdrawnChange[] = [];
   for (const price of replaced) {
     await deletePrice(tx, name, price.effectiveAtMs);
-    await withdrawPriceChange(tx, name, price.effectiveAtMs, nowMs);
+    withdrawnChanges.push(...(await withdrawPriceChange(tx, name, price.effectiveAtMs, nowMs)));
   }
-  if (!same) await insertPrice(tx, name, { amount, effectiveAtMs });
+  await announceWithdrawal(tx, { ids, clock }, withdrawnChanges);
+  if (!same) assert(await insertPrice(tx, name, { amount, effectiveAtMs }), "the date is taken");
   const change = {
-    ...{ rateId: null, priceName: name, direction: null, prefix: null, country: null },
+    ...{ rateId: null, priceName: name, legKind: null, direction: null, prefix: null, country: null },
     ...{ description: pricesByName[name].title, effectiveAtMs },
     ...{ beforeAmount: before.amount, afterAmount: amount },
   };

@@ -1,8 +1,9 @@
 import { rfc3339Seconds, type Clock } from "../clock.ts";
-import type { PricingNoticeId, WorkspaceId } from "../ids.ts";
+import type { PricingNoticeId } from "../ids.ts";
 import type { Log } from "../log.ts";
 import type { MailQueue } from "../mail/mail-queue.ts";
 import { Poll } from "../poll.ts";
+import { recipientsOf } from "../store/mails.ts";
 import { ownersOf } from "../store/members.ts";
 import {
   changesOfNotice,
@@ -10,17 +11,18 @@ import {
   moveNotice,
   unmailedNotice,
   workspacesAfter,
+  type PricingNoticeRow,
 } from "../store/pricing-changes.ts";
 import type { ReadTx, Store } from "../store/store.ts";
 import { changeView, type PriceUnit } from "./pricing-notices.ts";
 
 const lookEveryMs = 60_000;
-/** Workspaces a transaction. */
+/** Workspaces, or who was told, a transaction. */
 const batch = 100;
 /** More are read in the list. */
 const changesInMailMax = 50;
 
-/** Mails what everybody will pay to every owner, once to each address; who joins later reads it in the list. */
+/** Mails what everybody will pay to every owner, once to each address; who joins later reads it in the list. What is withdrawn, to whoever was told. */
 export class PricingMails {
   readonly #store: Store;
   readonly #mails: MailQueue;
@@ -47,7 +49,7 @@ export class PricingMails {
     return this.#poll.stop();
   }
 
-  /** Queues what is due, so many workspaces a transaction, each of which remembers how far it came. */
+  /** Queues what is due, so many a transaction, each of which remembers how far it came. */
   async look(): Promise<void> {
     while (await this.step());
   }
@@ -57,45 +59,79 @@ export class PricingMails {
     const notice = await this.#store.read(unmailedNotice);
     if (!notice) return false;
     await this.#store.write(async (tx) => {
-      const found = await workspacesAfter(tx, notice.mailedUpTo, batch);
-      const mailedUpTo: WorkspaceId | "" = found.at(-1)?.id ?? notice.mailedUpTo;
-      const mailedAtMs = found.length < batch ? this.#clock.nowMs() : null;
+      const { to, mailedUpTo, more } =
+        notice.withdrawsId === null ? await owners(tx, notice) : await told(tx, notice, notice.withdrawsId);
+      const mailedAtMs = more ? null : this.#clock.nowMs();
       if (!(await moveNotice(tx, notice, { mailedUpTo, mailedAtMs }))) return;
-      const text = await this.#text(tx, notice.id);
-      for (const { id } of found)
+      const text = await textOf(tx, notice);
+      // All of it was taken back meanwhile.
+      if (text === null) return;
+      const subject =
+        notice.withdrawsId === null ? "Sautikit: prices change" : "Sautikit: a change of prices is withdrawn";
+      // Whoever owns several workspaces has it once, for all of them.
+      for (const recipient of to)
         await this.#mails.send(tx, {
-          key: `pricing ${notice.id}`,
-          // Whoever owns several has it once, for all of them.
-          workspaceId: null,
-          to: await ownersOf(tx, id),
-          subject: "Sautikit: prices change",
-          text,
+          ...{ key: keyOf(notice.id), workspaceId: null, to: [recipient], subject, text },
         });
     });
     return true;
   }
+}
 
-  async #text(tx: ReadTx, id: PricingNoticeId): Promise<string> {
-    const changes = await changesOfNotice(tx, id, changesInMailMax);
-    const lines = changes.map((row) => {
-      const { title, before, after, unit } = changeView(row);
-      const then =
-        after === null ? "is not offered any more" : `${after} instead of ${before} ${units[unit]}`;
-      return `- from ${rfc3339Seconds(row.effectiveAtMs)}: ${title}: ${then}`;
-    });
-    const more = (await countOfNotice(tx, id)) - changes.length;
-    return [
-      "Habari,",
-      "these prices change:",
-      "",
-      ...lines,
-      ...(more > 0 ? [`- and ${more} more.`] : []),
-      "",
-      "All changes that are to come are listed at GET /v1/public/pricing/changes, and what a call to a number costs",
-      "at GET /v1/rates?to=+254… . Calls that run when a price changes go on at the price with which they began.",
-      "",
-    ].join("\n");
-  }
+const keyOf = (id: PricingNoticeId) => `pricing ${id}`;
+
+interface Addressees {
+  to: string[];
+  mailedUpTo: string;
+  more: boolean;
+}
+
+/** Of the next workspaces. */
+async function owners(tx: ReadTx, { mailedUpTo }: PricingNoticeRow): Promise<Addressees> {
+  const found = await workspacesAfter(tx, mailedUpTo, batch);
+  const to: string[] = [];
+  for (const { id } of found) to.push(...(await ownersOf(tx, id)));
+  return { to, mailedUpTo: found.at(-1)?.id ?? mailedUpTo, more: found.length === batch };
+}
+
+/** Of those who have a mail of what is withdrawn, the next; who got theirs since was told of what was left of it. */
+async function told(
+  tx: ReadTx,
+  { mailedUpTo, createdAtMs }: PricingNoticeRow,
+  withdrawsId: PricingNoticeId,
+): Promise<Addressees> {
+  const page = { untilMs: createdAtMs, after: mailedUpTo, limit: batch };
+  const found = await recipientsOf(tx, keyOf(withdrawsId), page);
+  return {
+    to: found.map(({ recipient }) => recipient),
+    mailedUpTo: found.at(-1)?.onceKey ?? mailedUpTo,
+    more: found.length === batch,
+  };
+}
+
+/** Null: there is nothing left to tell. */
+async function textOf(tx: ReadTx, notice: PricingNoticeRow): Promise<string | null> {
+  const changes = await changesOfNotice(tx, notice, changesInMailMax);
+  if (changes.length === 0) return null;
+  const lines = changes.map((row) => {
+    const { title, before, after, unit } = changeView(row);
+    const then = after === null ? "is not offered any more" : `${after} instead of ${before} ${units[unit]}`;
+    return `- from ${rfc3339Seconds(row.effectiveAtMs)}: ${title}: ${then}`;
+  });
+  const more = (await countOfNotice(tx, notice)) - changes.length;
+  return [
+    "Habari,",
+    ...(notice.withdrawsId === null
+      ? ["these prices change:"]
+      : ["these changes of prices, of which we told you, do not come:"]),
+    "",
+    ...lines,
+    ...(more > 0 ? [`- and ${more} more.`] : []),
+    "",
+    "All changes that are to come are listed at GET /v1/public/pricing/changes, and what a call to a number costs",
+    "at GET /v1/rates?to=+254… . Calls that run when a price changes go on at the price with which they began.",
+    "",
+  ].join("\n");
 }
 
 const units: Record<PriceUnit, string> = {

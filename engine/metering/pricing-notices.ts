@@ -1,6 +1,14 @@
 import type { Ids, PricingNoticeId } from "../ids.ts";
-import { insertNotice, insertPricingChange, type PricingChangeRow } from "../store/pricing-changes.ts";
-import type { Direction, PriceName } from "../store/rates.ts";
+import type { Clock } from "../clock.ts";
+import {
+  insertNotice,
+  insertPricingChange,
+  keepNotice,
+  tellWithdrawal,
+  type PricingChangeRow,
+  type WithdrawnChange,
+} from "../store/pricing-changes.ts";
+import type { Direction, LegKind, PriceName } from "../store/rates.ts";
 import type { Tx } from "../store/store.ts";
 import { kesText } from "./deck-file.ts";
 
@@ -9,6 +17,7 @@ export type PricingChange = Pick<
   PricingChangeRow,
   | "rateId"
   | "priceName"
+  | "legKind"
   | "direction"
   | "prefix"
   | "country"
@@ -27,10 +36,28 @@ export async function announce(
 ): Promise<PricingNoticeId | null> {
   if (changes.length === 0) return null;
   const noticeId = ids.next("prc");
-  await insertNotice(tx, noticeId, nowMs);
+  await insertNotice(tx, { id: noticeId, createdAtMs: nowMs, withdrawsId: null });
   for (const change of changes)
     await insertPricingChange(tx, { id: ids.next("chg"), noticeId, announcedAtMs: nowMs, ...change });
   return noticeId;
+}
+
+/** Has those who were told of these changes told that they do not come, a mail for each notice that had announced some. */
+export async function announceWithdrawal(
+  tx: Tx,
+  { ids, clock }: { ids: Ids; clock: Clock },
+  changes: readonly WithdrawnChange[],
+): Promise<void> {
+  const byNotice = [...Map.groupBy(changes, ({ noticeId }) => noticeId)];
+  for (const [withdrawsId, theirs] of byNotice.sort(([a], [b]) => (a < b ? -1 : 1))) {
+    const notice = await keepNotice(tx, withdrawsId);
+    // Nobody was told, and now nobody is.
+    if (!notice || notice.mailedUpTo === "") continue;
+    const id = ids.next("prc");
+    // Of now, when it is kept: what was mailed is older.
+    await insertNotice(tx, { id, createdAtMs: clock.nowMs(), withdrawsId });
+    for (const change of theirs) await tellWithdrawal(tx, change.id, id);
+  }
 }
 
 export const priceUnits = ["kes_per_minute", "kes_per_month", "kes_per_gb_month", "gb", "percent"] as const;
@@ -45,24 +72,32 @@ export const pricesByName: Record<PriceName, { title: string; unit: PriceUnit; d
 };
 
 const calls: Record<Direction, string> = { outbound: "Calls to", inbound: "Calls from" };
+const parties: Record<LegKind, string> = { pstn: "any number", sip: "SIP devices", browser: "browsers" };
 
 /** A change as customers see it. */
 export function changeView(row: PricingChangeRow) {
-  const { priceName: name, direction, prefix, afterAmount } = row;
+  const { priceName: name, legKind, direction, afterAmount } = row;
   const what = name
     ? { item: name, ...pricesByName[name] }
     : {
         item: direction === "inbound" ? ("inbound_call" as const) : ("outbound_call" as const),
-        title: `${calls[direction ?? "outbound"]} +${prefix ?? ""} (${row.description})`,
+        title: `${calls[direction ?? "outbound"]} ${partyOf(row)} (${row.description})`,
         unit: "kes_per_minute" as const,
       };
   const amount = (raw: number) =>
     "decimals" in what ? (what.decimals === 2 ? raw / 100 : raw) : Number(kesText(raw));
   return {
     item: what.item,
+    leg_kind: legKind,
     title: what.title,
     unit: what.unit,
     before: amount(row.beforeAmount),
     after: afterAmount === null ? null : amount(afterAmount),
   };
+}
+
+function partyOf({ legKind, prefix }: PricingChangeRow): string {
+  const kind = legKind ?? "pstn";
+  if (!prefix) return parties[kind];
+  return kind === "pstn" ? `+${prefix}` : `${parties[kind]} with +${prefix}`;
 }

@@ -2,6 +2,7 @@ import { strict as assert } from "node:assert";
 import { rfc3339Seconds } from "../clock.ts";
 import { type Price, type PriceName, type RateRow, findPrice, findRate } from "../store/rates.ts";
 import type { ReadTx } from "../store/store.ts";
+import { prefixesOf } from "./rates.ts";
 
 /** The document of GET /v1/public/pricing, as the product page shows it. */
 export interface PublicPricing {
@@ -56,7 +57,7 @@ async function everybodysRate(tx: ReadTx, direction: RateRow["direction"], atMs:
     workspaceId: null,
     legKind: "pstn",
     direction,
-    prefixes: ["254", ""],
+    prefixes: prefixesOf("+254"),
     atMs,
   });
   assert(rate, `the deck has no ${direction} rate for Kenya`);

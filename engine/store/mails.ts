@@ -77,3 +77,16 @@ export async function mailFailed(
   if (nextAttemptAtMs === null)
     await tx.run("UPDATE mails SET status = 'failed', body = '' WHERE id = ? AND status = 'pending'", [id]);
 }
+
+/** Whoever has a mail of that key, written by then; by their keys, those behind `after`. */
+export const recipientsOf = (
+  tx: ReadTx,
+  key: string,
+  { untilMs, after, limit }: { untilMs: number; after: string; limit: number },
+) =>
+  tx.all<Pick<MailRow, "onceKey" | "recipient">>(
+    `SELECT once_key, recipient FROM mails WHERE once_key > ? AND once_key < ? AND created_at_ms <= ?
+     ORDER BY once_key LIMIT ?`,
+    // Between them are the keys that go on behind a blank.
+    [after === "" ? `${key} ` : after, `${key}!`, untilMs, limit],
+  );

@@ -102,8 +102,13 @@ export const allRates = (tx: ReadTx, owner: WorkspaceId | null) =>
   tx.all<RateRow>(rowsOfOwner(owner), owner === null ? [] : [owner]);
 
 /** The same, kept until the end of the transaction: who changes the deck changes what they have seen. */
-export const keepRates = (tx: Tx, owner: WorkspaceId | null) =>
-  tx.all<RateRow>(`${rowsOfOwner(owner)} FOR NO KEY UPDATE`, owner === null ? [] : [owner]);
+export async function keepRates(tx: Tx, owner: WorkspaceId | null): Promise<RateRow[]> {
+  const keep = () =>
+    tx.all<RateRow>(`${rowsOfOwner(owner)} FOR NO KEY UPDATE`, owner === null ? [] : [owner]);
+  // Who waited for somebody else's change sees the rows that it brought at a second look.
+  await keep();
+  return keep();
+}
 
 /** Takes back what has not come into effect yet. */
 export async function deleteRate(tx: Tx, id: string): Promise<void> {
@@ -180,11 +185,16 @@ export async function hasPrice(tx: ReadTx, name: PriceName): Promise<boolean> {
 }
 
 /** Each price with its dates, the oldest first; kept until the end of the transaction. */
-export const keepPrices = (tx: Tx, name: PriceName) =>
-  tx.all<Price>(
-    "SELECT amount, effective_at_ms FROM prices WHERE name = ? ORDER BY effective_at_ms FOR NO KEY UPDATE",
-    [name],
-  );
+export async function keepPrices(tx: Tx, name: PriceName): Promise<Price[]> {
+  const keep = () =>
+    tx.all<Price>(
+      "SELECT amount, effective_at_ms FROM prices WHERE name = ? ORDER BY effective_at_ms FOR NO KEY UPDATE",
+      [name],
+    );
+  // As keepRates. The oldest row is never taken back, so that whoever comes waits there.
+  await keep();
+  return keep();
+}
 
 export const allPrices = (tx: ReadTx) =>
   tx.all<Price & { name: PriceName }>("SELECT * FROM prices ORDER BY name, effective_at_ms");

@@ -124,12 +124,30 @@ describe("rates over HTTP", () => {
     );
     assert.equal(second.body.next_cursor, null);
     const shown = [...first.body.data, ...second.body.data].map((one) => [
-      ...[one.item, one.prefix, one.unit, one.before, one.after],
+      ...[one.item, one.leg_kind, one.prefix, one.unit, one.before, one.after],
     ]);
     assert.deepEqual(shown, [
-      ["outbound_call", "250", "kes_per_minute", 35, 36],
-      ["number_monthly", null, "kes_per_month", 100, 120],
+      ["outbound_call", "pstn", "250", "kes_per_minute", 35, 36],
+      ["number_monthly", null, null, "kes_per_month", 100, 120],
     ]);
     assert.equal((await api.ask("GET", "/v1/public/pricing/changes?limit=0")).status, 400);
   });
+
+  for (const prefix of ["25", "2", "254"])
+    it(`a carrier's deck that names Kenya as ${prefix} is imported, and the public price is what a call there costs`, async () => {
+      const kamau = await world();
+      const { lines } = readDeck(`prefix,country,description,kes_per_minute\n${prefix},,Zone 2,4.20`);
+      const imported = await kamau.store.write((tx) => importDeck(tx, kamau, { lines, force: true }));
+      assert.deepEqual(imported.bad, []);
+      const { status, body } = await kamau.ask("GET", "/v1/public/pricing");
+      assert.equal(status, 200);
+      assert.equal(body.outbound_per_min_kes, 4.2);
+      const { key } = await kamau.workspace();
+      const { body: rate } = await kamau.ask("GET", "/v1/rates?to=%2B254712345678", { key });
+      assert.deepEqual(
+        [rate.prefix, rate.country, rate.per_minute_kes],
+        [prefix, prefix === "254" ? "KE" : null, 4.2],
+      );
+      await kamau.end();
+    });
 });

@@ -9,6 +9,7 @@ import { importDeck } from "../../engine/metering/deck-import.ts";
 import { setOwnRate } from "../../engine/metering/own-rates.ts";
 import { setPrice } from "../../engine/metering/prices.ts";
 import { PricingMails } from "../../engine/metering/pricing-mails.ts";
+import { changeView } from "../../engine/metering/pricing-notices.ts";
 import { publicPricing } from "../../engine/metering/public-pricing.ts";
 import { lookUpRate, rateFor, seedShippedDeck } from "../../engine/metering/rates.ts";
 import { insertMember, upsertUser } from "../../engine/store/members.ts";
@@ -299,6 +300,160 @@ describe("metering: an operator's deck", () => {
         rows[0]!.body,
         /from 2026-07-31T06:00:00Z: Calls to \+254 \(Kenya\): 3\.5 instead of 3 KES a minute/,
       );
+    });
+
+    for (const [legKind, title] of [
+      ["sip", "Calls to SIP devices (To a SIP device)"],
+      ["browser", "Calls to browsers (To a browser)"],
+    ] as const)
+      it(`of calls to ${legKind} as well: every price that everybody pays`, async () => {
+        const costs = async (atMs: number) =>
+          (
+            await books.store.read((tx) =>
+              rateFor(tx, {
+                workspaceId: wanjiru,
+                legKind,
+                direction: "outbound",
+                remoteE164: "otieno",
+                atMs,
+              }),
+            )
+          )?.microKesPerMinute;
+        const file = (at: string) =>
+          `prefix,kes_per_minute,leg_kind,direction,effective_from\n,1.00,${legKind},outbound,${at}`;
+        const soon = await imported(file(new Date(nowMs + dayMs).toISOString()));
+        assert.match(soon.bad[0]?.reason ?? "", /30 days after it is imported/);
+        assert.deepEqual((await imported(file(""))).bad, []);
+        const [change] = await toCome();
+        assert.deepEqual([change!.beforeAmount, change!.afterAmount], [0, kes(1)]);
+        assert.equal(changeView(change!).title, title);
+        assert.equal(await costs(nowMs + noticeMs - 1), 0);
+        assert.equal(await costs(change!.effectiveAtMs), kes(1));
+      });
+
+    describe("and one that is withdrawn is mailed once to those who were told of it", () => {
+      const shop = (name: string) =>
+        books.store.write(async (tx) => {
+          const workspaceId = await workspace(tx, name);
+          const email = `${name}@example.co.ke`;
+          const { id } = await upsertUser(tx, { id: ids.next("usr"), email, createdAtMs: nowMs });
+          await insertMember(tx, { workspaceId, userId: id, role: "owner", createdAtMs: nowMs });
+        });
+      const mailer = () =>
+        new PricingMails({
+          ...{ store: books.store, clock, log: silentLog },
+          mails: createMailQueue({ ids, clock, wake: () => undefined }),
+        });
+      const mailed = async () =>
+        (
+          await books.store.read((tx) =>
+            tx.all<{ recipient: string; subject: string; body: string }>("SELECT * FROM mails ORDER BY id"),
+          )
+        ).map((mail) => ({ ...mail, to: mail.recipient.split("@")[0] }));
+      const old = "prefix,kes_per_minute\n254,3\n256,25\n255,30\n250,35";
+
+      it("a rate of the deck", async () => {
+        for (const name of ["wanjiru", "otieno"]) await shop(name);
+        await imported(from(nowMs + noticeMs));
+        await mailer().look();
+        nowMs += dayMs;
+        await shop("achieng");
+        await imported(old);
+        await Promise.all([mailer().look(), mailer().look()]);
+        await mailer().look();
+        const mails = await mailed();
+        assert.deepEqual(mails.map(({ to }) => to).sort(), ["otieno", "otieno", "wanjiru", "wanjiru"]);
+        const withdrawn = mails.filter(({ subject }) => /withdrawn/.test(subject));
+        assert.deepEqual(withdrawn.map(({ to }) => to).sort(), ["otieno", "wanjiru"]);
+        assert.match(
+          withdrawn[0]!.body,
+          /from 2026-07-31T06:00:00Z: Calls to \+254 \(Kenya\): 3\.5 instead of 3 KES a minute/,
+        );
+      });
+
+      it("a price, and one that takes its place is told of by itself", async () => {
+        await shop("wanjiru");
+        const set = (amount: number) =>
+          books.store.write((tx) =>
+            setPrice(
+              tx,
+              { ids, clock },
+              { name: "number_monthly", amount, effectiveAtMs: start + 2 * noticeMs, force: false },
+            ),
+          );
+        await set(12_000);
+        await mailer().look();
+        nowMs += dayMs;
+        await set(11_000);
+        await mailer().look();
+        const lines = (await mailed()).map(({ subject, body }) => [subject, /^- .*$/m.exec(body)?.[0]]);
+        assert.deepEqual(lines, [
+          [
+            "Sautikit: prices change",
+            "- from 2026-08-30T06:00:00Z: Number rental, before VAT: 120 instead of 100 KES a month",
+          ],
+          [
+            "Sautikit: a change of prices is withdrawn",
+            "- from 2026-08-30T06:00:00Z: Number rental, before VAT: 120 instead of 100 KES a month",
+          ],
+          [
+            "Sautikit: prices change",
+            "- from 2026-08-30T06:00:00Z: Number rental, before VAT: 110 instead of 100 KES a month",
+          ],
+        ]);
+      });
+
+      it("before all were told: to those alone, and the others hear of neither", async () => {
+        for (let n = 0; n < 150; n++) await shop(`shop${n}`);
+        await imported(from(nowMs + noticeMs));
+        // A hundred workspaces, the first of which has no owner.
+        assert.equal(await mailer().step(), true);
+        nowMs += dayMs;
+        await imported(old);
+        await mailer().look();
+        const subjects = Object.groupBy(await mailed(), ({ to }) => to ?? "");
+        assert.equal(Object.keys(subjects).length, 99);
+        for (const mails of Object.values(subjects))
+          assert.deepEqual(
+            mails!.map(({ subject }) => subject),
+            ["Sautikit: prices change", "Sautikit: a change of prices is withdrawn"],
+          );
+      });
+
+      it("before anybody was told: to nobody", async () => {
+        await shop("wanjiru");
+        await imported(from(nowMs + noticeMs));
+        await imported(old);
+        await mailer().look();
+        assert.deepEqual(await mailed(), []);
+      });
+    });
+
+    it("two at once: the later one counts, and what the first had announced is taken back", async () => {
+      const effectiveAtMs = nowMs + noticeMs;
+      const set = (amount: number) =>
+        books.store.write((tx) =>
+          setPrice(tx, { ids, clock }, { name: "number_monthly", amount, effectiveAtMs, force: false }),
+        );
+      const amounts = [12_000, 13_000, 14_000, 15_000];
+      // Each has a connection of its own by then.
+      await Promise.all(amounts.map(() => toCome()));
+      const done = await Promise.all(amounts.map(set));
+      assert.deepEqual(
+        done.map(({ kind }) => kind),
+        amounts.map(() => "set"),
+      );
+      const price = await books.store.read((tx) => findPrice(tx, "number_monthly", effectiveAtMs));
+      assert.equal(price!.effectiveAtMs, effectiveAtMs);
+      assert.deepEqual(
+        (await toCome()).map(({ beforeAmount, afterAmount }) => [beforeAmount, afterAmount]),
+        [[10_000, price!.amount]],
+      );
+      const same = await Promise.all(
+        ["3.60", "3.60", "3.60"].map((kes) => imported(from(effectiveAtMs, kes))),
+      );
+      assert.equal(same.filter(({ noticeId }) => noticeId !== null).length, 1);
+      assert.equal(await costs(otienosPhone, effectiveAtMs), kes(3.6));
     });
 
     it("what nobody paid for before is not announced", async () => {

@@ -24,3 +24,13 @@ INSERT INTO wallet_days (account_id, day, opening_minor, first_sequence, late_se
     GROUP BY e.account_id, (t.created_at_ms + 10800000) / 86400000) AS days;
 UPDATE ledger_accounts SET last_day = (SELECT MAX(d.day) FROM wallet_days d WHERE d.account_id = ledger_accounts.id)
   WHERE kind = 'wallet';
+
+-- Of a rate, the kind of leg; null: it is a price.
+ALTER TABLE pricing_changes ADD COLUMN leg_kind TEXT;
+UPDATE pricing_changes SET leg_kind = 'pstn' WHERE rate_id IS NOT NULL;
+-- The notice that tells those who were told of it that it does not come; null: it comes, or nobody had been told.
+ALTER TABLE pricing_changes ADD COLUMN withdrawn_by_id TEXT REFERENCES pricing_notices (id);
+CREATE INDEX pricing_changes_by_withdrawal ON pricing_changes (withdrawn_by_id, id) WHERE withdrawn_by_id IS NOT NULL;
+-- Of a withdrawal, the notice whose changes it takes back: it goes to whoever has a mail of that one, and mailed_up_to is
+-- the key of the last such mail.
+ALTER TABLE pricing_notices ADD COLUMN withdraws_id TEXT REFERENCES pricing_notices (id);
