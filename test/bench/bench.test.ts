@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { execFile, spawnSync } from "node:child_process";
 import { promisify } from "node:util";
+import { postgresPrograms } from "../peers/postgres-server.ts";
 
 const bench = new URL("bench.ts", import.meta.url).pathname;
 
@@ -9,7 +10,7 @@ async function measured(...names: string[]): Promise<string[]> {
   const env = { ...process.env, BENCH_SECONDS: "0.5", FREESWITCH_BIN: "" };
   const { stdout } = await promisify(execFile)(process.execPath, [bench, ...names], { env });
   const rows = stdout.split("\n").flatMap((line) => /^\| (.*?) +\| /.exec(line)?.[1] ?? []);
-  return rows.slice(2);
+  return rows.filter((what) => what !== "measured" && !/^-+$/.test(what));
 }
 
 describe("npm run bench", function () {
@@ -21,6 +22,21 @@ describe("npm run bench", function () {
       "ESL events per CPU second, against framing alone",
       "ledger postings, one by one",
       "ledger postings, 128 at once, against one by one",
+    ]);
+  });
+
+  it("measures what money takes, of each database that is here", async function () {
+    this.timeout(300_000);
+    const databases = postgresPrograms() === null ? ["SQLite"] : ["SQLite", "PostgreSQL"];
+    assert.deepEqual(await measured("postings", "balance", "statement"), [
+      ...databases.map((name) => `ledger postings of 2 processes at once, on ${name}, against bare SQL`),
+      ...databases.flatMap((name) => [
+        `balance with 20,000 entries, against 10, on ${name}`,
+        `available with 50 live calls and 20,000 entries, against 10, on ${name}`,
+      ]),
+      "memory of the monthly statement as JSON, of 2,000 calls, against 20",
+      "memory of the monthly statement as CSV, of 2,000 calls, against 20",
+      "memory of the export of transactions, of 2,000 calls, against 20",
     ]);
   });
 

@@ -8,11 +8,14 @@ import { ledgerPostings } from "./ledger.ts";
 import { liveCalls } from "./live-calls.ts";
 import { overdraw } from "./overdraw.ts";
 import { streamBench } from "./streams.ts";
+import { balances } from "./money/balance.ts";
+import { parallelPostings } from "./money/parallel.ts";
+import { statements } from "./money/statement.ts";
 import { markdown, type Row } from "./table.ts";
 
 /**
  * How fast, as ratios within one run: `npm run bench`, or `npm run bench -- <name> …` for some of it. With `--write` the
- * table also goes into docs/performance.md. FREESWITCH_BIN names a real FreeSWITCH; without one the calls run on the
+ * tables, of calls and of money, also go into docs/performance.md, each as a whole. FREESWITCH_BIN names a real FreeSWITCH; without one the calls run on the
  * simulator, which has no limit worth comparing with. BENCH_SECONDS is how long each run of calls is measured (default
  * 30); all else is in proportion.
  */
@@ -20,9 +23,9 @@ const seconds = Number(process.env["BENCH_SECONDS"] ?? 30);
 const freeswitch = process.env["FREESWITCH_BIN"];
 
 const kind = freeswitch ? "freeswitch" : "simulator";
-const benches: Record<string, () => Promise<Row[]> | Row[]> = {
+type Benches = Record<string, () => Promise<Row[]> | Row[]>;
+const calls: Benches = {
   events: () => eslEvents(),
-  ledger: () => ledgerPostings(seconds * 0.7),
   overdraw: () => overdraw(kind),
   ivr: async () => [
     ...(await ivr(kind, 1, seconds)),
@@ -34,23 +37,35 @@ const benches: Record<string, () => Promise<Row[]> | Row[]> = {
   "calls-recorded": () => callSetUp({ kind, seconds, record: true }),
   "calls-apart": () => callSetUp({ kind, seconds: seconds / 3, record: false, apart: true }),
 };
+const money: Benches = {
+  ledger: () => ledgerPostings(seconds * 0.7),
+  postings: () => parallelPostings(seconds < 1 ? 2 : 16, seconds),
+  balance: () => balances(Math.min(1_000_000, seconds * 40_000), seconds / 3),
+  statement: () => statements(Math.min(100_000, seconds * 4_000)),
+};
+/** By the marks of their tables in the page. */
+const tables: Record<string, Benches> = { bench: calls, "bench money": money };
 
 const page = new URL("../../docs/performance.md", import.meta.url);
 
 const write = process.argv.includes("--write");
 const wanted = process.argv.slice(2).filter((argument) => argument !== "--write");
+const known = Object.values(tables).flatMap((benches) => Object.keys(benches));
 for (const name of wanted) {
-  if (!(name in benches)) throw new Error(`There is no bench ${name}: ${Object.keys(benches).join(", ")}.`);
+  if (!known.includes(name)) throw new Error(`There is no bench ${name}: ${known.join(", ")}.`);
 }
-const rows: Row[] = [];
-for (const [name, run] of Object.entries(benches)) {
-  if (wanted.length > 0 && !wanted.includes(name)) continue;
-  process.stderr.write(`${name} …\n`);
-  rows.push(...(await run()));
+for (const [mark, benches] of Object.entries(tables)) {
+  const rows: Row[] = [];
+  for (const [name, run] of Object.entries(benches)) {
+    if (wanted.length > 0 && !wanted.includes(name)) continue;
+    process.stderr.write(`${name} …\n`);
+    rows.push(...(await run()));
+  }
+  if (rows.length === 0) continue;
+  const text = `${machine()}\n\n${markdown(rows)}\n`;
+  process.stdout.write(`\n${text}`);
+  if (write) writeInto(page, mark, text);
 }
-const text = `${machine()}\n\n${markdown(rows)}\n`;
-process.stdout.write(`\n${text}`);
-if (write) writeInto(page, text);
 
 function machine(): string {
   const [cpu] = cpus();
@@ -72,9 +87,9 @@ function versionOf(binary: string): string {
 }
 
 /** Between its two marks; the reasoning around them is written by hand. */
-function writeInto(page: URL, table: string): void {
+function writeInto(page: URL, mark: string, table: string): void {
   const before = readFileSync(page, "utf8");
-  const marked = /(<!-- bench -->\n)[\s\S]*(<!-- \/bench -->)/;
+  const marked = new RegExp(`(<!-- ${mark} -->\n)[\\s\\S]*(<!-- /${mark} -->)`);
   if (!marked.test(before)) throw new Error("docs/performance.md has lost its marks.");
   writeFileSync(
     page,

@@ -32,14 +32,9 @@ export function postgresPrograms(): string | null {
   return folders.find((folder) => existsSync(join(folder, "initdb"))) ?? null;
 }
 
+const settings = { listen_addresses: "127.0.0.1", max_connections: "200" };
 /** Durable enough for a killed process, not for a power cut; a deadlock is noticed early. */
-const settings = {
-  listen_addresses: "127.0.0.1",
-  fsync: "off",
-  full_page_writes: "off",
-  max_connections: "200",
-  deadlock_timeout: "100ms",
-};
+const forTests = { ...settings, fsync: "off", full_page_writes: "off", deadlock_timeout: "100ms" };
 
 /** It refuses to run as root: then it runs as Debian's user for it, or as nobody. */
 function lesserUser(): { uid: number; gid: number } | Record<string, never> {
@@ -53,7 +48,8 @@ function lesserUser(): { uid: number; gid: number } | Record<string, never> {
   throw new Error("There is no user but root to run PostgreSQL as.");
 }
 
-export async function startPostgres(): Promise<PostgresServer> {
+/** `durable`: as an operator runs it, a power cut and all. */
+export async function startPostgres({ durable = false } = {}): Promise<PostgresServer> {
   const programs = postgresPrograms();
   if (programs === null) throw new Error("PostgreSQL's programs are not on this machine.");
   const user = lesserUser();
@@ -73,7 +69,10 @@ export async function startPostgres(): Promise<PostgresServer> {
 
   const start = async (): Promise<void> => {
     const log = openSync(join(folder, "log"), "a");
-    const options = Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
+    const options = Object.entries(durable ? settings : forTests).flatMap(([name, value]) => [
+      "-c",
+      `${name}=${value}`,
+    ]);
     const args = ["-D", data, "-p", `${port}`, "-k", folder, ...options];
     // The shell ends the server when our end of its input closes, however we die.
     const script = `"$0" "$@" < /dev/null & read -r _; kill -INT $!; wait $!`;
