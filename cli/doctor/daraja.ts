@@ -5,6 +5,7 @@ import { forbiddenIn } from "../../engine/wallet/mpesa/callback-urls.ts";
 import { DarajaError, isStaleToken, refusedSetting } from "../../engine/wallet/mpesa/daraja-error.ts";
 import type { Daraja } from "../../engine/wallet/mpesa/daraja.ts";
 import type { Config, DarajaConfig } from "../config.ts";
+import { makeDataDir } from "../data-dir.ts";
 import { openDaraja, type MpesaDesk } from "../open-mpesa.ts";
 import { openStore } from "../open-store.ts";
 import { openSecrets } from "../secrets-key.ts";
@@ -29,6 +30,7 @@ export async function checkDaraja(config: Config, clock: Clock): Promise<Finding
   const ids = systemIds(clock);
   let store;
   try {
+    await makeDataDir(config.dataDir);
     store = await openStore(config, { clock });
   } catch (error) {
     return broken(`not looked at, without the database: ${wordsOf(error)}`, "Mend the database first.");

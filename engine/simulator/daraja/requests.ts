@@ -79,7 +79,8 @@ export function requestsOf(book: Book) {
     const { shortcode, passkey } = book.settings;
     const { Timestamp } = body;
     if (typeof Timestamp !== "string" || !/^20\d{12}$/.test(Timestamp)) return badField("Timestamp");
-    if (body["BusinessShortCode"] !== shortcode) return badField("BusinessShortCode");
+    if (body["BusinessShortCode"] !== shortcode)
+      return refuse(500, "500.001.1001", "Merchant does not exist");
     const password = Buffer.from(shortcode + passkey + Timestamp).toString("base64");
     return body["Password"] === password ? null : refuse(500, "500.001.1001", "Wrong credentials");
   }
