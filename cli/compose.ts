@@ -224,7 +224,7 @@ async function build(
   const { exports, erasures } = openPrivacy(config, { store, storage, secrets, clock, ids, log });
 
   const mpesa = await serveMpesa(config, {
-    ...{ store, clock, ids, log, ledger, outbox, publicUrl },
+    ...{ store, secrets, clock, ids, log, ledger, outbox, publicUrl },
     works: wanted.has("controller"),
   });
   closers.push(() => mpesa.close());

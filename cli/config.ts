@@ -41,7 +41,7 @@ const settings = {
   SECRETS_KEY: setting(
     z.string().regex(/^([0-9a-f]{64})?$/, "must be 64 hex digits"),
     "",
-    "32 bytes in hex that seal signing secrets. Empty: made once and kept in DATA_DIR/secrets.key.",
+    "32 bytes in hex that seal secrets; the same for all processes on one database. Empty: made once, in DATA_DIR/secrets.key.",
     "secret",
   ),
   FREESWITCH_URLS: setting(
@@ -152,7 +152,7 @@ const settings = {
   DARAJA_CALLBACK_TOKEN: setting(
     z.string().regex(/^([A-Za-z0-9_-]{24,})?$/, "must be 24 or more letters, digits, - and _"),
     "",
-    "Secret in the path that Safaricom calls back. Empty: made once and kept in DATA_DIR/callback.token.",
+    "Secret in the path that Safaricom calls back. Empty: made once and kept in the database, for all processes on it.",
     "secret",
   ),
   DARAJA_ADDRESSES: setting(
@@ -256,7 +256,7 @@ export interface DarajaConfig {
   consumerSecret: string;
   shortcode: string;
   passkey: string;
-  /** Empty: one that is kept in DATA_DIR. */
+  /** Empty: one that is kept in the database. */
   callbackToken: string;
   addresses: string[];
   nominatedNumber: string | null;

@@ -1,3 +1,4 @@
+import type { Secrets } from "../engine/secrets.ts";
 import { CallbackUrls } from "../engine/wallet/mpesa/callback-urls.ts";
 import { Callbacks } from "../engine/wallet/mpesa/callbacks.ts";
 import { Mpesa, type MpesaParts } from "../engine/wallet/mpesa/mpesa.ts";
@@ -23,11 +24,12 @@ export interface ServedMpesa {
 export async function serveMpesa(
   config: Config,
   parts: Pick<MpesaParts, "store" | "clock" | "ids" | "log" | "ledger" | "outbox"> & {
+    secrets: Secrets;
     publicUrl: () => string;
     works: boolean;
   },
 ): Promise<ServedMpesa> {
-  const { store, clock, ids, log, publicUrl, works } = parts;
+  const { store, secrets, clock, ids, log, publicUrl, works } = parts;
   const { daraja: money } = config;
   if (!money) {
     const topUps = new TopUps({ clock, ids, amounts: null, perHour: 0, wake: () => undefined });
@@ -35,12 +37,11 @@ export async function serveMpesa(
     return { topUps, callbacks: null, controlUrl: null, start: nothing, stop: nothing, close: nothing };
   }
   const { amounts, addresses, shortcode, verifyAboveMinor, pulls, topUpsPerHour: perHour } = money;
-  const token = await callbackToken(config, money, ids);
+  const token = await callbackToken(config, money, parts);
   const urls = new CallbackUrls(publicUrl, token);
   const standIn = works && money.url === null ? await startEmbeddedDaraja(money, log) : null;
   const url = standIn?.url ?? money.url;
-  // One for the process: each token that Daraja gives out ends the one before.
-  const daraja = url === null ? null : openDaraja({ clock, ids }, money, url);
+  const daraja = url === null ? null : openDaraja({ store, secrets, clock, ids }, money, url);
   const mpesa = works && daraja ? new Mpesa({ ...parts, daraja, urls, verifyAboveMinor, pulls }) : null;
   const wake = () => mpesa?.wake();
   return {

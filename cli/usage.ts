@@ -66,6 +66,10 @@ const commands: readonly (readonly [synopsis: string, purpose: string])[] = [
   ["suspense list", "Lists M-Pesa payments that nobody could be credited with, oldest first."],
   ["suspense assign PAYMENT WORKSPACE", "Credits one (pay_…) to a workspace."],
   [
+    "mpesa unreadable",
+    "Lists what Safaricom told and nobody could read, as it came, oldest first; it is kept for 90 days.",
+  ],
+  [
     "mpesa register-urls",
     "Tells Safaricom where payments by Paybill are to be told; in production it takes it once.",
   ],

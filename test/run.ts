@@ -44,6 +44,7 @@ const storeSuites = [
   "recordings/uploads",
   "recordings/end-records",
   "faults/postgres",
+  "cli/mpesa-machines",
 ];
 
 const wanted = process.argv.slice(2);

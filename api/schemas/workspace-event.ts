@@ -44,13 +44,15 @@ export const workspaceEvents: Record<WorkspaceEventKind, EventDescription> = {
       .enum(["requested", "unpaid", "ported_out"])
       .meta({ description: "You released it; it was suspended for 7 days; it went to another carrier." }),
   }),
-  "wallet.top_up": plain("Money came in.", {
+  "wallet.top_up": plain("Money came in: by M-Pesa, or a credit of the operator's.", {
     topup_id: z
       .string()
       .nullable()
       .meta({ description: "Of POST /v1/topups; null: paid by Paybill, or given by the operator." }),
     provider: z.enum(["mpesa", "operator"]),
-    provider_reference: z.string().nullable().meta({ description: "The M-Pesa receipt." }),
+    provider_reference: z.string().nullable().meta({
+      description: "The M-Pesa receipt, or the reference that the operator gave the credit; null: none.",
+    }),
     amount_minor: cents("what was credited."),
     balance_minor: cents("the wallet after it."),
     transaction_id: z.string().meta({ description: "In GET /v1/wallet/transactions." }),

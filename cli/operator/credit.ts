@@ -1,6 +1,8 @@
 import { parseArgs } from "node:util";
 import { centsOfKes, kes } from "../../engine/wallet/money.ts";
+import { tellTopUp } from "../../engine/wallet/top-up-event.ts";
 import { createWallet } from "../../engine/wallet/wallet.ts";
+import { createOutbox } from "../../engine/webhooks/outbox.ts";
 import { openLedger } from "../open-ledger.ts";
 import { print, recordOperatorChange, words, workspaceOf, type Desk } from "./desk.ts";
 
@@ -22,7 +24,8 @@ export async function credit(desk: Desk, args: string[]): Promise<void> {
   const workspaceId = await workspaceOf(store, workspace);
   const amountMinor = centsOfKes(amount);
   if (amountMinor === null || amountMinor === 0) throw wrongAmount();
-  // The controller, another process, finds what is to be armed within a second.
+  // The controller, another process, finds what is to be armed within a second, and what is to be told within a minute.
+  const outbox = createOutbox({ clock, ids, wake: () => undefined });
   const posted = await store.write(async (tx) => {
     const credited = await createWallet({
       ledger: openLedger({ clock, ids, changed: () => undefined }),
@@ -46,10 +49,14 @@ export async function credit(desk: Desk, args: string[]): Promise<void> {
       reference: values.reference ?? null,
       description: values.description,
     };
-    if (credited.posted)
-      await recordOperatorChange(tx, desk, {
-        ...{ workspaceId, action: "credit", subject: credited.transactionId, before: null, after },
-      });
+    if (!credited.posted) return credited;
+    const { transactionId } = credited;
+    await recordOperatorChange(tx, desk, {
+      ...{ workspaceId, action: "credit", subject: transactionId, before: null, after },
+    });
+    const providerReference = values.reference ?? null;
+    const topped = { workspaceId, topupId: null, providerReference, amountMinor, transactionId };
+    await tellTopUp(tx, { clock, ids, outbox }, { ...topped, provider: "operator" });
     return credited;
   });
   print({

@@ -1,8 +1,13 @@
 import { recordChange } from "../../engine/audit/audit.ts";
 import { rfc3339Seconds } from "../../engine/clock.ts";
-import { isId } from "../../engine/ids.ts";
+import { isId, type WorkspaceId } from "../../engine/ids.ts";
 import type { JsonObject } from "../../engine/json.ts";
-import { paymentByReceipt, paymentsInSuspense, type PaymentRow } from "../../engine/store/mpesa.ts";
+import {
+  paymentByReceipt,
+  paymentsInSuspense,
+  unreadableNotices,
+  type PaymentRow,
+} from "../../engine/store/mpesa.ts";
 import { forbiddenIn } from "../../engine/wallet/mpesa/callback-urls.ts";
 import { Payments } from "../../engine/wallet/mpesa/payments.ts";
 import { Reconciliation } from "../../engine/wallet/mpesa/reconciliation.ts";
@@ -11,6 +16,7 @@ import type { DarajaConfig } from "../config.ts";
 import { createLog } from "../log.ts";
 import { openLedger } from "../open-ledger.ts";
 import { configuredUrls, openDaraja } from "../open-mpesa.ts";
+import { openSecrets } from "../secrets-key.ts";
 import { print, words, workspaceOf, type Desk } from "./desk.ts";
 
 /** As far back as Safaricom's list goes, less a minute. */
@@ -47,6 +53,19 @@ export async function suspenseList({ store }: Desk, args: string[]): Promise<voi
     print(paymentView(payment));
 }
 
+/** What Safaricom told and nobody could read, as it came; oldest first. The list of payments may have its money all the same. */
+export async function unreadable({ store }: Desk, args: string[]): Promise<void> {
+  words(args);
+  for (const notice of await store.read((tx) => unreadableNotices(tx, listedMax)))
+    print({
+      notice_id: notice.id,
+      kind: notice.kind,
+      received_at: rfc3339Seconds(notice.receivedAtMs),
+      address: notice.address,
+      body: notice.body,
+    });
+}
+
 export async function suspenseAssign(desk: Desk, args: string[]): Promise<void> {
   const { store } = desk;
   const [id, workspace] = words(args, "PAYMENT", "WORKSPACE");
@@ -64,22 +83,24 @@ export async function suspenseAssign(desk: Desk, args: string[]): Promise<void> 
       actor: { kind: "operator" },
       action: "suspense assign",
       subject: id,
-      before: paymentView(assigned.before),
-      after: paymentView(assigned.after),
+      before: viewFor(workspaceId, assigned.before),
+      after: viewFor(workspaceId, assigned.after),
     });
     return assigned.after;
   });
   print(paymentView(after));
 }
 
-export async function registerUrls({ config, clock, ids }: Desk, args: string[]): Promise<void> {
+export async function registerUrls(desk: Desk, args: string[]): Promise<void> {
   words(args);
+  const { config } = desk;
   const { daraja } = config;
   if (daraja?.url == null) throw new Error("DARAJA_URL is not set: there is nobody to tell.");
-  const urls = await configuredUrls(config, daraja, ids);
+  const shared = { ...desk, secrets: await openSecrets(config, desk.ids) };
+  const urls = await configuredUrls(config, daraja, shared);
   const word = forbiddenIn(urls.confirmation);
   if (word !== undefined) throw new Error(`PUBLIC_URL has "${word}" in it, which Safaricom refuses.`);
-  const client = openDaraja({ clock, ids }, daraja, daraja.url);
+  const client = openDaraja(shared, daraja, daraja.url);
   const { confirmation, validation } = urls;
   const answer = await client.registerUrls({ confirmation, validation });
   print({ registered: "confirmation and validation", answer });
@@ -92,10 +113,11 @@ export async function registerUrls({ config, clock, ids }: Desk, args: string[])
 
 async function reconciliationOf(desk: Desk, daraja: DarajaConfig, url: string): Promise<Reconciliation> {
   const { store, clock, ids, config } = desk;
+  const shared = { ...desk, secrets: await openSecrets(config, ids) };
   return new Reconciliation({
     ...{ store, clock, ids, log: createLog(config.logLevel), pulls: daraja.pulls },
-    daraja: openDaraja(desk, daraja, url),
-    urls: await configuredUrls(config, daraja, ids),
+    daraja: openDaraja(shared, daraja, url),
+    urls: await configuredUrls(config, daraja, shared),
     payments: paymentsOf(desk, daraja.verifyAboveMinor),
   });
 }
@@ -107,6 +129,15 @@ function paymentsOf({ clock, ids, config }: Desk, verifyAboveMinor: number): Pay
     ledger: openLedger({ clock, ids, changed: () => undefined }),
     outbox: createOutbox({ clock, ids, wake: () => undefined }),
   });
+}
+
+/** For the audit log, which the workspace reads: nothing in it is another's. What the payer typed may be. */
+function viewFor(workspaceId: WorkspaceId, payment: PaymentRow): JsonObject {
+  const { meantForId, topupId } = payment;
+  const theirs = meantForId === workspaceId || (meantForId === null && topupId === null);
+  return paymentView(
+    theirs ? payment : { ...payment, topupId: null, meantForId: null, billReference: null, phone: null },
+  );
 }
 
 const timeOrNull = (ms: number | null) => (ms === null ? null : rfc3339Seconds(ms));

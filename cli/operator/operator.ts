@@ -14,7 +14,7 @@ import { ledgerCorrect, ledgerVerify } from "./ledger.ts";
 import { privacyErase, privacyExport, privacyReached } from "./privacy.ts";
 import { numberAdd, numberResume, numberRoute, numberSuspend } from "./numbers.ts";
 import { portsList, portsMove, portsOut, portsShow } from "./ports.ts";
-import { registerUrls, suspenseAssign, suspenseList, topUpFind } from "./mpesa.ts";
+import { registerUrls, suspenseAssign, suspenseList, topUpFind, unreadable } from "./mpesa.ts";
 import { pricesList, pricesSet } from "./prices.ts";
 import { ratesExport, ratesImport, ratesList, ratesSet } from "./rates.ts";
 import { workspaceCreate } from "./workspaces.ts";
@@ -67,6 +67,7 @@ const commands: Readonly<Record<string, Command>> = {
   "suspense list": suspenseList,
   "suspense assign": suspenseAssign,
   "mpesa register-urls": registerUrls,
+  "mpesa unreadable": unreadable,
   "invoices export": invoicesExport,
   "ledger correct": ledgerCorrect,
   "ledger verify": ledgerVerify,

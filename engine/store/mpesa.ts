@@ -130,6 +130,10 @@ export const dueNotices = (tx: ReadTx, nowMs: number, limit: number) =>
     limit,
   ]);
 
+/** Oldest first; kept as long as any. */
+export const unreadableNotices = (tx: ReadTx, limit: number) =>
+  tx.all<NoticeRow>("SELECT * FROM mpesa_notices WHERE outcome = 'unreadable' ORDER BY id LIMIT ?", [limit]);
+
 /** Says what came of it. False: somebody else has worked it off. */
 export async function closeNotice(tx: Tx, id: NoticeId, outcome: string): Promise<boolean> {
   const { changes } = await tx.run(

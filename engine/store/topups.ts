@@ -51,8 +51,9 @@ export const insertTopUp = (tx: Tx, row: NewTopUp): Promise<boolean> =>
 export const releasePhone = (tx: Tx, phone: string, nowMs: number) =>
   tx.run("UPDATE topups SET open_phone = NULL WHERE open_phone = ? AND open_until_ms <= ?", [phone, nowMs]);
 
-export const topUpOnPhone = (tx: ReadTx, phone: string) =>
-  tx.get<TopUpRow>("SELECT * FROM topups WHERE open_phone = ?", [phone]);
+/** Kept for this transaction; before any workspace. */
+export const topUpOnPhoneToChange = (tx: Tx, phone: string) =>
+  tx.get<TopUpRow>("SELECT * FROM topups WHERE open_phone = ? FOR NO KEY UPDATE", [phone]);
 
 export const updateTopUp = (
   tx: Tx,
@@ -138,7 +139,7 @@ export const topUpsToQuery = (tx: ReadTx, nowMs: number, limit: number) =>
 export const unansweredTopUps = (tx: ReadTx, sentBeforeMs: number, limit: number) =>
   tx.all<TopUpRow>(
     `SELECT * FROM topups WHERE state = 'pending' AND checkout_request_id IS NULL AND sent_at_ms <= ?
-     ORDER BY id LIMIT ?`,
+     ORDER BY sent_at_ms, id LIMIT ?`,
     [sentBeforeMs, limit],
   );
 
@@ -146,7 +147,7 @@ export const unansweredTopUps = (tx: ReadTx, sentBeforeMs: number, limit: number
 export const overdueTopUps = (tx: ReadTx, createdBeforeMs: number, limit: number) =>
   tx.all<TopUpRow>(
     `SELECT * FROM topups WHERE state IN ('pending', 'unknown') AND expired_at_ms IS NULL AND created_at_ms <= ?
-     ORDER BY id LIMIT ?`,
+     ORDER BY created_at_ms, id LIMIT ?`,
     [createdBeforeMs, limit],
   );
 

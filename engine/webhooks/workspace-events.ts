@@ -24,10 +24,16 @@ export interface WorkspaceEvent {
   data: JsonObject;
 }
 
+export interface EventParts {
+  outbox: Outbox;
+  ids: Ids;
+  clock: Clock;
+}
+
 /** Tells the workspace's webhook endpoints, in the transaction of what happened. */
 export async function tellWorkspace(
   tx: Tx,
-  { outbox, ids, clock }: { outbox: Outbox; ids: Ids; clock: Clock },
+  { outbox, ids, clock }: EventParts,
   { workspaceId, kind, data }: WorkspaceEvent,
 ): Promise<void> {
   const eventId = ids.next("evt");

@@ -237,6 +237,83 @@ describe("M-Pesa from the command line", function () {
     }
   });
 
+  it("an assignment to another workspace than was meant tells it nothing of the first", async () => {
+    const ids: string[] = [];
+    for (const name of ["Wanjiru", "Otieno"])
+      ids.push(String((await told("workspace", "create", name))[0]?.["workspace_id"]));
+    const [wanjiru, otieno] = ids;
+    const store = await openStore(readConfig({ DATA_DIR: env["DATA_DIR"] }), { clock: systemClock });
+    try {
+      const id = systemIds(systemClock).next("pay");
+      await store.write((tx) =>
+        tx.run(
+          `INSERT INTO mpesa_payments (id, receipt, amount_minor, source, bill_reference, phone, suspense_reason,
+             meant_for_id, created_at_ms) VALUES (?, 'SKL1MEANT0', 50000, 'c2b', 'SKWANJIRU0', '254722000001', 'unverified', ?, 0)`,
+          [id, wanjiru!],
+        ),
+      );
+      await told("suspense", "assign", id, otieno!);
+      const entry = await store.read((tx) =>
+        tx.get<{ workspaceId: string; before: string; after: string }>(
+          "SELECT workspace_id, before, after FROM audit_entries WHERE action = 'suspense assign'",
+        ),
+      );
+      assert.equal(entry?.workspaceId, otieno);
+      const seen = `${entry?.before} ${entry?.after}`;
+      assert.match(seen, /SKL1MEANT0/);
+      for (const theirs of [wanjiru!, "SKWANJIRU0", "254722000001"])
+        assert.ok(!seen.includes(theirs), theirs);
+    } finally {
+      await store.close();
+    }
+  });
+
+  it("stops in time though Daraja hangs, and the push that it has not answered is unknown", async () => {
+    const { child, ready } = await start({ DARAJA_URL: await slow(standIn.url) });
+    try {
+      standIn.book.behaviours.set(phone, { ...pays, callbacks: 0 });
+      const here = await customer(ready);
+      const id = await topUp(here);
+      await eventually("the prompt", () => (standIn.book.prompts.length > 0 ? true : undefined));
+      const stoppedMs = performance.now();
+      child.kill("SIGTERM");
+      const { code } = await child.exited();
+      const tookMs = Math.round(performance.now() - stoppedMs);
+      assert.equal(code, 0);
+      assert.ok(tookMs < 7_500, `${tookMs} ms, where 8 s is when what does not stop is cut off`);
+      const store = await openStore(readConfig({ DATA_DIR: env["DATA_DIR"] }), { clock: systemClock });
+      const row = await store.read((tx) =>
+        tx.get<{ state: string; sentAtMs: number | null }>(
+          "SELECT state, sent_at_ms FROM topups WHERE id = ?",
+          [id],
+        ),
+      );
+      await store.close();
+      assert.equal(row?.state, "unknown");
+      assert.notEqual(row.sentAtMs, null);
+    } finally {
+      await child.stop();
+    }
+  });
+
+  it("what Safaricom told and nobody can read is listed, as it came", async () => {
+    const { child } = await start();
+    try {
+      await told("mpesa", "register-urls");
+      const body = '{"TransID":"SKL1UNREAD","TransAmount":"free"}';
+      const sent = await fetch(standIn.book.urls!.confirmation, { method: "POST", body });
+      assert.equal(sent.status, 200);
+      const [listed] = await eventually("the list", async () => {
+        const lines = await told("mpesa", "unreadable");
+        return lines.length > 0 ? lines : undefined;
+      });
+      assert.deepEqual([listed?.["kind"], listed?.["body"]], ["confirmation", body]);
+      assert.match(child.output(), /cannot be read.*mpesa unreadable/);
+    } finally {
+      await child.stop();
+    }
+  });
+
   it("refuse what they do not know", async () => {
     for (const [says, ...args] of [
       [/No payment with the receipt SKL1ABCDEF has come/, "topup", "find", "SKL1ABCDEF"],
@@ -272,10 +349,23 @@ describe("M-Pesa from the command line", function () {
       env["DARAJA_CONSUMER_SECRET"] = "mfalme";
       const wrong = await run("doctor");
       assert.equal(wrong.code, 1);
-      assert.match(wrong.stdout, /^BROKEN M-Pesa: .* gives no token/m);
+      assert.match(wrong.stdout, /^BROKEN M-Pesa: .* gives no token: .*does not know the consumer key/m);
       assert.match(wrong.stdout, /Take DARAJA_CONSUMER_KEY and DARAJA_CONSUMER_SECRET/);
       assert.doesNotMatch(wrong.stdout + wrong.stderr, /mfalme/);
     });
+
+    for (const [name, wrong, says] of [
+      ["DARAJA_PASSKEY", "mfalme", /^BROKEN M-Pesa: .* refuses the passkey of 600999: .*Wrong credentials/m],
+      ["DARAJA_SHORTCODE", "600998", /^BROKEN M-Pesa: .* does not know the shortcode 600998: .*Merchant/m],
+    ] as const)
+      it(`says that ${name} is wrong, which tokens do not show`, async () => {
+        env[name] = wrong;
+        const { code, stdout } = await run("doctor");
+        assert.equal(code, 1);
+        assert.match(stdout, says);
+        assert.match(stdout, new RegExp(`${name}`));
+        assert.doesNotMatch(stdout, /mfalme/);
+      });
 
     it("says that nobody is there, that there are no top-ups, and that it is the stand-in", async () => {
       const config = (more: Record<string, string>) => readConfig({ ...env, ...more });

@@ -149,6 +149,38 @@ describe("the operator's commands", function () {
     await refused(/"cheque 8" was used before/, "credit", String(other), "49.50", "--reference", "cheque 8");
   });
 
+  it("credit tells the workspace by wallet.top_up, once", async () => {
+    const { workspace_id: workspace } = await told("workspace", "create", "Achieng");
+    const database = new Database(join(folder, "sautikit.db"));
+    database
+      .prepare(
+        `INSERT INTO webhook_endpoints (id, workspace_id, url, events, enabled, signing_secret, created_at_ms, updated_at_ms)
+         VALUES ('wh_achieng', ?, 'http://93.184.216.34/hook', '["*"]', 1, 'sealed', 0, 0)`,
+      )
+      .run(workspace);
+    const paid = await told("credit", String(workspace), "49.50", "--reference", "cheque 9");
+    await told("credit", String(workspace), "49.50", "--reference", "cheque 9");
+    const given = await told("credit", String(workspace), "1");
+    const rows = database
+      .prepare("SELECT body FROM deliveries WHERE kind = 'wallet.top_up' ORDER BY id")
+      .all();
+    database.close();
+    const common = { topup_id: null, provider: "operator" };
+    assert.deepEqual(
+      (rows as { body: string }[]).map(({ body }) => (JSON.parse(body) as { data: object }).data),
+      [
+        {
+          ...{ ...common, provider_reference: "cheque 9", amount_minor: 4950, balance_minor: 4950 },
+          transaction_id: paid["transaction_id"],
+        },
+        {
+          ...{ ...common, provider_reference: null, amount_minor: 100, balance_minor: 5050 },
+          transaction_id: given["transaction_id"],
+        },
+      ],
+    );
+  });
+
   it("credit no amount that is none", async () => {
     const { workspace_id: workspace } = await told("workspace", "create", "Njoroge");
     for (const amount of ["-5", "-0.50", "-.5"])

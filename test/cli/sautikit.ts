@@ -7,7 +7,7 @@ export function sautikit(
 ): Promise<{ code: number; stdout: string; stderr: string }> {
   const program = new URL("../../cli/sautikit.ts", import.meta.url).pathname;
   return new Promise((resolve) => {
-    const options = { env: { ...process.env, LOG_LEVEL: "warn", ...env }, timeout: 15_000 };
+    const options = { env: { ...process.env, LOG_LEVEL: "warn", ...env }, timeout: 60_000 };
     execFile(process.execPath, [program, ...args], options, (error, stdout, stderr) => {
       resolve({ code: error === null ? 0 : Number(error.code ?? -1), stdout, stderr });
     });

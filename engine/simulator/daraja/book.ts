@@ -57,6 +57,9 @@ export class Book {
   readonly deliveries: Delivery[] = [];
   readonly behaviours = new Map<string, Behaviour>();
   tokensIssued = 0;
+  /** How often one was asked for with credentials of some sort, and how often one was refused. */
+  tokensAsked = 0;
+  tokensRefused = 0;
   token: string | null = null;
   urls: { confirmation: string; validation: string } | null = null;
   /** Safaricom turns it on, or not. */
@@ -65,8 +68,10 @@ export class Book {
   holds = false;
   /** Requests of its own that are not answered yet. */
   posting = 0;
+  /** What the list of payments has in place of a receipt's row. */
+  readonly oddRows = new Map<string, JsonObject | null>();
   /** So many of the next requests are answered like that. */
-  readonly spoilt: ("html" | "spike" | "drop" | "stale_token")[] = [];
+  readonly spoilt: ("html" | "spike" | "drop" | "stale_token" | "unauthorised")[] = [];
   readonly #ids: Ids;
 
   constructor(parts: { clock: Clock; ids: Ids; settings: StandInSettings }) {

@@ -3,7 +3,7 @@ import { pays, type Behaviour } from "./behaviours.ts";
 import type { Book, Payment } from "./book.ts";
 import type { Answer } from "./requests.ts";
 
-const spoilings = ["html", "spike", "drop", "stale_token"] as const;
+const spoilings = ["html", "spike", "drop", "stale_token", "unauthorised"] as const;
 
 /** The page by which tests and demonstrations say how the stand-in is to behave; docs/mpesa.md lists it. */
 export async function control(book: Book, method: string, path: string, body: JsonObject): Promise<Answer> {
@@ -67,6 +67,7 @@ function setPhone(book: Book, phone: string, body: JsonObject): Answer {
 
 const stateOf = (book: Book): JsonObject => ({
   tokens_issued: book.tokensIssued,
+  tokens_refused: book.tokensRefused,
   urls: book.urls,
   prompts: book.prompts.map(({ behaviour, ...prompt }) => ({ ...prompt, behaviour: behaviour.description })),
   payments: book.payments.map(paymentOf),

@@ -26,8 +26,9 @@ export function requestsOf(book: Book) {
       if (!authorization?.startsWith("Basic "))
         return refuse(400, "400.008.01", "Invalid Authentication passed");
       if (grantType !== "client_credentials") return refuse(400, "400.008.02", "Invalid grant type passed");
-      // The real one answers a wrong secret with 400 and no body.
-      if (authorization !== `Basic ${basic}`) return { status: 400, body: "" };
+      book.tokensAsked++;
+      if (authorization !== `Basic ${basic}`)
+        return refuse(400, "400.008.01", "Invalid Authentication passed");
       return { status: 200, body: { access_token: book.issueToken(), expires_in: "3599" } };
     },
 
@@ -42,8 +43,14 @@ export function requestsOf(book: Book) {
       const isPush = path === "/mpesa/stkpush/v1/processrequest";
       const revoked = isPush && book.behaviourOf(msisdn).revokesToken && book.tokensIssued === 1;
       if (revoked || spoilt === "stale_token") book.token = null;
-      if (book.token === null || authorization !== `Bearer ${book.token}`)
-        return refuse(404, "404.001.03", "Invalid Access Token");
+      if (spoilt === "unauthorised") book.token = null;
+      if (book.token === null || authorization !== `Bearer ${book.token}`) {
+        book.tokensRefused++;
+        // Its gateway was seen to say it by HTTP as well.
+        return spoilt === "unauthorised"
+          ? refuse(401, "401.002.01", "Error Occurred - Invalid Access Token")
+          : refuse(404, "404.001.03", "Invalid Access Token");
+      }
       switch (path) {
         case "/mpesa/stkpush/v1/processrequest":
           return push(body, msisdn);
@@ -72,7 +79,8 @@ export function requestsOf(book: Book) {
     const { shortcode, passkey } = book.settings;
     const { Timestamp } = body;
     if (typeof Timestamp !== "string" || !/^20\d{12}$/.test(Timestamp)) return badField("Timestamp");
-    if (body["BusinessShortCode"] !== shortcode) return badField("BusinessShortCode");
+    if (body["BusinessShortCode"] !== shortcode)
+      return refuse(500, "500.001.1001", "Merchant does not exist");
     const password = Buffer.from(shortcode + passkey + Timestamp).toString("base64");
     return body["Password"] === password ? null : refuse(500, "500.001.1001", "Wrong credentials");
   }
@@ -176,16 +184,20 @@ export function requestsOf(book: Book) {
         status: 200,
         body: { ResponseRefID, ResponseCode: "1001", ResponseMessage: "No transactions", Response: [] },
       };
-    const Response = rows.map((row) => ({
-      transactionId: row.receipt,
-      trxDate: new Date(row.atMs).toISOString(),
-      msisdn: row.msisdn,
-      sender: "MPESA",
-      transactiontype: "c2b-pay-bill-debit",
-      billreference: row.account,
-      amount: row.amount,
-      organizationname: "Sautikit",
-    }));
+    const Response = rows.map((row) => {
+      const odd = book.oddRows.get(row.receipt);
+      if (odd !== undefined) return odd;
+      return {
+        transactionId: row.receipt,
+        trxDate: new Date(row.atMs).toISOString(),
+        msisdn: row.msisdn,
+        sender: "MPESA",
+        transactiontype: "c2b-pay-bill-debit",
+        billreference: row.account,
+        amount: row.amount,
+        organizationname: "Sautikit",
+      };
+    });
     return {
       status: 200,
       body: { ResponseRefID, ResponseCode: "1000", ResponseMessage: "Success", Response: [Response] },

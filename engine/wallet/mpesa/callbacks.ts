@@ -27,10 +27,14 @@ export interface CallbackParts {
   wake: () => void;
 }
 
+/** How often at most the log tells of what knocks with a wrong token: strangers do, too. */
+const strangersToldMs = 60_000;
+
 /** What the doors that Safaricom knocks at do; who knocks is asked first. */
 export class Callbacks {
   readonly #parts: CallbackParts;
   readonly #token: Buffer;
+  #strangers = { count: 0, toldAtMs: -Infinity };
 
   constructor(parts: CallbackParts) {
     this.#parts = parts;
@@ -41,13 +45,28 @@ export class Callbacks {
   admits(token: string, address: string | undefined): boolean {
     const known = timingSafeEqual(sha256(token), this.#token);
     const { addresses, log } = this.#parts;
-    if (!known) return false;
+    if (!known) {
+      this.#tellOfStranger(address);
+      return false;
+    }
     if (addresses.length === 0 || (address !== undefined && addresses.includes(plain(address)))) return true;
     log.warn(
       { address },
       "a callback with the right token came from an address that is not in DARAJA_ADDRESSES",
     );
     return false;
+  }
+
+  /** It may be Safaricom, who was told of another token than ours: then no payment is heard of. Neither token is in the line. */
+  #tellOfStranger(address: string | undefined): void {
+    const { clock, log } = this.#parts;
+    this.#strangers.count++;
+    if (clock.monotonicMs() - this.#strangers.toldAtMs < strangersToldMs) return;
+    log.warn(
+      { address, count: this.#strangers.count },
+      "A callback of M-Pesa's came to an address with a wrong token. If it was Safaricom's, see Callbacks in docs/mpesa.md.",
+    );
+    this.#strangers = { count: 0, toldAtMs: clock.monotonicMs() };
   }
 
   /** Stores it as it came, and no more: what it says is worked off afterwards. */

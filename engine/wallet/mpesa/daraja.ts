@@ -2,9 +2,11 @@ import { z } from "zod";
 import type { Clock } from "../../clock.ts";
 import type { Ids } from "../../ids.ts";
 import type { JsonObject } from "../../json.ts";
+import type { Secrets } from "../../secrets.ts";
+import type { Store } from "../../store/store.ts";
 import { DarajaError, isPassing, isStaleToken } from "./daraja-error.ts";
 import { compactTime, spacedTime } from "./daraja-time.ts";
-import { TokenCache, type Token } from "./token.ts";
+import { SharedToken, tokenAnswerMsMax, type Token } from "./token.ts";
 
 export interface DarajaSettings {
   /** `https://api.safaricom.co.ke`, without a slash at the end. */
@@ -27,8 +29,14 @@ export interface Push {
   callbackUrl: string;
 }
 
-/** One row of Safaricom's list of payments, as it came. */
-export type PulledRow = Readonly<Record<string, unknown>>;
+export interface DarajaParts {
+  settings: DarajaSettings;
+  clock: Clock;
+  ids: Ids;
+  /** Where the token is that all processes share. */
+  store: Store;
+  secrets: Secrets;
+}
 
 /** Longer than Daraja was seen to take; every wait for it ends. */
 const answerMsMax = 20_000;
@@ -57,19 +65,30 @@ export class Daraja {
   readonly #settings: DarajaSettings;
   readonly #clock: Clock;
   readonly #ids: Ids;
-  readonly #tokens: TokenCache;
+  readonly #tokens: SharedToken;
+  readonly #stopped = new AbortController();
 
-  constructor({ settings, clock, ids }: { settings: DarajaSettings; clock: Clock; ids: Ids }) {
+  constructor({ settings, clock, ids, store, secrets }: DarajaParts) {
     this.shortcode = settings.shortcode;
     this.#settings = settings;
     this.#clock = clock;
     this.#ids = ids;
-    this.#tokens = new TokenCache(clock, () => this.#again(() => this.#issueToken()));
+    const { url, consumerKey, consumerSecret } = settings;
+    this.#tokens = new SharedToken({
+      ...{ store, secrets, clock, ids, stopped: this.#stopped.signal },
+      app: [url, consumerKey, consumerSecret],
+      issue: () => this.#issueToken(),
+    });
   }
 
   /** Has a token, or gets one. Worth doing before what may be done once only. */
   async ready(): Promise<void> {
-    await this.#tokens.get();
+    await this.#again(() => this.#tokens.get());
+  }
+
+  /** Nothing is waited for any more: what is under way ends with `no_answer`, and so does what is asked from now on. */
+  stop(): void {
+    this.#stopped.abort();
   }
 
   /** Asks a phone for money: at most one prompt comes of it. "Asked", not "paid". */
@@ -125,8 +144,8 @@ export class Daraja {
     );
   }
 
-  /** What was paid between the two, from that row on; empty: there are no more. At most 48 hours back. */
-  async pull(fromMs: number, toMs: number, offset: number): Promise<PulledRow[]> {
+  /** What was paid between the two, from that row on, as it came; empty: there are no more. At most 48 hours back. */
+  async pull(fromMs: number, toMs: number, offset: number): Promise<unknown[]> {
     const answer = parsed(
       pullAnswer,
       await this.#again(() =>
@@ -146,7 +165,7 @@ export class Daraja {
       });
     // Lists in a list, in what was seen of it.
     const rows: unknown[] = Array.isArray(answer.Response) ? answer.Response.flat() : [];
-    return rows.filter((row): row is PulledRow => typeof row === "object" && row !== null);
+    return rows;
   }
 
   /** Asks about one payment, however old; the answer comes to `answerUrl` later. Null: there is nobody to ask as. */
@@ -185,21 +204,26 @@ export class Daraja {
         headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
         body: JSON.stringify(body),
       });
-    const token = await this.#tokens.get();
+    const token = await this.#again(() => this.#tokens.get());
     try {
       return await post(token);
     } catch (error) {
       if (!isStaleToken(error)) throw error;
-      return post(await this.#tokens.instead(token));
+      return post(await this.#again(() => this.#tokens.instead(token)));
     }
   }
 
   async #issueToken(): Promise<Token> {
     const { consumerKey, consumerSecret } = this.#settings;
     const basic = Buffer.from(`${consumerKey}:${consumerSecret}`).toString("base64");
-    const answer = await this.#exchange("/oauth/v1/generate?grant_type=client_credentials", {
-      method: "GET",
-      headers: { authorization: `Basic ${basic}` },
+    const path = "/oauth/v1/generate?grant_type=client_credentials";
+    const request = { method: "GET", headers: { authorization: `Basic ${basic}` } };
+    const answer = await this.#exchange(path, request, tokenAnswerMsMax).catch((error: unknown) => {
+      throw error instanceof DarajaError && isWrongSecrets(error)
+        ? new DarajaError("wrong_secrets", "Daraja does not know the consumer key and secret.", {
+            ...{ code: error.code, status: error.status, cause: error },
+          })
+        : error;
     });
     const { access_token: text, expires_in: expiresInSeconds } = parsed(tokenAnswer, answer);
     return { text, expiresInSeconds };
@@ -211,28 +235,33 @@ export class Daraja {
       try {
         return await ask();
       } catch (error) {
-        if (!isPassing(error)) throw error;
-        await this.#clock.sleep(pauseMs * (1 + this.#ids.fraction()));
+        if (!isPassing(error) || this.#stopped.signal.aborted) throw error;
+        const { signal } = this.#stopped;
+        await this.#clock.sleep(pauseMs * (1 + this.#ids.fraction()), signal).catch(() => undefined);
       }
     }
     return ask();
   }
 
-  async #exchange(path: string, init: RequestInit): Promise<JsonObject> {
+  async #exchange(path: string, init: RequestInit, withinMs = answerMsMax): Promise<JsonObject> {
     const limit = new AbortController();
-    const timer = this.#clock.after(answerMsMax, () => limit.abort());
+    const timer = this.#clock.after(withinMs, () => limit.abort());
     try {
       const response = await fetch(this.#settings.url + path, {
         ...init,
         redirect: "manual",
-        signal: limit.signal,
+        signal: AbortSignal.any([limit.signal, this.#stopped.signal]),
       });
       const text = await textOf(response);
       return read(text, response.status);
     } catch (error) {
       if (error instanceof DarajaError) throw error;
+      if (this.#stopped.signal.aborted)
+        throw new DarajaError("no_answer", "Sautikit stops, and waits for Daraja no longer.", {
+          cause: error,
+        });
       if (limit.signal.aborted)
-        throw new DarajaError("no_answer", `Daraja did not answer within ${answerMsMax} ms.`, {
+        throw new DarajaError("no_answer", `Daraja did not answer within ${withinMs} ms.`, {
           cause: error,
         });
       throw lost(error);
@@ -275,6 +304,12 @@ function read(text: string, status: number): JsonObject {
     throw new DarajaError("not_json", `HTTP ${status} without Daraja's error code`, { status });
   return value as JsonObject;
 }
+
+/** Of the token alone: an error that says so, or, as was seen too, a bare 400, 401 or 403 without a word. */
+const isWrongSecrets = ({ fault, code, status }: DarajaError): boolean =>
+  fault === "refused"
+    ? code === "400.008.01" || status === 401 || status === 403
+    : fault === "not_json" && (status === 400 || status === 401 || status === 403);
 
 function parsed<S extends z.ZodType>(schema: S, answer: JsonObject): z.output<S> {
   const result = schema.safeParse(answer);

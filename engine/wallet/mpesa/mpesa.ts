@@ -20,7 +20,7 @@ export interface MpesaParts {
   log: Log;
   ledger: Ledger;
   outbox: Outbox;
-  daraja: Pick<Daraja, "ready" | "push" | "query" | "pull" | "askStatus" | "shortcode">;
+  daraja: Pick<Daraja, "ready" | "push" | "query" | "pull" | "askStatus" | "shortcode" | "stop">;
   urls: CallbackUrls;
   verifyAboveMinor: number;
   pulls: boolean;
@@ -28,6 +28,8 @@ export interface MpesaParts {
 
 /** What another process stored is found within this. */
 const everyMs = 1_000;
+/** At a stop an answer of Daraja's is waited for so long: far less than process managers wait for us. */
+const graceMs = 2_000;
 
 /** All that is done about M-Pesa in the background, from the store: any of it can be cut off and begun again. */
 export class Mpesa {
@@ -35,10 +37,14 @@ export class Mpesa {
   readonly pushes: Pushes;
   readonly queries: Queries;
   readonly reconciliation: Reconciliation;
+  readonly #clock: Clock;
+  readonly #daraja: MpesaParts["daraja"];
   readonly #polls: { notices: Poll; pushes: Poll; queries: Poll; reconciliation: Poll };
 
   constructor(parts: MpesaParts) {
     const { clock, log, daraja } = parts;
+    this.#clock = clock;
+    this.#daraja = daraja;
     const payments = new Payments(parts);
     this.notices = new NoticeWork({ ...parts, payments, shortcode: daraja.shortcode });
     this.pushes = new Pushes(parts);
@@ -70,9 +76,11 @@ export class Mpesa {
     this.#polls.notices.wake();
   }
 
-  /** Waits for what is under way. */
+  /** Waits for what is under way, but not for a Daraja that hangs: a push that it has not answered by then is unknown. */
   async stop(): Promise<void> {
+    const timer = this.#clock.after(graceMs, () => this.#daraja.stop());
     await Promise.all(Object.values(this.#polls).map((poll) => poll.stop()));
     await this.pushes.settled();
+    timer.cancel();
   }
 }

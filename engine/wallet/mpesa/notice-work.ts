@@ -4,7 +4,7 @@ import { closeNotice, dueNotices, postponeNotice, statusRequest, type NoticeRow 
 import type { Store, Tx } from "../../store/store.ts";
 import { topUpByKeyToChange, updateTopUp } from "../../store/topups.ts";
 import { endTopUp } from "./endings.ts";
-import { readPaybillPayment, readStatus, readStkCallback, type StkResult } from "./notices.ts";
+import { readPaybillPayment, readStatus, readStkCallback, sketchOf, type StkResult } from "./notices.ts";
 import type { Payments } from "./payments.ts";
 import { resultOf } from "./result-codes.ts";
 
@@ -29,16 +29,22 @@ export class NoticeWork {
   }
 
   async look(): Promise<void> {
-    const { store, clock, log } = this.#parts;
+    const { store, clock, log, payments } = this.#parts;
     for (;;) {
       const due = await store.read((tx) => dueNotices(tx, clock.nowMs(), atOnce));
       for (const notice of due) {
         try {
-          await store.write(async (tx) => {
-            const outcome = await this.#take(tx, notice);
+          const outcome = await payments.taking(store, async (tx) => {
+            const came = await this.#take(tx, notice);
             // Somebody else was faster: what was done here is the same, and is undone.
-            if (!(await closeNotice(tx, notice.id, outcome))) throw new WorkedOff();
+            if (!(await closeNotice(tx, notice.id, came))) throw new WorkedOff();
+            return came;
           });
+          if (outcome === "unreadable")
+            log.error(
+              { notice: notice.id, kind: notice.kind, ...sketchOf(notice.body) },
+              "What M-Pesa told cannot be read, so no money was credited by it: see `sautikit mpesa unreadable`.",
+            );
         } catch (error) {
           if (error instanceof WorkedOff) continue;
           log.error({ err: error, notice: notice.id }, "what M-Pesa told could not be worked off yet");

@@ -1,7 +1,6 @@
 import { z } from "zod";
 import { centsOf } from "./amount.ts";
 import { readTime } from "./daraja-time.ts";
-import type { PulledRow } from "./daraja.ts";
 
 /** How a prompt ended, as its callback tells. */
 export interface StkResult {
@@ -93,17 +92,42 @@ export function readPaybillPayment(body: string): PaybillPayment | null {
   };
 }
 
-export function readPulledRow(row: PulledRow): (Paid & { billReference: string }) | null {
-  const read = receipt.safeParse(row["transactionId"]).data;
-  const amountMinor = centsOf(row["amount"]);
-  if (read === undefined || amountMinor === null) return null;
-  const { billreference } = row;
+const pulledRow = z.object({
+  transactionId: receipt,
+  trxDate: maybe,
+  amount: maybe,
+  msisdn: maybe,
+  billreference: maybe,
+});
+
+/** A row of Safaricom's list of payments. */
+export function readPulledRow(row: unknown): (Paid & { billReference: string }) | null {
+  const read = pulledRow.safeParse(row).data;
+  const amountMinor = centsOf(read?.amount);
+  if (!read || amountMinor === null) return null;
   return {
-    receipt: read,
+    receipt: read.transactionId,
     amountMinor,
-    phone: phoneOf(row["msisdn"]),
-    paidAtMs: readTime(row["trxDate"]),
-    billReference: typeof billreference === "string" ? billreference.slice(0, 40) : "",
+    phone: phoneOf(read.msisdn),
+    paidAtMs: readTime(read.trxDate),
+    billReference: typeof read.billreference === "string" ? read.billreference.slice(0, 40) : "",
+  };
+}
+
+/** For the log: what can be said of something unreadable without telling who paid. */
+export function sketchOf(told: unknown): { fields: string[]; receipt: string | null; phone: string | null } {
+  const facts = z
+    .record(z.string(), z.unknown())
+    .catch({})
+    .parse(typeof told === "string" ? json(told) : told);
+  const named = receipt.safeParse(facts["TransID"] ?? facts["transactionId"]).data;
+  const phone = phoneOf(facts["MSISDN"] ?? facts["msisdn"]);
+  return {
+    fields: Object.keys(facts)
+      .slice(0, 20)
+      .map((name) => name.slice(0, 40)),
+    receipt: named ?? null,
+    phone: phone === null ? null : `***${phone.slice(-3)}`,
   };
 }
 

@@ -3,10 +3,10 @@ import type { Clock } from "../../clock.ts";
 import { SautikitError } from "../../errors.ts";
 import type { Ids, PaymentId, WorkspaceId } from "../../ids.ts";
 import type { Log } from "../../log.ts";
-import { walletBalanceMinor } from "../../store/ledger.ts";
 import {
   insertPayment,
   paymentById,
+  paymentByReceipt,
   paymentByReceiptToChange,
   paymentToChange,
   unverifiedPaymentOf,
@@ -15,12 +15,12 @@ import {
   type PaymentRow,
   type SuspenseReason,
 } from "../../store/mpesa.ts";
-import type { Tx } from "../../store/store.ts";
+import type { Store, Tx } from "../../store/store.ts";
 import { topUpByReferenceToChange, topUpToChange, updateTopUp, type TopUpRow } from "../../store/topups.ts";
 import { keepWorkspace } from "../../store/workspaces.ts";
 import type { Outbox } from "../../webhooks/outbox.ts";
-import { tellWorkspace } from "../../webhooks/workspace-events.ts";
 import type { Ledger } from "../ledger.ts";
+import { tellTopUp } from "../top-up-event.ts";
 import { typedAccount } from "./account-number.ts";
 import { shillings } from "./amount.ts";
 import { pushFailures } from "./result-codes.ts";
@@ -78,10 +78,24 @@ export class Payments {
     this.#parts = parts;
   }
 
-  /** What came of it, in a word. */
+  /** A transaction in which something is taken; once more where somebody stored the same receipt at the same moment. */
+  async taking<T>(store: Store, work: (tx: Tx) => Promise<T>): Promise<T> {
+    try {
+      return await store.write(work);
+    } catch (error) {
+      if (!(error instanceof Overtaken)) throw error;
+      return store.write(work);
+    }
+  }
+
+  /**
+   * What came of it, in a word. Whatever it keeps, it keeps in one order: top-ups, the payment, the workspace, accounts.
+   * Throws Overtaken, which `taking` answers.
+   */
   async take(tx: Tx, record: Record): Promise<"credited" | "suspense" | "known" | "released"> {
     const destination = await this.#destination(tx, record);
     const { topUp, workspaceId, reason } = destination;
+    const linked = await linkedTopUp(tx, await paymentByReceipt(tx, record.receipt), topUp);
     const row: PaymentRow = {
       id: this.#parts.ids.next("pay"),
       receipt: record.receipt,
@@ -99,7 +113,7 @@ export class Payments {
       createdAtMs: this.#parts.clock.nowMs(),
     };
     // Its unique receipt is the lock: who comes second waits here, and then finds the first one's row.
-    if (!(await insertPayment(tx, row))) return this.#takeAgain(tx, record, destination);
+    if (!(await insertPayment(tx, row))) return this.#takeAgain(tx, record, destination, linked);
     if (reason !== null || workspaceId === null) {
       await this.#post(tx, row, null);
       if (topUp) await this.#holdUp(tx, topUp, row);
@@ -124,7 +138,7 @@ export class Payments {
     id: PaymentId,
     workspaceId: WorkspaceId,
   ): Promise<{ before: PaymentRow; after: PaymentRow | null }> {
-    const topUp = await linkedTopUp(tx, await paymentById(tx, id));
+    const topUp = await linkedTopUp(tx, await paymentById(tx, id), null);
     const seen = await paymentToChange(tx, id);
     if (!seen) throw new SautikitError("not_found", `There is no payment ${id}.`);
     if (seen.workspaceId !== null) return { before: seen, after: null };
@@ -168,9 +182,13 @@ export class Payments {
     tx: Tx,
     record: Record,
     { topUp, workspaceId, reason }: Destination,
+    linked: TopUpRow | null,
   ): Promise<"known" | "released"> {
     const payment = await paymentByReceiptToChange(tx, record.receipt);
     assert(payment, `${record.receipt} is taken, yet not there`);
+    // It came between our look and now, and the top-up that it answers may not be kept behind it.
+    if (payment.topupId !== null && payment.topupId !== linked?.id && payment.topupId !== topUp?.id)
+      throw new Overtaken();
     if (payment.amountMinor !== record.amountMinor) {
       const contradiction = `${record.source}: ${shillings(record.amountMinor)}`;
       await updatePayment(tx, payment.id, { contradiction });
@@ -186,12 +204,12 @@ export class Payments {
       // Asked by us, Safaricom says the same as the callback; whose it is, the callback has said.
       const isConfirmed = suspenseReason === "unverified" && record.source === "status" && record.toUs;
       if (isConfirmed && meantForId !== null) {
-        await this.#release(tx, payment, meantForId, await linkedTopUp(tx, payment));
+        await this.#release(tx, payment, meantForId, linked);
         return "released";
       }
       const leavesByItself = suspenseReason !== null && releasedByRecord.has(suspenseReason);
       if (leavesByItself && reason === null && workspaceId !== null) {
-        await this.#release(tx, payment, workspaceId, topUp ?? (await linkedTopUp(tx, payment)));
+        await this.#release(tx, payment, workspaceId, topUp ?? linked);
         return "released";
       }
     }
@@ -214,7 +232,8 @@ export class Payments {
       throw new SautikitError("not_found", `There is no workspace ${workspaceId}.`);
     const nowMs = this.#parts.clock.nowMs();
     const own = topUp?.workspaceId === workspaceId ? topUp : null;
-    const after = { ...payment, workspaceId, assignedAtMs: nowMs, topupId: own?.id ?? payment.topupId };
+    // What it answered of another's is none of theirs.
+    const after = { ...payment, workspaceId, assignedAtMs: nowMs, topupId: own?.id ?? null };
     await updatePayment(tx, payment.id, { workspaceId, assignedAtMs: nowMs, topupId: after.topupId });
     const { amountMinor } = payment;
     // One that asked for another amount was not paid by this.
@@ -258,18 +277,9 @@ export class Payments {
   }
 
   async #tell(tx: Tx, payment: PaymentRow, workspaceId: WorkspaceId, transactionId: string): Promise<void> {
-    await tellWorkspace(tx, this.#parts, {
-      workspaceId,
-      kind: "wallet.top_up",
-      data: {
-        topup_id: payment.topupId,
-        provider: "mpesa",
-        provider_reference: payment.receipt,
-        amount_minor: payment.amountMinor,
-        balance_minor: await walletBalanceMinor(tx, workspaceId),
-        transaction_id: transactionId,
-      },
-    });
+    const { topupId, receipt: providerReference, amountMinor } = payment;
+    const topped = { workspaceId, topupId, providerReference, amountMinor, transactionId };
+    await tellTopUp(tx, this.#parts, { ...topped, provider: "mpesa" });
   }
 
   /** Whatever it was before: a late success counts. */
@@ -314,11 +324,16 @@ function answered(topUp: TopUpRow | null, record: Record): Destination {
   return { topUp, workspaceId, reason: another ? "second_receipt" : null };
 }
 
-/** The request that a payment is known to answer, kept for this transaction. */
+/** The request that a payment is known to answer, kept for this transaction, and before the payment; `kept` is already. */
 async function linkedTopUp(
   tx: Tx,
   payment: Pick<PaymentRow, "topupId"> | undefined,
+  kept: TopUpRow | null,
 ): Promise<TopUpRow | null> {
   const id = payment?.topupId ?? null;
-  return id === null ? null : ((await topUpToChange(tx, id)) ?? null);
+  if (id === null) return null;
+  return id === kept?.id ? kept : ((await topUpToChange(tx, id)) ?? null);
 }
+
+/** Nothing is kept; at the next look the receipt is there from the start. */
+class Overtaken extends Error {}

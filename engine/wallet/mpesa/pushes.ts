@@ -10,7 +10,7 @@ import {
   type TopUpRow,
 } from "../../store/topups.ts";
 import type { CallbackUrls } from "./callback-urls.ts";
-import { DarajaError } from "./daraja-error.ts";
+import { DarajaError, refusedSetting } from "./daraja-error.ts";
 import type { Daraja } from "./daraja.ts";
 import { msisdnOf } from "./phone.ts";
 import { firstQueryMs } from "./queries.ts";
@@ -75,6 +75,10 @@ export class Pushes {
     try {
       await daraja.ready();
     } catch (error) {
+      if (error instanceof DarajaError && error.fault === "wrong_secrets") {
+        log.error({ err: error, topUp: topUp.id }, "DARAJA_CONSUMER_KEY or DARAJA_CONSUMER_SECRET is wrong");
+        return this.#fail(topUp, pushFailures.ours, error.code);
+      }
       log.warn({ err: error, topUp: topUp.id }, "no token of Daraja's yet; nothing was sent");
       return;
     }
@@ -122,7 +126,9 @@ export class Pushes {
       await store.write((tx) => this.#leaveUnknown(tx, topUp.id));
       return;
     }
-    if (refusal.alert) log.error(facts, "Daraja refuses to ask phones for money: see docs/mpesa.md");
+    const setting = refusedSetting(error);
+    if (setting !== null) log.error(facts, `Daraja does not take DARAJA_${setting.toUpperCase()}`);
+    else if (refusal.alert) log.error(facts, "Daraja refuses to ask phones for money: see docs/mpesa.md");
     else log.info(facts, "a push was refused");
     await this.#fail(topUp, refusal.reason, error.code);
   }
@@ -149,6 +155,8 @@ export class Pushes {
 function refusalOf(error: DarajaError): { reason: string; alert: boolean } | null {
   const no = (reason: string, alert = false) => ({ reason, alert });
   if (error.fault === "unreachable") return no(pushFailures.unreachable, true);
+  // Its token was ended between the two, and there is no other.
+  if (error.fault === "wrong_secrets") return no(pushFailures.ours, true);
   if (error.fault !== "refused" || error.code === null) return null;
   switch (error.code) {
     case "400.002.02":
@@ -163,10 +171,8 @@ function refusalOf(error: DarajaError): { reason: string; alert: boolean } | nul
     case "500.003.03":
       return no(pushFailures.busy, error.code === "500.003.03");
     case "500.001.1001":
-      // One code for three things, which only its words tell apart.
       if (/lock subscriber/i.test(error.message)) return no(pushFailures.busyPhone);
-      if (/credential|merchant/i.test(error.message)) return no(pushFailures.ours, true);
-      return null;
+      return refusedSetting(error) === null ? null : no(pushFailures.ours, true);
     default:
       break;
   }

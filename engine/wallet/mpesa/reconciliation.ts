@@ -1,4 +1,5 @@
 import { dayMs, type Clock } from "../../clock.ts";
+import { isError } from "../../errors.ts";
 import type { Ids } from "../../ids.ts";
 import type { Log } from "../../log.ts";
 import {
@@ -12,7 +13,7 @@ import type { Store } from "../../store/store.ts";
 import { awaitsRecord, overdueTopUps, topUpToChange, updateTopUp } from "../../store/topups.ts";
 import type { CallbackUrls } from "./callback-urls.ts";
 import type { Daraja } from "./daraja.ts";
-import { readPulledRow } from "./notices.ts";
+import { readPulledRow, sketchOf } from "./notices.ts";
 import type { Payments } from "./payments.ts";
 import { pushFailures } from "./result-codes.ts";
 
@@ -41,6 +42,8 @@ const failedPauseMsMax = 600_000;
 /** Safaricom stamps a payment by its own clock. */
 const slackMs = 300_000;
 const pagesMax = 200;
+/** Of what could not be taken, so many are in the log. */
+const badToldMax = 5;
 
 /** Shown as expired once so old; its money is credited whenever it comes. */
 const expiredAfterMs = 3_600_000;
@@ -89,33 +92,48 @@ export class Reconciliation {
     }
   }
 
-  /** All of the list since then; how many of its payments were new. */
-  async pull(sinceMs: number): Promise<number> {
-    const { clock, store, daraja, payments, log } = this.#parts;
+  /** All of the list since then; what of it cannot be taken is told of, and holds up none of the rest. */
+  async pull(sinceMs: number): Promise<void> {
+    const { clock, daraja, log } = this.#parts;
     const untilMs = clock.nowMs() + slackMs;
-    let fresh = 0;
+    const bad: object[] = [];
     let offset = 0;
-    for (let page = 0; page < pagesMax; page++) {
+    let ended = false;
+    for (let page = 0; page < pagesMax && !ended; page++) {
       const rows = await daraja.pull(sinceMs, untilMs, offset);
-      if (rows.length === 0) return fresh;
       for (const row of rows) {
-        const paid = readPulledRow(row);
-        if (!paid) {
-          log.warn({ fields: Object.keys(row) }, "a row of Safaricom's list of payments cannot be read");
-          continue;
-        }
-        // Most of the list is known; what is in a wallet as the list has it needs no transaction.
-        const known = await store.read((tx) => paymentByReceipt(tx, paid.receipt));
-        if (known && known.workspaceId !== null && known.amountMinor === paid.amountMinor) continue;
-        const took = await store.write((tx) =>
-          payments.take(tx, { ...paid, source: "pull", answers: null, toUs: true }),
-        );
-        if (took !== "known") fresh++;
+        const fault = await this.#takeRow(row);
+        if (fault) bad.push({ ...sketchOf(row), ...fault });
       }
       offset += rows.length;
+      ended = rows.length === 0;
     }
-    log.warn({ offset }, "Safaricom's list of payments has no end");
-    return fresh;
+    if (bad.length > 0)
+      log.error(
+        { count: bad.length, of: offset, first: bad.slice(0, badToldMax) },
+        "Rows of Safaricom's list of payments could not be taken: their money is credited by no other record of the list.",
+      );
+    if (!ended) log.warn({ offset }, "Safaricom's list of payments has no end");
+  }
+
+  /** What is wrong with it; null: it was taken, or is known. */
+  async #takeRow(row: unknown): Promise<{ err?: unknown } | null> {
+    const { store, payments } = this.#parts;
+    const paid = readPulledRow(row);
+    if (!paid) return {};
+    // Most of the list is known; what is in a wallet as the list has it needs no transaction.
+    const known = await store.read((tx) => paymentByReceipt(tx, paid.receipt));
+    if (known && known.workspaceId !== null && known.amountMinor === paid.amountMinor) return null;
+    try {
+      await payments.taking(store, (tx) =>
+        payments.take(tx, { ...paid, source: "pull", answers: null, toUs: true }),
+      );
+      return null;
+    } catch (error) {
+      // Then none can be taken, and all are asked for again.
+      if (isError(error, "database.unavailable")) throw error;
+      return { err: error };
+    }
   }
 
   /** Asks Safaricom about one payment, in a while; false: there is nobody to ask as. */

@@ -7,7 +7,7 @@ import {
   lastReference,
   releasePhone,
   topUpOf,
-  topUpOnPhone,
+  topUpOnPhoneToChange,
   topUpsOf,
   topUpsSince,
   type TopUpRow,
@@ -63,8 +63,10 @@ export class TopUps {
     if (phone === null)
       throw invalidField("phone_e164", "kenyan_mobile", "must be a Kenyan mobile number: +2547… or +2541…");
     const nowMs = clock.nowMs();
-    // Somebody else's row perhaps: before our workspace's, as in a payment.
+    // Somebody else's row perhaps: before our workspace's, as in a payment, which may just now be ending that prompt.
     await releasePhone(tx, phone, nowMs);
+    const open = await topUpOnPhoneToChange(tx, phone);
+    if (open) throw phoneBusy(open.openUntilMs, nowMs);
     const workspace = await keepWorkspace(tx, workspaceId);
     if (!workspace) throw new SautikitError("not_found");
     if (workspace.frozenAtMs !== null) throw new SautikitError("workspace.frozen");
@@ -83,7 +85,9 @@ export class TopUps {
       createdAtMs: nowMs,
       updatedAtMs: nowMs,
     };
-    if (!(await insertTopUp(tx, row))) throw phoneBusy((await topUpOnPhone(tx, phone))?.openUntilMs, nowMs);
+    // Two who ask at once.
+    if (!(await insertTopUp(tx, row)))
+      throw phoneBusy((await topUpOnPhoneToChange(tx, phone))?.openUntilMs, nowMs);
     tx.afterCommit(wake);
     return topUpView(
       { ...row, expiredAtMs: null, receipt: null, failureReason: null },

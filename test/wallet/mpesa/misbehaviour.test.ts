@@ -1,8 +1,9 @@
 import { strict as assert } from "node:assert";
 import { Payments } from "../../../engine/wallet/mpesa/payments.ts";
-import { createServer, type Server } from "node:http";
+import { createServer, type Server, type ServerResponse } from "node:http";
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
+import { Reconciliation } from "../../../engine/wallet/mpesa/reconciliation.ts";
 import { resultCodes } from "../../../engine/wallet/mpesa/result-codes.ts";
 import { DarajaError } from "../../../engine/wallet/mpesa/daraja-error.ts";
 import { Daraja } from "../../../engine/wallet/mpesa/daraja.ts";
@@ -433,6 +434,46 @@ describe("M-Pesa as it really is", () => {
     await here.books();
   });
 
+  it("a page of rows that are none, and rows that cannot be read, hold up none of the others, and are told of", async () => {
+    const account = await here.accountOf(wanjiru.id);
+    for (let count = 0; count < 503; count++) {
+      const paid = await here.book.payBill({ account, amount: "1.00", msisdn: "254733000001" });
+      if (count < 500) here.book.oddRows.set(paid!.receipt, null);
+      if (count === 501)
+        here.book.oddRows.set(paid!.receipt, {
+          transactionId: paid!.receipt,
+          amount: "free",
+          msisdn: "254733000001",
+        });
+    }
+    await here.mpesa.reconciliation.look();
+    assert.equal(await here.balance(wanjiru.id), 200);
+    const [line, ...others] = here.said.filter(({ message }) => message.includes("could not be taken"));
+    assert.deepEqual(others, [], "one line a pull");
+    assert.deepEqual([line?.level, line?.facts["count"], line?.facts["of"]], ["error", 501, 503]);
+    assert.doesNotMatch(JSON.stringify(here.said), /254733000001/);
+  });
+
+  it("a payment of the list that cannot be stored leaves the others to be credited", async () => {
+    const account = await here.accountOf(wanjiru.id);
+    for (const amount of ["100.00", "200.00", "300.00"])
+      await here.book.payBill({ account, amount, msisdn: "254733000001" });
+    const bad = here.book.payments[1]!.receipt;
+    class Failing extends Payments {
+      override take(...[tx, record]: Parameters<Payments["take"]>) {
+        if (record.receipt === bad) throw new Error("a bug of ours");
+        return super.take(tx, record);
+      }
+    }
+    const payments = new Failing(here.parts);
+    const list = new Reconciliation({ ...here.parts, daraja: here.daraja(), payments });
+    await list.look();
+    assert.equal(await here.balance(wanjiru.id), 40_000);
+    const told = here.said.find(({ message }) => message.includes("could not be taken"));
+    assert.equal((told?.facts["first"] as { receipt: string }[])[0]?.receipt, bad);
+    await here.books();
+  });
+
   it("asks for the list every ten minutes, each hour for all of it, and sooner for money that is on its way", async () => {
     const pulls: number[] = [];
     here.restart({
@@ -614,6 +655,92 @@ describe("M-Pesa as it really is", () => {
       assert.equal(here.book.tokensIssued - before, 1);
     });
 
+    it("one that is refused by HTTP's own 401 is replaced once as well", async () => {
+      const client = here.daraja();
+      await client.ready();
+      const before = here.book.tokensIssued;
+      here.book.spoilt.push("unauthorised");
+      assert.deepEqual(await client.pull(0, here.clock.nowMs(), 0), []);
+      assert.equal(here.book.tokensIssued - before, 1);
+    });
+
+    it("two processes have one, and the next is asked for by one of them", async () => {
+      const clients = [here.daraja(), here.daraja(), here.daraja()];
+      const all = () => Promise.all(clients.map((client) => client.pull(0, here.clock.nowMs(), 0)));
+      await all();
+      assert.deepEqual([here.book.tokensIssued, here.book.tokensRefused], [1, 0]);
+      here.clock.advance(minutes(51));
+      await all();
+      assert.deepEqual([here.book.tokensIssued, here.book.tokensRefused], [2, 0]);
+      const kept = await here.store.read((tx) =>
+        tx.all<{ sealed: string }>("SELECT sealed FROM daraja_tokens"),
+      );
+      assert.deepEqual(
+        kept.map(({ sealed }) => here.secrets.open(sealed)),
+        [here.book.token],
+        "sealed, and one",
+      );
+    });
+
+    it("whoever dies while asking for one holds up the others for a while, and no longer", async () => {
+      const silent = createServer(() => undefined).listen(0, "127.0.0.1");
+      await once(silent, "listening");
+      const { port } = silent.address() as AddressInfo;
+      const settings = { consumerKey: "key", consumerSecret: "secret", shortcode, passkey: "pass" };
+      const asking = () =>
+        new Daraja({
+          ...here.parts,
+          secrets: here.secrets,
+          settings: { ...settings, initiator: null, url: `http://127.0.0.1:${port}` },
+        });
+      let requests = 0;
+      silent.on("request", (_request, response: ServerResponse) => {
+        requests++;
+        if (requests > 1) response.end(JSON.stringify({ access_token: "t2", expires_in: "3599" }));
+      });
+      // Never heard of again.
+      asking()
+        .ready()
+        .catch(() => undefined);
+      await once(silent, "request");
+      const waiting = asking().ready();
+      await here.arrived();
+      assert.equal(requests, 1, "one asks at a time");
+      // Only the lease's time: the dead one's own timer does not run any more.
+      here.clock.offsetMs += 15_001;
+      await waiting;
+      assert.equal(requests, 2);
+      silent.closeAllConnections();
+      silent.close();
+    });
+
+    for (const bare of [false, true])
+      it(`secrets that Daraja does not know${bare ? ", which it says without a word," : ""} fail a top-up at once, and are named`, async () => {
+        const answers = createServer((_request, response) => response.writeHead(400).end()).listen(
+          0,
+          "127.0.0.1",
+        );
+        await once(answers, "listening");
+        const url = bare ? `http://127.0.0.1:${(answers.address() as AddressInfo).port}` : here.standIn.url;
+        const settings = {
+          ...{ consumerKey: "key", consumerSecret: "wrong", shortcode, passkey: "pass" },
+          initiator: null,
+          url,
+        };
+        const client = new Daraja({ ...here.parts, secrets: here.secrets, settings });
+        here.restart({ ready: () => client.ready() });
+        const id = await here.ask(wanjiru);
+        answers.close();
+        const { status, failure_reason } = await here.view(wanjiru, id);
+        assert.equal(status, "failed");
+        assert.match(failure_reason, /does not let us ask/);
+        const told = here.said.filter(({ message }) => message.includes("DARAJA_CONSUMER_SECRET"));
+        assert.deepEqual(
+          told.map(({ level }) => level),
+          ["error"],
+        );
+      });
+
     it("wrong secrets are no reason to ask again and again", async () => {
       const settings = {
         consumerKey: "key",
@@ -623,9 +750,13 @@ describe("M-Pesa as it really is", () => {
         initiator: null,
         url: here.standIn.url,
       };
-      const client = new Daraja({ clock: here.clock, ids: here.ids, settings });
-      await assert.rejects(client.ready(), DarajaError);
-      assert.equal(here.book.tokensIssued, 0);
+      const client = new Daraja({ ...here.parts, secrets: here.secrets, settings });
+      await assert.rejects(
+        client.ready(),
+        (error) =>
+          error instanceof DarajaError && error.fault === "wrong_secrets" && error.code === "400.008.01",
+      );
+      assert.deepEqual([here.book.tokensAsked, here.book.tokensIssued], [1, 0]);
     });
   });
 
@@ -650,7 +781,7 @@ describe("M-Pesa as it really is", () => {
       initiator: null,
       url,
     };
-    const asked = new Daraja({ clock: here.clock, ids: here.ids, settings }).query("ws_CO_1");
+    const asked = new Daraja({ ...here.parts, secrets: here.secrets, settings }).query("ws_CO_1");
     const failed = assert.rejects(
       asked,
       (error) => error instanceof DarajaError && error.fault === "no_answer",
@@ -662,6 +793,53 @@ describe("M-Pesa as it really is", () => {
     await failed;
     silent.closeAllConnections();
     silent.close();
+  });
+
+  it("at a stop nothing is waited for any more, and what was asked has no answer", async () => {
+    const silent: Server = createServer(() => undefined).listen(0, "127.0.0.1");
+    await once(silent, "listening");
+    const url = `http://127.0.0.1:${(silent.address() as AddressInfo).port}`;
+    const settings = { consumerKey: "key", consumerSecret: "secret", shortcode, passkey: "pass" };
+    const client = new Daraja({
+      ...here.parts,
+      secrets: here.secrets,
+      settings: { ...settings, initiator: null, url },
+    });
+    const failed = assert.rejects(
+      client.pull(0, 1, 0),
+      (error) => error instanceof DarajaError && error.fault === "no_answer",
+    );
+    await once(silent, "request");
+    client.stop();
+    await failed;
+    silent.closeAllConnections();
+    silent.close();
+  });
+
+  it("an operator's assignment carries nothing of another workspace's top-up", async () => {
+    const otieno = await here.api.workspace({ balanceMinor: 0, name: "Otieno", number: "+254200000790" });
+    await here.api.ask("POST", "/v1/webhooks", {
+      key: otieno.key,
+      body: { url: "http://93.184.216.34/hook", events: ["wallet.top_up"] },
+    });
+    here.behave(wanjirusPhone, { amountOff: 1 });
+    const id = await here.ask(wanjiru);
+    await here.pass(1000);
+    await here.run();
+    const [held] = await here.payments();
+    assert.equal(held?.topupId, id);
+    await here.store.write((tx) => new Payments(here.parts).assign(tx, held.id, otieno.id));
+    assert.equal(await here.balance(otieno.id), 50_100);
+    const told = await here.store.read((tx) =>
+      tx.all<{ body: string }>("SELECT body FROM deliveries WHERE workspace_id = ?", [otieno.id]),
+    );
+    assert.deepEqual(
+      told.map(({ body }) => (JSON.parse(body) as { data: { topup_id: unknown } }).data.topup_id),
+      [null],
+    );
+    assert.ok(!JSON.stringify(told).includes(id));
+    assert.equal((await here.payments())[0]?.topupId, null);
+    await here.books();
   });
 
   it("registered addresses have none of the words that Daraja forbids, and are refused where they have", async () => {

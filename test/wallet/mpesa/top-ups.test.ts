@@ -1,4 +1,5 @@
 import { strict as assert } from "node:assert";
+import { dueNotices, unreadableNotices } from "../../../engine/store/mpesa.ts";
 import { mpesaWorld, shortcode, token, wanjirusPhone, type MpesaWorld } from "./world.ts";
 
 describe("M-Pesa top-ups", () => {
@@ -109,10 +110,15 @@ describe("M-Pesa top-ups", () => {
       assert.equal(status, 202, written);
       assert.equal(body.phone_e164, meant);
     }
-    for (const wrong of ["+254200000001", "+447700900123", "0722", "+2547220000011", "otieno", ""]) {
+    for (const wrong of [
+      ...["+254200000001", "+447700900123", "0722", "+2547220000011", "otieno", ""],
+      // Behind a + stands a country, which these have none of, or another.
+      ...["+123456789", "+722000001", "+0722000001", "+1 234 567 890", "254 822 000 001", "0822000001"],
+    ]) {
       const { status, body } = await post(wanjiru.key, { phone_e164: wrong });
       assert.equal(status, 400, wrong);
       assert.equal(body.error.fields[0].field, "phone_e164");
+      if (wrong !== "") assert.equal(body.error.fields[0].code, "kenyan_mobile");
     }
   });
 
@@ -309,6 +315,24 @@ describe("M-Pesa top-ups", () => {
     assert.equal((await stored()).length, 1);
   });
 
+  it("a wrong token is told in the log, once a minute at most, and neither token with it", async () => {
+    const knock = (path: string) => fetch(here.api.url + path, { method: "POST", body: "{}" });
+    const wrong = "0123456789abcdef0123456789abcdef";
+    const lines = () => here.said.filter(({ message }) => message.includes("wrong token"));
+    for (let times = 0; times < 5; times++) await knock(`/callbacks/${wrong}/c2b/confirmation`);
+    assert.deepEqual(
+      lines().map(({ level, facts }) => [level, facts]),
+      [["warn", { address: "127.0.0.1", count: 1 }]],
+    );
+    here.clock.advance(60_000);
+    await knock(`/callbacks/${wrong}/stk/0123`);
+    assert.equal(lines()[1]?.facts["count"], 5, "and how many there were since");
+    await knock(`/callbacks/${token}/c2b/confirmation`);
+    assert.equal(lines().length, 2);
+    const all = JSON.stringify(here.said);
+    assert.ok(!all.includes(wrong) && !all.includes(token));
+  });
+
   it("what is sent to the doors is no larger than it has to be, and need not be JSON", async () => {
     const knock = (sent: string | Uint8Array<ArrayBuffer>) =>
       fetch(`${here.api.url}/callbacks/${token}/c2b/confirmation`, { method: "POST", body: sent });
@@ -329,6 +353,65 @@ describe("M-Pesa top-ups", () => {
     );
     assert.deepEqual(new Set(outcomes.map(({ outcome }) => outcome)), new Set(["unreadable"]));
     assert.equal(outcomes.length, 7);
+    await here.books();
+  });
+
+  it("a confirmation that cannot be read is told in the log, without who paid, and stays to be looked at", async () => {
+    const body = JSON.stringify({
+      TransID: "SKL1UNREAD",
+      TransAmount: "five hundred",
+      BusinessShortCode: shortcode,
+      BillRefNumber: "RENT",
+      MSISDN: "254722000001",
+    });
+    await fetch(here.urls.confirmation, { method: "POST", body });
+    await here.run();
+    const lines = here.said.filter(({ message }) => message.includes("cannot be read"));
+    assert.deepEqual(
+      lines.map(({ level, facts: { notice, ...facts } }) => [level, typeof notice, facts]),
+      [
+        [
+          "error",
+          "string",
+          {
+            kind: "confirmation",
+            fields: ["TransID", "TransAmount", "BusinessShortCode", "BillRefNumber", "MSISDN"],
+            receipt: "SKL1UNREAD",
+            phone: "***001",
+          },
+        ],
+      ],
+    );
+    assert.doesNotMatch(JSON.stringify(here.said), /254722000001/);
+    const kept = await here.store.read((tx) => unreadableNotices(tx, 10));
+    assert.deepEqual(
+      kept.map((notice) => notice.body),
+      [body],
+    );
+  });
+
+  it("text with a NUL in it is taken as any other", async () => {
+    const account = await here.accountOf(wanjiru.id);
+    const tell = (facts: object) =>
+      fetch(here.urls.confirmation, {
+        method: "POST",
+        body: JSON.stringify({
+          ...{ TransID: "SKL1WITH0A", TransAmount: "100.00", BusinessShortCode: shortcode },
+          ...{ BillRefNumber: account, MSISDN: "2547\0 *** 001", ...facts },
+        }),
+      });
+    await tell({});
+    await tell({ TransID: "SKL1WITH0B", BillRefNumber: "RE\0NT\ud800" });
+    await here.run();
+    assert.deepEqual(
+      (await here.payments()).map(({ receipt, workspaceId }) => [receipt, workspaceId]),
+      [
+        ["SKL1WITH0A", wanjiru.id],
+        ["SKL1WITH0B", null],
+      ],
+    );
+    const open = await here.store.read((tx) => dueNotices(tx, here.clock.nowMs() + 86_400_000, 10));
+    assert.deepEqual(open, [], "none is left to be tried again");
     await here.books();
   });
 

@@ -1,9 +1,11 @@
 import { strict as assert } from "node:assert";
 import type { Clock, Timer } from "../../../engine/clock.ts";
 import { systemClock } from "../../../engine/clock.ts";
+import type { Log } from "../../../engine/log.ts";
 import { systemIds, type Ids, type TopUpId, type WorkspaceId } from "../../../engine/ids.ts";
 import { pays, type Behaviour } from "../../../engine/simulator/daraja/behaviours.ts";
 import { startStandIn } from "../../../engine/simulator/daraja/stand-in.ts";
+import { aesSecrets } from "../../../engine/secrets.ts";
 import type { Store } from "../../../engine/store/store.ts";
 import type { PaymentRow } from "../../../engine/store/mpesa.ts";
 import type { TopUpRow } from "../../../engine/store/topups.ts";
@@ -17,7 +19,7 @@ import { TopUps } from "../../../engine/wallet/mpesa/top-ups.ts";
 import { verifyLedger } from "../../../engine/wallet/verify.ts";
 import { createOutbox } from "../../../engine/webhooks/outbox.ts";
 import { openTestStore } from "../../store/test-database.ts";
-import { quiet, world as apiWorld } from "../../api/world.ts";
+import { world as apiWorld } from "../../api/world.ts";
 
 export const shortcode = "600999";
 export const wanjirusPhone = "+254722000001";
@@ -67,13 +69,16 @@ export async function mpesaWorld(
 ) {
   const clock = new MovedClock();
   const ids = systemIds(clock);
+  const secrets = aesSecrets(Buffer.alloc(32, 7), ids);
   const standIn = await startStandIn({ clock, ids, settings });
   const store = await openTestStore();
   const urls = new CallbackUrls(() => api.url, token);
+  const said: Said[] = [];
+  const log = recording(said);
   const amounts = { minMinor: 10_000, maxMinor: 15_000_000 };
   const wake = () => undefined;
   const callbacks = new Callbacks({
-    ...{ store, clock, ids, token, shortcode, amounts, wake, log: quiet },
+    ...{ store, clock, ids, token, shortcode, amounts, wake, log },
     addresses: given.addresses ?? [],
   });
   const topUps = new TopUps({ clock, ids, amounts, perHour: given.perHour ?? 30, wake });
@@ -83,16 +88,17 @@ export async function mpesaWorld(
   );
   const ledger = createLedger({ ids });
   const outbox = createOutbox({ clock, ids, wake });
-  const daraja = () => new Daraja({ clock, ids, settings: { ...settings, url: standIn.url } });
+  const daraja = () =>
+    new Daraja({ store, secrets, clock, ids, settings: { ...settings, url: standIn.url } });
   const parts: Omit<MpesaParts, "daraja"> = {
-    ...{ store, clock, ids, ledger, outbox, urls, log: quiet },
+    ...{ store, clock, ids, ledger, outbox, urls, log },
     verifyAboveMinor: given.verifyAboveMinor ?? 100_000_000,
     pulls: given.pulls ?? true,
   };
   let mpesa = new Mpesa({ ...parts, daraja: daraja() });
 
   const here = {
-    ...{ api, clock, ids, store, standIn, urls, daraja, parts },
+    ...{ said, topUps, api, clock, ids, store, secrets, standIn, urls, daraja, parts },
     get book() {
       return standIn.book;
     },
@@ -111,6 +117,7 @@ export async function mpesaWorld(
           query: (id) => fresh.query(id),
           pull: (from, to, offset) => fresh.pull(from, to, offset),
           askStatus: (receipt, url) => fresh.askStatus(receipt, url),
+          stop: () => fresh.stop(),
           ...client,
         },
       });
@@ -189,6 +196,19 @@ export async function mpesaWorld(
     },
   };
   return here;
+}
+
+/** A line of the log. */
+export interface Said {
+  level: keyof Log;
+  facts: Record<string, unknown>;
+  message: string;
+}
+
+function recording(said: Said[]): Log {
+  const at = (level: keyof Log) => (facts: unknown, message?: string) =>
+    void said.push({ level, facts: facts as Said["facts"], message: message ?? "" });
+  return { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") };
 }
 
 export type MpesaWorld = Awaited<ReturnType<typeof mpesaWorld>>;
