@@ -251,8 +251,8 @@ const texts: readonly Place[] = [
   },
   {
     table: "idempotent_responses",
-    keys: ["workspace_id", "method", "path", "idempotency_key"],
-    of: "workspace_id = ? AND created_at_ms <= ?",
+    keys: ["owner", "method", "path", "idempotency_key"],
+    of: "owner = ? AND created_at_ms <= ?",
     columns: ["response"],
   },
   { table: "intents", keys: ["id"], of: callOver("intents"), columns: ["commands"] },

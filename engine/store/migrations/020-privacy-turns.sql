@@ -55,3 +55,24 @@ CREATE TABLE privacy_erased_calls (
 );
 INSERT INTO privacy_erased_calls (erasure_id, call_id)
   SELECT erased_by, id FROM calls WHERE erased_by IS NOT NULL;
+
+-- By who made them, while they can be accepted.
+CREATE INDEX invitations_by_inviter ON invitations (workspace_id, invited_by) WHERE accepted_at_ms IS NULL AND revoked_at_ms IS NULL;
+
+-- Answers that are kept for an Idempotency-Key are a workspace's, a user's, or those of a network (its hash).
+CREATE TABLE idempotent_responses_of_all (
+  owner TEXT NOT NULL,
+  method TEXT NOT NULL,
+  path TEXT NOT NULL,
+  idempotency_key TEXT NOT NULL,
+  body_sha256 TEXT NOT NULL,
+  status BIGINT NOT NULL,
+  response TEXT NOT NULL,
+  created_at_ms BIGINT NOT NULL,
+  PRIMARY KEY (owner, method, path, idempotency_key)
+);
+INSERT INTO idempotent_responses_of_all (owner, method, path, idempotency_key, body_sha256, status, response, created_at_ms)
+  SELECT workspace_id, method, path, idempotency_key, body_sha256, status, response, created_at_ms FROM idempotent_responses;
+DROP TABLE idempotent_responses;
+ALTER TABLE idempotent_responses_of_all RENAME TO idempotent_responses;
+CREATE INDEX idempotent_responses_by_age ON idempotent_responses (created_at_ms);
