@@ -144,7 +144,9 @@ export class Exports {
       const some = recordingIds.slice(at, at + accessesAtOnce);
       await store.write((tx) => recordAccesses(tx, this.#parts, { ...access, recordingIds: some }));
     }
-    await store.write(async (tx) => {
+    const stands = await store.write(async (tx) => {
+      // Somebody may have been erased since it was looked at.
+      if ((await exportById(tx, workspaceId, row.id))?.status !== "ready") return false;
       const shown = { before: null, after: { link_seconds: linkSeconds } };
       await recordChange(tx, this.#parts, {
         workspaceId,
@@ -153,7 +155,9 @@ export class Exports {
         subject: row.id,
         ...shown,
       });
+      return true;
     });
+    if (!stands) return null;
     return storage.presignGet(keyOf(row), {
       // Not beyond the day on which it goes.
       expiresInSeconds: Math.min(linkSeconds, Math.ceil((expiresAtMs - clock.nowMs()) / 1000)),

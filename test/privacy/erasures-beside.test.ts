@@ -72,8 +72,10 @@ describe(`what goes on beside an erasure, on ${databaseKind}`, () => {
       await api.exports.run();
       assert.ok((await look(asked)).download_url);
 
+      const seen = await api.store.read((tx) => api.exports.get(tx, wanjiru.id, asked as `exp_${string}`));
       const id = await erase();
 
+      assert.equal(await api.exports.link(seen, { kind: "operator" }), null, "nor to who looked before");
       const withdrawn = await look(asked);
       assert.deepEqual(
         [withdrawn.status, withdrawn.ended_by, withdrawn.download_url],
