@@ -3,7 +3,7 @@ import { errorCatalogue, type ErrorCode } from "../engine/errors.ts";
 import { leastRole } from "../engine/people/roles.ts";
 import type { Role } from "../engine/store/members.ts";
 import type { Scope } from "../engine/workspaces/scopes.ts";
-import type { Route } from "./route.ts";
+import { takesIdempotencyKey, type Route } from "./route.ts";
 import { voiceAction } from "./schemas/call.ts";
 import { errorSchema } from "./schemas/errors.ts";
 import { envelopeSchema, webhookEvents } from "./schemas/event.ts";
@@ -56,7 +56,9 @@ export function openApiDocument(routes: readonly Route[]) {
 }
 
 function operationOf(route: Route): ZodOpenApiOperationObject {
-  const { operationId, tag, summary, description, scope, role, params, query } = route;
+  const { operationId, tag, summary, scope, role, params, query, noIdempotencyKey } = route;
+  const repeats = noIdempotencyKey && `\`Idempotency-Key\` has no effect: ${noIdempotencyKey}`;
+  const description = [route.description, repeats].filter(Boolean).join("\n\n");
   const parameters = {
     ...(Object.keys(params.shape).length > 0 ? { path: params } : {}),
     ...(Object.keys(query.shape).length > 0 ? { query } : {}),
@@ -65,7 +67,7 @@ function operationOf(route: Route): ZodOpenApiOperationObject {
     operationId,
     tags: [tag],
     summary,
-    ...(scope === null ? { description: description ?? summary, security: securityOf(route) } : {}),
+    ...(scope === null ? { description: description || summary, security: securityOf(route) } : {}),
     ...(scope === null
       ? {}
       : { description: [description, needs(scope, role)].filter(Boolean).join("\n\n") }),
@@ -78,7 +80,6 @@ function operationOf(route: Route): ZodOpenApiOperationObject {
 
 const isPersons = ({ run }: Route) => run.kind === "person" || run.kind === "personChange";
 const securityOf = (route: Route) => (isPersons(route) ? [{ session: [] }] : []);
-const takesIdempotencyKey = ({ method, run }: Route) => method === "post" && run.kind === "change";
 const needs = (scope: Scope, role: Role = leastRole[scope]) => `Scope: \`${scope}\`. Role: ${role}.`;
 
 function requestBody({ body, upload }: Route): Pick<ZodOpenApiOperationObject, "requestBody"> {

@@ -1,26 +1,29 @@
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { Request, RequestHandler, Response } from "express";
+import { ipKeyGenerator } from "express-rate-limit";
 import { z } from "zod";
 import type { Scope } from "../engine/workspaces/scopes.ts";
 import { recordChange, type Actor } from "../engine/audit/audit.ts";
 import type { Caller } from "../engine/workspaces/api-keys.ts";
 import { requireStill } from "../engine/people/authority.ts";
 import type { From } from "../engine/people/sign-in.ts";
+import { sha256 } from "../engine/secrets.ts";
+import type { IdempotentRequest } from "../engine/store/idempotency.ts";
 import type { Role } from "../engine/store/members.ts";
 import { requireCaller, requirePerson } from "./authentication.ts";
 import { idempotencyKey, type Change, type Idempotency } from "./idempotency.ts";
 import { bodyBytes, bodySha256, jsonBody } from "./json-body.ts";
 import type { ApiParts } from "./parts.ts";
 import { requestIdOf } from "./request-id.ts";
-import type { Reply, Route } from "./route.ts";
+import { takesIdempotencyKey, type Reply, type Route } from "./route.ts";
 import { Uploads } from "./uploads.ts";
 import { validated } from "./validation.ts";
 
 /** What a request to this route goes through, once it was counted: may it, what does it say, do it, answer. */
 export function operation(route: Route, parts: ApiParts, idempotency: Idempotency): RequestHandler[] {
   const { run, scope, role = null } = route;
-  if (run.kind !== "answer" && run.kind !== "change") return withoutKey(route, run, parts);
+  if (run.kind !== "answer" && run.kind !== "change") return withoutKey(route, run, parts, idempotency);
   if (scope === null) throw new Error(`${route.path}: a route that is not public has a scope`);
   if (run.kind === "answer") {
     return [
@@ -46,16 +49,7 @@ export function operation(route: Route, parts: ApiParts, idempotency: Idempotenc
         return reply;
       };
     };
-    const key = route.method === "post" ? idempotencyKey(request.get("Idempotency-Key")) : undefined;
-    if (key === undefined) {
-      const change = await begin();
-      return send(response, await parts.store.write(change));
-    }
-    const { method, path } = request;
-    const named = { workspaceId: caller.workspace.id, method, path, idempotencyKey: key };
-    // What is beside a file is in the query.
-    const beside = route.upload ? JSON.stringify(request.query) : "";
-    send(response, await idempotency.once(named, bodySha256(request.body, beside), begin));
+    send(response, await once(route, request, { parts, idempotency }, caller.workspace.id, begin));
   };
   const { upload } = route;
   if (!upload) return [requires(scope, role), bodyBytes, change];
@@ -69,11 +63,29 @@ export function operation(route: Route, parts: ApiParts, idempotency: Idempotenc
   ];
 }
 
+/** The change; where the request has a key of its owner's, once for that key. */
+async function once(
+  route: Route,
+  request: Request,
+  { parts, idempotency }: { parts: ApiParts; idempotency: Idempotency },
+  owner: IdempotentRequest["owner"],
+  begin: () => Promise<Change>,
+): Promise<Reply> {
+  const key = takesIdempotencyKey(route) ? idempotencyKey(request.get("Idempotency-Key")) : undefined;
+  if (key === undefined) return parts.store.write(await begin());
+  const { method, path } = request;
+  // What is beside a file is in the query.
+  const beside = route.upload ? JSON.stringify(request.query) : "";
+  const named = { owner, method, path, idempotencyKey: key };
+  return idempotency.once(named, bodySha256(request.body, beside), begin);
+}
+
 /** For everybody, for whoever has what the body shows, or for a person whatever the workspace. */
 function withoutKey(
   route: Route,
   run: Exclude<Route["run"], { kind: "answer" | "change" }>,
   parts: ApiParts,
+  idempotency: Idempotency,
 ): RequestHandler[] {
   if (route.scope !== null) throw new Error(`${route.path}: it asks for no key, and so for no scope`);
   switch (run.kind) {
@@ -90,8 +102,13 @@ function withoutKey(
       return [
         bodyBytes,
         async (request, response) => {
-          const asked = { parts, from: fromOf(request, response), body: body(route, request) };
-          send(response, await parts.store.write((tx) => run.change(tx, asked)));
+          const begin = () =>
+            Promise.try((): Change => {
+              const asked = { parts, from: fromOf(request, response), body: body(route, request) };
+              return (tx) => run.change(tx, asked);
+            });
+          const owner = `network ${sha256(ipKeyGenerator(request.ip ?? "unknown"))}` as const;
+          send(response, await once(route, request, { parts, idempotency }, owner, begin));
         },
       ];
     case "person":
@@ -104,8 +121,13 @@ function withoutKey(
         },
         bodyBytes,
         async (request, response) => {
-          const asked = ofPerson(request, response);
-          send(response, await parts.store.write((tx) => run.change(tx, asked)));
+          const begin = () =>
+            Promise.try((): Change => {
+              const asked = ofPerson(request, response);
+              return (tx) => run.change(tx, asked);
+            });
+          const { user } = requirePerson(response);
+          send(response, await once(route, request, { parts, idempotency }, user.id, begin));
         },
       ];
   }

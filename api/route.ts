@@ -63,7 +63,15 @@ interface RouteFacts {
   responses: Record<number, ResponseFacts>;
   /** Beside those that every route of its kind has. */
   errors: readonly ErrorCode[];
+  /** Why a POST takes no `Idempotency-Key`; undefined: it does. */
+  noIdempotencyKey?: string;
 }
+
+/** Every POST that changes something, but for those that say why not. */
+export const takesIdempotencyKey = ({ method, run, noIdempotencyKey }: Route): boolean =>
+  method === "post" &&
+  (run.kind === "change" || run.kind === "open" || run.kind === "personChange") &&
+  noIdempotencyKey === undefined;
 
 export interface UploadFacts {
   bytesMax: number;

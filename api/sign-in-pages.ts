@@ -25,9 +25,14 @@ export function signInPages(parts: ApiParts): Router {
   ];
   router.use(["/sign-in", "/invitation"], limitByAddress(), privately);
 
-  router.get("/sign-in", (request, response) => {
-    const token = tokenOf(request.query["token"]);
-    show(response, "Sign in", token === undefined ? askForLink : button("/sign-in", token, "Sign in"));
+  router.get("/sign-in", async (request, response) => {
+    const given = request.query["token"];
+    if (given === undefined) return show(response, "Sign in", askForLink);
+    const token = tokenOf(given) ?? "";
+    const email = await store.read((tx) => signIn.look(tx, token));
+    // A link that somebody else sent would sign in as them: so the button says whom it signs in.
+    if (email === undefined) return show(response, "This link does not work", notThisLink + askForLink, 410);
+    show(response, "Sign in", `<p>As ${escaped(email)}.</p>${button("/sign-in", token, "Sign in")}`);
   });
   router.post("/sign-in/link", ...form, async (request, response) => {
     const email = emailField.safeParse(fieldOf(request, "email"));
@@ -103,6 +108,7 @@ async function orRefusal<T>(work: () => Promise<T>): Promise<T | SautikitError> 
   }
 }
 
+const notThisLink = "<p>It was used, is older than 15 minutes, or is none of ours. Ask for a new one:</p>";
 const notAnyMore =
   "<p>It was accepted, revoked, or is older than 7 days. Ask who invited you for a new one.</p>";
 const askForLink =

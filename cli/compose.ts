@@ -221,7 +221,7 @@ async function build(
   const recordings = createRecordings({ store, storage, clock, log });
   const people = { clock, ids, mails, publicUrl };
   const signIn = new SignIn(people, config.signUp);
-  const { exports, erasures } = openPrivacy(config, { store, storage, secrets, clock, ids, log });
+  const { exports, erasures } = openPrivacy(config, { store, storage, secrets, mails, clock, ids, log });
 
   const mpesa = await serveMpesa(config, {
     ...{ store, secrets, clock, ids, log, ledger, outbox, publicUrl },

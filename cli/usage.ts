@@ -17,8 +17,8 @@ const commands: readonly (readonly [synopsis: string, purpose: string])[] = [
     "Makes a workspace, and its first owner, who signs in by a link to that address.",
   ],
   [
-    "privacy export WORKSPACE E164",
-    "Puts together what is held of a person, by phone number: a ZIP, with a link of an hour.",
+    "privacy export WORKSPACE E164 [--from TIME] [--to TIME]",
+    "Puts together what is held of a person, by phone number: a ZIP, with a link of an hour. Of calls created between the times.",
   ],
   [
     "privacy erase WORKSPACE E164",

@@ -62,8 +62,13 @@ export const errorCatalogue = {
   "invitations.already_member": e(409, "That address is a member already.", "Change their role instead."),
   "invitations.too_many": e(
     429,
-    "The workspace has sent as many invitations as it may in a day: 100.",
+    "The workspace, or you in all of yours, sent as many invitations as may be in a day: 100.",
     "Try again tomorrow.",
+  ),
+  "invitations.address_limit": e(
+    429,
+    "That address was sent as many invitations in a day as one is, by whatever workspaces: 5.",
+    "Tell them another way that they are invited, or try again tomorrow.",
   ),
   "invitations.link_invalid": e(
     410,

@@ -21,6 +21,8 @@ export const createSession = isOpen({
     },
   },
   errors: ["sign_in.link_invalid", "sign_up.closed"],
+  noIdempotencyKey:
+    "the session's cookie is in one answer, of which nothing is kept. A repeat is refused, since the link was used; ask for another.",
   async change(tx, { parts, from, body }) {
     const { token, session, user } = await parts.signIn.useLink(tx, body.token, from);
     const cookie = sessionCookie(parts.publicUrl(), token);

@@ -19,9 +19,9 @@ export const deleteMember = changes({
   params: pathId("usr", "member"),
   responses: { 204: { description: "They are out.", schema: null } },
   errors: ["members.not_found", "members.last_owner"],
-  async change(tx, { caller, params }) {
+  async change(tx, { parts, caller, params }) {
     if (!isId("usr", params.id)) throw new SautikitError("members.not_found");
-    const before = memberView(await removeMember(tx, caller, params.id));
+    const before = memberView(await removeMember(tx, caller, params.id, parts.clock.nowMs()));
     return { status: 204, changed: { subject: params.id, before, after: null } };
   },
 });

@@ -16,7 +16,7 @@ export const deleteWebhook = changes({
   errors: ["webhooks.not_found"],
   async change(tx, { parts, caller, params }) {
     const id = webhookIdOf(params.id);
-    const before = webhookView(await parts.webhooks.get(tx, caller.workspace.id, id));
+    const before = webhookView(await parts.webhooks.keep(tx, caller.workspace.id, id));
     await parts.webhooks.delete(tx, caller.workspace.id, id);
     return { status: 204, changed: { subject: id, before, after: null } };
   },

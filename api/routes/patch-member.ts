@@ -19,9 +19,9 @@ export const patchMember = changes({
   body: z.strictObject({ role }),
   responses: { 200: { description: "The member as it is now.", schema: memberSchema } },
   errors: ["members.not_found", "members.last_owner"],
-  async change(tx, { caller, params, body }) {
+  async change(tx, { parts, caller, params, body }) {
     if (!isId("usr", params.id)) throw new SautikitError("members.not_found");
-    const { before, after } = await changeRole(tx, caller, params.id, body.role);
+    const { before, after } = await changeRole(tx, caller, params.id, body.role, parts.clock.nowMs());
     const changed = { subject: params.id, before: memberView(before), after: memberView(after) };
     return { status: 200, body: changed.after, changed };
   },

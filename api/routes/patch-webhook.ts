@@ -20,7 +20,7 @@ export const patchWebhook = changes({
   },
   async change(tx, { parts, caller, params, body }) {
     const id = webhookIdOf(params.id);
-    const before = webhookView(await parts.webhooks.get(tx, caller.workspace.id, id));
+    const before = webhookView(await parts.webhooks.keep(tx, caller.workspace.id, id));
     const after = webhookView(await parts.webhooks.patch(tx, caller.workspace.id, id, body));
     return { status: 200, body: after, changed: { subject: id, before, after } };
   },

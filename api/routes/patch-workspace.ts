@@ -1,5 +1,5 @@
 import { SautikitError } from "../../engine/errors.ts";
-import { updateWorkspace, workspaceById } from "../../engine/store/workspaces.ts";
+import { keepWorkspace, updateWorkspace, workspaceById } from "../../engine/store/workspaces.ts";
 import { changes } from "../route.ts";
 import { patchWorkspaceBody, workspaceSchema, workspaceView } from "../schemas/workspace.ts";
 
@@ -27,12 +27,13 @@ export const patchWorkspace = changes({
     }
     const { id } = caller.workspace;
     const countries = body.allowed_countries && JSON.stringify([...new Set(body.allowed_countries)]);
+    // As it is now: others may have changed it since this one was let in.
+    const before = workspaceView((await keepWorkspace(tx, id)) ?? caller.workspace);
     await updateWorkspace(tx, id, {
       name: body.name,
       allowedCountries: countries,
       recordingRetentionDays: body.recording_retention_days,
     });
-    const before = workspaceView(caller.workspace);
     const after = workspaceView((await workspaceById(tx, id)) ?? caller.workspace);
     return { status: 200, body: after, changed: { subject: id, before, after } };
   },

@@ -16,7 +16,7 @@ export const rotateWebhookSecret = changes({
   errors: ["webhooks.not_found"],
   async change(tx, { parts, caller, params }) {
     const id = webhookIdOf(params.id);
-    const before = webhookView(await parts.webhooks.get(tx, caller.workspace.id, id));
+    const before = webhookView(await parts.webhooks.keep(tx, caller.workspace.id, id));
     const { endpoint, signingSecret } = await parts.webhooks.rotateSecret(tx, caller.workspace.id, id);
     const after = webhookView(endpoint);
     const changed = { subject: id, before, after };

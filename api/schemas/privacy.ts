@@ -28,12 +28,25 @@ export const exportSchema = z
   .strictObject({
     id: z.string(),
     pseudonym,
-    status: z.enum(["pending", "ready", "expired"]),
+    status: z
+      .enum(["pending", "ready", "expired", "failed"])
+      .meta({ description: "A pending one that could not be made yet is tried again, for two days." }),
     requested_by: requestedBy,
     created_at: time,
+    from: timeOrNull.meta({ description: "Of calls created from then on; null: from the first." }),
+    to: timeOrNull.meta({ description: "And before then; null: to the last." }),
     ready_at: timeOrNull,
     expires_at: timeOrNull.meta({ description: "The ZIP is removed then." }),
     removed_at: timeOrNull.meta({ description: "When the storage was seen to hold it no more." }),
+    ended_by: z
+      .enum(["time", "erasure", "too_large", "not_made"])
+      .nullable()
+      .meta({
+        description:
+          "Why it has expired, or failed. `time`: seven days are over. `erasure`: somebody who may be in it was erased, so ask " +
+          "for it again. `too_large`: it would hold more than 10,000 calls or 4 GB, so ask for it in parts, with `from` and `to`. " +
+          "`not_made`: tried for two days in vain.",
+      }),
     size_bytes: z.int().nullable(),
     calls: z.int().nullable(),
     events: z.int().nullable(),
@@ -47,9 +60,12 @@ export const exportView = (row: PrivacyExport) => ({
   status: row.status,
   requested_by: row.requestedBy,
   created_at: rfc3339Seconds(row.createdAtMs),
+  from: timeView(row.fromMs),
+  to: timeView(row.toMs),
   ready_at: timeView(row.readyAtMs),
   expires_at: timeView(row.expiresAtMs),
   removed_at: timeView(row.removedAtMs),
+  ended_by: row.endedBy,
   size_bytes: row.sizeBytes,
   calls: row.contents?.calls ?? null,
   events: row.contents?.events ?? null,

@@ -4,6 +4,7 @@ import { erasureView } from "../../api/schemas/privacy.ts";
 import { parseE164 } from "../../engine/e164.ts";
 import { isError } from "../../engine/errors.ts";
 import type { WorkspaceId } from "../../engine/ids.ts";
+import { createMailQueue } from "../../engine/mail/mail-queue.ts";
 import type { Exports } from "../../engine/privacy/exports.ts";
 import type { Erasures } from "../../engine/privacy/erasures.ts";
 import { aesSecrets } from "../../engine/secrets.ts";
@@ -24,9 +25,17 @@ interface Asked {
 
 /** Makes it at once, in this process; where the storage cannot be reached, the server does once it can. */
 export async function privacyExport(desk: Desk, args: string[]): Promise<void> {
-  await withPrivacy(desk, args, async ({ workspaceId, e164, exports }) => {
+  const { values, positionals } = parseArgs({
+    args,
+    allowPositionals: true,
+    options: { from: { type: "string" }, to: { type: "string" } },
+  });
+  const [fromMs, toMs] = [values.from, values.to].map((text) => (text === undefined ? null : timeOf(text)));
+  if (fromMs === undefined || toMs === undefined || (fromMs !== null && toMs !== null && toMs <= fromMs))
+    throw new UsageError("--from and --to: times, like 2026-11-01T00:00:00Z, the earlier first.");
+  await withPrivacy(desk, positionals, async ({ workspaceId, e164, exports }) => {
     const asked = await desk.store.write(async (tx) => {
-      const row = await exports.request(tx, { workspaceId, e164, requestedBy: null });
+      const row = await exports.request(tx, { workspaceId, e164, fromMs, toMs, requestedBy: null });
       await recordOperatorChange(tx, desk, {
         ...{ workspaceId, action: "privacy export", subject: row.id },
         ...{ before: null, after: { pseudonym: row.pseudonym } },
@@ -38,6 +47,7 @@ export async function privacyExport(desk: Desk, args: string[]): Promise<void> {
     const link = await exports.link(made, { kind: "operator" });
     print({
       ...{ export_id: made.id, workspace_id: workspaceId, pseudonym: made.pseudonym, status: made.status },
+      ...(made.endedBy === null ? {} : { ended_by: made.endedBy }),
       ...(made.contents ? { calls: made.contents.calls, recordings: made.contents.recordings } : {}),
       ...(link ? { download_url: link.url, link_expires_at: rfc3339Seconds(link.expiresAtMs) } : {}),
     });
@@ -94,7 +104,9 @@ async function withPrivacy(desk: Desk, args: string[], work: (asked: Asked) => P
   const secrets = aesSecrets(await secretsKey(config.secretsKey, config.dataDir, ids), ids);
   const storage = await connectObjectStorage(config, clock);
   try {
-    const privacy = openPrivacy(config, { store, storage, secrets, clock, ids, log });
+    // The server sends them.
+    const mails = createMailQueue({ clock, ids, wake: () => undefined });
+    const privacy = openPrivacy(config, { store, storage, secrets, mails, clock, ids, log });
     await work({ ...privacy, workspaceId, e164: parsed.e164 });
   } finally {
     storage.close();

@@ -1,7 +1,7 @@
 import type { Actor } from "../audit/audit.ts";
 import { dayMs, rfc3339Seconds, type Clock } from "../clock.ts";
 import { SautikitError } from "../errors.ts";
-import type { Ids, WorkspaceId } from "../ids.ts";
+import { isId, type Ids, type KeyId, type UserId, type WorkspaceId } from "../ids.ts";
 import type { MailQueue } from "../mail/mail-queue.ts";
 import { sha256 } from "../secrets.ts";
 import {
@@ -23,17 +23,26 @@ import {
   type UserRow,
 } from "../store/members.ts";
 import type { ReadTx, Tx } from "../store/store.ts";
-import { keepWorkspace, workspaceById, type WorkspaceRow } from "../store/workspaces.ts";
+import { apiKeyById, keepWorkspace, workspaceById, type WorkspaceRow } from "../store/workspaces.ts";
 import type { Caller } from "../workspaces/api-keys.ts";
 import { authorityOf, requireRole } from "./authority.ts";
+import { isAtLeast } from "./roles.ts";
 import { newToken } from "./tokens.ts";
+import { limit } from "./tries.ts";
 
 export type Invitation = InvitationRow;
 export type InvitationStatus = "pending" | "accepted" | "revoked" | "expired";
 
 const validMs = 7 * dayMs;
-/** Of a workspace in a day: who can invite can have mail sent to anybody. */
+/** Who can invite can have mail sent to anybody. In a day: of a workspace, of somebody in all of theirs, and to an address. */
 const invitedPerDayMax = 100;
+const perInviter = {
+  max: invitedPerDayMax,
+  windowMs: dayMs,
+  code: "invitations.too_many",
+  message: "You have sent as many invitations as you may in a day, to all your workspaces: 100.",
+} as const;
+const perAddress = { max: 5, windowMs: dayMs, code: "invitations.address_limit" } as const;
 
 export interface PeopleParts {
   clock: Clock;
@@ -54,19 +63,22 @@ export class Invitations {
     this.#parts = parts;
   }
 
-  /** Revokes one that the address has already. Throws `invitations.already_member`, `invitations.too_many`, `auth.role`. */
+  /**
+   * Revokes one that the address has already. Throws `invitations.already_member`, `invitations.too_many`,
+   * `invitations.address_limit`, `auth.role`.
+   */
   async invite(tx: Tx, caller: Caller, asked: { email: string; role: Role }): Promise<Invitation> {
     const { workspace } = caller;
     await keepWorkspace(tx, workspace.id);
     requireRole(await authorityOf(tx, caller), asked.role === "owner" ? "owner" : "admin");
-    return this.send(tx, workspace, { ...asked, invitedBy: caller.by.id });
+    return this.#send(tx, workspace, { ...asked, invitedBy: caller.by.id });
   }
 
-  /** Without asking who may: the operator's. Its workspace is kept. */
-  async send(
+  /** Its workspace is kept. */
+  async #send(
     tx: Tx,
     workspace: Pick<WorkspaceRow, "id" | "name">,
-    { email, role, invitedBy }: { email: string; role: Role; invitedBy: string | null },
+    { email, role, invitedBy }: { email: string; role: Role; invitedBy: KeyId | UserId },
   ): Promise<Invitation> {
     const { clock, ids, mails, publicUrl } = this.#parts;
     const nowMs = clock.nowMs();
@@ -76,6 +88,8 @@ export class Invitations {
     if ((await countInvitedSince(tx, workspace.id, nowMs - dayMs)) >= invitedPerDayMax) {
       throw new SautikitError("invitations.too_many", undefined, { retryAfterSeconds: 3600 });
     }
+    await limit(tx, `invitations by ${invitedBy}`, nowMs, perInviter);
+    await limit(tx, `invitations to ${sha256(email)}`, nowMs, perAddress);
     await revokeOpen(tx, workspace.id, email, nowMs);
     const { token, tokenSha256 } = newToken(ids);
     const row = {
@@ -90,8 +104,7 @@ export class Invitations {
       to: [email],
       subject: "You are invited to a workspace on Sautikit",
       text:
-        `You are invited to the workspace "${oneLine(workspace.name)}" on Sautikit, as ${role === "member" ? "a" : "an"} ` +
-        `${role}.\n\nTo accept, open this page and press the button, until ${rfc3339Seconds(row.expiresAtMs)}:\n\n` +
+        `You are invited to ${nameInMail(workspace.name)} on Sautikit, as ${role === "member" ? "a" : "an"} ${role}.\n\nTo accept, open this page and press the button, until ${rfc3339Seconds(row.expiresAtMs)}:\n\n` +
         `${publicUrl()}/invitation?token=${token}\n\nIf you know nothing of it, do nothing.\n`,
     });
     return { ...row, acceptedAtMs: null, revokedAtMs: null };
@@ -118,6 +131,7 @@ export class Invitations {
   ): Promise<{ invitation: Invitation; workspaceName: string } | undefined> {
     const invitation = await invitationByToken(tx, sha256(token));
     if (!invitation || statusOf(invitation, this.#parts.clock.nowMs()) !== "pending") return undefined;
+    if (!(await mayStillInvite(tx, invitation))) return undefined;
     const workspace = await workspaceById(tx, invitation.workspaceId);
     return workspace && { invitation, workspaceName: workspace.name };
   }
@@ -132,7 +146,8 @@ export class Invitations {
     const before = await invitationByToken(tx, sha256(token));
     // First, as everybody does who changes its members.
     const workspace = before && (await keepWorkspace(tx, before.workspaceId));
-    const invitation = workspace && (await markAccepted(tx, sha256(token), nowMs));
+    const stands = workspace && (await mayStillInvite(tx, before));
+    const invitation = stands && (await markAccepted(tx, sha256(token), nowMs));
     if (!invitation) throw new SautikitError("invitations.link_invalid");
     const { workspaceId, email, role } = invitation;
     const user = await upsertUser(tx, { id: ids.next("usr"), email, createdAtMs: nowMs });
@@ -153,5 +168,23 @@ export const actorOfUser = (
   from: Pick<Extract<Actor, { kind: "user" }>, "address" | "requestId">,
 ): Actor => ({ kind: "user", id: user.id, ...from });
 
-/** A workspace's name is its owner's to choose, and stands in a mail to somebody else. */
-const oneLine = (text: string) => text.replace(/[\p{Cc}\p{Zl}\p{Zp}]/gu, " ").slice(0, 100);
+/** Whoever made it was neither removed nor lowered since, and no key was revoked. */
+async function mayStillInvite(tx: ReadTx, { workspaceId, invitedBy, role }: InvitationRow): Promise<boolean> {
+  if (isId("usr", invitedBy)) {
+    const member = await memberById(tx, workspaceId, invitedBy);
+    return member !== undefined && isAtLeast(member.role, role === "owner" ? "owner" : "admin");
+  }
+  if (!isId("key", invitedBy)) return true;
+  const key = await apiKeyById(tx, workspaceId, invitedBy);
+  return key !== undefined && key.revokedAtMs === null;
+}
+
+/**
+ * A workspace's name is its owner's to choose, and would stand in a mail to somebody who knows neither: so it does only where
+ * it is short, and neither a link nor a number to call. The page that the link leads to shows it as it is.
+ */
+function nameInMail(name: string): string {
+  const plain = /^[\p{L}\p{N}](?:[\p{L}\p{M}\p{N} &'’()-]|\.(?= |$))*$/u;
+  const shows = name.length <= 40 && plain.test(name) && !/[0-9]{4}|www|https?|hxxps?/i.test(name);
+  return shows ? `the workspace "${name}"` : "a workspace";
+}

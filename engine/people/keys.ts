@@ -1,5 +1,6 @@
 import { invalidField, SautikitError } from "../errors.ts";
 import type { Ids, KeyId } from "../ids.ts";
+import { revokeInvitedBy } from "../store/invitations.ts";
 import { apiKeyById, revokeApiKey, type ApiKeyRow } from "../store/workspaces.ts";
 import type { Tx } from "../store/store.ts";
 import { createKey, type Caller } from "../workspaces/api-keys.ts";
@@ -37,7 +38,7 @@ export async function makeKey(
   return { row: await keyOf(tx, caller, made.id), key: made.key };
 }
 
-/** Refused from the commit on; again: changes nothing. Throws `api_keys.not_found`, and `auth.scope` for one that may more. */
+/** Refused from the commit on, and with it the invitations that it made; again: changes nothing. Throws `api_keys.not_found`, and `auth.scope` for one that may more. */
 export async function revokeKey(
   tx: Tx,
   caller: Caller,
@@ -46,7 +47,9 @@ export async function revokeKey(
 ): Promise<{ before: ApiKeyRow; after: ApiKeyRow }> {
   const before = await keyOf(tx, caller, id);
   requireScopes(caller, JSON.parse(before.scopes) as Scope[], "take away");
-  return { before, after: (await revokeApiKey(tx, id, nowMs)) ?? before };
+  const after = (await revokeApiKey(tx, id, nowMs)) ?? before;
+  await revokeInvitedBy(tx, caller.workspace.id, { invitedBy: id }, nowMs);
+  return { before, after };
 }
 
 async function keyOf(tx: Tx, { workspace }: Caller, id: KeyId): Promise<ApiKeyRow> {

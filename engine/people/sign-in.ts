@@ -3,11 +3,12 @@ import type { Clock } from "../clock.ts";
 import { recordChange, type Actor } from "../audit/audit.ts";
 import { sha256 } from "../secrets.ts";
 import { insertMember, membershipsOf, upsertUser, userByEmail, type UserRow } from "../store/members.ts";
-import { countTry, insertLink, insertSession, useLink, type SessionRow } from "../store/sessions.ts";
-import type { Tx } from "../store/store.ts";
+import { insertLink, insertSession, openLink, useLink, type SessionRow } from "../store/sessions.ts";
+import type { ReadTx, Tx } from "../store/store.ts";
 import { createWorkspace } from "../workspaces/workspaces.ts";
 import { actorOfUser, type PeopleParts } from "./invitations.ts";
 import { newToken } from "./tokens.ts";
+import { limit } from "./tries.ts";
 
 export const linkMs = 15 * 60_000;
 /** Once nobody has used it for so long, and once it is so old, a session is over. */
@@ -15,8 +16,8 @@ export const sessionIdleMs = 24 * 3_600_000;
 export const sessionMs = 30 * 24 * 3_600_000;
 
 /** Links asked for: to one address, and from one network. */
-const perAddress = { max: 5, windowMs: 15 * 60_000 };
-const perNetwork = { max: 20, windowMs: 3_600_000 };
+const perAddress = { max: 5, windowMs: 15 * 60_000, code: "sign_in.too_many" } as const;
+const perNetwork = { max: 20, windowMs: 3_600_000, code: "sign_in.too_many" } as const;
 
 /** Where a request came from. */
 export interface From {
@@ -67,6 +68,11 @@ export class SignIn {
         : "Somebody, perhaps you, asked to sign in with this address. There is no account for it here, and none can be " +
           "opened without an invitation: ask an owner of your workspace for one.\n",
     });
+  }
+
+  /** Whom a link signs in; looking changes nothing. Undefined: nobody. */
+  async look(tx: ReadTx, token: string): Promise<string | undefined> {
+    return (await openLink(tx, sha256(token), this.#parts.clock.nowMs()))?.email;
   }
 
   /** Uses the link up and opens a session; its token is in this answer alone. Throws `sign_in.link_invalid`. */
@@ -145,16 +151,3 @@ export const isOver = (session: SessionRow, clock: Clock): boolean =>
   session.revokedAtMs !== null ||
   session.expiresAtMs <= clock.nowMs() ||
   session.seenAtMs <= clock.nowMs() - sessionIdleMs;
-
-/** A refused try is undone with its transaction, so that a full window stays full until it ends, and no longer. */
-async function limit(
-  tx: Tx,
-  subject: string,
-  nowMs: number,
-  { max, windowMs }: { max: number; windowMs: number },
-): Promise<void> {
-  const { tries, sinceMs } = await countTry(tx, subject, nowMs, windowMs);
-  if (tries <= max) return;
-  const retryAfterSeconds = Math.max(1, Math.ceil((sinceMs + windowMs - nowMs) / 1000));
-  throw new SautikitError("sign_in.too_many", undefined, { retryAfterSeconds });
-}

@@ -14,6 +14,7 @@ export class Archive {
   readonly #asOf: string;
   readonly #files: string[] = [];
   readonly #items = new Map<List, number>();
+  #bytes = 0;
 
   /** `folder` is empty, and nobody else's. */
   constructor(folder: string, asOf: string) {
@@ -21,10 +22,17 @@ export class Archive {
     this.#asOf = asOf;
   }
 
+  /** Of all that is in it so far, as it is outside of the ZIP. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   async add(list: List, item: JsonObject): Promise<void> {
     const count = this.#items.get(list) ?? 0;
     this.#items.set(list, count + 1);
-    await appendFile(this.#listFile(list), `${count === 0 ? "[\n" : ",\n"}${JSON.stringify(item)}`);
+    const text = `${count === 0 ? "[\n" : ",\n"}${JSON.stringify(item)}`;
+    this.#bytes += Buffer.byteLength(text);
+    await appendFile(this.#listFile(list), text);
   }
 
   /** Where the file is to be written that `take` then puts in under that name. */
@@ -32,8 +40,9 @@ export class Archive {
     return join(this.#folder, name.replaceAll("/", "-"));
   }
 
-  take(name: string): void {
+  take(name: string, bytes: number): void {
     this.#files.push(name);
+    this.#bytes += bytes;
   }
 
   /** Everything there is, as one file. */
@@ -49,8 +58,10 @@ export class Archive {
     }
     for (const name of this.#files) zip.addFile(this.place(name), name, options);
     const written = pipeline(zip.outputStream, createWriteStream(file, { mode: 0o600 }));
+    // Of a file that cannot be read the stream says nothing, and would never end.
+    const unreadable = new Promise<never>((_resolve, reject) => zip.once("error", reject));
     zip.end();
-    await written;
+    await Promise.race([written, unreadable]);
   }
 
   #listFile(list: List): string {

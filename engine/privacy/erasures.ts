@@ -16,6 +16,7 @@ import {
   hasLiveCall,
   hasOpenTopUp,
   insertErasure,
+  markExportsWithdrawn,
   mentionPlaces,
   recordingsToProveGone,
   replaceMention,
@@ -24,9 +25,9 @@ import {
   saveCounts,
   type ErasureCounts,
   type ErasureRow,
-  type Mention,
+  type MentionKey,
 } from "../store/privacy-erasures.ts";
-import { countExportsToRemove, expireExportsOf } from "../store/privacy-exports.ts";
+import { countExportsToRemove } from "../store/privacy-exports.ts";
 import { byCall, markDeleted, markObjectRemoved, type RecordingRow } from "../store/recordings.ts";
 import type { ReadTx, Store, Tx } from "../store/store.ts";
 import type { Exports } from "./exports.ts";
@@ -48,7 +49,7 @@ export interface ErasuresParts {
   storage: ErasingStorage;
   /** Where a recording's audio is, or would be. */
   recordingKey: (recording: RecordingRow) => string;
-  exports: Pick<Exports, "removeExpired">;
+  exports: Pick<Exports, "removeExpired" | "withdraw">;
   secrets: Secrets;
   clock: Clock;
   ids: Ids;
@@ -56,6 +57,9 @@ export interface ErasuresParts {
 }
 
 const batch = 100;
+/** Rows looked through at once for the number, and how long others have their turn in between. */
+const lookedThrough = 500;
+const pauseMs = 1;
 const lookEveryMs = 60_000;
 
 /**
@@ -85,7 +89,7 @@ export class Erasures {
   }
 
   /**
-   * Of one that runs already, that one. Throws `privacy.own_number`, and `privacy.call_is_live` while a call with that number
+   * Of one that runs already, that one. No export of the workspace's that may name the person is given out any more. Throws `privacy.own_number`, and `privacy.call_is_live` while a call with that number
    * is under way.
    */
   async request(
@@ -104,7 +108,7 @@ export class Erasures {
       createdAtMs: clock.nowMs(),
       counts: JSON.stringify(none),
     };
-    await insertErasure(tx, row);
+    if (await insertErasure(tx, row)) await this.#parts.exports.withdraw(tx, workspaceId, pseudonym);
     tx.afterCommit(() => this.#poll.wake());
     const running = await runningErasureOf(tx, workspaceId, pseudonym);
     if (!running) throw new Error("An erasure was begun, and is not there.");
@@ -133,8 +137,6 @@ export class Erasures {
     let after: ErasureRow["id"] | null = null;
     for (;;) {
       const running: ErasureRow[] = await store.read((tx) => runningErasures(tx, after, batch));
-      for (const { workspaceId, pseudonym } of running)
-        await store.write((tx) => expireExportsOf(tx, workspaceId, pseudonym)).catch(fault);
       // One that cannot be removed yet, maybe another's, is waited for at an erasure's end.
       if (running.length > 0) await exports.removeExpired().catch(fault);
       for (const row of running) await this.#goOn(row).catch(fault);
@@ -151,8 +153,16 @@ export class Erasures {
     const callsLeft = await this.#eraseCalls(erasure);
     await this.#proveGone(erasure);
     await this.#eraseMentions(erasure);
-    const waits = callsLeft > 0 || (await this.#parts.store.read((tx) => hasOpenTopUp(tx, erasure)));
-    if (!waits) await this.#parts.store.write((tx) => this.#complete(tx, erasure));
+    const { store, exports, clock } = this.#parts;
+    if (callsLeft > 0 || (await store.read((tx) => hasOpenTopUp(tx, erasure)))) return;
+    // What was begun by now may have been read before it was erased; what is begun from now on is without it.
+    const withdrawn = await store.write(async (tx) => {
+      const now = await markExportsWithdrawn(tx, row.id, clock.nowMs());
+      if (now) await exports.withdraw(tx, row.workspaceId, row.pseudonym);
+      return now;
+    });
+    if (withdrawn) await exports.removeExpired();
+    await store.write((tx) => this.#complete(tx, erasure));
   }
 
   /** How many have to wait: a recording of theirs is not closed yet. */
@@ -203,35 +213,53 @@ export class Erasures {
   }
 
   async #eraseMentions(erasure: ErasureRow & { e164: string }): Promise<void> {
-    const { store } = this.#parts;
-    const { e164, pseudonym } = erasure;
+    const { clock } = this.#parts;
     for (let place = 0; place < mentionPlaces; place++) {
-      let after: string | null = null;
-      for (;;) {
-        const page: { after: string | null; limit: number } = { after, limit: batch };
-        const found: Mention[] = await store.read((tx) => findMentions(tx, place, erasure, page));
-        const changed = found.flatMap(({ key, columns }) =>
-          Object.entries(columns).flatMap(([column, was]) => {
-            const is = withoutNumber(was, e164, pseudonym);
-            return is === was ? [] : [{ key, column, was, is }];
-          }),
-        );
-        if (changed.length > 0)
-          await store.write(async (tx) => {
-            const rows = new Set<string>();
-            for (const change of changed)
-              if (await replaceMention(tx, place, erasure, change)) rows.add(change.key);
-            await this.#count(tx, erasure.id, { mentions: rows.size });
-          });
-        after = found.at(-1)?.key ?? null;
-        if (found.length < batch) break;
-      }
+      let after: MentionKey | null = null;
+      do {
+        after = await this.#eraseSome(erasure, place, after);
+        // Without it SQLite, which answers at once, would leave nobody else a turn.
+        await clock.sleep(pauseMs);
+      } while (after !== null);
     }
   }
 
-  async #complete(tx: Tx, { id, workspaceId, pseudonym }: ErasureRow): Promise<void> {
+  /** Among the next rows of one kind; the last one's key, null: there are no more. */
+  async #eraseSome(
+    erasure: ErasureRow & { e164: string },
+    place: number,
+    after: MentionKey | null,
+  ): Promise<MentionKey | null> {
+    const { store } = this.#parts;
+    const { e164, pseudonym } = erasure;
+    for (;;) {
+      const { found, next } = await store.read((tx) =>
+        findMentions(tx, place, erasure, { after, rows: lookedThrough }),
+      );
+      const changes = found.flatMap(({ key, columns }) =>
+        Object.entries(columns).flatMap(([column, was]) => {
+          const is = withoutNumber(was, e164, pseudonym);
+          return is === was ? [] : [{ key, column, was, is }];
+        }),
+      );
+      if (changes.length === 0) return next;
+      const missed = await store.write(async (tx) => {
+        const rows = new Set<string>();
+        let missed = 0;
+        for (const change of changes)
+          if (await replaceMention(tx, place, erasure, change)) rows.add(JSON.stringify(change.key));
+          else missed++;
+        await this.#count(tx, erasure.id, { mentions: rows.size });
+        return missed;
+      });
+      // Somebody, maybe another erasure, changed a text meanwhile: it is looked at as it is now.
+      if (missed === 0) return next;
+    }
+  }
+
+  async #complete(tx: Tx, { id, workspaceId }: ErasureRow): Promise<void> {
     if ((await recordingsToProveGone(tx, id, 1)).length > 0) return;
-    if ((await countExportsToRemove(tx, workspaceId, pseudonym)) > 0) return;
+    if ((await countExportsToRemove(tx, workspaceId)) > 0) return;
     await completeErasure(tx, id, this.#parts.clock.nowMs());
   }
 

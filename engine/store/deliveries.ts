@@ -141,10 +141,13 @@ export interface DeliveryProgress {
   deliveredAtMs: number | null;
 }
 
-/** Stores an attempt and what follows from it. A delivery that was settled meanwhile keeps its state. */
+/**
+ * Stores an attempt and what follows from it. A delivery that was settled meanwhile keeps its state. One whose body is no more
+ * what was sent was erased in part or whole, and the answer, which may repeat what was in it, is not kept.
+ */
 export async function recordAttempt(
   tx: Tx,
-  id: DeliveryId,
+  { id, body }: Pick<DeliveryToSend, "id" | "body">,
   attempt: AttemptRow,
   progress: DeliveryProgress,
 ): Promise<void> {
@@ -157,9 +160,10 @@ export async function recordAttempt(
   if (changes === 0) await tx.run("UPDATE deliveries SET attempts = attempts + 1 WHERE id = ?", [id]);
   await tx.run(
     `INSERT INTO delivery_attempts (delivery_id, attempt, attempted_at_ms, status, latency_ms, response, error)
-     SELECT id, attempts, CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS TEXT), CAST(? AS TEXT)
+     SELECT id, attempts, CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT),
+       CASE body WHEN ? THEN CAST(? AS TEXT) END, CAST(? AS TEXT)
      FROM deliveries WHERE id = ?`,
-    [attempt.attemptedAtMs, attempt.status, attempt.latencyMs, attempt.response, attempt.error, id],
+    [attempt.attemptedAtMs, attempt.status, attempt.latencyMs, body, attempt.response, attempt.error, id],
   );
 }
 

@@ -1,9 +1,10 @@
-import type { WorkspaceId } from "../ids.ts";
+import type { UserId, WorkspaceId } from "../ids.ts";
 import type { ReadTx, Tx } from "./store.ts";
 
 /** What names a request for good. `path` is as it was asked, without the query. */
 export interface IdempotentRequest {
-  workspaceId: WorkspaceId;
+  /** Whose key it is: where nobody is known, the hash of the network that asks. */
+  owner: WorkspaceId | UserId | `network ${string}`;
   method: string;
   path: string;
   idempotencyKey: string;
@@ -21,7 +22,7 @@ export interface IdempotentResponse {
 export const findResponse = (tx: ReadTx, request: IdempotentRequest, sinceMs: number) =>
   tx.get<IdempotentResponse>(
     `SELECT body_sha256, status, response FROM idempotent_responses
-     WHERE workspace_id = ? AND method = ? AND path = ? AND idempotency_key = ? AND created_at_ms > ?`,
+     WHERE owner = ? AND method = ? AND path = ? AND idempotency_key = ? AND created_at_ms > ?`,
     [...keyOf(request), sinceMs],
   );
 
@@ -34,9 +35,9 @@ export async function keepResponse(
 ): Promise<boolean> {
   const { changes } = await tx.run(
     `INSERT INTO idempotent_responses
-       (workspace_id, method, path, idempotency_key, body_sha256, status, response, created_at_ms)
+       (owner, method, path, idempotency_key, body_sha256, status, response, created_at_ms)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-     ON CONFLICT (workspace_id, method, path, idempotency_key) DO UPDATE SET body_sha256 = excluded.body_sha256,
+     ON CONFLICT (owner, method, path, idempotency_key) DO UPDATE SET body_sha256 = excluded.body_sha256,
        status = excluded.status, response = excluded.response, created_at_ms = excluded.created_at_ms
      WHERE idempotent_responses.created_at_ms <= ?`,
     [
@@ -54,14 +55,14 @@ export async function keepResponse(
 /** Drops the oldest of those from before `sinceMs`, `limit` at most. */
 export const sweepResponses = (tx: Tx, sinceMs: number, limit: number) =>
   tx.run(
-    `DELETE FROM idempotent_responses WHERE (workspace_id, method, path, idempotency_key) IN
-       (SELECT workspace_id, method, path, idempotency_key FROM idempotent_responses
+    `DELETE FROM idempotent_responses WHERE (owner, method, path, idempotency_key) IN
+       (SELECT owner, method, path, idempotency_key FROM idempotent_responses
         WHERE created_at_ms <= ? ORDER BY created_at_ms LIMIT ?)`,
     [sinceMs, limit],
   );
 
 const keyOf = (request: IdempotentRequest) => [
-  request.workspaceId,
+  request.owner,
   request.method,
   request.path,
   request.idempotencyKey,

@@ -50,6 +50,21 @@ export async function revokeOpen(
   );
 }
 
+/** Those that somebody made in a workspace, all or those of a role: who may not invite any more. */
+export async function revokeInvitedBy(
+  tx: Tx,
+  workspaceId: WorkspaceId,
+  { invitedBy, role }: { invitedBy: string; role?: Role },
+  nowMs: number,
+): Promise<void> {
+  await tx.run(
+    `UPDATE invitations SET revoked_at_ms = ?
+     WHERE workspace_id = ? AND invited_by = ? AND accepted_at_ms IS NULL AND revoked_at_ms IS NULL
+       ${role === undefined ? "" : "AND role = ?"}`,
+    [nowMs, workspaceId, invitedBy, ...(role === undefined ? [] : [role])],
+  );
+}
+
 export async function countInvitedSince(
   tx: ReadTx,
   workspaceId: WorkspaceId,

@@ -17,6 +17,8 @@ export interface ErasureRow {
   completedAtMs: number | null;
   /** JSON: ErasureCounts. */
   counts: string;
+  /** All was erased once, and the exports begun by then were withdrawn. */
+  exportsWithdrawnAtMs: number | null;
 }
 
 /** How many rows of each kind were erased. */
@@ -35,7 +37,7 @@ export interface ErasureCounts {
 /** False: one of the number is running. */
 export async function insertErasure(
   tx: Tx,
-  row: Omit<ErasureRow, "status" | "completedAtMs">,
+  row: Omit<ErasureRow, "status" | "completedAtMs" | "exportsWithdrawnAtMs">,
 ): Promise<boolean> {
   const { changes } = await tx.run(
     `INSERT INTO privacy_erasures (id, workspace_id, pseudonym, e164, status, requested_by, created_at_ms, counts)
@@ -81,6 +83,16 @@ export const erasureToChange = (tx: Tx, id: ErasureRow["id"]) =>
 
 export async function saveCounts(tx: Tx, id: ErasureRow["id"], counts: string): Promise<void> {
   await tx.run("UPDATE privacy_erasures SET counts = ? WHERE id = ?", [counts, id]);
+}
+
+/** False: somebody did before. */
+export async function markExportsWithdrawn(tx: Tx, id: ErasureRow["id"], nowMs: number): Promise<boolean> {
+  const { changes } = await tx.run(
+    `UPDATE privacy_erasures SET exports_withdrawn_at_ms = ?
+     WHERE id = ? AND status = 'running' AND exports_withdrawn_at_ms IS NULL`,
+    [nowMs, id],
+  );
+  return changes === 1;
 }
 
 /** The number itself goes with it. */
@@ -151,6 +163,13 @@ export async function eraseCall(
        voice_callback_url = NULL, events_url = NULL, erased_by = ? WHERE id = ?`,
     [id, callId],
   );
+  await tx.run(
+    "INSERT INTO privacy_erased_calls (erasure_id, call_id) VALUES (?, ?) ON CONFLICT DO NOTHING",
+    [id, callId],
+  );
+  await tx.run("UPDATE conference_members SET status_url = NULL, status_events = NULL WHERE call_id = ?", [
+    callId,
+  ]);
   const events = await tx.run(`UPDATE call_events SET payload = '{"erased":true}' WHERE call_id = ?`, [
     callId,
   ]);
@@ -183,19 +202,29 @@ export async function eraseCall(
 /** Of the calls of an erasure: recordings whose audio the storage was not yet seen to be without. */
 export const recordingsToProveGone = (tx: ReadTx, id: ErasureRow["id"], limit: number) =>
   tx.all<RecordingRow>(
-    `SELECT r.* FROM recordings r JOIN calls c ON c.id = r.call_id
-     WHERE c.erased_by = ? AND r.object_removed_at_ms IS NULL ORDER BY r.id LIMIT ?`,
+    `SELECT r.* FROM recordings r JOIN privacy_erased_calls c ON c.call_id = r.call_id
+     WHERE c.erasure_id = ? AND r.object_removed_at_ms IS NULL ORDER BY r.id LIMIT ?`,
     [id, limit],
   );
 
-/**
- * Text that customers, or we, may have written a number into; `of` bounds it to a workspace and to what was there when the
- * erasure was asked for. Running calls keep theirs.
- */
-const texts: readonly { table: string; key: string; of: string; columns: readonly string[] }[] = [
+interface Place {
+  table: string;
+  /** Its primary key. */
+  keys: readonly string[];
+  /** Of a workspace, and of what was there when the erasure was asked for: two parameters. */
+  of: string;
+  columns: readonly string[];
+}
+
+const callOver = (table: string) =>
+  `EXISTS (SELECT 1 FROM calls c WHERE c.id = ${table}.call_id AND c.workspace_id = ? AND c.created_at_ms <= ?
+     AND c.ended_at_us IS NOT NULL)`;
+
+/** Text that customers, or we, may have written a number into. Running calls keep theirs. */
+const texts: readonly Place[] = [
   {
     table: "calls",
-    key: "id",
+    keys: ["id"],
     of: "workspace_id = ? AND created_at_ms <= ? AND ended_at_us IS NOT NULL",
     columns: [
       ...["from_e164", "to_e164", "metadata", "client_request_id", "options", "document"],
@@ -210,56 +239,56 @@ const texts: readonly { table: string; key: string; of: string; columns: readonl
     audit_entries: ["before", "after"],
     media: ["name"],
   }).map(([table, columns]) => ({
-    ...{ table, columns, key: "id" },
+    ...{ table, columns, keys: ["id"] },
     of: "workspace_id = ? AND created_at_ms <= ?",
   })),
   {
     table: "delivery_attempts",
-    key: "delivery_id",
-    of: "delivery_id IN (SELECT d.id FROM deliveries d WHERE d.workspace_id = ? AND d.created_at_ms <= ?)",
+    keys: ["delivery_id", "attempt"],
+    of: `EXISTS (SELECT 1 FROM deliveries d WHERE d.id = delivery_attempts.delivery_id AND d.workspace_id = ?
+      AND d.created_at_ms <= ?)`,
     columns: ["response"],
   },
   {
     table: "idempotent_responses",
-    key: "idempotency_key",
-    of: "workspace_id = ? AND created_at_ms <= ?",
+    keys: ["owner", "method", "path", "idempotency_key"],
+    of: "owner = ? AND created_at_ms <= ?",
     columns: ["response"],
   },
-  {
-    table: "intents",
-    key: "id",
-    of:
-      "call_id IN (SELECT c.id FROM calls c WHERE c.workspace_id = ? AND c.created_at_ms <= ? " +
-      "AND c.ended_at_us IS NOT NULL)",
-    columns: ["commands"],
-  },
+  { table: "intents", keys: ["id"], of: callOver("intents"), columns: ["commands"] },
   {
     table: "conferences",
-    key: "id",
+    keys: ["id"],
     of: "workspace_id = ? AND created_at_ms <= ? AND ended_at_ms IS NOT NULL",
     columns: ["name"],
   },
   {
+    table: "conference_members",
+    keys: ["token"],
+    of: callOver("conference_members"),
+    columns: ["status_url"],
+  },
+  {
     // A push that is to go out, or may be open on the phone, needs its number; the erasure waits for it.
     table: "topups",
-    key: "id",
+    keys: ["id"],
     of: "workspace_id = ? AND created_at_ms <= ? AND state <> 'requested' AND open_phone IS NULL",
     columns: ["phone_e164"],
   },
   {
     table: "mpesa_payments",
-    key: "id",
+    keys: ["id"],
     of: "workspace_id = ? AND created_at_ms <= ?",
     columns: ["phone", "bill_reference"],
   },
   {
     // What M-Pesa told of the workspace's payments: by its own pushes, or with its account number.
     table: "mpesa_notices",
-    key: "id",
-    of:
-      "id IN (SELECT n.id FROM mpesa_notices n JOIN workspaces w ON w.id = ? WHERE n.received_at_ms <= ? " +
-      "AND n.due_at_ms IS NULL AND (n.body LIKE '%' || w.mpesa_account_ref || '%' " +
-      "OR n.callback_key IN (SELECT t.callback_key FROM topups t WHERE t.workspace_id = w.id)))",
+    keys: ["id"],
+    of: `EXISTS (SELECT 1 FROM workspaces w WHERE w.id = ? AND mpesa_notices.received_at_ms <= ?
+      AND (mpesa_notices.body LIKE '%' || w.mpesa_account_ref || '%' OR EXISTS (SELECT 1 FROM topups t
+        WHERE t.callback_key = mpesa_notices.callback_key AND t.workspace_id = w.id)))
+      AND due_at_ms IS NULL`,
     columns: ["body"],
   },
 ];
@@ -267,37 +296,45 @@ const texts: readonly { table: string; key: string; of: string; columns: readonl
 /** How many kinds of rows there are. */
 export const mentionPlaces = texts.length;
 
+/** Which row of its kind: its primary key. */
+export type MentionKey = readonly (string | number)[];
+
 /** A row that may name the number, and the columns that may. */
 export interface Mention {
-  key: string;
+  key: MentionKey;
   columns: Record<string, string>;
 }
 
 /**
- * Of one kind of rows the next that have the number's digits in them, by key; none: that was all. Only read: the search goes
- * over all of a workspace's rows, which nobody should wait for. Digits that are part of longer ones are found too: what is
- * the number, its reader tells.
+ * The next `rows` of one kind, everybody's, after a key, and those of them that have the number's digits in them; `next` is
+ * the last one's key, null: that was all. So a look takes a few milliseconds whatever there is, where a search of its own
+ * for a workspace's rows would hold up all of SQLite's other readers. Digits that are part of longer ones are found too:
+ * what is the number, its reader tells.
  */
 export async function findMentions(
   tx: ReadTx,
   place: number,
   { workspaceId, e164, createdAtMs }: Pick<ErasureRow, "workspaceId" | "createdAtMs"> & { e164: string },
-  page: { after: string | null; limit: number },
-): Promise<Mention[]> {
-  const { table, key, of, columns } = textsAt(place);
+  page: { after: MentionKey | null; rows: number },
+): Promise<{ found: Mention[]; next: MentionKey | null }> {
+  const { table, keys, of, columns } = textsAt(place);
+  const key = keys.join(", ");
+  const after = page.after ?? [];
+  const rest = page.after === null ? "" : `WHERE (${key}) > (${keys.map(() => "?").join(", ")})`;
   const named = columns.map((column) => `${column} LIKE ?`).join(" OR ");
-  const rows = await tx.all<Record<string, unknown>>(
-    `SELECT ${key} AS row_key, ${columns.join(", ")} FROM ${table}
-     WHERE ${of} AND (${named}) ${page.after === null ? "" : `AND ${key} > ?`} ORDER BY ${key} LIMIT ?`,
-    [
-      ...[workspaceId, createdAtMs],
-      ...columns.map(() => `%${e164.slice(1)}%`),
-      ...(page.after === null ? [] : [page.after]),
-      page.limit,
-    ],
+  const keyOf = (row: Record<string, unknown>) => keys.map((one) => row[camelCase(one)] as string | number);
+  const last = await tx.get<Record<string, unknown>>(
+    `SELECT ${key} FROM ${table} ${rest} ORDER BY ${key} LIMIT 1 OFFSET ?`,
+    [...after, page.rows - 1],
   );
-  return rows.map((row) => ({
-    key: String(row["rowKey"]),
+  const hits = await tx.all<Record<string, unknown>>(
+    // The limit within keeps an index by workspace, and with it all of a workspace's rows, out of the plan.
+    `SELECT ${key}, ${columns.join(", ")} FROM (SELECT * FROM ${table} ${rest} ORDER BY ${key} LIMIT ?) AS ${table}
+     WHERE ${of} AND (${named})`,
+    [...after, page.rows, workspaceId, createdAtMs, ...columns.map(() => `%${e164.slice(1)}%`)],
+  );
+  const found = hits.map((row) => ({
+    key: keyOf(row),
     columns: Object.fromEntries(
       columns.flatMap((column) => {
         const text = row[camelCase(column)];
@@ -305,6 +342,7 @@ export async function findMentions(
       }),
     ),
   }));
+  return { found, next: last ? keyOf(last) : null };
 }
 
 /** Puts one text in another's place, if it still stands there. */
@@ -312,13 +350,13 @@ export async function replaceMention(
   tx: Tx,
   place: number,
   { workspaceId, createdAtMs }: Pick<ErasureRow, "workspaceId" | "createdAtMs">,
-  { key, column, was, is }: { key: string; column: string; was: string; is: string },
+  { key, column, was, is }: { key: MentionKey; column: string; was: string; is: string },
 ): Promise<boolean> {
-  const { table, key: keyColumn, of, columns } = textsAt(place);
+  const { table, keys, of, columns } = textsAt(place);
   if (!columns.includes(column)) throw new Error(`${table} has no text ${column}.`);
   const { changes } = await tx.run(
-    `UPDATE ${table} SET ${column} = ? WHERE ${of} AND ${keyColumn} = ? AND ${column} = ?`,
-    [is, workspaceId, createdAtMs, key, was],
+    `UPDATE ${table} SET ${column} = ? WHERE ${keys.map((one) => `${one} = ?`).join(" AND ")} AND ${column} = ? AND ${of}`,
+    [is, ...key, was, workspaceId, createdAtMs],
   );
   return changes > 0;
 }

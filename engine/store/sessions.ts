@@ -25,6 +25,13 @@ export async function insertLink(
   );
 }
 
+/** One that can be used. */
+export const openLink = (tx: ReadTx, tokenSha256: string, nowMs: number) =>
+  tx.get<{ email: string }>(
+    "SELECT email FROM sign_in_links WHERE token_sha256 = ? AND used_at_ms IS NULL AND expires_at_ms > ?",
+    [tokenSha256, nowMs],
+  );
+
 /** Uses it up; its address. Undefined: there is no such link, or it was used, or ran out. */
 export const useLink = (tx: Tx, tokenSha256: string, nowMs: number) =>
   tx.get<{ email: string }>(

@@ -242,7 +242,7 @@ export class Deliverer {
     // The try is made and must not be made again for want of a record, so this goes on until it is stored.
     for (let stored = false; !stored;) {
       try {
-        await store.write((tx) => recordAttempt(tx, id, made.row, next));
+        await store.write((tx) => recordAttempt(tx, delivery, made.row, next));
         stored = true;
       } catch (error) {
         log.error({ err: error, delivery: id }, "webhook attempt not recorded");

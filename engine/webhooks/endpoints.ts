@@ -84,6 +84,11 @@ export class WebhookEndpoints {
     return endpointOf(found(await endpointById(tx, workspaceId, id)), this.#parts.clock);
   }
 
+  /** As it is before a change that follows in this transaction, and that nobody else makes meanwhile. */
+  async keep(tx: Tx, workspaceId: WorkspaceId, id: WebhookId): Promise<WebhookEndpoint> {
+    return endpointOf(found(await endpointToChange(tx, workspaceId, id)), this.#parts.clock);
+  }
+
   /** What is pending goes to a new URL as well; disabling gives it up, and it can be replayed. */
   async patch(
     tx: Tx,

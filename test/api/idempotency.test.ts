@@ -218,6 +218,74 @@ describe("Idempotency-Key", () => {
     assert.ok(kept.every(({ response }) => !response.includes(signing_secret)));
   });
 
+  describe("of somebody without an API key", () => {
+    const headers = (idempotencyKey: string, more: Record<string, string> = {}) => ({
+      ...more,
+      "idempotency-key": idempotencyKey,
+    });
+    const mailsTo = async (email: string) =>
+      (await api.mails()).filter(({ recipient }) => recipient === email);
+
+    it("makes a person one workspace; another person's key is another", async () => {
+      const [person, other] = [await api.person("p1@example.co.ke"), await api.person("p2@example.co.ke")];
+      const make = (who: typeof person, name = "Duka") =>
+        api.ask("POST", "/v1/workspaces", { headers: headers("w-1", who.headers), body: { name } });
+
+      const [first, second, theirs, conflict] = [
+        await make(person),
+        await make(person),
+        await make(other),
+        await make(person, "Another"),
+      ];
+
+      assert.deepEqual([first.status, second.status, theirs.status], [201, 201, 201]);
+      assert.deepEqual([first.body.id === second.body.id, first.body.id === theirs.body.id], [true, false]);
+      assert.equal(second.headers.get("idempotent-replay"), "true");
+      assert.deepEqual([conflict.status, conflict.body.error.code], [409, "idempotency.conflict"]);
+      const { body } = await api.ask("GET", "/v1/session", { headers: person.headers });
+      assert.equal(body.workspaces.length, 1);
+    });
+
+    it("mails one link, and accepts an invitation once with the same answer", async () => {
+      const link = () =>
+        api.ask("POST", "/v1/sign-in-links", { headers: headers("l-1"), body: { email: "l@example.co.ke" } });
+      const [asked, repeated] = [await link(), await link()];
+      assert.deepEqual([asked.status, repeated.status, repeated.text], [202, 202, asked.text]);
+      assert.equal(repeated.headers.get("idempotent-replay"), "true");
+      assert.equal((await mailsTo("l@example.co.ke")).length, 1);
+
+      const keysManage = await api.key(wanjiru.id, { scopes: ["keys.manage"] });
+      await api.ask("POST", "/v1/invitations", {
+        key: keysManage,
+        body: { email: "i@example.co.ke", role: "member" },
+      });
+      const token = /token=(\S{43})/.exec((await mailsTo("i@example.co.ke"))[0]!.body)![1]!;
+      const accept = () =>
+        api.ask("POST", "/v1/invitations/accept", { headers: headers("a-1"), body: { token } });
+      const [accepted, again] = [await accept(), await accept()];
+      assert.deepEqual([accepted.status, again.status, again.text], [200, 200, accepted.text]);
+      const kept = await api.store.read((tx) => tx.all("SELECT * FROM idempotent_responses"));
+      assert.ok(!JSON.stringify(kept).includes(token) && !JSON.stringify(kept).includes("127.0.0.1"));
+    });
+
+    it("signs in once whatever it says, since the session is in one answer alone; OpenAPI says so", async () => {
+      await api.ask("POST", "/v1/sign-in-links", { body: { email: "s@example.co.ke" } });
+      const token = /token=(\S{43})/.exec((await mailsTo("s@example.co.ke"))[0]!.body)![1]!;
+      const signIn = () => api.ask("POST", "/v1/sessions", { headers: headers("s-1"), body: { token } });
+      assert.deepEqual([(await signIn()).status, (await signIn()).status], [201, 410]);
+      type Operation = { description: string; parameters?: { name: string }[] };
+      const { paths } = (await api.ask("GET", "/v1/openapi.json")).body as {
+        paths: Record<string, { post?: Operation }>;
+      };
+      for (const [path, { post }] of Object.entries(paths)) {
+        if (!post) continue;
+        const takes = post.parameters?.some(({ name }) => name === "Idempotency-Key") ?? false;
+        assert.equal(takes, path !== "/v1/sessions", path);
+      }
+      assert.match(paths["/v1/sessions"]!.post!.description, /Idempotency-Key/);
+    });
+  });
+
   it("a POST without a body can be repeated as well", async () => {
     const { body } = await place("order-10");
     const hangUp = () =>

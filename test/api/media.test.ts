@@ -2,15 +2,12 @@ import { strict as assert } from "node:assert";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
 import { request, type IncomingMessage } from "node:http";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { systemClock } from "../../engine/clock.ts";
 import { SautikitError } from "../../engine/errors.ts";
-import { startEmbeddedS3, type EmbeddedS3 } from "../../recordings/embedded-s3/server.ts";
-import { createStorage, type Storage } from "../../recordings/storage.ts";
+import type { Storage } from "../../recordings/storage.ts";
 import { wav } from "../media/wav.ts";
+import { startObjectStorage, type ObjectStorage } from "../peers/object-storage.ts";
 import { eventually } from "../peers/waiting.ts";
 import { nairobi, otienosPhone, world, type World } from "./world.ts";
 
@@ -18,8 +15,7 @@ const tone = wav({ seconds: 0.5 });
 const mp3 = readFileSync(join(import.meta.dirname, "../media/fixtures/tone-440.mp3"));
 
 describe("uploaded prompts", () => {
-  let folder: string;
-  let s3: EmbeddedS3;
+  let objectStorage: ObjectStorage;
   let storage: Storage;
   /** What the storage does to the next put. */
   let put: "as it should" | "refuse" | "die after it" = "as it should";
@@ -28,17 +24,8 @@ describe("uploaded prompts", () => {
   let otieno: Awaited<ReturnType<World["workspace"]>>;
 
   before(async () => {
-    folder = await mkdtemp(join(tmpdir(), "sautikit-prompts-"));
-    const credentials = { accessKeyId: "wanjiru", secretAccessKey: "wanjiru-secret" };
-    const region = "af-nairobi-1";
-    s3 = await startEmbeddedS3({
-      ...{ host: "127.0.0.1", port: 0, directory: folder, region, credentials, clock: systemClock },
-    });
-    storage = createStorage({
-      ...{ endpoint: s3.endpoint, region, bucket: "recordings", ...credentials },
-      ...{ forcePathStyle: true, clock: systemClock },
-    });
-    await storage.ensureBucket();
+    objectStorage = await startObjectStorage();
+    storage = objectStorage.storage;
     const troubled: Storage = {
       ensureBucket: () => storage.ensureBucket(),
       put: (file, key, expected) => storage.put(file, key, expected),
@@ -66,9 +53,7 @@ describe("uploaded prompts", () => {
   });
   after(async () => {
     await api.end();
-    storage.close();
-    await s3.close();
-    await rm(folder, { recursive: true, force: true });
+    await objectStorage.close();
   });
 
   const upload = (

@@ -1,41 +1,28 @@
 import { strict as assert } from "node:assert";
 import { createHash } from "node:crypto";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { dayMs, systemClock } from "../../engine/clock.ts";
+import { dayMs } from "../../engine/clock.ts";
 import type { PortId } from "../../engine/ids.ts";
 import { PortDocuments } from "../../engine/numbers/port-documents.ts";
 import { movePort, portOut, type PortMove } from "../../engine/numbers/ports.ts";
 import { walletBalanceMinor } from "../../engine/store/ledger.ts";
 import { verifyLedger } from "../../engine/wallet/verify.ts";
-import { startEmbeddedS3, type EmbeddedS3 } from "../../recordings/embedded-s3/server.ts";
-import { createStorage, type Storage } from "../../recordings/storage.ts";
+import type { Storage } from "../../recordings/storage.ts";
 import { eventsOf } from "../numbers/world.ts";
+import { startObjectStorage, type ObjectStorage } from "../peers/object-storage.ts";
 import { world, type World } from "./world.ts";
 
 const pdf = Buffer.from("%PDF-1.7\nAccount confirmation of Wanjiru's shop\n%%EOF\n");
 const png = Buffer.from("89504e470d0a1a0a0000000d49484452", "hex");
 
 describe("porting requests", () => {
-  let folder: string;
-  let s3: EmbeddedS3;
+  let objectStorage: ObjectStorage;
   let storage: Storage;
   let api: World;
   let wanjiru: Awaited<ReturnType<World["workspace"]>>;
   let otieno: Awaited<ReturnType<World["workspace"]>>;
   before(async () => {
-    folder = await mkdtemp(join(tmpdir(), "sautikit-ports-"));
-    const credentials = { accessKeyId: "wanjiru", secretAccessKey: "wanjiru-secret" };
-    const region = "af-nairobi-1";
-    s3 = await startEmbeddedS3({
-      ...{ host: "127.0.0.1", port: 0, directory: folder, region, credentials, clock: systemClock },
-    });
-    storage = createStorage({
-      ...{ endpoint: s3.endpoint, region, bucket: "recordings", ...credentials },
-      ...{ forcePathStyle: true, clock: systemClock },
-    });
-    await storage.ensureBucket();
+    objectStorage = await startObjectStorage();
+    storage = objectStorage.storage;
     // Nobody may ask the customer's link: there is nothing here that could.
     api = await world({ checkUrl: () => Promise.resolve() }, { storage });
     wanjiru = await api.workspace({ number: "+254200000901" });
@@ -47,9 +34,7 @@ describe("porting requests", () => {
   after(async () => {
     const findings = await api.store.read(verifyLedger);
     await api.end();
-    storage.close();
-    await s3.close();
-    await rm(folder, { recursive: true, force: true });
+    await objectStorage.close();
     assert.deepEqual(
       findings.filter(({ ok }) => !ok),
       [],

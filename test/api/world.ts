@@ -112,8 +112,9 @@ export async function world(
   const conferences = new Conferences({ clock, ids, changed: (id) => void changed.push(id) });
   const people = { clock, ids, mails: createMailQueue({ ids, clock, wake }), publicUrl: () => publicUrl };
   const recordingKey = objectKey;
-  const privacy = { store, storage, recordingKey, secrets, clock, ids, log: quiet };
-  const exports = new Exports({ ...privacy, directory: join(folder, "exports") });
+  const privacy = { store, storage, recordingKey, secrets, mails: people.mails, clock, ids, log: quiet };
+  const exportsFolder = join(folder, "exports");
+  const exports = new Exports({ ...privacy, directory: exportsFolder });
   const erasures = new Erasures({ ...privacy, exports });
   const parts: ApiParts = {
     store,
@@ -229,6 +230,7 @@ export async function world(
     ...parts,
     prompts,
     exports,
+    exportsFolder,
     erasures,
     person,
     auditOf,

@@ -43,11 +43,10 @@ import { createWallet } from "../../engine/wallet/wallet.ts";
 import { createOutbox } from "../../engine/webhooks/outbox.ts";
 import { addNumber, callingNumber } from "../../engine/numbers/numbers.ts";
 import { callingWorkspace, createWorkspace } from "../../engine/workspaces/workspaces.ts";
-import { startEmbeddedS3 } from "../../recordings/embedded-s3/server.ts";
 import { createSpool } from "../../recordings/spool.ts";
-import { createStorage } from "../../recordings/storage.ts";
 import { openTestStore } from "../store/test-database.ts";
 import { startCarrierProcess } from "../peers/carrier-process.ts";
+import { startObjectStorage } from "../peers/object-storage.ts";
 import { startSwitchUnderTest, type SwitchKind } from "../peers/switch-under-test.ts";
 import { eventually } from "../peers/waiting.ts";
 import { checkBooks, checkStory, type EndStamps } from "./checks.ts";
@@ -111,24 +110,8 @@ export async function world(options: WorldOptions = {}) {
   const outbox = createOutbox({ clock, ids, wake: () => undefined });
   await store.write((tx) => seedShippedDeck(tx, ids, clock.nowMs()));
 
-  const s3 = await startEmbeddedS3({
-    host: "127.0.0.1",
-    port: 0,
-    directory: join(folder, "objects"),
-    region: "af-nairobi-1",
-    credentials: { accessKeyId: "otieno", secretAccessKey: "otieno-secret" },
-    clock,
-  });
-  const storage = createStorage({
-    endpoint: s3.endpoint,
-    region: "af-nairobi-1",
-    bucket: "recordings",
-    accessKeyId: "otieno",
-    secretAccessKey: "otieno-secret",
-    forcePathStyle: true,
-    clock,
-  });
-  await storage.ensureBucket();
+  const objectStorage = await startObjectStorage(clock);
+  const { storage } = objectStorage;
 
   function tappedBox(): Box {
     const recordingsFolder = join(peer.spoolDir, "recordings");
@@ -381,8 +364,7 @@ export async function world(options: WorldOptions = {}) {
       await spool.stop();
       web.closeAllConnections();
       web.close();
-      storage.close();
-      await s3.close();
+      await objectStorage.close();
       await store.close();
       await peer.stop();
       await carrier.stop();

@@ -273,6 +273,123 @@ describe(`people, on ${databaseKind}`, () => {
       assert.deepEqual([last.status, last.body.error.code], [429, "invitations.too_many"]);
     });
 
+    it("of whoever may not invite any more is withdrawn: removed, left, demoted, or a key that was revoked", async () => {
+      const duka = await api.workspace({ name: "Duka", number: "+254200000020" });
+      const key = await api.key(duka.id, { scopes });
+      const owner = await api.person("duka@example.co.ke", { [duka.id]: "owner" });
+      const invited = async (who: Who, email: string, role: Role = "member") => {
+        const made = await ask(who, "POST", "/v1/invitations", { email, role });
+        assert.equal(made.status, 201, made.text);
+        const token = /\/invitation\?token=(\S{43})/.exec((await api.mails()).at(-1)!.body)![1]!;
+        return { id: made.body.id as string, token };
+      };
+      const statusOf = async (id: string) =>
+        (await ask({ key }, "GET", "/v1/invitations?limit=100")).body.data.find(
+          (one: { id: string }) => one.id === id,
+        ).status as string;
+      const admin = (name: string) => api.person(`${name}@duka.example`, { [duka.id]: "admin" });
+      const [removed, left, demoted] = [await admin("removed"), await admin("left"), await admin("demoted")];
+      const second = await api.person("second@duka.example", { [duka.id]: "owner" });
+      const madeKey = (await ask(owner, "POST", "/v1/api-keys", { name: "invites", scopes })).body;
+      const gone = [
+        await invited(removed, "a1@example.co.ke"),
+        await invited(left, "a2@example.co.ke"),
+        await invited(demoted, "a3@example.co.ke"),
+        await invited(second, "a4@example.co.ke", "owner"),
+        await invited({ key: madeKey.key as string }, "a5@example.co.ke"),
+      ];
+      const stays = [
+        await invited(second, "b1@example.co.ke"),
+        await invited(owner, "b2@example.co.ke", "owner"),
+      ];
+
+      await ask(owner, "DELETE", `/v1/members/${removed.id}`);
+      await ask(left, "DELETE", `/v1/members/${left.id}`);
+      await ask(owner, "PATCH", `/v1/members/${demoted.id}`, { role: "member" });
+      await ask(owner, "PATCH", `/v1/members/${second.id}`, { role: "admin" });
+      await ask(owner, "DELETE", `/v1/api-keys/${madeKey.id}`);
+
+      for (const { id, token } of gone) {
+        assert.equal(await statusOf(id), "revoked");
+        assert.equal((await api.ask("GET", `/invitation?token=${token}`)).status, 410);
+        assert.equal((await accept(token)).body.error.code, "invitations.link_invalid");
+      }
+      for (const { token } of stays) assert.equal((await accept(token)).status, 200);
+    });
+
+    it("of somebody who went before that was so is refused when it is accepted", async () => {
+      const duka = await api.workspace({ name: "Duka", number: "+254200000021" });
+      const admin = await api.person("went@duka.example", { [duka.id]: "admin" });
+      await ask(admin, "POST", "/v1/invitations", { email: "late@example.co.ke", role: "member" });
+      const token = /\/invitation\?token=(\S{43})/.exec((await api.mails()).at(-1)!.body)![1]!;
+      await api.store.write((tx) => tx.run("DELETE FROM members WHERE user_id = ?", [admin.id]));
+      assert.equal((await api.ask("GET", `/invitation?token=${token}`)).status, 410);
+      assert.equal((await accept(token)).body.error.code, "invitations.link_invalid");
+    });
+
+    it("are so many of one person in a day, in all their workspaces, and so many to one address, whoever invites", async () => {
+      const shops = await Promise.all(
+        [0, 1].map((index) => api.workspace({ name: "Shop", number: `+25420000003${index}` })),
+      );
+      const roles = Object.fromEntries(shops.map(({ id }) => [id, "owner" as const]));
+      const busy = await api.person("busy@example.co.ke", roles);
+      const inviteTo = (index: number, email: string) =>
+        api.ask("POST", "/v1/invitations", {
+          headers: { ...busy.headers, "x-sautikit-workspace": shops[index]!.id },
+          body: { email, role: "member" },
+        });
+      for (let index = 0; index < 100; index++)
+        assert.equal((await inviteTo(index % 2, `p${index}@example.co.ke`)).status, 201);
+      const tooMany = await inviteTo(1, "p100@example.co.ke");
+      assert.deepEqual([tooMany.status, tooMany.body.error.code], [429, "invitations.too_many"]);
+      assert.ok(Number(tooMany.headers.get("retry-after")) > 0);
+
+      const answers = [];
+      for (let index = 0; index < 6; index++) {
+        const shop = await api.workspace({ name: "Shop", number: `+25420000004${index}` });
+        const key = await api.key(shop.id, { scopes });
+        answers.push(
+          await ask({ key }, "POST", "/v1/invitations", { email: "victim@example.co.ke", role: "member" }),
+        );
+      }
+      assert.deepEqual(
+        answers.map(({ status }) => status),
+        [201, 201, 201, 201, 201, 429],
+      );
+      assert.equal(answers.at(-1)!.body.error.code, "invitations.address_limit");
+      const key = await api.key(shops[1]!.id, { scopes });
+      api.clock.offsetMs += 86_400_000;
+      const nextDay = await ask({ key }, "POST", "/v1/invitations", {
+        email: "victim@example.co.ke",
+        role: "member",
+      });
+      api.clock.offsetMs -= 86_400_000;
+      assert.equal(nextDay.status, 201);
+    }).timeout(60_000);
+
+    it("is mailed with the workspace's name only where that is no message and no link", async () => {
+      const rows: [name: string, mailed: boolean][] = [
+        ["Duka & Co", true],
+        ["Wanjiru's Shop Ltd.", true],
+        ["Duka la Mama Njeri 2", true],
+        ["evil.example", false],
+        ["Win at www.evil.example/x", false],
+        ["https://evil.example", false],
+        ["hxxp evil [dot] example", false],
+        ["mail me@evil.example", false],
+        ["Call 0712345678", false],
+        ["Your account is closed, confirm who you are at once", false],
+      ];
+      for (const [index, [name, mailed]] of rows.entries()) {
+        const shop = await api.workspace({ name, number: `+2542000005${String(index).padStart(2, "0")}` });
+        const key = await api.key(shop.id, { scopes });
+        await ask({ key }, "POST", "/v1/invitations", { email: `n${index}@example.co.ke`, role: "member" });
+        const { body, subject } = (await api.mails()).at(-1)!;
+        assert.equal(`${subject} ${body}`.includes(name), mailed, body);
+        assert.doesNotMatch(body, /evil|0712345678|account/);
+      }
+    });
+
     it("only the hash of its token is kept, and a workspace's name cannot break its mail", async () => {
       const { token } = await invite("hash@example.co.ke");
       const kept = await api.store.read(async (tx) =>

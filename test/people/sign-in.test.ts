@@ -84,6 +84,7 @@ describe(`signing in by mail, on ${databaseKind}`, () => {
       const page = await api.ask("GET", path!);
       assert.equal(page.status, 200);
       assert.match(page.text, /<form method="post" action="\/sign-in">/);
+      assert.match(page.text, /wanjiru@example\.co\.ke/, "whom the button signs in");
       assert.equal(page.headers.get("cache-control"), "no-store");
       assert.equal(page.headers.get("set-cookie"), null);
     }
@@ -98,6 +99,8 @@ describe(`signing in by mail, on ${databaseKind}`, () => {
       /^__Host-sautikit=[\w-]{43}; Path=\/; Max-Age=2592000; HttpOnly; SameSite=Lax; Secure$/,
     );
     assert.deepEqual([again.status, again.headers.get("set-cookie")], [410, null]);
+    const used = await api.ask("GET", path!);
+    assert.deepEqual([used.status, /<form method="post" action="\/sign-in">/.test(used.text)], [410, false]);
     assert.equal((await session({ cookie: cookie.split(";")[0]! })).body.user.email, "wanjiru@example.co.ke");
   });
 

@@ -1,6 +1,9 @@
 import { strict as assert } from "node:assert";
+import { mkdir, readdir, utimes, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { scopes } from "../../engine/workspaces/scopes.ts";
 import { nairobi, otienosPhone } from "../api/world.ts";
+import { eventually } from "../peers/waiting.ts";
 import { databaseKind } from "../store/test-database.ts";
 import { audio, finishedCall, privacyWorld, unzipped, type PrivacyWorld } from "./world.ts";
 
@@ -107,7 +110,136 @@ describe(`the export of a person's data, on ${databaseKind}`, () => {
     assert.equal((await look(id)).body.status, "pending");
     delete api.troubled.putFile;
     await api.exports.run();
+    assert.equal((await look(id)).body.status, "pending", "not at once");
+    api.clock.offsetMs += 60_000;
+    await api.exports.run();
     assert.equal((await look(id)).body.status, "ready");
+    api.clock.offsetMs = 0;
+  });
+
+  describe("where it cannot be made", () => {
+    const pausesMinutes = [1, 5, 15, 60, 180, 360, 720, 1440];
+    afterEach(() => {
+      delete api.troubled.putFile;
+      delete api.troubled.getFile;
+      api.clock.offsetMs = 0;
+    });
+
+    it("is tried nine times in two days, then has failed, and who asked is told; the number is forgotten", async () => {
+      const person = await api.person("wanjiru@example.co.ke", { [wanjiru.id]: "admin" });
+      const { id } = (
+        await api.ask("POST", "/v1/privacy/exports", {
+          headers: person.headers,
+          body: { phone_e164: otienosPhone },
+        })
+      ).body;
+      let tries = 0;
+      api.troubled.putFile = (_file, key) => {
+        if (key.includes(id as string)) tries++;
+        return Promise.reject(new Error("away"));
+      };
+      for (const minutes of pausesMinutes) {
+        await assert.rejects(api.exports.run(), /away/);
+        assert.equal((await look(id)).body.status, "pending");
+        api.clock.offsetMs += minutes * 60_000 - 1000;
+        await api.exports.run();
+        api.clock.offsetMs += 1000;
+      }
+      await assert.rejects(api.exports.run(), /away/);
+      await api.exports.run();
+      const { body } = await look(id);
+      assert.deepEqual(
+        [tries, body.status, body.ended_by, body.download_url],
+        [pausesMinutes.length + 1, "failed", "not_made", null],
+      );
+      assert.ok(body.removed_at);
+      const told = (await api.mails()).filter(({ recipient }) => recipient === person.email);
+      assert.equal(told.length, 1);
+      assert.match(told[0]!.body, new RegExp(`${id}[^]*could not be made`));
+      const kept = await api.store.read((tx) =>
+        tx.get<{ e164: null }>("SELECT e164 FROM privacy_exports WHERE id = ?", [id]),
+      );
+      assert.equal(kept!.e164, null);
+    });
+
+    it("for want of a file that was there, says so, rather than never ends", async () => {
+      const { id } = (await request()).body;
+      api.troubled.getFile = () => Promise.resolve(true);
+      await assert.rejects(api.exports.run(), /ENOENT/);
+      assert.equal((await look(id)).body.status, "pending");
+    });
+  });
+
+  describe("that is too large", () => {
+    const person = "+254733000055";
+
+    it("for its recordings, or its calls, has failed at once, and in parts is made", async () => {
+      const large = await finishedCall(api, wanjiru, { from: nairobi, to: person });
+      await api.store.write((tx) =>
+        tx.run("UPDATE recordings SET size_bytes = 4000000001 WHERE id = ?", [large.recordingId]),
+      );
+      const { id } = (await request(person)).body;
+      await api.exports.run();
+      assert.deepEqual(
+        [(await look(id)).body.status, (await look(id)).body.ended_by],
+        ["failed", "too_large"],
+      );
+
+      await api.store.write(async (tx) => {
+        await tx.run("UPDATE recordings SET status = 'deleted' WHERE id = ?", [large.recordingId]);
+        // 10,000 more, of a year ago.
+        await tx.run(
+          `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000)
+           INSERT INTO calls (id, workspace_id, direction, from_e164, to_e164, status, options, created_at_ms, ended_at_us, updated_at_ms)
+           SELECT c.id || '-' || n.i, c.workspace_id, 'outbound', c.from_e164, c.to_e164, 'completed', '{}', 1000, 1, 0
+           FROM n JOIN calls c ON c.id = ?`,
+          [large.callId],
+        );
+        await tx.run(
+          `INSERT INTO legs (id, call_id, workspace_id, position, kind, direction, from_e164, to_e164, status, box,
+             rate_micro_kes_per_minute, max_duration_seconds, cut_after_seconds, created_at_ms, ended_at_us)
+           SELECT 'leg-' || id, id, workspace_id, 0, 'pstn', 'outbound', from_e164, to_e164, 'completed', 'box', 0, 1, 1, 0, 1
+           FROM calls WHERE id LIKE ?`,
+          [`${large.callId}-%`],
+        );
+      });
+      const all = (await request(person)).body;
+      const part = await api.ask("POST", "/v1/privacy/exports", {
+        key: key(),
+        body: { phone_e164: person, from: "2020-01-01T00:00:00Z" },
+      });
+      assert.equal(part.body.from, "2020-01-01T00:00:00Z");
+      await api.exports.run();
+      assert.deepEqual([(await look(all.id)).body.ended_by], ["too_large"]);
+      const { body } = await look(part.body.id);
+      assert.deepEqual([body.status, body.calls], ["ready", 1]);
+    }).timeout(120_000);
+
+    it("between two times that are none, or the wrong way round, is refused", async () => {
+      const ask = (body: object) =>
+        api.ask("POST", "/v1/privacy/exports", { key: key(), body: { phone_e164: person, ...body } });
+      const turned = await ask({ from: "2026-01-02T00:00:00Z", to: "2026-01-01T00:00:00Z" });
+      assert.deepEqual([turned.status, turned.body.error.fields[0].field], [400, "to"]);
+      assert.equal((await ask({ from: "yesterday" })).body.error.fields[0].field, "from");
+    });
+  });
+
+  it("leaves nothing of a process that was killed while it made one, and what is not ours alone", async () => {
+    const folder = api.exportsFolder;
+    const old = new Date(Date.now() - 2 * 3_600_000);
+    for (const name of ["export-AbC123", "export-fresh1", "export-too-long", "theirs"])
+      await mkdir(join(folder, name), { recursive: true });
+    await writeFile(join(folder, "export-AbC123", "calls.json"), otienosPhone);
+    await writeFile(join(folder, "export-file12"), "x");
+    for (const name of ["export-AbC123", "export-too-long", "theirs", "export-file12"])
+      await utimes(join(folder, name), old, old);
+    await api.exports.run();
+    assert.deepEqual((await readdir(folder)).sort(), [
+      "export-file12",
+      "export-fresh1",
+      "export-too-long",
+      "theirs",
+    ]);
   });
 
   it("of the workspace's own number is refused, as is a number that is none", async () => {
@@ -184,5 +316,55 @@ describe(`the access log of recordings, on ${databaseKind}`, () => {
     const { recordingId } = await finishedCall(api, njeri, { from: "+254200000002", to: otienosPhone });
     const { status } = await api.ask("GET", `/v1/recordings/${recordingId!}/accesses`, { key: kamau.key });
     assert.equal(status, 404);
+  });
+});
+
+describe(`exports that are made in the background, on ${databaseKind}`, () => {
+  let api: PrivacyWorld;
+  before(async () => {
+    api = await privacyWorld();
+  });
+  after(() => api.end());
+
+  it("of one person that takes long holds up no other workspace's, nor what is asked for meanwhile", async () => {
+    const wanjiru = await api.workspace({ key: { scopes } });
+    const njeri = await api.workspace({ name: "Njeri", number: "+254200000012", key: { scopes } });
+    const request = async (key: string, number: string) => {
+      const { body } = await api.ask("POST", "/v1/privacy/exports", { key, body: { phone_e164: number } });
+      return body.id as string;
+    };
+    const mine = [await request(wanjiru.key, otienosPhone), await request(wanjiru.key, "+254733000001")];
+    const theirs = await request(njeri.key, otienosPhone);
+    const { putFile } = api.storage;
+    let letGo: () => void = () => undefined;
+    const stuck = new Promise<void>((resolve) => (letGo = resolve));
+    const stored: string[] = [];
+    api.troubled.putFile = async (file, key, type) => {
+      if (key.includes(mine[0]!)) await stuck;
+      stored.push(key);
+      return putFile.call(api.storage, file, key, type);
+    };
+    api.exports.start();
+    const read = async (id: string, key: string) =>
+      (await api.ask("GET", `/v1/privacy/exports/${id}`, { key })).body.status as string;
+    await eventually("the other workspace's", async () =>
+      (await read(theirs, njeri.key)) === "ready" ? true : undefined,
+    );
+    // Asked for while the first is stuck.
+    const later = await request(njeri.key, "+254733000001");
+    await eventually("what came later", async () =>
+      (await read(later, njeri.key)) === "ready" ? true : undefined,
+    );
+    assert.deepEqual(
+      [await read(mine[0]!, wanjiru.key), await read(mine[1]!, wanjiru.key)],
+      ["pending", "pending"],
+    );
+    letGo();
+    await eventually("both", async () =>
+      (await read(mine[0]!, wanjiru.key)) === "ready" && (await read(mine[1]!, wanjiru.key)) === "ready"
+        ? true
+        : undefined,
+    );
+    await api.exports.stop();
   });
 });

@@ -1,34 +1,21 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { inflateRawSync } from "node:zlib";
-import { systemClock } from "../../engine/clock.ts";
 import type { CallId, RecordingId, WorkspaceId } from "../../engine/ids.ts";
 import { createSettlement } from "../../engine/metering/settlement.ts";
 import { legsOfCall } from "../../engine/store/calls.ts";
 import { insert, markReady } from "../../engine/store/recordings.ts";
 import { createLedger } from "../../engine/wallet/ledger.ts";
-import { startEmbeddedS3 } from "../../recordings/embedded-s3/server.ts";
 import { objectKey } from "../../recordings/object-key.ts";
-import { createStorage, type Storage } from "../../recordings/storage.ts";
+import type { Storage } from "../../recordings/storage.ts";
 import { world, type World } from "../api/world.ts";
 import { wav } from "../media/wav.ts";
+import { startObjectStorage } from "../peers/object-storage.ts";
 
 export const audio = wav({ seconds: 0.1 });
 
 /** The API over a real object storage; what `troubled` overrides of it goes wrong. */
 export async function privacyWorld(troubled: Partial<Storage> = {}) {
-  const folder = await mkdtemp(join(tmpdir(), "sautikit-privacy-"));
-  const credentials = { accessKeyId: "wanjiru", secretAccessKey: "wanjiru-secret" };
-  const region = "af-nairobi-1";
-  const s3 = await startEmbeddedS3({
-    ...{ host: "127.0.0.1", port: 0, directory: folder, region, credentials, clock: systemClock },
-  });
-  const real = createStorage({
-    ...{ endpoint: s3.endpoint, region, bucket: "recordings", ...credentials },
-    ...{ forcePathStyle: true, clock: systemClock },
-  });
-  await real.ensureBucket();
+  const objectStorage = await startObjectStorage();
+  const real = objectStorage.storage;
   const storage = new Proxy(real, {
     get: (target, name: keyof Storage) =>
       troubled[name] ??
@@ -43,9 +30,7 @@ export async function privacyWorld(troubled: Partial<Storage> = {}) {
     troubled,
     async end() {
       await api.end();
-      real.close();
-      await s3.close();
-      await rm(folder, { recursive: true, force: true });
+      await objectStorage.close();
     },
   };
 }

@@ -90,7 +90,7 @@ const jobs: Record<string, (store: Store) => Promise<string>> = {
     const id = owners[Number(which)]!;
     const workspace = (await store.read((tx) => workspaceById(tx, workspaceId)))!;
     const caller: Caller = { by: { kind: "user", id, role: "owner" }, scopes: [], workspace };
-    const left = store.write((tx) => removeMember(tx, caller, id));
+    const left = store.write((tx) => removeMember(tx, caller, id, 2));
     return left.then(
       () => "left",
       (error: unknown) => (isError(error, "members.last_owner") ? "stays" : String(error)),

@@ -1,0 +1,36 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { systemClock, type Clock } from "../../engine/clock.ts";
+import { startEmbeddedS3 } from "../../recordings/embedded-s3/server.ts";
+import { createStorage, type Storage } from "../../recordings/storage.ts";
+
+export interface ObjectStorage {
+  /** Our client of it, with a bucket. */
+  storage: Storage;
+  /** What is in it goes, too. */
+  close(): Promise<void>;
+}
+
+/** An S3 server of a test's own, over real HTTP. */
+export async function startObjectStorage(clock: Clock = systemClock): Promise<ObjectStorage> {
+  const directory = await mkdtemp(join(tmpdir(), "sautikit-objects-"));
+  const credentials = { accessKeyId: "wanjiru", secretAccessKey: "wanjiru-secret" };
+  const region = "af-nairobi-1";
+  const s3 = await startEmbeddedS3({
+    ...{ host: "127.0.0.1", port: 0, directory, region, credentials, clock },
+  });
+  const storage = createStorage({
+    ...{ endpoint: s3.endpoint, region, bucket: "recordings", ...credentials },
+    ...{ forcePathStyle: true, clock },
+  });
+  await storage.ensureBucket();
+  return {
+    storage,
+    async close() {
+      storage.close();
+      await s3.close();
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+}
