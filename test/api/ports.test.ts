@@ -3,9 +3,11 @@ import { createHash } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { ListObjectsV2Command, S3Client } from "@aws-sdk/client-s3";
 import { dayMs, systemClock } from "../../engine/clock.ts";
+import { isError } from "../../engine/errors.ts";
 import type { PortId } from "../../engine/ids.ts";
-import { PortDocuments } from "../../engine/numbers/port-documents.ts";
+import { PortDocuments, type DocumentStorage } from "../../engine/numbers/port-documents.ts";
 import { movePort, portOut, type PortMove } from "../../engine/numbers/ports.ts";
 import { walletBalanceMinor } from "../../engine/store/ledger.ts";
 import { verifyLedger } from "../../engine/wallet/verify.ts";
@@ -21,6 +23,7 @@ describe("porting requests", () => {
   let folder: string;
   let s3: EmbeddedS3;
   let storage: Storage;
+  let bucket: S3Client;
   let api: World;
   let wanjiru: Awaited<ReturnType<World["workspace"]>>;
   let otieno: Awaited<ReturnType<World["workspace"]>>;
@@ -36,6 +39,7 @@ describe("porting requests", () => {
       ...{ forcePathStyle: true, clock: systemClock },
     });
     await storage.ensureBucket();
+    bucket = new S3Client({ endpoint: s3.endpoint, region, credentials, forcePathStyle: true });
     // Nobody may ask the customer's link: there is nothing here that could.
     api = await world({ checkUrl: () => Promise.resolve() }, { storage });
     wanjiru = await api.workspace({ number: "+254200000901" });
@@ -48,6 +52,7 @@ describe("porting requests", () => {
     const findings = await api.store.read(verifyLedger);
     await api.end();
     storage.close();
+    bucket.destroy();
     await s3.close();
     await rm(folder, { recursive: true, force: true });
     assert.deepEqual(
@@ -249,8 +254,8 @@ describe("porting requests", () => {
     const { body: port } = await ask("POST", "/v1/ports", request());
     await upload(port.id, pdf);
     await ask("POST", `/v1/ports/${port.id}/cancel`);
-    const key = `${wanjiru.id}/ports/${port.id}`;
-    const documents = new PortDocuments({ store: api.store, storage, clock: api.clock });
+    const [key = ""] = await objectsOf(port.id);
+    const documents = documentsOf();
     try {
       api.clock.offsetMs = 89 * dayMs;
       await documents.sweep();
@@ -263,6 +268,75 @@ describe("porting requests", () => {
     }
     assert.equal(await storage.head(key), null);
     assert.equal((await ask("GET", `/v1/ports/${port.id}`)).body.document, null);
+  });
+
+  /** By what the bucket says, whatever the rows do. */
+  const objectsOf = async (id: string): Promise<string[]> => {
+    const { Contents = [] } = await bucket.send(
+      new ListObjectsV2Command({ Bucket: "recordings", Prefix: `${wanjiru.id}/ports/${id}` }),
+    );
+    return Contents.flatMap(({ Key }) => Key ?? []);
+  };
+  const documentsOf = (over: Partial<DocumentStorage> = {}) => {
+    const through: DocumentStorage = {
+      putBytes: (...put) => storage.putBytes(...put),
+      presignGet: (...link) => storage.presignGet(...link),
+      delete: (...key) => storage.delete(...key),
+      ...over,
+    };
+    return new PortDocuments({ store: api.store, storage: through, clock: api.clock, ids: api.ids });
+  };
+  const sweptLater = async () => {
+    api.clock.offsetMs = 16 * 60_000;
+    await documentsOf()
+      .sweep()
+      .finally(() => (api.clock.offsetMs = 0));
+  };
+
+  it("a document whose upload died before it was the request's is gone from the storage a quarter of an hour later", async () => {
+    const { body: port } = await ask("POST", "/v1/ports", request());
+    const put = (documents: PortDocuments) => documents.put(wanjiru.id, port.id, pdf);
+    // Killed once it has arrived; and before, with its answer lost.
+    await put(documentsOf());
+    const lost = async (...bytes: Parameters<Storage["putBytes"]>) => {
+      await storage.putBytes(...bytes);
+      throw new Error("the answer was lost");
+    };
+    await assert.rejects(put(documentsOf({ putBytes: lost })), /lost/);
+    assert.equal((await objectsOf(port.id)).length, 2);
+    await documentsOf().sweep();
+    assert.equal((await objectsOf(port.id)).length, 1, "one may still become the request's");
+    await sweptLater();
+    assert.deepEqual(await objectsOf(port.id), []);
+    assert.equal((await upload(port.id, pdf)).status, 200);
+    await sweptLater();
+    assert.equal((await objectsOf(port.id)).length, 1);
+  });
+
+  it("a second document takes the first one's place, in the storage too; one that dies leaves the first as it is", async () => {
+    const { body: port } = await ask("POST", "/v1/ports", request());
+    await upload(port.id, pdf);
+    await documentsOf().put(wanjiru.id, port.id, png);
+    await sweptLater();
+    const { headers } = await ask("GET", `/v1/ports/${port.id}/document`);
+    const kept = Buffer.from(await (await fetch(headers.get("location")!)).arrayBuffer());
+    assert.deepEqual(kept, pdf, "of which the row tells the type and the hash");
+    await upload(port.id, png);
+    await sweptLater();
+    assert.equal((await objectsOf(port.id)).length, 1);
+    assert.equal((await ask("GET", `/v1/ports/${port.id}`)).body.document.content_type, "image/png");
+  });
+
+  it("a document that comes as its request ends is refused, and gone", async () => {
+    const { body: port } = await ask("POST", "/v1/ports", request());
+    const facts = await documentsOf().put(wanjiru.id, port.id, pdf);
+    await ask("POST", `/v1/ports/${port.id}/cancel`);
+    await assert.rejects(
+      api.store.write((tx) => documentsOf().keep(tx, wanjiru.id, port.id, facts)),
+      (error) => isError(error, "ports.closed"),
+    );
+    await sweptLater();
+    assert.deepEqual(await objectsOf(port.id), []);
   });
 
   it("a number may not leave in its first 30 days; then it does, and is nobody's to claim", async () => {
