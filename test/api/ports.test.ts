@@ -1,10 +1,13 @@
 import { strict as assert } from "node:assert";
 import { createHash } from "node:crypto";
+import { ListObjectsV2Command, type S3Client } from "@aws-sdk/client-s3";
 import { dayMs } from "../../engine/clock.ts";
+import { isError } from "../../engine/errors.ts";
 import type { PortId } from "../../engine/ids.ts";
-import { PortDocuments } from "../../engine/numbers/port-documents.ts";
+import { PortDocuments, type DocumentStorage } from "../../engine/numbers/port-documents.ts";
 import { movePort, portOut, type PortMove } from "../../engine/numbers/ports.ts";
 import { walletBalanceMinor } from "../../engine/store/ledger.ts";
+import { insertMember, upsertUser } from "../../engine/store/members.ts";
 import { verifyLedger } from "../../engine/wallet/verify.ts";
 import type { Storage } from "../../recordings/storage.ts";
 import { eventsOf } from "../numbers/world.ts";
@@ -17,16 +20,24 @@ const png = Buffer.from("89504e470d0a1a0a0000000d49484452", "hex");
 describe("porting requests", () => {
   let objectStorage: ObjectStorage;
   let storage: Storage;
+  let bucket: S3Client;
   let api: World;
   let wanjiru: Awaited<ReturnType<World["workspace"]>>;
   let otieno: Awaited<ReturnType<World["workspace"]>>;
   before(async () => {
     objectStorage = await startObjectStorage();
     storage = objectStorage.storage;
+    bucket = objectStorage.client();
     // Nobody may ask the customer's link: there is nothing here that could.
     api = await world({ checkUrl: () => Promise.resolve() }, { storage });
     wanjiru = await api.workspace({ number: "+254200000901" });
     otieno = await api.workspace({ name: "Otieno", number: "+254200000902" });
+    await api.store.write(async (tx) => {
+      const createdAtMs = api.clock.nowMs();
+      const owner = { id: api.ids.next("usr"), email: "wanjiru@shop.example", createdAtMs };
+      const { id: userId } = await upsertUser(tx, owner);
+      await insertMember(tx, { workspaceId: wanjiru.id, userId, role: "owner", createdAtMs });
+    });
     await api.ask("POST", "/v1/webhooks", {
       ...{ key: wanjiru.key, body: { url: "https://wanjiru.example/hooks", events: ["*"] } },
     });
@@ -34,6 +45,7 @@ describe("porting requests", () => {
   after(async () => {
     const findings = await api.store.read(verifyLedger);
     await api.end();
+    bucket.destroy();
     await objectStorage.close();
     assert.deepEqual(
       findings.filter(({ ok }) => !ok),
@@ -163,6 +175,9 @@ describe("porting requests", () => {
       const answer = await ask("POST", "/v1/ports", request({ number }));
       assert.deepEqual([answer.status, answer.body.error.code], [status, code], number);
     }
+    await api.stock("+254 20 731 0000-0001");
+    const inStock = await ask("POST", "/v1/ports", request({ number: "+254207310000" }));
+    assert.deepEqual([inStock.status, inStock.body.error.code], [409, "ports.in_inventory"]);
     const { body } = await ask("POST", "/v1/ports", request({ current_carrier: "Tel\nkom" }));
     assert.equal(body.error.fields[0].field, "current_carrier");
   });
@@ -234,8 +249,8 @@ describe("porting requests", () => {
     const { body: port } = await ask("POST", "/v1/ports", request());
     await upload(port.id, pdf);
     await ask("POST", `/v1/ports/${port.id}/cancel`);
-    const key = `${wanjiru.id}/ports/${port.id}`;
-    const documents = new PortDocuments({ store: api.store, storage, clock: api.clock });
+    const [key = ""] = await objectsOf(port.id);
+    const documents = documentsOf();
     try {
       api.clock.offsetMs = 89 * dayMs;
       await documents.sweep();
@@ -248,6 +263,75 @@ describe("porting requests", () => {
     }
     assert.equal(await storage.head(key), null);
     assert.equal((await ask("GET", `/v1/ports/${port.id}`)).body.document, null);
+  });
+
+  /** By what the bucket says, whatever the rows do. */
+  const objectsOf = async (id: string): Promise<string[]> => {
+    const { Contents = [] } = await bucket.send(
+      new ListObjectsV2Command({ Bucket: "recordings", Prefix: `${wanjiru.id}/ports/${id}` }),
+    );
+    return Contents.flatMap(({ Key }) => Key ?? []);
+  };
+  const documentsOf = (over: Partial<DocumentStorage> = {}) => {
+    const through: DocumentStorage = {
+      putBytes: (...put) => storage.putBytes(...put),
+      presignGet: (...link) => storage.presignGet(...link),
+      delete: (...key) => storage.delete(...key),
+      ...over,
+    };
+    return new PortDocuments({ store: api.store, storage: through, clock: api.clock, ids: api.ids });
+  };
+  const sweptLater = async () => {
+    api.clock.offsetMs = 16 * 60_000;
+    await documentsOf()
+      .sweep()
+      .finally(() => (api.clock.offsetMs = 0));
+  };
+
+  it("a document whose upload died before it was the request's is gone from the storage a quarter of an hour later", async () => {
+    const { body: port } = await ask("POST", "/v1/ports", request());
+    const put = (documents: PortDocuments) => documents.put(wanjiru.id, port.id, pdf);
+    // Killed once it has arrived; and before, with its answer lost.
+    await put(documentsOf());
+    const lost = async (...bytes: Parameters<Storage["putBytes"]>) => {
+      await storage.putBytes(...bytes);
+      throw new Error("the answer was lost");
+    };
+    await assert.rejects(put(documentsOf({ putBytes: lost })), /lost/);
+    assert.equal((await objectsOf(port.id)).length, 2);
+    await documentsOf().sweep();
+    assert.equal((await objectsOf(port.id)).length, 1, "one may still become the request's");
+    await sweptLater();
+    assert.deepEqual(await objectsOf(port.id), []);
+    assert.equal((await upload(port.id, pdf)).status, 200);
+    await sweptLater();
+    assert.equal((await objectsOf(port.id)).length, 1);
+  });
+
+  it("a second document takes the first one's place, in the storage too; one that dies leaves the first as it is", async () => {
+    const { body: port } = await ask("POST", "/v1/ports", request());
+    await upload(port.id, pdf);
+    await documentsOf().put(wanjiru.id, port.id, png);
+    await sweptLater();
+    const { headers } = await ask("GET", `/v1/ports/${port.id}/document`);
+    const kept = Buffer.from(await (await fetch(headers.get("location")!)).arrayBuffer());
+    assert.deepEqual(kept, pdf, "of which the row tells the type and the hash");
+    await upload(port.id, png);
+    await sweptLater();
+    assert.equal((await objectsOf(port.id)).length, 1);
+    assert.equal((await ask("GET", `/v1/ports/${port.id}`)).body.document.content_type, "image/png");
+  });
+
+  it("a document that comes as its request ends is refused, and gone", async () => {
+    const { body: port } = await ask("POST", "/v1/ports", request());
+    const facts = await documentsOf().put(wanjiru.id, port.id, pdf);
+    await ask("POST", `/v1/ports/${port.id}/cancel`);
+    await assert.rejects(
+      api.store.write((tx) => documentsOf().keep(tx, wanjiru.id, port.id, facts)),
+      (error) => isError(error, "ports.closed"),
+    );
+    await sweptLater();
+    assert.deepEqual(await objectsOf(port.id), []);
   });
 
   it("a number may not leave in its first 30 days; then it does, and is nobody's to claim", async () => {

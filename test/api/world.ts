@@ -33,7 +33,7 @@ import { WebhookEndpoints } from "../../engine/webhooks/endpoints.ts";
 import { createOutbox } from "../../engine/webhooks/outbox.ts";
 import { createKey, type NewKey } from "../../engine/workspaces/api-keys.ts";
 import { readBlock } from "../../engine/numbers/inventory-file.ts";
-import { importInventory } from "../../engine/numbers/inventory.ts";
+import { addToInventory } from "../../engine/numbers/inventory.ts";
 import { addNumber } from "../../engine/numbers/numbers.ts";
 import { PortDocuments } from "../../engine/numbers/port-documents.ts";
 import { Renewals } from "../../engine/numbers/renewals.ts";
@@ -97,7 +97,6 @@ export async function world(
   const prompts = new StoredPrompts({ store, storage, urls, clock, ids });
   const numbers = {
     ...{ clock, ids, secrets, ledger, outbox, mails: createMailQueue({ clock, ids, wake }) },
-    ownersOf: () => Promise.resolve(["owner@shop.example"]),
   };
   const calls = new Calls({
     clock,
@@ -127,7 +126,7 @@ export async function world(
     recordings: createRecordings({ store, storage, clock, log: quiet }),
     prompts,
     numbers,
-    portDocuments: new PortDocuments({ store, storage, clock }),
+    portDocuments: new PortDocuments({ store, storage, clock, ids }),
     topUps: new TopUps({
       ...{ clock, ids, amounts: { minMinor: 10_000, maxMinor: 15_000_000 }, perHour: 30 },
       wake,
@@ -250,7 +249,7 @@ export async function world(
     async stock(block: string): Promise<void> {
       const numbers = readBlock(block);
       if (typeof numbers === "string") throw new Error(numbers);
-      await store.write((tx) => importInventory(tx, { clock, ids }, numbers));
+      await store.write((tx) => addToInventory(tx, { clock, ids }, numbers));
     },
     /** Another key of a workspace. */
     key: async (workspaceId: WorkspaceId, key: Partial<NewKey>) =>

@@ -6,10 +6,11 @@ import { createMailQueue } from "../../engine/mail/mail-queue.ts";
 import { seedShippedDeck } from "../../engine/metering/rates.ts";
 import { claimNumber, releaseNumber, type NumberParts } from "../../engine/numbers/claims.ts";
 import { readBlock } from "../../engine/numbers/inventory-file.ts";
-import { importInventory } from "../../engine/numbers/inventory.ts";
+import { addToInventory } from "../../engine/numbers/inventory.ts";
 import { Renewals } from "../../engine/numbers/renewals.ts";
 import { aesSecrets } from "../../engine/secrets.ts";
 import { walletBalanceMinor } from "../../engine/store/ledger.ts";
+import { insertMember, upsertUser } from "../../engine/store/members.ts";
 import { numberById } from "../../engine/store/numbers.ts";
 import type { Store } from "../../engine/store/store.ts";
 import { verifyLedger } from "../../engine/wallet/verify.ts";
@@ -38,7 +39,7 @@ export async function numbersStore(block = "+254 20 700 0000-0999"): Promise<Sto
   assert.ok(typeof numbers !== "string");
   await store.write(async (tx) => {
     await seedShippedDeck(tx, ids, 0);
-    await importInventory(tx, { ids, clock: systemClock }, numbers);
+    await addToInventory(tx, { ids, clock: systemClock }, numbers);
   });
   return store;
 }
@@ -52,11 +53,16 @@ export async function customer(store: Store, startsAt: string, kes = 0) {
     ...{ clock, ids, secrets, ledger },
     outbox: createOutbox({ clock, ids, wake: nobody }),
     mails: createMailQueue({ clock, ids, wake: nobody }),
-    ownersOf: () => Promise.resolve(["wanjiru@shop.example"]),
   };
   const workspaceId = await store.write(async (tx) => {
     const { id } = await createWorkspace(tx, ids, { name: "Wanjiru", createdAtMs: clock.nowMs() });
     const endpoints = new WebhookEndpoints({ clock, ids, secrets, wake: nobody });
+    const user = await upsertUser(tx, {
+      id: ids.next("usr"),
+      email: "wanjiru@shop.example",
+      createdAtMs: clock.nowMs(),
+    });
+    await insertMember(tx, { workspaceId: id, userId: user.id, role: "owner", createdAtMs: clock.nowMs() });
     await endpoints.create(tx, id, { url: "https://wanjiru.example/hooks", events: ["*"] });
     return id;
   });

@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { S3Client } from "@aws-sdk/client-s3";
 import { systemClock, type Clock } from "../../engine/clock.ts";
 import { startEmbeddedS3 } from "../../recordings/embedded-s3/server.ts";
 import { createStorage, type Storage } from "../../recordings/storage.ts";
@@ -8,6 +9,8 @@ import { createStorage, type Storage } from "../../recordings/storage.ts";
 export interface ObjectStorage {
   /** Our client of it, with a bucket. */
   storage: Storage;
+  /** Another client of the same server, to look past ours; to be destroyed. */
+  client(): S3Client;
   /** What is in it goes, too. */
   close(): Promise<void>;
 }
@@ -27,6 +30,7 @@ export async function startObjectStorage(clock: Clock = systemClock): Promise<Ob
   await storage.ensureBucket();
   return {
     storage,
+    client: () => new S3Client({ endpoint: s3.endpoint, region, credentials, forcePathStyle: true }),
     async close() {
       storage.close();
       await s3.close();
