@@ -90,7 +90,7 @@ export class Exports {
     const failed = (error: unknown) =>
       parts.log.error({ err: error }, "An export could not be made, or removed, yet; it is tried again.");
     // A look does not wait for those who make one: what is asked for meanwhile is seen.
-    this.#poll = new Poll(parts.clock, lookEveryMs, async () => void (await this.#look(failed)), failed);
+    this.#poll = new Poll(parts.clock, lookEveryMs, () => this.#look(failed).then(() => undefined), failed);
   }
 
   start(): void {

@@ -113,14 +113,13 @@ describe(`what goes on beside an erasure, on ${databaseKind}`, () => {
       await callBetween(otienosPhone, achieng);
       const asked = await request(achieng);
       let id = "";
-      const { putFile } = api.storage;
       // All of it was read, and is on its way to the storage, when the erasure is asked for and done.
       api.troubled.putFile = async (...args) => {
         delete api.troubled.putFile;
         id = await erase();
         await api.erasures.run().catch(() => undefined);
         assert.equal((await receipt(id)).status, "running", "what is being stored may name him");
-        return putFile.apply(api.storage, args);
+        return api.storage.putFile(...args);
       };
       await api.exports.run();
       await api.erasures.run();

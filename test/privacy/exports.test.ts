@@ -335,14 +335,13 @@ describe(`exports that are made in the background, on ${databaseKind}`, () => {
     };
     const mine = [await request(wanjiru.key, otienosPhone), await request(wanjiru.key, "+254733000001")];
     const theirs = await request(njeri.key, otienosPhone);
-    const { putFile } = api.storage;
     let letGo: () => void = () => undefined;
     const stuck = new Promise<void>((resolve) => (letGo = resolve));
     const stored: string[] = [];
     api.troubled.putFile = async (file, key, type) => {
       if (key.includes(mine[0]!)) await stuck;
       stored.push(key);
-      return putFile.call(api.storage, file, key, type);
+      return api.storage.putFile(file, key, type);
     };
     api.exports.start();
     const read = async (id: string, key: string) =>
