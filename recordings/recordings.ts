@@ -169,15 +169,17 @@ class StoredRecordings implements Recordings {
 
   async #expireAndRemove(): Promise<void> {
     const nowMs = this.#clock.nowMs();
-    for (let more = true; more;) {
-      const expired = await this.#store.read((tx) => rows.pastRetention(tx, nowMs, batch));
+    for (let from: WorkspaceId | null = null, more = true; more;) {
+      const page: Parameters<typeof rows.pastRetention>[1] = { nowMs, from, limit: batch };
+      const expired = await this.#store.read((tx) => rows.pastRetention(tx, page));
       await this.#store.write(async (tx) => {
-        for (const id of expired) await rows.markDeleted(tx, id, "retention", nowMs);
+        for (const { id } of expired) await rows.markDeleted(tx, id, "retention", nowMs);
       });
       more = expired.length === batch;
+      from = expired.at(-1)?.workspaceId ?? null;
     }
     for (let more = true; more;) {
-      const deleted = await this.#store.read((tx) => rows.toRemove(tx, batch));
+      const deleted = await this.#store.read((tx) => rows.toRemove(tx, nowMs, batch));
       for (const row of deleted) await this.#remove(row);
       more = deleted.length === batch;
     }
@@ -185,8 +187,9 @@ class StoredRecordings implements Recordings {
 
   /** Repeatable: a crash in between removes an object again that is gone. */
   async #remove(row: RecordingRow): Promise<void> {
-    // Never stored, it has at most a file on the spool, which goes with its own object.
-    if (row.objectKey !== null) await this.#storage.delete(row.objectKey);
+    // Without a key no upload has begun, and none will: it has at most a file on the spool, which goes with its own object.
+    const unfinished = row.storedAtMs === null;
+    if (row.objectKey !== null) await this.#storage.delete(row.objectKey, { unfinished });
     await this.#store.write((tx) => rows.markObjectRemoved(tx, row.id, this.#clock.nowMs()));
   }
 }

@@ -40,8 +40,8 @@ export interface Storage {
   head(key: string): Promise<{ sizeBytes: number } | null>;
   /** A link for whoever holds it, to the storage's public address, which saves the object under that name. */
   presignGet(key: string, options: LinkOptions): Promise<PresignedUrl>;
-  /** Also when there is no such object. */
-  delete(key: string): Promise<void>;
+  /** Also when there is no such object. `unfinished`: and what uploads have left there that never ended. */
+  delete(key: string, options?: { unfinished: boolean }): Promise<void>;
   /** Whether the bucket can be reached with our key, now. */
   healthy(): Promise<boolean>;
   close(): void;
@@ -109,6 +109,9 @@ function clientConfig(options: StorageOptions, endpoint: string | undefined) {
  */
 const answerMsMax = 10_000;
 const bytesPerMsMin = 150;
+
+/** No `put` of so many bytes goes on for longer: each is sent once and may be read once, with some requests beside. */
+export const putMsMax = (bytes: number): number => 10 * answerMsMax + 2 * Math.ceil(bytes / bytesPerMsMin);
 
 class S3Storage implements Storage {
   readonly #client: S3Client;
@@ -200,12 +203,13 @@ class S3Storage implements Storage {
     return { url, expiresAtMs: (Math.floor(signingDate.getTime() / 1000) + expiresInSeconds) * 1000 };
   }
 
-  async delete(key: string): Promise<void> {
-    await attempt(`delete ${key}`, () =>
-      this.#found((limit) =>
+  async delete(key: string, { unfinished } = { unfinished: false }): Promise<void> {
+    await attempt(`delete ${key}`, async () => {
+      if (unfinished) await this.#dropParts(key);
+      await this.#found((limit) =>
         this.#client.send(new DeleteObjectCommand({ Bucket: this.#bucket, Key: key }), limit),
-      ),
-    );
+      );
+    });
   }
 
   async healthy(): Promise<boolean> {

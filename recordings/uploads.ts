@@ -11,7 +11,7 @@ import { fingerprint, fingerprintFile, type Fingerprint } from "./fingerprint.ts
 import { isShort, talkMsOf } from "./gap.ts";
 import { objectKey } from "./object-key.ts";
 import { RepeatedWork } from "./repeated-work.ts";
-import type { Storage } from "./storage.ts";
+import { putMsMax, type Storage } from "./storage.ts";
 import { trimmed } from "./trim.ts";
 import type { Unclaimed } from "./unclaimed.ts";
 import { readWav, repairWav, type WavFile } from "./wav-file.ts";
@@ -139,6 +139,8 @@ export class Uploads {
     if (wav.dataBytes === 0) return this.#finishEmpty(row, path);
     const audio = await audioOf(row, path, wav);
     const key = objectKey(row);
+    // Deleted a moment ago, it is to be looked at as such.
+    if (!(await this.#announce(row, key, audio.file.sizeBytes))) return this.#settle(row.id);
     await this.#options.storage.put(audio.read ?? path, key, audio.file);
     // The header's repair changed the file's time, not its length.
     const now = await statOrNull(path);
@@ -147,6 +149,13 @@ export class Uploads {
     }
     if ((await this.#commitReady(row, wav, audio, key)) === "gone") return this.#removeDeleted(row, path);
     await remove(path);
+  }
+
+  /** The row says where the object will be before it is there: deleted from then on, it is found whatever dies. */
+  #announce(row: SpooledRow, key: string, sizeBytes: number): Promise<boolean> {
+    const { store, clock } = this.#options;
+    const put = { objectKey: key, putUntilMs: clock.nowMs() + putMsMax(sizeBytes) };
+    return store.write((tx) => recordings.markPut(tx, row.id, put));
   }
 
   /** One transaction: the row is ready, and the engine tells it. */
@@ -167,7 +176,9 @@ export class Uploads {
         await recordingReady(tx, await fresh(tx, row));
         return "ready";
       }
-      return (await fresh(tx, row)).status === "deleted" ? "gone" : "ready";
+      if ((await fresh(tx, row)).status !== "deleted") return "ready";
+      await recordings.endPut(tx, row.id);
+      return "gone";
     });
   }
 
@@ -238,9 +249,14 @@ export class Uploads {
       await this.#options.unclaimed.take(path, `recording ${row.id} is ${row.status}, this is another file`);
   }
 
-  /** The customer deleted it before it was stored. */
+  /**
+   * Deleted before it was stored. Of an upload whose end nobody saw the row goes on to say that the object may come yet: the
+   * sweep of what was deleted removes it once it cannot.
+   */
   async #removeDeleted(row: RecordingRow, path: string): Promise<void> {
-    await this.#options.storage.delete(objectKey(row));
+    const { storage, store, clock } = this.#options;
+    await storage.delete(objectKey(row), { unfinished: true });
+    await store.write((tx) => recordings.markObjectRemoved(tx, row.id, clock.nowMs()));
     await remove(path);
   }
 

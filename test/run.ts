@@ -40,6 +40,7 @@ const storeSuites = [
   "api",
   "calls",
   "recordings/recordings",
+  "recordings/deletion",
   "recordings/rows",
   "recordings/uploads",
   "recordings/end-records",

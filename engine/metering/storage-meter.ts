@@ -7,7 +7,6 @@ import type { MailQueue } from "../mail/mail-queue.ts";
 import { Poll } from "../poll.ts";
 import { ownersOf } from "../store/members.ts";
 import { findPrice, type PriceName } from "../store/rates.ts";
-import { usedBytes } from "../store/recordings.ts";
 import {
   byteSecondsBetween,
   byteSecondsOfDays,
@@ -20,6 +19,7 @@ import {
   settleTo,
   stirredMeters,
   unsettledBefore,
+  type MeterPage,
   type StorageMeterRow,
 } from "../store/storage-usage.ts";
 import type { ReadTx, Store, Tx } from "../store/store.ts";
@@ -73,37 +73,57 @@ export class StorageMeter {
     return this.#poll.stop();
   }
 
+  /** Throws at its end, where some could not be metered: what is due of them is so still. */
   async look(): Promise<void> {
     const { store, clock } = this.#parts;
     const today = dayOf(clock.nowMs() - graceMs);
-    await this.#each(
-      () => store.read((tx) => metersBefore(tx, today, batch)),
-      (meter) => this.#meterDay(meter),
-    );
     const month = firstOfMonth(today);
-    await this.#each(
-      () => store.read((tx) => unsettledBefore(tx, month, batch)),
-      (meter) => this.#settleMonth(meter),
-    );
-    await this.#each(
-      () => store.read((tx) => stirredMeters(tx, batch)),
-      (meter) => this.#lookAtThreshold(meter.workspaceId),
-    );
+    const faults = [
+      ...(await this.#each(
+        (page) => store.read((tx) => metersBefore(tx, today, page)),
+        async ({ workspaceId, nextDay: first }) => {
+          for (let day = first; day < today; day++) await this.#meterDay(workspaceId, day);
+        },
+      )),
+      ...(await this.#each(
+        (page) => store.read((tx) => unsettledBefore(tx, month, page)),
+        async (meter) => {
+          for (let day = meter.settledToDay; day < month; day = firstOfNextMonth(firstOfMonth(day)))
+            await this.#settleMonth({ ...meter, settledToDay: day });
+        },
+      )),
+      ...(await this.#each(
+        (page) => store.read((tx) => stirredMeters(tx, page)),
+        (meter) => this.#lookAtThreshold(meter.workspaceId),
+      )),
+    ];
+    if (faults.length > 0) throw new Error(`${faults.length} steps were not done.`, { cause: faults[0] });
   }
 
-  /** Until nothing is due; those of a batch share their commits. */
+  /** All that is due; those of a page share their commits. Whoever fails is told, and holds back no other. */
   async #each(
-    due: () => Promise<StorageMeterRow[]>,
-    step: (meter: StorageMeterRow) => Promise<void>,
-  ): Promise<void> {
-    for (let meters = await due(); meters.length > 0; meters = await due()) {
-      // All of them have ended before one's failure is told.
-      const failed = (await Promise.allSettled(meters.map(step))).find((one) => one.status === "rejected");
-      if (failed) throw failed.reason;
+    due: (page: MeterPage) => Promise<StorageMeterRow[]>,
+    steps: (meter: StorageMeterRow) => Promise<void>,
+  ): Promise<unknown[]> {
+    const faults: unknown[] = [];
+    for (let after: StorageMeterRow | null = null; ;) {
+      const meters: StorageMeterRow[] = await due({ after, limit: batch });
+      const doneAll = await Promise.allSettled(meters.map(steps));
+      for (const [index, done] of doneAll.entries()) {
+        if (done.status === "fulfilled") continue;
+        faults.push(done.reason);
+        const workspace = meters[index]?.workspaceId;
+        this.#parts.log.error(
+          { err: done.reason as unknown, workspace },
+          "Its storage could not be metered.",
+        );
+      }
+      after = meters.at(-1) ?? null;
+      if (meters.length < batch) return faults;
     }
   }
 
-  #meterDay({ workspaceId, nextDay: day }: StorageMeterRow): Promise<void> {
+  #meterDay(workspaceId: WorkspaceId, day: number): Promise<void> {
     return this.#parts.store.write(async (tx) => {
       if (!(await nextDay(tx, workspaceId, day))) return;
       const [from, to] = [startOfDayMs(day), startOfDayMs(day + 1)];
@@ -161,7 +181,7 @@ export class StorageMeter {
     return store.write(async (tx) => {
       const meter = await calmMeter(tx, workspaceId);
       if (!meter) return;
-      const used = await usedBytes(tx, workspaceId);
+      const used = meter.usedBytes;
       const free = (await priceAt(tx, "recording_free_gb", clock.nowMs())) * gb;
       const above = used > free ? 1 : 0;
       if (above === meter.above) return;

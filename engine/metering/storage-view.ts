@@ -1,6 +1,5 @@
 import { dayOf, firstOfMonth, firstOfNextMonth, monthName, startOfDayMs } from "../east-africa-time.ts";
 import type { WorkspaceId } from "../ids.ts";
-import { usedBytes } from "../store/recordings.ts";
 import { byteSecondsBetween, byteSecondsOfDays, meterOf } from "../store/storage-usage.ts";
 import type { ReadTx } from "../store/store.ts";
 import { averageBytes, gb, storageChargeMinor, whole } from "./storage-charge.ts";
@@ -25,8 +24,8 @@ export async function storageView(tx: ReadTx, workspaceId: WorkspaceId, nowMs: n
   const [fromSeconds, nowSeconds] = [startOfDayMs(firstDay) / 1000, Math.floor(nowMs / 1000)];
   const toSeconds = startOfDayMs(next) / 1000;
   const price = await storagePrice(tx, firstDay);
-  const used = await usedBytes(tx, workspaceId);
   const meter = await meterOf(tx, workspaceId);
+  const used = meter?.usedBytes ?? 0;
   const unmetered = meter ? Math.max(fromSeconds, startOfDayMs(meter.nextDay) / 1000) : nowSeconds;
   const metered = whole(await byteSecondsOfDays(tx, workspaceId, firstDay, next - 1));
   const since = await byteSecondsBetween(tx, workspaceId, { fromSeconds: unmetered, toSeconds: nowSeconds });

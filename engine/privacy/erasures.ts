@@ -38,8 +38,8 @@ export type Erasure = Omit<ErasureRow, "counts"> & { counts: ErasureCounts };
 
 /** The object storage, as far as erasing needs it. Every method throws `storage.unavailable`. */
 export interface ErasingStorage {
-  /** Also when there is no such object. */
-  delete(key: string): Promise<void>;
+  /** Also when there is no such object. `unfinished`: and what uploads have left there that never ended. */
+  delete(key: string, options?: { unfinished: boolean }): Promise<void>;
   /** Null: there is no such object. */
   head(key: string): Promise<{ sizeBytes: number } | null>;
 }
@@ -201,14 +201,16 @@ export class Erasures {
     const { store, storage, recordingKey, clock } = this.#parts;
     for (let more = true; more;) {
       const rows = await store.read((tx) => recordingsToProveGone(tx, id, batch));
+      let gone = 0;
       for (const row of rows) {
         const key = recordingKey(row);
-        await storage.delete(key);
+        await storage.delete(key, { unfinished: row.storedAtMs === null });
         if (await storage.head(key))
           throw new SautikitError("storage.unavailable", `The storage still holds ${key}.`);
-        await store.write((tx) => markObjectRemoved(tx, row.id, clock.nowMs()));
+        // Not while an upload may bring it again: the erasure waits for that.
+        if (await store.write((tx) => markObjectRemoved(tx, row.id, clock.nowMs()))) gone++;
       }
-      more = rows.length === batch;
+      more = rows.length === batch && gone > 0;
     }
   }
 

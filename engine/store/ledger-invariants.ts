@@ -267,6 +267,13 @@ export const invariants: readonly Invariant[] = [
       HAVING MAX(d.day) + 1 <> m.next_day OR MAX(d.day) - MIN(d.day) + 1 <> COUNT(*)`,
   },
   {
+    name: "what each workspace uses of the storage is what its recordings take",
+    breaches: `SELECT m.workspace_id AS subject, m.used_bytes AS found,
+        CAST(COALESCE(SUM(r.size_bytes), 0) AS BIGINT) AS expected
+      FROM storage_meters m LEFT JOIN recordings r ON r.workspace_id = m.workspace_id AND r.status = 'ready'
+      GROUP BY m.workspace_id, m.used_bytes HAVING COALESCE(SUM(r.size_bytes), 0) <> m.used_bytes`,
+  },
+  {
     name: "the storage of each month that was settled is that of its days",
     breaches: `SELECT workspace_id AS subject, gb_seconds AS found, day_gb + day_bytes / 1000000000 AS expected
       FROM (SELECT m.workspace_id, m.gb_seconds, m.byte_seconds,

@@ -39,7 +39,10 @@ export interface RecordingRow {
   sizeBytes: number | null;
   /** Hex. */
   sha256: string | null;
+  /** Where the storage may have it, from before the first byte is sent; null: no upload has begun. */
   objectKey: string | null;
+  /** An upload that began has ended by then, one way or another; null: none is under way. */
+  putUntilMs: number | null;
   storedAtMs: number | null;
   deletedAtMs: number | null;
   deleteReason: DeleteReason | null;
@@ -50,6 +53,12 @@ export interface RecordingRow {
 export type DeleteReason = "requested" | "retention" | "erasure";
 
 export const liveStatuses: readonly LiveStatus[] = ["starting", "recording", "paused", "stopping"];
+
+/** From which a recording may still become ready. */
+const beforeReady: readonly RecordingStatus[] = [...liveStatuses, "uploading", "missing"];
+
+/** As in the index recordings_to_expire. */
+const expirable = "r.status IN ('uploading', 'ready', 'empty', 'missing') AND r.object_key IS NOT NULL";
 
 /** Written as in the index recordings_unfinished, without which SQLite does not use it. */
 const unfinished = "r.status IN ('starting', 'recording', 'paused', 'stopping', 'uploading')";
@@ -133,16 +142,33 @@ export interface StoredFile extends Coverage {
   storedAtMs: number;
 }
 
+/** Before the first byte is sent, so that the object is known whatever comes. False: there is nothing to be stored any more. */
+export async function markPut(
+  tx: Tx,
+  id: RecordingId,
+  { objectKey, putUntilMs }: { objectKey: string; putUntilMs: number },
+): Promise<boolean> {
+  const { changes } = await tx.run(
+    `UPDATE recordings SET object_key = ?, put_until_ms = ? WHERE id = ? AND status IN (${marks(beforeReady)})`,
+    [objectKey, putUntilMs, id, ...beforeReady],
+  );
+  return changes === 1;
+}
+
+/** The upload is over, and nobody wants what it brought. */
+export async function endPut(tx: Tx, id: RecordingId): Promise<void> {
+  await tx.run("UPDATE recordings SET put_until_ms = NULL WHERE id = ?", [id]);
+}
+
 /** The storage was seen to hold the whole file. False: ready already, or deleted meanwhile. */
 export async function markReady(tx: Tx, id: RecordingId, file: StoredFile): Promise<boolean> {
   const { durationMs, trimmedMs, talkMs, short, sizeBytes, sha256, objectKey, storedAtMs } = file;
-  const from: RecordingStatus[] = [...liveStatuses, "uploading", "missing"];
   const { changes } = await tx.run(
     `UPDATE recordings
      SET status = 'ready', duration_ms = ?, trimmed_ms = ?, talk_ms = ?, short = ?, size_bytes = ?, sha256 = ?,
-       object_key = ?, stored_at_ms = ?
-     WHERE id = ? AND status IN (${marks(from)})`,
-    [durationMs, trimmedMs, talkMs, short, sizeBytes, sha256, objectKey, storedAtMs, id, ...from],
+       object_key = ?, put_until_ms = NULL, stored_at_ms = ?
+     WHERE id = ? AND status IN (${marks(beforeReady)})`,
+    [durationMs, trimmedMs, talkMs, short, sizeBytes, sha256, objectKey, storedAtMs, id, ...beforeReady],
   );
   if (changes === 1) await beginMeter(tx, id);
   return changes === 1;
@@ -176,16 +202,24 @@ export async function markDeleted(
   atMs: number,
 ): Promise<boolean> {
   const { changes } = await tx.run(
-    `UPDATE recordings SET status = 'deleted', deleted_at_ms = ?, delete_reason = ?
+    `UPDATE recordings SET status = 'deleted', delete_reason = ?,
+       deleted_at_ms = CASE WHEN stored_at_ms > ? THEN stored_at_ms ELSE ? END
      WHERE id = ? AND status IN ('uploading', 'ready', 'empty', 'missing')`,
-    [atMs, reason, id],
+    // Two machines' clocks: nothing is gone before it came.
+    [reason, atMs, atMs, id],
   );
   if (changes === 1) await stirMeter(tx, id);
   return changes === 1;
 }
 
-export async function markObjectRemoved(tx: Tx, id: RecordingId, atMs: number): Promise<void> {
-  await tx.run("UPDATE recordings SET object_removed_at_ms = ? WHERE id = ?", [atMs, id]);
+/** The storage has nothing of it. False: an upload may be under way that brings it again; remove it once that is over. */
+export async function markObjectRemoved(tx: Tx, id: RecordingId, atMs: number): Promise<boolean> {
+  const { changes } = await tx.run(
+    `UPDATE recordings SET object_removed_at_ms = COALESCE(object_removed_at_ms, ?), put_until_ms = NULL
+     WHERE id = ? AND (put_until_ms IS NULL OR put_until_ms <= ?)`,
+    [atMs, id, atMs],
+  );
+  return changes === 1;
 }
 
 export function byId(
@@ -258,23 +292,33 @@ export async function finishedOfBox(
   return rows.map((row) => row.id);
 }
 
-/** Ready recordings that their workspace's retention has run out for, oldest first. */
-export async function pastRetention(tx: ReadTx, nowMs: number, limit: number): Promise<RecordingId[]> {
-  const rows = await tx.all<{ id: RecordingId }>(
-    `SELECT r.id FROM recordings r JOIN workspaces w ON w.id = r.workspace_id
-     WHERE r.status = 'ready' AND r.created_at_ms <= ? AND r.created_at_ms + w.recording_retention_days * ${dayMs} <= ?
-     ORDER BY r.created_at_ms LIMIT ?`,
-    [nowMs - dayMs, nowMs, limit],
-  );
-  return rows.map((row) => row.id);
+export interface ExpiredRow {
+  id: RecordingId;
+  workspaceId: WorkspaceId;
 }
 
-/** Deleted recordings whose object may still be in the storage. */
-export function toRemove(tx: ReadTx, limit: number): Promise<RecordingRow[]> {
+/**
+ * Recordings that their workspace's retention has run out for, ready or not, where the storage has or may have something of
+ * them; by workspace, from that of `from` on. It looks once into each workspace, however many recordings there are: CROSS
+ * JOIN is SQLite's word for that order.
+ */
+export const pastRetention = (
+  tx: ReadTx,
+  { nowMs, from, limit }: { nowMs: number; from: WorkspaceId | null; limit: number },
+): Promise<ExpiredRow[]> =>
+  tx.all(
+    `SELECT r.id, r.workspace_id FROM workspaces w CROSS JOIN recordings r
+     WHERE r.workspace_id = w.id AND ${expirable} AND r.created_at_ms <= ? - w.recording_retention_days * ${dayMs}
+       AND w.id >= ? ORDER BY w.id LIMIT ?`,
+    [nowMs, from ?? "", limit],
+  );
+
+/** Deleted recordings whose object may still be in the storage, but those that an upload may bring there just now. */
+export function toRemove(tx: ReadTx, nowMs: number, limit: number): Promise<RecordingRow[]> {
   return tx.all(
     `SELECT * FROM recordings WHERE deleted_at_ms IS NOT NULL AND object_removed_at_ms IS NULL
-     ORDER BY deleted_at_ms LIMIT ?`,
-    [limit],
+       AND (put_until_ms IS NULL OR put_until_ms <= ?) ORDER BY deleted_at_ms LIMIT ?`,
+    [nowMs, limit],
   );
 }
 
@@ -284,16 +328,6 @@ export async function countShort(tx: ReadTx): Promise<number> {
     "SELECT COUNT(*) AS recordings FROM recordings WHERE short = 1",
   );
   return row?.recordings ?? 0;
-}
-
-/** Bytes that a workspace has in the storage. */
-export async function usedBytes(tx: ReadTx, workspaceId: WorkspaceId): Promise<number> {
-  const row = await tx.get<{ bytes: number }>(
-    `SELECT CAST(COALESCE(SUM(size_bytes), 0) AS BIGINT) AS bytes FROM recordings
-     WHERE workspace_id = ? AND status = 'ready'`,
-    [workspaceId],
-  );
-  return row?.bytes ?? 0;
 }
 
 const marks = (values: readonly unknown[]) => values.map(() => "?").join(", ");

@@ -12,6 +12,8 @@ export interface StorageMeterRow {
   stirred: 0 | 1;
   /** 1: above what is free, and told so. */
   above: 0 | 1;
+  /** What the storage has of the workspace's recordings now. */
+  usedBytes: number;
 }
 
 /** Bytes times seconds, in two parts, since a double does not count that far. */
@@ -38,43 +40,55 @@ export interface StorageMonthRow extends ByteSeconds {
 export async function beginMeter(tx: Tx, id: RecordingId): Promise<void> {
   const day = "(stored_at_ms + 10800000) / 86400000";
   await tx.run(
-    `INSERT INTO storage_meters (workspace_id, next_day, settled_to_day)
-     SELECT workspace_id, ${day}, ${day} FROM recordings WHERE id = ?
-     ON CONFLICT (workspace_id) DO UPDATE SET stirred = 1 WHERE storage_meters.stirred = 0`,
+    `INSERT INTO storage_meters (workspace_id, next_day, settled_to_day, used_bytes)
+     SELECT workspace_id, ${day}, ${day}, size_bytes FROM recordings WHERE id = ?
+     ON CONFLICT (workspace_id) DO UPDATE SET stirred = 1, used_bytes = storage_meters.used_bytes + excluded.used_bytes`,
     [id],
   );
 }
 
-/** In the transaction that deletes one. */
+/** In the transaction that deletes one; it may never have been stored. */
 export async function stirMeter(tx: Tx, id: RecordingId): Promise<void> {
   await tx.run(
-    `UPDATE storage_meters SET stirred = 1
-     WHERE stirred = 0 AND workspace_id = (SELECT workspace_id FROM recordings WHERE id = ?)`,
-    [id],
+    `UPDATE storage_meters SET stirred = 1,
+       used_bytes = used_bytes - (SELECT r.size_bytes FROM recordings r WHERE r.id = ?)
+     WHERE workspace_id = (SELECT r.workspace_id FROM recordings r WHERE r.id = ? AND r.stored_at_ms IS NOT NULL)`,
+    [id, id],
   );
+}
+
+/** A page of meters behind the last one of the page before, as it was then. */
+export interface MeterPage {
+  after: StorageMeterRow | null;
+  limit: number;
 }
 
 export const meterOf = (tx: ReadTx, workspaceId: WorkspaceId) =>
   tx.get<StorageMeterRow>("SELECT * FROM storage_meters WHERE workspace_id = ?", [workspaceId]);
 
-/** Meters of which a day before `day` is not metered yet. */
-export const metersBefore = (tx: ReadTx, day: number, limit: number) =>
-  tx.all<StorageMeterRow>("SELECT * FROM storage_meters WHERE next_day < ? ORDER BY next_day LIMIT ?", [
-    day,
-    limit,
-  ]);
-
-/** Meters that are metered up to `day`, and not settled up to it. */
-export const unsettledBefore = (tx: ReadTx, day: number, limit: number) =>
+/** Meters of which a day before `day` is not metered yet, those furthest behind first, behind `after`. */
+export const metersBefore = (tx: ReadTx, day: number, { after, limit }: MeterPage) =>
   tx.all<StorageMeterRow>(
-    "SELECT * FROM storage_meters WHERE settled_to_day < ? AND next_day >= ? ORDER BY settled_to_day LIMIT ?",
-    [day, day, limit],
+    `SELECT * FROM storage_meters WHERE next_day < ?
+       ${after === null ? "" : "AND (next_day > ? OR (next_day = ? AND workspace_id > ?))"}
+     ORDER BY next_day, workspace_id LIMIT ?`,
+    [day, ...(after === null ? [] : [after.nextDay, after.nextDay, after.workspaceId]), limit],
   );
 
-export const stirredMeters = (tx: ReadTx, limit: number) =>
-  tx.all<StorageMeterRow>("SELECT * FROM storage_meters WHERE stirred = 1 ORDER BY workspace_id LIMIT ?", [
-    limit,
-  ]);
+/** Meters that are metered up to `day`, and not settled up to it, behind `after`. */
+export const unsettledBefore = (tx: ReadTx, day: number, { after, limit }: MeterPage) =>
+  tx.all<StorageMeterRow>(
+    `SELECT * FROM storage_meters WHERE settled_to_day < ? AND next_day >= ?
+       ${after === null ? "" : "AND (settled_to_day > ? OR (settled_to_day = ? AND workspace_id > ?))"}
+     ORDER BY settled_to_day, workspace_id LIMIT ?`,
+    [day, day, ...(after === null ? [] : [after.settledToDay, after.settledToDay, after.workspaceId]), limit],
+  );
+
+export const stirredMeters = (tx: ReadTx, { after, limit }: MeterPage) =>
+  tx.all<StorageMeterRow>(
+    "SELECT * FROM storage_meters WHERE stirred = 1 AND workspace_id > ? ORDER BY workspace_id LIMIT ?",
+    [after?.workspaceId ?? "", limit],
+  );
 
 /** False: that day is metered already. With it the threshold is looked at again: what is free may be another. */
 export async function nextDay(tx: Tx, workspaceId: WorkspaceId, day: number): Promise<boolean> {
@@ -106,22 +120,28 @@ export async function setAbove(tx: Tx, workspaceId: WorkspaceId, above: 0 | 1): 
   await tx.run("UPDATE storage_meters SET above = ? WHERE workspace_id = ?", [above, workspaceId]);
 }
 
-/** What a workspace stored between two moments, each recording from its storing to its deletion, in whole seconds. */
+/**
+ * What a workspace stored between two moments, each recording from its storing to its deletion, in whole seconds. Reckoned
+ * back from what there is now, so that only what was stored or deleted since is read.
+ */
 export async function byteSecondsBetween(
   tx: ReadTx,
   workspaceId: WorkspaceId,
   { fromSeconds, toSeconds }: { fromSeconds: number; toSeconds: number },
 ): Promise<ByteSeconds> {
+  const notYet = "CASE WHEN r.stored_at_ms / 1000 < ? THEN r.stored_at_ms / 1000 ELSE ? END - ?";
+  const still = "CASE WHEN r.deleted_at_ms / 1000 < ? THEN r.deleted_at_ms / 1000 ELSE ? END - ?";
+  const times = [toSeconds, toSeconds, fromSeconds, fromSeconds * 1000];
   const row = await tx.get<ByteSeconds>(
     `SELECT total / 1000000000 AS gb_seconds, total % 1000000000 AS byte_seconds
-     FROM (SELECT CAST(COALESCE(SUM(size_bytes * (until_s - since_s)), 0) AS BIGINT) AS total
-       FROM (SELECT size_bytes,
-           CASE WHEN stored_at_ms / 1000 > ? THEN stored_at_ms / 1000 ELSE ? END AS since_s,
-           CASE WHEN deleted_at_ms IS NULL OR deleted_at_ms / 1000 > ? THEN ? ELSE deleted_at_ms / 1000 END AS until_s
-         FROM recordings
-         WHERE workspace_id = ? AND stored_at_ms IS NOT NULL AND (deleted_at_ms IS NULL OR deleted_at_ms > ?)
-       ) AS spans WHERE until_s > since_s) AS summed`,
-    [fromSeconds, fromSeconds, toSeconds, toSeconds, workspaceId, fromSeconds * 1000],
+     FROM (SELECT CAST(m.used_bytes * ?
+         - COALESCE((SELECT SUM(r.size_bytes * (${notYet})) FROM recordings r
+             WHERE r.workspace_id = m.workspace_id AND r.stored_at_ms >= ?), 0)
+         + COALESCE((SELECT SUM(r.size_bytes * (${still})) FROM recordings r
+             WHERE r.workspace_id = m.workspace_id AND r.stored_at_ms IS NOT NULL AND r.deleted_at_ms >= ?), 0)
+         AS BIGINT) AS total
+       FROM storage_meters m WHERE m.workspace_id = ?) AS summed`,
+    [toSeconds - fromSeconds, ...times, ...times, workspaceId],
   );
   return row ?? { gbSeconds: 0, byteSeconds: 0 };
 }

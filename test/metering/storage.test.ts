@@ -1,6 +1,7 @@
 import { strict as assert } from "node:assert";
 import { systemClock, type Clock } from "../../engine/clock.ts";
 import type { RecordingId, WorkspaceId } from "../../engine/ids.ts";
+import type { Log } from "../../engine/log.ts";
 import { createMailQueue } from "../../engine/mail/mail-queue.ts";
 import { gb, storageChargeMinor } from "../../engine/metering/storage-charge.ts";
 import { StorageMeter } from "../../engine/metering/storage-meter.ts";
@@ -54,9 +55,9 @@ describe("the storage of recordings", function () {
   });
   afterEach(() => books.close());
 
-  const meter = (over: Store = store) =>
+  const meter = (over: Store = store, log: Log = silentLog) =>
     new StorageMeter({
-      ...{ store: over, clock, ids, log: silentLog, ledger: createLedger({ ids }) },
+      ...{ store: over, clock, ids, log, ledger: createLedger({ ids }) },
       outbox: createOutbox({ clock, ids, wake: () => undefined }),
       mails: createMailQueue({ ids, clock, wake: () => undefined }),
     });
@@ -160,8 +161,8 @@ describe("the storage of recordings", function () {
       await tx.run("DELETE FROM ledger_transactions");
       await tx.run("DELETE FROM ledger_accounts");
       await tx.run(
-        "INSERT INTO storage_meters (workspace_id, next_day, settled_to_day) VALUES (?, 20819, 20819)",
-        [wanjiru],
+        "INSERT INTO storage_meters (workspace_id, next_day, settled_to_day, used_bytes) VALUES (?, 20819, 20819, ?)",
+        [wanjiru, 7 * gb + 123_456_789],
       );
     });
     nowMs -= dayMs;
@@ -211,6 +212,64 @@ describe("the storage of recordings", function () {
     ]);
     assert.equal((await days()).length, 2 * 59);
     await holds();
+  });
+
+  it("one that cannot be metered is told and tried again, and keeps nobody else from it", async () => {
+    // More than are looked at together, and the broken ones come first.
+    const others: WorkspaceId[] = [];
+    for (let count = 0; count < 3; count++) {
+      const id = await store.write((tx) => workspace(tx, "Otieno's garage"));
+      await stored(6 * gb, nowMs, id);
+      others.push(id);
+    }
+    await store.write(async (tx) => {
+      for (let count = 0; count < 60; count++) {
+        const id = await workspace(tx, "A broken one");
+        await tx.run(
+          `INSERT INTO storage_meters (workspace_id, next_day, settled_to_day, stirred) VALUES (?, 20818, 20818, 0)`,
+          [id],
+        );
+        // Its day is there already: a hand in the database.
+        await tx.run(
+          "INSERT INTO storage_days (workspace_id, day, gb_seconds, byte_seconds) VALUES (?, 20818, 0, 0)",
+          [id],
+        );
+      }
+    });
+    nowMs = eat(2027, 2) + hourMs;
+    const told: object[] = [];
+    const log = { ...silentLog, error: (fields: object) => void told.push(fields) };
+    await assert.rejects(meter(store, log).look(), /60/);
+    for (const id of others) assert.deepEqual(await amounts(id), [["2027-01", 200]]);
+    assert.equal(told.length, 60);
+    assert.equal(new Set(told.map((fields) => (fields as { workspace: string }).workspace)).size, 60);
+
+    await store.write((tx) => tx.run("DELETE FROM storage_days WHERE day = 20818"));
+    await look();
+    const behind = await store.read((tx) =>
+      tx.all("SELECT 1 AS one FROM storage_meters WHERE next_day < 20850"),
+    );
+    assert.deepEqual(behind, []);
+    await holds();
+  });
+
+  it("is reckoned without reading what neither came nor went since", async () => {
+    const id = await stored(gb);
+    nowMs += 3 * dayMs;
+    await look();
+    await deleted(id, nowMs - hourMs);
+    // Were the old ones read, this would be seen: a hand in the database has made one of them a thousand times as large.
+    await store.write((tx) =>
+      tx.run("UPDATE recordings SET stored_at_ms = 1, size_bytes = 1000 * size_bytes"),
+    );
+    await stored(2 * gb, nowMs - 2 * hourMs);
+    const { usedBytes } = await store.read((tx) => storageView(tx, wanjiru, nowMs));
+    assert.equal(usedBytes, 2 * gb);
+    const old = await stored(3 * gb, eat(2026, 12));
+    await store.write((tx) => tx.run("UPDATE recordings SET size_bytes = 7 WHERE id = ?", [old]));
+    nowMs += dayMs;
+    const shown = await store.read((tx) => storageView(tx, wanjiru, nowMs));
+    assert.equal(shown.usedBytes, 5 * gb);
   });
 
   it("a day is metered an hour after its end, when all that was stored on it is surely there", async () => {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { isError } from "../../engine/errors.ts";
 import type { RecordingId } from "../../engine/ids.ts";
 import * as rows from "../../engine/store/recordings.ts";
+import { meterOf } from "../../engine/store/storage-usage.ts";
 import { fingerprintFile } from "../../recordings/fingerprint.ts";
 import { objectKey } from "../../recordings/object-key.ts";
 import { createRecordings, type Recordings } from "../../recordings/recordings.ts";
@@ -240,7 +241,7 @@ describe("a customer's recordings", function () {
 
   it("are counted in bytes", async () => {
     const one = await rowOf(world, await stored());
-    const used = () => world.store.read((tx) => rows.usedBytes(tx, world.workspaceId));
+    const used = async () => (await world.store.read((tx) => meterOf(tx, world.workspaceId)))?.usedBytes;
     assert.equal(await used(), one.sizeBytes);
     await remove(one.id);
     assert.equal(await used(), 0);

@@ -199,6 +199,24 @@ describe("the object storage", function () {
     assert.equal(await world.storage.head("ws/call/rec.wav"), null);
   });
 
+  it("deletes what a killed upload left there as well, where it is asked to", async () => {
+    const client = new S3Client({
+      ...{ endpoint: world.s3.endpoint, region: "ke-nairobi", forcePathStyle: true },
+      credentials,
+    });
+    for (const Key of ["ws/call/rec.wav", "ws/call/other.wav"])
+      await client.send(new CreateMultipartUploadCommand({ Bucket: bucket, Key }));
+
+    await world.storage.delete("ws/call/rec.wav", { unfinished: true });
+
+    const { Uploads } = await client.send(new ListMultipartUploadsCommand({ Bucket: bucket }));
+    assert.deepEqual(
+      Uploads?.map(({ Key }) => Key),
+      ["ws/call/other.wav"],
+    );
+    client.destroy();
+  });
+
   it("is healthy with its bucket, and not without, nor with another's key, nor when it is gone", async () => {
     assert.equal(await world.storage.healthy(), true);
     proxy.refuse = (_asked, reply) => {

@@ -218,6 +218,11 @@ const corruptions: { done: string; sql: string; breaks: string }[] = [
     breaks: "the days of storage of each workspace follow each other without a gap",
   },
   {
+    done: "a recording was removed by a hand in the database",
+    sql: "DELETE FROM recordings WHERE status = 'ready'",
+    breaks: "what each workspace uses of the storage is what its recordings take",
+  },
+  {
     done: "a day of storage grew after its month was settled",
     sql: "UPDATE storage_days SET gb_seconds = gb_seconds + 1 WHERE day = (SELECT MIN(day) FROM storage_days)",
     breaks: "the storage of each month that was settled is that of its days",
