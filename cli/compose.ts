@@ -185,7 +185,7 @@ async function build(
   const publicUrl = () => config.publicUrl ?? baseUrl ?? `http://${config.host}:${config.port}`;
   const prompts = new StoredPrompts({ store, storage, urls: createPromptUrls(publicUrl), clock, ids });
   closers.push(() => prompts.close());
-  const portDocuments = new PortDocuments({ store, storage, clock });
+  const portDocuments = new PortDocuments({ store, storage, clock, ids });
   const directory = join(config.spoolDir, "media");
   const inUse = () => store.read(filesInUse);
   const media = new MediaLibrary({ directory, egress, prompts, inUse, speech, clock, log });

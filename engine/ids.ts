@@ -33,13 +33,14 @@ export const idPrefixes = [
   "rate",
   "prc",
   "chg",
-  // Not seen by customers: an instruction to the controller, a ledger account, a mail, money that came by M-Pesa, and what
-  // Safaricom told us.
+  // Not seen by customers: an instruction to the controller, a ledger account, a mail, money that came by M-Pesa, what
+  // Safaricom told us, and a porting request's paper.
   "int",
   "acc",
   "mail",
   "pay",
   "ntc",
+  "doc",
 ] as const;
 export type IdPrefix = (typeof idPrefixes)[number];
 export type Id<P extends IdPrefix> = `${P}_${string}`;

@@ -1,10 +1,16 @@
 import { dayMs, type Clock } from "../clock.ts";
 import { SautikitError } from "../errors.ts";
 import { sha256Of } from "../media/sha256.ts";
-import type { PortId, WorkspaceId } from "../ids.ts";
+import type { Ids, PortId, WorkspaceId } from "../ids.ts";
 import {
+  deletePaper,
+  forgetPaper,
+  givePapersUp,
+  keepPaper,
+  papersToRemove,
   portToChange,
   portsToForget,
+  reservePaper,
   updatePortDocument,
   type PortDocumentFacts,
   type PortRow,
@@ -22,6 +28,8 @@ const linkSeconds = 3600;
 /** What somebody proved their account with is kept for so long after the request has ended. */
 const keptMs = 90 * dayMs;
 const forgottenAtOnce = 100;
+/** Longer than the storage's own limits let a put of 10 MiB, and its answer, take. */
+const reservedMsMax = 15 * 60_000;
 
 /** Of recordings/storage.ts, as much as this takes. */
 export interface DocumentStorage {
@@ -30,36 +38,65 @@ export interface DocumentStorage {
     key: string,
     options: { expiresInSeconds: number; fileName: string; contentType?: string },
   ): Promise<{ url: string }>;
-  delete(key: string): Promise<void>;
+  delete(key: string, options?: { unfinished: boolean }): Promise<void>;
 }
 
-/** The account confirmations of porting requests: one a request, in the object storage under a key of its ids. */
-export class PortDocuments {
-  readonly #parts: { store: Store; storage: DocumentStorage; clock: Clock };
+export interface PortDocumentsParts {
+  store: Store;
+  storage: DocumentStorage;
+  clock: Clock;
+  ids: Ids;
+}
 
-  constructor(parts: { store: Store; storage: DocumentStorage; clock: Clock }) {
+/**
+ * The account confirmations of porting requests: one a request, in the object storage under a key of ids. Each object has a
+ * row of its own first, so that none without one ever is; whoever dies in between leaves a row that `sweep` clears away.
+ */
+export class PortDocuments {
+  readonly #parts: PortDocumentsParts;
+
+  constructor(parts: PortDocumentsParts) {
     this.#parts = parts;
   }
 
   /**
-   * Puts the file where the request's is; `keep` writes it down. A crash between the two leaves the object where the next
-   * upload goes. Throws `ports.not_found`, `ports.closed`, `ports.document_unsupported`, `storage.unavailable`.
+   * Puts the file into the storage; `keep` makes it the request's. Throws `ports.not_found`, `ports.closed`,
+   * `ports.document_unsupported`, `storage.unavailable`.
    */
   async put(workspaceId: WorkspaceId, id: PortId, bytes: Uint8Array): Promise<PortDocumentFacts> {
-    const { store, storage, clock } = this.#parts;
+    const { store, storage, clock, ids } = this.#parts;
     const documentType = typeOf(bytes);
     if (documentType === null) throw new SautikitError("ports.document_unsupported");
-    const port = await store.read((tx) => requirePort(tx, workspaceId, id));
-    if (!isOpen(port.status)) throw new SautikitError("ports.closed");
-    await storage.putBytes(bytes, documentKey(port), documentType);
+    const documentKey = `${workspaceId}/ports/${id}/${ids.next("doc")}`;
+    await store.write(async (tx) => {
+      const port = await requirePort(tx, workspaceId, id);
+      if (!isOpen(port.status)) throw new SautikitError("ports.closed");
+      await reservePaper(tx, { objectKey: documentKey, portId: id, createdAtMs: clock.nowMs() });
+    });
+    try {
+      await storage.putBytes(bytes, documentKey, documentType);
+    } catch (error) {
+      await store.write((tx) => deletePaper(tx, documentKey, clock.nowMs()));
+      throw error;
+    }
     const documentSha256 = await sha256Of(bytes);
-    return { documentType, documentBytes: bytes.length, documentSha256, documentAtMs: clock.nowMs() };
+    const documentAtMs = clock.nowMs();
+    return { documentKey, documentType, documentBytes: bytes.length, documentSha256, documentAtMs };
   }
 
-  /** Throws `ports.not_found`. */
+  /**
+   * In the place of the one before, which is deleted. Throws `ports.not_found`, `ports.closed`, and `storage.unavailable` where
+   * it took so long that it was given up.
+   */
   async keep(tx: Tx, workspaceId: WorkspaceId, id: PortId, facts: PortDocumentFacts): Promise<PortRow> {
+    const { clock } = this.#parts;
     const port = await portToChange(tx, id);
     if (port?.workspaceId !== workspaceId) throw new SautikitError("ports.not_found");
+    // Left to the sweep, as that of a process which died.
+    if (!isOpen(port.status)) throw new SautikitError("ports.closed");
+    if (!(await keepPaper(tx, facts.documentKey, clock.nowMs())))
+      throw new SautikitError("storage.unavailable", "Storing it took too long.", { retryAfterSeconds: 5 });
+    if (port.documentKey !== null) await deletePaper(tx, port.documentKey, clock.nowMs());
     await updatePortDocument(tx, id, facts);
     return { ...port, ...facts };
   }
@@ -69,17 +106,27 @@ export class PortDocuments {
     return documentLink(this.#parts.storage, port);
   }
 
-  /** Removes those of requests that have ended long ago. Repeatable. */
+  /** Removes those of requests that have ended long ago, and what nobody has kept. Repeatable. */
   async sweep(): Promise<void> {
     const { store, storage, clock } = this.#parts;
-    const beforeMs = clock.nowMs() - keptMs;
+    const nowMs = clock.nowMs();
     for (let more = true; more;) {
-      const old = await store.read((tx) => portsToForget(tx, beforeMs, forgottenAtOnce));
-      for (const port of old) {
-        await storage.delete(documentKey(port));
-        await store.write((tx) => updatePortDocument(tx, port.id, nothing));
-      }
+      const old = await store.read((tx) => portsToForget(tx, nowMs - keptMs, forgottenAtOnce));
+      for (const port of old)
+        await store.write(async (tx) => {
+          if (port.documentKey !== null) await deletePaper(tx, port.documentKey, nowMs);
+          await updatePortDocument(tx, port.id, nothing);
+        });
       more = old.length === forgottenAtOnce;
+    }
+    await store.write((tx) => givePapersUp(tx, nowMs - reservedMsMax, nowMs));
+    for (let more = true; more;) {
+      const papers = await store.read((tx) => papersToRemove(tx, forgottenAtOnce));
+      for (const { objectKey } of papers) {
+        await storage.delete(objectKey, { unfinished: true });
+        await store.write((tx) => forgetPaper(tx, objectKey));
+      }
+      more = papers.length === forgottenAtOnce;
     }
   }
 }
@@ -89,15 +136,14 @@ export async function documentLink(
   port: PortRow,
 ): Promise<string | null> {
   const contentType = documentTypes.find((type) => type === port.documentType);
-  if (contentType === undefined) return null;
-  const fileName = `${port.id}.${endings[contentType]}`;
-  return (
-    await storage.presignGet(documentKey(port), { expiresInSeconds: linkSeconds, fileName, contentType })
-  ).url;
+  if (contentType === undefined || port.documentKey === null) return null;
+  const options = {
+    expiresInSeconds: linkSeconds,
+    fileName: `${port.id}.${endings[contentType]}`,
+    contentType,
+  };
+  return (await storage.presignGet(port.documentKey, options)).url;
 }
-
-const documentKey = ({ workspaceId, id }: Pick<PortRow, "workspaceId" | "id">) =>
-  `${workspaceId}/ports/${id}`;
 
 const endings: Record<DocumentType, string> = {
   "application/pdf": "pdf",
@@ -116,6 +162,7 @@ const typeOf = (bytes: Uint8Array): DocumentType | null =>
   documentTypes.find((type) => beginnings[type].equals(bytes.subarray(0, beginnings[type].length))) ?? null;
 
 const nothing: PortDocumentFacts = {
+  documentKey: null,
   documentType: null,
   documentBytes: null,
   documentSha256: null,

@@ -21,6 +21,8 @@ export interface PortRow {
   accountReference: string;
   voiceCallbackUrl: string | null;
   documentUrl: string | null;
+  /** Of what was uploaded, in the object storage; null: nothing, or not any more. */
+  documentKey: string | null;
   documentType: string | null;
   documentBytes: number | null;
   /** Hex. */
@@ -39,6 +41,7 @@ export interface PortRow {
 
 export type NewPortRow = Omit<
   PortRow,
+  | "documentKey"
   | "documentType"
   | "documentBytes"
   | "documentSha256"
@@ -111,14 +114,15 @@ export async function updatePort(
 
 export type PortDocumentFacts = Pick<
   PortRow,
-  "documentType" | "documentBytes" | "documentSha256" | "documentAtMs"
+  "documentKey" | "documentType" | "documentBytes" | "documentSha256" | "documentAtMs"
 >;
 
 /** What the storage holds of it; all null: nothing any more. */
 export async function updatePortDocument(tx: Tx, id: PortId, row: PortDocumentFacts): Promise<void> {
   await tx.run(
-    `UPDATE ports SET document_type = ?, document_bytes = ?, document_sha256 = ?, document_at_ms = ? WHERE id = ?`,
-    [row.documentType, row.documentBytes, row.documentSha256, row.documentAtMs, id],
+    `UPDATE ports SET document_key = ?, document_type = ?, document_bytes = ?, document_sha256 = ?, document_at_ms = ?
+     WHERE id = ?`,
+    [row.documentKey, row.documentType, row.documentBytes, row.documentSha256, row.documentAtMs, id],
   );
 }
 
@@ -129,3 +133,55 @@ export const portsToForget = (tx: ReadTx, beforeMs: number, limit: number): Prom
        AND document_at_ms IS NOT NULL ORDER BY id LIMIT ?`,
     [beforeMs, limit],
   );
+
+/**
+ *   reserved ──▶ the request's document ──▶ deleted ──▶ gone
+ *       └────────────────────────────────────┘
+ * An object of a porting request: its row is there before it, until after it has gone.
+ */
+export interface PaperRow {
+  objectKey: string;
+  portId: PortId;
+  createdAtMs: number;
+}
+
+/** Before its object is put. */
+export async function reservePaper(tx: Tx, { objectKey, portId, createdAtMs }: PaperRow): Promise<void> {
+  await tx.run("INSERT INTO port_papers (object_key, port_id, created_at_ms) VALUES (?, ?, ?)", [
+    ...[objectKey, portId, createdAtMs],
+  ]);
+}
+
+/** False: it was given up meanwhile. */
+export async function keepPaper(tx: Tx, objectKey: string | null, atMs: number): Promise<boolean> {
+  const { changes } = await tx.run(
+    "UPDATE port_papers SET kept_at_ms = ? WHERE object_key = ? AND deleted_at_ms IS NULL",
+    [atMs, objectKey],
+  );
+  return changes === 1;
+}
+
+export async function deletePaper(tx: Tx, objectKey: string, atMs: number): Promise<void> {
+  await tx.run("UPDATE port_papers SET deleted_at_ms = ? WHERE object_key = ? AND deleted_at_ms IS NULL", [
+    ...[atMs, objectKey],
+  ]);
+}
+
+/** Those that nobody made their request's: whoever uploaded them died, or was refused. */
+export async function givePapersUp(tx: Tx, beforeMs: number, atMs: number): Promise<void> {
+  await tx.run(
+    "UPDATE port_papers SET deleted_at_ms = ? WHERE kept_at_ms IS NULL AND deleted_at_ms IS NULL AND created_at_ms < ?",
+    [atMs, beforeMs],
+  );
+}
+
+export const papersToRemove = (tx: ReadTx, limit: number): Promise<Pick<PaperRow, "objectKey">[]> =>
+  tx.all(
+    "SELECT object_key FROM port_papers WHERE deleted_at_ms IS NOT NULL ORDER BY deleted_at_ms LIMIT ?",
+    [limit],
+  );
+
+/** The storage has no object of it any more. */
+export async function forgetPaper(tx: Tx, objectKey: string): Promise<void> {
+  await tx.run("DELETE FROM port_papers WHERE object_key = ? AND deleted_at_ms IS NOT NULL", [objectKey]);
+}

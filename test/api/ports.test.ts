@@ -1,8 +1,9 @@
 import { strict as assert } from "node:assert";
 import { createHash } from "node:crypto";
 import { dayMs } from "../../engine/clock.ts";
+import { isError } from "../../engine/errors.ts";
 import type { PortId } from "../../engine/ids.ts";
-import { PortDocuments } from "../../engine/numbers/port-documents.ts";
+import { PortDocuments, type DocumentStorage } from "../../engine/numbers/port-documents.ts";
 import { movePort, portOut, type PortMove } from "../../engine/numbers/ports.ts";
 import { walletBalanceMinor } from "../../engine/store/ledger.ts";
 import { verifyLedger } from "../../engine/wallet/verify.ts";
@@ -234,8 +235,8 @@ describe("porting requests", () => {
     const { body: port } = await ask("POST", "/v1/ports", request());
     await upload(port.id, pdf);
     await ask("POST", `/v1/ports/${port.id}/cancel`);
-    const key = `${wanjiru.id}/ports/${port.id}`;
-    const documents = new PortDocuments({ store: api.store, storage, clock: api.clock });
+    const [key = ""] = await objectsOf(port.id);
+    const documents = documentsOf();
     try {
       api.clock.offsetMs = 89 * dayMs;
       await documents.sweep();
@@ -248,6 +249,70 @@ describe("porting requests", () => {
     }
     assert.equal(await storage.head(key), null);
     assert.equal((await ask("GET", `/v1/ports/${port.id}`)).body.document, null);
+  });
+
+  /** By what the bucket says, whatever the rows do. */
+  const objectsOf = (id: string) => objectStorage.keys(`${wanjiru.id}/ports/${id}`);
+  const documentsOf = (over: Partial<DocumentStorage> = {}) => {
+    const through: DocumentStorage = {
+      putBytes: (...put) => storage.putBytes(...put),
+      presignGet: (...link) => storage.presignGet(...link),
+      delete: (...key) => storage.delete(...key),
+      ...over,
+    };
+    return new PortDocuments({ store: api.store, storage: through, clock: api.clock, ids: api.ids });
+  };
+  const sweptLater = async () => {
+    api.clock.offsetMs = 16 * 60_000;
+    await documentsOf()
+      .sweep()
+      .finally(() => (api.clock.offsetMs = 0));
+  };
+
+  it("a document whose upload died before it was the request's is gone from the storage a quarter of an hour later", async () => {
+    const { body: port } = await ask("POST", "/v1/ports", request());
+    const put = (documents: PortDocuments) => documents.put(wanjiru.id, port.id, pdf);
+    // Killed once it has arrived; and before, with its answer lost.
+    await put(documentsOf());
+    const lost = async (...bytes: Parameters<Storage["putBytes"]>) => {
+      await storage.putBytes(...bytes);
+      throw new Error("the answer was lost");
+    };
+    await assert.rejects(put(documentsOf({ putBytes: lost })), /lost/);
+    assert.equal((await objectsOf(port.id)).length, 2);
+    await documentsOf().sweep();
+    assert.equal((await objectsOf(port.id)).length, 1, "one may still become the request's");
+    await sweptLater();
+    assert.deepEqual(await objectsOf(port.id), []);
+    assert.equal((await upload(port.id, pdf)).status, 200);
+    await sweptLater();
+    assert.equal((await objectsOf(port.id)).length, 1);
+  });
+
+  it("a second document takes the first one's place, in the storage too; one that dies leaves the first as it is", async () => {
+    const { body: port } = await ask("POST", "/v1/ports", request());
+    await upload(port.id, pdf);
+    await documentsOf().put(wanjiru.id, port.id, png);
+    await sweptLater();
+    const { headers } = await ask("GET", `/v1/ports/${port.id}/document`);
+    const kept = Buffer.from(await (await fetch(headers.get("location")!)).arrayBuffer());
+    assert.deepEqual(kept, pdf, "of which the row tells the type and the hash");
+    await upload(port.id, png);
+    await sweptLater();
+    assert.equal((await objectsOf(port.id)).length, 1);
+    assert.equal((await ask("GET", `/v1/ports/${port.id}`)).body.document.content_type, "image/png");
+  });
+
+  it("a document that comes as its request ends is refused, and gone", async () => {
+    const { body: port } = await ask("POST", "/v1/ports", request());
+    const facts = await documentsOf().put(wanjiru.id, port.id, pdf);
+    await ask("POST", `/v1/ports/${port.id}/cancel`);
+    await assert.rejects(
+      api.store.write((tx) => documentsOf().keep(tx, wanjiru.id, port.id, facts)),
+      (error) => isError(error, "ports.closed"),
+    );
+    await sweptLater();
+    assert.deepEqual(await objectsOf(port.id), []);
   });
 
   it("a number may not leave in its first 30 days; then it does, and is nobody's to claim", async () => {

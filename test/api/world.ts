@@ -127,7 +127,7 @@ export async function world(
     recordings: createRecordings({ store, storage, clock, log: quiet }),
     prompts,
     numbers,
-    portDocuments: new PortDocuments({ store, storage, clock }),
+    portDocuments: new PortDocuments({ store, storage, clock, ids }),
     topUps: new TopUps({
       ...{ clock, ids, amounts: { minMinor: 10_000, maxMinor: 15_000_000 }, perHour: 30 },
       wake,

@@ -15,8 +15,11 @@ ALTER TABLE storage_meters ADD COLUMN used_bytes BIGINT NOT NULL DEFAULT 0;
 UPDATE storage_meters SET used_bytes = (
   SELECT CAST(COALESCE(SUM(r.size_bytes), 0) AS BIGINT) FROM recordings r
   WHERE r.workspace_id = storage_meters.workspace_id AND r.status = 'ready');
--- With recordings_stored, which is by the deletion: what changed since a moment.
-CREATE INDEX recordings_by_storing ON recordings (workspace_id, stored_at_ms) WHERE stored_at_ms IS NOT NULL;
+-- What came and went since a moment, without a look at the rows.
+CREATE INDEX recordings_by_storing ON recordings (workspace_id, stored_at_ms, size_bytes) WHERE stored_at_ms IS NOT NULL;
+DROP INDEX recordings_stored;
+CREATE INDEX recordings_by_deletion ON recordings (workspace_id, deleted_at_ms, stored_at_ms, size_bytes)
+  WHERE stored_at_ms IS NOT NULL AND deleted_at_ms IS NOT NULL;
 -- In the order in which they are taken up, a page at a time.
 DROP INDEX storage_meters_by_day;
 CREATE INDEX storage_meters_by_day ON storage_meters (next_day, workspace_id);
@@ -28,16 +31,19 @@ CREATE TABLE port_papers (
   object_key TEXT PRIMARY KEY,
   port_id TEXT NOT NULL REFERENCES ports (id),
   created_at_ms BIGINT NOT NULL,
-  -- Null: it is being uploaded, or is the request's document.
+  -- Since when it is the request's document; null: it is being uploaded.
+  kept_at_ms BIGINT,
+  -- Null: it is wanted.
   deleted_at_ms BIGINT
 );
-CREATE INDEX port_papers_by_port ON port_papers (port_id);
+CREATE INDEX port_papers_reserved ON port_papers (created_at_ms) WHERE kept_at_ms IS NULL AND deleted_at_ms IS NULL;
 CREATE INDEX port_papers_to_remove ON port_papers (deleted_at_ms) WHERE deleted_at_ms IS NOT NULL;
 -- Of the document that was uploaded; null: none, or not any more.
 ALTER TABLE ports ADD COLUMN document_key TEXT;
 UPDATE ports SET document_key = workspace_id || '/ports/' || id WHERE document_at_ms IS NOT NULL;
 -- A request of before without a document may have an object all the same: the sweep looks, as for an upload that died.
-INSERT INTO port_papers (object_key, port_id, created_at_ms) SELECT workspace_id || '/ports/' || id, id, 0 FROM ports;
+INSERT INTO port_papers (object_key, port_id, created_at_ms, kept_at_ms)
+  SELECT workspace_id || '/ports/' || id, id, 0, document_at_ms FROM ports;
 
 -- Whether a number was somebody's before.
 CREATE INDEX numbers_released ON numbers (e164, released_at_ms, id) WHERE status = 'released';
