@@ -50,7 +50,6 @@ import { registerMetrics } from "./metrics.ts";
 import { createLog } from "./log.ts";
 import { seedInventory } from "./seed-inventory.ts";
 import { makeBucket, openObjectStorage } from "./object-storage.ts";
-import { ownersOf } from "../engine/store/members.ts";
 import { touch } from "../engine/store/migrate.ts";
 import { openMail } from "./open-mail.ts";
 import { openLedger } from "./open-ledger.ts";
@@ -164,7 +163,7 @@ async function build(
   const mails = createMailQueue({ clock, ids, wake: () => signals.tell("mails", null) });
   const ledger = openLedger({ clock, ids, changed, outbox, mails });
   const settlement = createSettlement({ ledger });
-  const numbers: NumberParts = { clock, ids, secrets, ledger, outbox, mails, ownersOf };
+  const numbers: NumberParts = { clock, ids, secrets, ledger, outbox, mails };
   const { speechCommand: command } = config;
   const speech = command ? new CommandEngine({ command, clock }) : new EspeakEngine({ clock });
   closers.push(() => speech.close());

@@ -26,7 +26,7 @@ export function openLedger(parts: LedgerDoors): Ledger {
       },
       // The renewals pay it, in a transaction of their own: nothing is posted from within a posting.
       async (tx, { workspaceId, beforeMinor, afterMinor }) => {
-        if (afterMinor > beforeMinor) await hurrySuspended(tx, workspaceId);
+        if (afterMinor > beforeMinor) await hurrySuspended(tx, workspaceId, clock.nowMs());
       },
       (tx, move) => tellOfLowBalance(tx, { clock, ids, outbox, mails }, move),
     ],

@@ -160,6 +160,11 @@ export const errorCatalogue = {
     "The number is in service here already.",
     "A number of another workspace cannot be moved by a porting request; contact support.",
   ),
+  "ports.in_inventory": e(
+    409,
+    "The number is one of ours: nothing has to be moved.",
+    "Claim it with POST /v1/numbers; one that was released lately rests for 30 days first.",
+  ),
   "ports.already_open": e(
     409,
     "The workspace has asked for this number already.",

@@ -14,7 +14,13 @@ export const createPort = changes({
   scope: "numbers.claim",
   body: createPortBody,
   responses: { 201: { description: "The request.", schema: portSchema } },
-  errors: ["ports.not_portable", "ports.number_here", "ports.already_open", "webhooks.url_not_allowed"],
+  errors: [
+    "ports.not_portable",
+    "ports.number_here",
+    "ports.in_inventory",
+    "ports.already_open",
+    "webhooks.url_not_allowed",
+  ],
   async prepare({ parts, body }) {
     for (const field of ["document_url", "voice_callback_url"] as const)
       if (body[field] !== undefined) await parts.checkUrl(body[field], field);

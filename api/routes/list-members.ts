@@ -9,7 +9,9 @@ export const listMembers = answers({
   path: "/v1/members",
   operationId: "listMembers",
   tag: "People",
-  summary: "Who is in the workspace",
+  summary: "Who is in the workspace, the newest accounts first",
+  description:
+    "By the age of the account, not of the membership: so a cursor stays right when somebody joins, leaves or comes back.",
   scope: "keys.manage",
   role: "member",
   query: z.strictObject(pageQuery),

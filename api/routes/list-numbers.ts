@@ -10,7 +10,7 @@ export const listNumbers = answers({
   path: "/v1/numbers",
   operationId: "listNumbers",
   tag: "Numbers",
-  summary: "List the workspace's numbers, oldest first",
+  summary: "List the workspace's numbers, newest first",
   scope: "numbers.read",
   query: z.strictObject({
     status: z
@@ -24,9 +24,9 @@ export const listNumbers = answers({
   async answer({ parts, caller, query }) {
     const { limit, cursor, status } = query;
     const statuses = status === "held" ? (["active", "suspended"] as const) : (["released"] as const);
-    const after = placeOf("num", cursor);
+    const before = placeOf("num", cursor);
     const { rows, rent } = await parts.store.read(async (tx) => ({
-      rows: await numbersOf(tx, caller.workspace.id, { statuses, limit: limit + 1, after }),
+      rows: await numbersOf(tx, caller.workspace.id, { statuses, limit: limit + 1, before }),
       rent: await rentAt(tx, parts.clock.nowMs()),
     }));
     return { status: 200, body: page(rows, limit, (row) => numberView(row, rent)) };

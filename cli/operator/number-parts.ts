@@ -1,7 +1,6 @@
 import type { NumberParts } from "../../engine/numbers/claims.ts";
 import { createMailQueue } from "../../engine/mail/mail-queue.ts";
 import { aesSecrets } from "../../engine/secrets.ts";
-import { ownersOf } from "../../engine/store/members.ts";
 import { createOutbox } from "../../engine/webhooks/outbox.ts";
 import { openLedger } from "../open-ledger.ts";
 import { secretsKey } from "../secrets-key.ts";
@@ -17,6 +16,5 @@ export async function numberParts({ clock, ids, config }: Desk): Promise<NumberP
     ledger: openLedger({ clock, ids, changed: nobody }),
     outbox: createOutbox({ clock, ids, wake: nobody }),
     mails: createMailQueue({ clock, ids, wake: nobody }),
-    ownersOf,
   };
 }

@@ -2,12 +2,11 @@ import { parseArgs } from "node:util";
 import type { Clock } from "../../engine/clock.ts";
 import { parseE164 } from "../../engine/e164.ts";
 import { createEgress } from "../../engine/egress/egress.ts";
-import { aesSecrets } from "../../engine/secrets.ts";
 import { blockNumber } from "../../engine/numbers/block.ts";
+import { tellProvisioned } from "../../engine/numbers/claims.ts";
 import { addNumber, routeNumber, type Routing } from "../../engine/numbers/numbers.ts";
-import { isInService, numberByE164, type NumberRow } from "../../engine/store/numbers.ts";
+import { isInService, numberByE164, numberById, type NumberRow } from "../../engine/store/numbers.ts";
 import type { Config } from "../config.ts";
-import { secretsKey } from "../secrets-key.ts";
 import { numberParts } from "./number-parts.ts";
 import { print, recordOperatorChange, words, workspaceOf, type Desk } from "./desk.ts";
 
@@ -18,14 +17,14 @@ const routingOptions = {
 } as const;
 
 export async function numberAdd(desk: Desk, args: string[]): Promise<void> {
-  const { store, ids, clock, config } = desk;
+  const { store, clock, config } = desk;
   const { values, positionals } = parseArgs({ args, allowPositionals: true, options: routingOptions });
   const [workspace, e164 = ""] = words(positionals, "WORKSPACE", "E164");
   const workspaceId = await workspaceOf(store, workspace);
   const parsed = parseE164(e164);
   if (!parsed.ok) throw new Error(`number add WORKSPACE E164: "${e164}" is not E.164.`);
   const routing = await checkedRouting(config, clock, values);
-  const secrets = aesSecrets(await secretsKey(config.secretsKey, config.dataDir, ids), ids);
+  const parts = await numberParts(desk);
   const number = {
     ...routing,
     workspaceId,
@@ -34,13 +33,15 @@ export async function numberAdd(desk: Desk, args: string[]): Promise<void> {
     provisionedAtMs: clock.nowMs(),
   };
   const added = await store.write(async (tx) => {
-    const made = await addNumber(tx, { ids, secrets }, number);
-    const { e164, country } = number;
-    const after = { number: e164, country, ...routingView({ ...noRouting, ...routing }) };
-    if (made)
-      await recordOperatorChange(tx, desk, {
-        ...{ workspaceId, action: "number add", subject: made.id, before: null, after },
-      });
+    const made = await addNumber(tx, parts, number);
+    const row = made && (await numberById(tx, made.id));
+    if (!row) return null;
+    const { e164, country } = row;
+    const after = { number: e164, country, ...routingView(row) };
+    await recordOperatorChange(tx, desk, {
+      ...{ workspaceId, action: "number add", subject: row.id, before: null, after },
+    });
+    await tellProvisioned(tx, parts, row);
     return made;
   });
   if (!added) throw new Error(`${parsed.e164} belongs to somebody already.`);
@@ -71,8 +72,6 @@ export async function numberRoute(desk: Desk, args: string[]): Promise<void> {
     ...routingView(routed),
   });
 }
-
-const noRouting = { voiceCallbackUrl: null, voiceFallbackUrl: null, eventsUrl: null };
 
 const routingView = (row: Pick<NumberRow, "voiceCallbackUrl" | "voiceFallbackUrl" | "eventsUrl">) => ({
   voice_callback_url: row.voiceCallbackUrl,

@@ -59,11 +59,14 @@ export async function takeInCall(
   const before = await legOfChannel(tx, arrival.uuid);
   if (before) return { kind: "known", leg: before };
   const to = numberFromCarrier(arrival.to);
-  const number = to === null ? undefined : await numberByE164(tx, to);
-  if (!number) return refuse("unknown_number");
+  const seen = to === null ? undefined : await numberByE164(tx, to);
+  if (!seen) return refuse("unknown_number");
+  const workspace = await keepWorkspace(tx, seen.workspaceId);
+  if (!workspace) throw new Error(`Number ${seen.id} has no workspace.`);
+  // As it is now: what moves a number keeps its workspace first.
+  const number = await numberByE164(tx, seen.e164);
+  if (number?.workspaceId !== workspace.id) return refuse("unknown_number");
   if (!isInService(number)) return refuse("suspended_number");
-  const workspace = await keepWorkspace(tx, number.workspaceId);
-  if (!workspace) throw new Error(`Number ${number.id} has no workspace.`);
   if (workspace.frozenAtMs !== null) return refuse("workspace_frozen");
   if ((await countLiveCalls(tx, workspace.id)) >= workspace.concurrentCalls)
     return refuse("concurrency_limit");

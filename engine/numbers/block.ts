@@ -9,6 +9,7 @@ import {
   type NumberRow,
 } from "../store/numbers.ts";
 import type { Tx } from "../store/store.ts";
+import { keepWorkspace } from "../store/workspaces.ts";
 import type { Outbox } from "../webhooks/outbox.ts";
 import { tellWorkspace } from "../webhooks/workspace-events.ts";
 
@@ -29,6 +30,8 @@ export async function blockNumber(
   blocked: boolean,
 ): Promise<NumberRow | null> {
   const held = await numberByE164(tx, e164);
+  // Before the number's row, as every change of one: a call that is let in sees it.
+  if (held) await keepWorkspace(tx, held.workspaceId);
   const before = held && (await numberToChange(tx, held.workspaceId, held.id));
   if (!before || before.status === "released") return null;
   if ((before.blockedAtMs !== null) === blocked) return before;

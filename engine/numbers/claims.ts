@@ -11,7 +11,7 @@ import {
   type NumberRow,
   type ReleaseReason,
 } from "../store/numbers.ts";
-import type { ReadTx, Tx } from "../store/store.ts";
+import type { Tx } from "../store/store.ts";
 import { keepWorkspace } from "../store/workspaces.ts";
 import type { Ledger } from "../wallet/ledger.ts";
 import { kes } from "../wallet/money.ts";
@@ -30,9 +30,9 @@ export interface NumberParts {
   ledger: Ledger;
   outbox: Outbox;
   mails: MailQueue;
-  /** Whom a workspace's mails go to. */
-  ownersOf: (tx: ReadTx, workspaceId: WorkspaceId) => Promise<string[]>;
 }
+
+type TellingParts = Pick<NumberParts, "clock" | "ids" | "outbox">;
 
 export type Wanted = { number: string } | { inventoryId: InventoryId };
 
@@ -73,7 +73,7 @@ export async function claimNumber(
   return { number, voiceSigningSecret: added.voiceSigningSecret };
 }
 
-export const tellProvisioned = (tx: Tx, parts: NumberParts, number: NumberRow): Promise<void> =>
+export const tellProvisioned = (tx: Tx, parts: TellingParts, number: NumberRow): Promise<void> =>
   tellWorkspace(tx, parts, {
     workspaceId: number.workspaceId,
     kind: "number.provisioned",

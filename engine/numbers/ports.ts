@@ -2,6 +2,8 @@ import { dayMs, rfc3339Seconds } from "../clock.ts";
 import { destinationClass, parseE164 } from "../e164.ts";
 import { SautikitError } from "../errors.ts";
 import type { PortId, WorkspaceId } from "../ids.ts";
+import { keepInventory } from "../store/inventory.ts";
+import { ownersOf } from "../store/members.ts";
 import { numberByE164, numberById, type NumberRow } from "../store/numbers.ts";
 import {
   insertPort,
@@ -34,7 +36,7 @@ export interface PortRequest {
   documentUrl: string | null;
 }
 
-/** Throws `ports.not_portable`, `ports.number_here`, `ports.already_open`. */
+/** Throws `ports.not_portable`, `ports.number_here`, `ports.in_inventory`, `ports.already_open`. */
 export async function requestPort(
   tx: Tx,
   parts: NumberParts,
@@ -45,6 +47,7 @@ export async function requestPort(
   if (!parsed.ok || parsed.country !== "KE" || destinationClass(number) !== "e164")
     throw new SautikitError("ports.not_portable");
   if (await numberByE164(tx, number)) throw new SautikitError("ports.number_here");
+  if (await keepInventory(tx, { e164: number })) throw new SautikitError("ports.in_inventory");
   const nowMs = parts.clock.nowMs();
   const id = parts.ids.next("port");
   const added = await insertPort(tx, {
@@ -112,7 +115,7 @@ export async function movePort(
   await parts.mails.send(tx, {
     key: `${id} ${to} at ${nowMs}`,
     workspaceId: after.workspaceId,
-    to: await parts.ownersOf(tx, after.workspaceId),
+    to: await ownersOf(tx, after.workspaceId),
     subject: `${after.e164}: ${subjects[to]}`,
     text: textOf(after),
   });
@@ -184,7 +187,7 @@ export async function portOut(tx: Tx, parts: NumberParts, e164: string): Promise
   await parts.mails.send(tx, {
     key: `${held.id} ported out`,
     workspaceId: held.workspaceId,
-    to: await parts.ownersOf(tx, held.workspaceId),
+    to: await ownersOf(tx, held.workspaceId),
     subject: `${e164} has moved to another carrier`,
     text: `${e164} has left Sautikit, as was asked for. No more rent is charged for it.\n`,
   });

@@ -3,8 +3,10 @@ import { dayMs, rfc3339Seconds } from "../clock.ts";
 import { localDay } from "../east-africa-time.ts";
 import type { JsonObject } from "../json.ts";
 import type { Log } from "../log.ts";
+import { ownersOf } from "../store/members.ts";
 import {
   dueNumbers,
+  hurriedAtMs,
   numberToChange,
   updateDue,
   updateSuspended,
@@ -74,13 +76,20 @@ export async function renewNumber(
   await keepWorkspace(tx, workspaceId);
   const number = await numberToChange(tx, workspaceId, id);
   if (number?.dueAtMs == null || number.dueAtMs > nowMs) return false;
+  const graceOver = number.status === "suspended" && nowMs >= (number.releaseAtMs ?? nowMs);
+  // Its seven days are over: whatever is in the wallet by now stays there. But money that came in within them counts,
+  // however late somebody looks.
+  if (graceOver && number.dueAtMs !== hurriedAtMs) {
+    await releaseUnpaid(tx, parts, number);
+    return false;
+  }
   const paid = await payMonth(tx, parts, number);
   if (paid.ok) {
     if (number.status === "suspended") await resumed(tx, parts, number);
     return paid.paidUntilMs <= nowMs;
   }
   if (number.status === "active") await suspend(tx, parts, number, paid.rent, nowMs);
-  else if (nowMs >= (number.releaseAtMs ?? nowMs)) await releaseUnpaid(tx, parts, number);
+  else if (graceOver) await releaseUnpaid(tx, parts, number);
   else await updateDue(tx, id, Math.min(nowMs + retryMs, number.releaseAtMs ?? Infinity));
   return false;
 }
@@ -102,7 +111,7 @@ async function suspend(tx: Tx, parts: NumberParts, number: NumberRow, rent: Rent
   await parts.mails.send(tx, {
     key: `${number.id} suspended at ${nowMs}`,
     workspaceId: number.workspaceId,
-    to: await parts.ownersOf(tx, number.workspaceId),
+    to: await ownersOf(tx, number.workspaceId),
     subject: `${number.e164} is suspended: its rent could not be paid`,
     text:
       `The month of ${number.e164} that begins on ${localDay(number.paidUntilMs ?? nowMs)} costs ${kes(rent.grossMinor)}, and your wallet ` +

@@ -108,17 +108,17 @@ export const activeNumberOf = (tx: ReadTx, workspaceId: WorkspaceId, e164: strin
 export const isInService = ({ status, blockedAtMs }: Pick<NumberRow, "status" | "blockedAtMs">) =>
   status === "active" && blockedAtMs === null;
 
-/** Oldest first, those that came after `after`. */
+/** Newest first, those older than `before`. */
 export function numbersOf(
   tx: ReadTx,
   workspaceId: WorkspaceId,
-  page: { statuses: readonly NumberStatus[]; limit: number; after: NumberId | null },
+  page: { statuses: readonly NumberStatus[]; limit: number; before: NumberId | null },
 ): Promise<NumberRow[]> {
-  const newer = page.after === null ? "" : "AND id > ?";
+  const older = page.before === null ? "" : "AND id < ?";
   return tx.all(
-    `SELECT * FROM numbers WHERE workspace_id = ? AND status IN (${page.statuses.map(() => "?").join(", ")}) ${newer}
-     ORDER BY id LIMIT ?`,
-    [workspaceId, ...page.statuses, ...(page.after === null ? [] : [page.after]), page.limit],
+    `SELECT * FROM numbers WHERE workspace_id = ? AND status IN (${page.statuses.map(() => "?").join(", ")}) ${older}
+     ORDER BY id DESC LIMIT ?`,
+    [workspaceId, ...page.statuses, ...(page.before === null ? [] : [page.before]), page.limit],
   );
 }
 
@@ -210,11 +210,15 @@ export function dueNumbers(
   );
 }
 
-/** Money came in: what is unpaid is looked at as soon as may be. */
-export async function hurrySuspended(tx: Tx, workspaceId: WorkspaceId): Promise<void> {
+/** `dueAtMs` of one that is unpaid, and for which money came in before it was to be released. */
+export const hurriedAtMs = 0;
+
+/** Money came in: what is unpaid is looked at as soon as may be. Not what is to be released by now, which no payment undoes. */
+export async function hurrySuspended(tx: Tx, workspaceId: WorkspaceId, nowMs: number): Promise<void> {
   await tx.run(
-    "UPDATE numbers SET due_at_ms = 0 WHERE workspace_id = ? AND status = 'suspended' AND due_at_ms > 0",
-    [workspaceId],
+    `UPDATE numbers SET due_at_ms = ${hurriedAtMs}
+     WHERE workspace_id = ? AND status = 'suspended' AND due_at_ms > ${hurriedAtMs} AND release_at_ms > ?`,
+    [workspaceId, nowMs],
   );
 }
 

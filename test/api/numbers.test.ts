@@ -86,10 +86,31 @@ describe("numbers over the API", () => {
     );
     assert.equal(seen.body.voice_signing_secret, undefined, "shown once");
     const listed = await ask("GET", "/v1/numbers?limit=100");
-    assert.deepEqual(listed.body.data.at(-1), seen.body);
+    assert.deepEqual(listed.body.data.at(0), seen.body, "the newest first");
     // The operator's gift costs nothing.
     const given = listed.body.data.find((one: { number: string }) => one.number === wanjiru.number);
     assert.deepEqual([given.monthly_rate_kes, given.paid_until], [0, null]);
+  });
+
+  it("numbers are listed newest first, and one that is claimed meanwhile moves no page", async () => {
+    const njeri = await api.workspace({ name: "Njeri", number: "+254200000911", balanceMinor: 116 * 500 });
+    await api.stock("+254 20 711 0000-0004");
+    const claim = async (last: number) => {
+      const claimed = await ask("POST", "/v1/numbers", { number: `+25420711000${last}` }, njeri.key);
+      assert.equal(claimed.status, 201);
+    };
+    for (const last of [0, 1, 2]) await claim(last);
+    const page = async (cursor: string | null) => {
+      const query = `?limit=2${cursor === null ? "" : `&cursor=${cursor}`}`;
+      const { body } = await ask("GET", `/v1/numbers${query}`, undefined, njeri.key);
+      return { numbers: body.data.map((one: { number: string }) => one.number), next: body.next_cursor };
+    };
+    const first = await page(null);
+    assert.deepEqual(first.numbers, ["+254207110002", "+254207110001"]);
+    await claim(3);
+    const second = await page(first.next);
+    assert.deepEqual(second, { numbers: ["+254207110000", "+254200000911"], next: null });
+    assert.deepEqual((await page(null)).numbers[0], "+254207110003");
   });
 
   it("available ones can be looked for by country, beginning and digits, page by page", async () => {

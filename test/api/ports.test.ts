@@ -6,6 +6,7 @@ import type { PortId } from "../../engine/ids.ts";
 import { PortDocuments, type DocumentStorage } from "../../engine/numbers/port-documents.ts";
 import { movePort, portOut, type PortMove } from "../../engine/numbers/ports.ts";
 import { walletBalanceMinor } from "../../engine/store/ledger.ts";
+import { insertMember, upsertUser } from "../../engine/store/members.ts";
 import { verifyLedger } from "../../engine/wallet/verify.ts";
 import type { Storage } from "../../recordings/storage.ts";
 import { eventsOf } from "../numbers/world.ts";
@@ -28,6 +29,12 @@ describe("porting requests", () => {
     api = await world({ checkUrl: () => Promise.resolve() }, { storage });
     wanjiru = await api.workspace({ number: "+254200000901" });
     otieno = await api.workspace({ name: "Otieno", number: "+254200000902" });
+    await api.store.write(async (tx) => {
+      const createdAtMs = api.clock.nowMs();
+      const owner = { id: api.ids.next("usr"), email: "wanjiru@shop.example", createdAtMs };
+      const { id: userId } = await upsertUser(tx, owner);
+      await insertMember(tx, { workspaceId: wanjiru.id, userId, role: "owner", createdAtMs });
+    });
     await api.ask("POST", "/v1/webhooks", {
       ...{ key: wanjiru.key, body: { url: "https://wanjiru.example/hooks", events: ["*"] } },
     });
@@ -164,6 +171,9 @@ describe("porting requests", () => {
       const answer = await ask("POST", "/v1/ports", request({ number }));
       assert.deepEqual([answer.status, answer.body.error.code], [status, code], number);
     }
+    await api.stock("+254 20 731 0000-0001");
+    const inStock = await ask("POST", "/v1/ports", request({ number: "+254207310000" }));
+    assert.deepEqual([inStock.status, inStock.body.error.code], [409, "ports.in_inventory"]);
     const { body } = await ask("POST", "/v1/ports", request({ current_carrier: "Tel\nkom" }));
     assert.equal(body.error.fields[0].field, "current_carrier");
   });

@@ -97,7 +97,6 @@ export async function world(
   const prompts = new StoredPrompts({ store, storage, urls, clock, ids });
   const numbers = {
     ...{ clock, ids, secrets, ledger, outbox, mails: createMailQueue({ clock, ids, wake }) },
-    ownersOf: () => Promise.resolve(["owner@shop.example"]),
   };
   const calls = new Calls({
     clock,

@@ -23,7 +23,7 @@ describeOnSwitch("a number's life and its calls", function () {
     const { clock, ids, store } = on;
     parts = {
       ...{ clock, ids, secrets: aesSecrets(Buffer.alloc(32, 7), ids), ledger: createLedger({ ids }) },
-      ...{ outbox: on.changeParts.outbox, ownersOf: () => Promise.resolve([]) },
+      outbox: on.changeParts.outbox,
       mails: createMailQueue({ clock, ids, wake: () => undefined }),
     };
     const block = readBlock("+254 20 700 0000-0009");

@@ -7,7 +7,7 @@ import { systemIds, type WorkspaceId } from "../../engine/ids.ts";
 import { seedShippedDeck } from "../../engine/metering/rates.ts";
 import { requestPort } from "../../engine/numbers/ports.ts";
 import { openSqlite } from "../../engine/store/sqlite.ts";
-import { customer } from "../numbers/world.ts";
+import { customer, eventsOf } from "../numbers/world.ts";
 import { sautikit } from "./sautikit.ts";
 
 describe("the operator's commands for numbers", function () {
@@ -66,6 +66,27 @@ describe("the operator's commands for numbers", function () {
     );
     assert.equal((await told("numbers", "import", "+254207500000", "--dry-run"))["added"], 1);
     await refused(/ENOENT/, "numbers", "import", join(folder, "none.csv"));
+  });
+
+  it("give a number by hand, of which the workspace's endpoints are told as of a claim", async () => {
+    const number = "+254207400001";
+    await inStore((store) =>
+      store.write((tx) =>
+        tx.run(
+          `INSERT INTO webhook_endpoints (id, workspace_id, url, events, signing_secret, created_at_ms, updated_at_ms)
+           VALUES (?, ?, 'https://wanjiru.example/hook', '["*"]', 'x', 1, 1)`,
+          [systemIds(systemClock).next("wh"), workspace],
+        ),
+      ),
+    );
+    const { number_id } = await told("number", "add", workspace, number);
+    const events = await inStore((store) => eventsOf(store, workspace));
+    const { provisioned_at, ...data } = events.at(-1)!.data;
+    assert.equal(events.at(-1)!.kind, "number.provisioned");
+    assert.deepEqual(data, { number_id, number, country: "ke", by: "operator" });
+    assert.match(String(provisioned_at), /Z$/);
+    await refused(/belongs to somebody already/, "number", "add", workspace, number);
+    assert.equal((await inStore((store) => eventsOf(store, workspace))).length, events.length);
   });
 
   it("take a number out of service and back", async () => {

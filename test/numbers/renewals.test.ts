@@ -3,6 +3,7 @@ import { dayMs } from "../../engine/clock.ts";
 import { isError } from "../../engine/errors.ts";
 import type { NumberId } from "../../engine/ids.ts";
 import { blockNumber } from "../../engine/numbers/block.ts";
+import { routeNumber, rotateSigningSecret } from "../../engine/numbers/numbers.ts";
 import { localDay } from "../../engine/east-africa-time.ts";
 import { activeNumberOf } from "../../engine/store/numbers.ts";
 import type { Store } from "../../engine/store/store.ts";
@@ -134,6 +135,35 @@ describe("numbers: a year of rent", () => {
     assert.deepEqual(await kinds(wanjiru), ["number.provisioned", "number.suspended", "number.resumed"]);
   });
 
+  it("is not charged once it is to be released, whoever looks late and whatever money came since", async () => {
+    const wanjiru = await customer(store, "2027-03-10T09:00:00Z", 116);
+    const id = await wanjiru.claim(another());
+    await days(wanjiru, 31);
+    const { releaseAtMs } = await wanjiru.number(id);
+    // Nobody looks for eight days, and the money comes a second after the seventh.
+    wanjiru.clock.advanceTo(releaseAtMs! + 1000);
+    await wanjiru.topUp(500);
+    wanjiru.clock.advanceTo(releaseAtMs! + dayMs);
+    await wanjiru.look();
+    const { status, releaseReason, paidMonths } = await wanjiru.number(id);
+    assert.deepEqual([status, releaseReason, paidMonths], ["released", "unpaid", 1]);
+    assert.equal(await wanjiru.balanceKes(), 500);
+    assert.deepEqual(await kinds(wanjiru), ["number.provisioned", "number.suspended", "number.released"]);
+  });
+
+  it("is paid with money that came within the seven days, though somebody looks only after them", async () => {
+    const wanjiru = await customer(store, "2027-03-10T09:00:00Z", 116);
+    const id = await wanjiru.claim(another());
+    await days(wanjiru, 31);
+    const { releaseAtMs } = await wanjiru.number(id);
+    wanjiru.clock.advanceTo(releaseAtMs! - 1000);
+    await wanjiru.topUp(116);
+    wanjiru.clock.advanceTo(releaseAtMs! + dayMs);
+    await wanjiru.look();
+    assert.equal((await wanjiru.number(id)).status, "active");
+    assert.equal(await wanjiru.balanceKes(), 0);
+  });
+
   it("is paid for months in which nobody looked, each by its own date, as far as the money goes", async () => {
     const wanjiru = await customer(store, "2027-03-10T09:00:00Z", 116 * 3 + 10);
     const id = await wanjiru.claim(another());
@@ -236,6 +266,13 @@ describe("numbers: a year of rent", () => {
     const wanjiru = await customer(store, "2027-03-10T09:00:00Z", 500);
     const e164 = another();
     const id = await wanjiru.claim(e164);
+    const hersOnly = {
+      ...{ voiceCallbackUrl: "https://wanjiru.example/voice", voiceFallbackUrl: "https://wanjiru.example/else" },
+      ...{ eventsUrl: "https://wanjiru.example/events", record: true },
+    };
+    await store.write((tx) => routeNumber(tx, wanjiru.workspaceId, id, hersOnly));
+    await store.write((tx) => rotateSigningSecret(tx, wanjiru.parts, wanjiru.workspaceId, id));
+    await store.write((tx) => blockNumber(tx, wanjiru.parts, e164, true));
     await wanjiru.release(id);
     const otieno = await customer(store, "2027-04-09T08:59:59Z", 500);
     await assert.rejects(otieno.claim(e164), (error) => isError(error, "numbers.resting"));
@@ -245,7 +282,17 @@ describe("numbers: a year of rent", () => {
     assert.equal(his.e164, hers.e164);
     assert.notEqual(his.id, hers.id);
     assert.notEqual(his.voiceSigningSecret, hers.voiceSigningSecret);
-    assert.deepEqual([his.voiceCallbackUrl, his.eventsUrl, his.record], [null, null, 0]);
+    assert.deepEqual(
+      [hers.voiceCallbackUrl, hers.voiceFallbackUrl, hers.eventsUrl, hers.record],
+      [...Object.values(hersOnly).slice(0, 3), 1],
+      "hers stay on her row",
+    );
+    assert.deepEqual(
+      [his.voiceCallbackUrl, his.voiceFallbackUrl, his.eventsUrl, his.record],
+      [null, null, null, 0],
+    );
+    assert.deepEqual([his.previousSigningSecret, his.blockedAtMs, his.paidMonths], [null, null, 1]);
+    assert.ok(await store.read((tx) => activeNumberOf(tx, otieno.workspaceId, e164)), "it can be called");
     wanjiru.clock.advanceTo(otieno.clock.nowMs());
     await assert.rejects(wanjiru.claim(e164), (error) => isError(error, "numbers.already_claimed"));
     assert.equal(await wanjiru.balanceKes(), 384);

@@ -10,6 +10,7 @@ import { importInventory } from "../../engine/numbers/inventory.ts";
 import { Renewals } from "../../engine/numbers/renewals.ts";
 import { aesSecrets } from "../../engine/secrets.ts";
 import { walletBalanceMinor } from "../../engine/store/ledger.ts";
+import { insertMember, upsertUser } from "../../engine/store/members.ts";
 import { numberById } from "../../engine/store/numbers.ts";
 import type { Store } from "../../engine/store/store.ts";
 import { verifyLedger } from "../../engine/wallet/verify.ts";
@@ -52,11 +53,16 @@ export async function customer(store: Store, startsAt: string, kes = 0) {
     ...{ clock, ids, secrets, ledger },
     outbox: createOutbox({ clock, ids, wake: nobody }),
     mails: createMailQueue({ clock, ids, wake: nobody }),
-    ownersOf: () => Promise.resolve(["wanjiru@shop.example"]),
   };
   const workspaceId = await store.write(async (tx) => {
     const { id } = await createWorkspace(tx, ids, { name: "Wanjiru", createdAtMs: clock.nowMs() });
     const endpoints = new WebhookEndpoints({ clock, ids, secrets, wake: nobody });
+    const user = await upsertUser(tx, {
+      id: ids.next("usr"),
+      email: "wanjiru@shop.example",
+      createdAtMs: clock.nowMs(),
+    });
+    await insertMember(tx, { workspaceId: id, userId: user.id, role: "owner", createdAtMs: clock.nowMs() });
     await endpoints.create(tx, id, { url: "https://wanjiru.example/hooks", events: ["*"] });
     return id;
   });

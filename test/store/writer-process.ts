@@ -43,7 +43,6 @@ const parts: ChangeParts = {
 const numberParts: NumberParts = {
   ...{ clock, ids, ledger, outbox: parts.outbox, secrets: aesSecrets(Buffer.alloc(32, 7), ids) },
   mails: createMailQueue({ clock, ids, wake: () => undefined }),
-  ownersOf: () => Promise.resolve([]),
 };
 
 const jobs: Record<string, (store: Store) => Promise<string>> = {
