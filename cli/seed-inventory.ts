@@ -1,7 +1,7 @@
 import type { Clock } from "../engine/clock.ts";
 import type { Ids } from "../engine/ids.ts";
 import { readBlock } from "../engine/numbers/inventory-file.ts";
-import { importInventory } from "../engine/numbers/inventory.ts";
+import { addToInventory } from "../engine/numbers/inventory.ts";
 import { hasInventory } from "../engine/store/inventory.ts";
 import type { Store } from "../engine/store/store.ts";
 
@@ -13,6 +13,6 @@ export async function seedInventory(store: Store, parts: { ids: Ids; clock: Cloc
   const numbers = readBlock(sampleBlock);
   if (typeof numbers === "string") throw new Error(numbers);
   await store.write(async (tx) => {
-    if (!(await hasInventory(tx))) await importInventory(tx, parts, numbers);
+    if (!(await hasInventory(tx))) await addToInventory(tx, parts, numbers);
   });
 }

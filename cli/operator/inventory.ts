@@ -1,12 +1,14 @@
 import { readFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
-import { recordChange } from "../../engine/audit/audit.ts";
 import { asBlocks, readInventoryFile } from "../../engine/numbers/inventory-file.ts";
-import { diffInventory, importInventory } from "../../engine/numbers/inventory.ts";
+import { importInventory, previewImport, type InventoryImport } from "../../engine/numbers/inventory.ts";
 import { UsageError } from "../usage.ts";
 import { print, words, type Desk } from "./desk.ts";
 
-/** From a file, or one block as it is typed. With a fault in it nothing is imported, and each is named by its line. */
+/**
+ * From a file, or one block as it is typed. With a fault in it nothing is imported, and each is named by its line. Without one it
+ * is imported in steps, between which others write; after an interruption the same command does the rest.
+ */
 export async function numbersImport({ store, ids, clock }: Desk, args: string[]): Promise<void> {
   const { values, positionals } = parseArgs({
     args,
@@ -23,26 +25,13 @@ export async function numbersImport({ store, ids, clock }: Desk, args: string[])
       `Nothing was imported:\n${faults.map(({ line, message }) => `  line ${line}: ${message}`).join("\n")}`,
     );
   const dryRun = values["dry-run"];
-  const summary = (diff: Awaited<ReturnType<typeof diffInventory>>) => ({
+  const summary = (diff: InventoryImport) => ({
     ...{ added: diff.added.length, known: diff.known, held: diff.held, others: diff.others },
     ported_out: asBlocks(diff.portedOut.map(({ e164 }) => e164)),
     added_blocks: asBlocks(diff.added.map(({ e164 }) => e164)),
   });
   const diff = dryRun
-    ? await store.read((tx) => diffInventory(tx, numbers))
-    : await store.write(async (tx) => {
-        const changed = await diffInventory(tx, numbers);
-        await importInventory(tx, { ids, clock }, changed.added);
-        if (changed.added.length > 0)
-          await recordChange(
-            tx,
-            { ids, clock },
-            {
-              ...{ workspaceId: null, actor: { kind: "operator" }, action: "numbers import", subject: null },
-              ...{ before: null, after: summary(changed) },
-            },
-          );
-        return changed;
-      });
+    ? await previewImport(store, numbers)
+    : await importInventory({ store, ids, clock }, numbers, summary);
   print({ dry_run: dryRun, ...summary(diff) });
 }

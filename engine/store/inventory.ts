@@ -22,13 +22,21 @@ export async function insertInventory(tx: Tx, row: InventoryRow): Promise<boolea
   return changes === 1;
 }
 
-/** Every number of it, and whether somebody holds it. */
-export async function wholeInventory(tx: ReadTx): Promise<{ e164: string; held: boolean }[]> {
+/** Those of the numbers that are in it, and whether somebody holds them. So many as a query takes. */
+export async function inventoryOf(tx: ReadTx, e164s: readonly string[]): Promise<Map<string, boolean>> {
   const rows = await tx.all<{ e164: string; held: number }>(
     `SELECT i.e164, CASE WHEN n.id IS NULL THEN 0 ELSE 1 END AS held
-     FROM number_inventory i LEFT JOIN numbers n ON n.held_e164 = i.e164`,
+     FROM number_inventory i LEFT JOIN numbers n ON n.held_e164 = i.e164 WHERE i.e164 IN (${marks(e164s)})`,
+    e164s,
   );
-  return rows.map(({ e164, held }) => ({ e164, held: held === 1 }));
+  return new Map(rows.map(({ e164, held }) => [e164, held === 1]));
+}
+
+export async function countInventory(tx: ReadTx): Promise<number> {
+  const row = await tx.get<{ numbers: number }>(
+    "SELECT CAST(COUNT(*) AS BIGINT) AS numbers FROM number_inventory",
+  );
+  return row?.numbers ?? 0;
 }
 
 export interface AvailableFilter {
@@ -82,12 +90,19 @@ export async function hasInventory(tx: ReadTx): Promise<boolean> {
   return (await tx.get("SELECT 1 AS one FROM number_inventory LIMIT 1")) !== undefined;
 }
 
-/** Of each number that nobody holds and somebody had: its latest release. */
+/** Of each of these numbers that somebody had: its latest release. So many as a query takes. */
 export async function lastReleases(
   tx: ReadTx,
+  e164s: readonly string[],
 ): Promise<Map<string, { releasedAtMs: number; releaseReason: string }>> {
   const rows = await tx.all<{ e164: string; releasedAtMs: number; releaseReason: string }>(
-    `SELECT e164, released_at_ms, release_reason FROM numbers WHERE status = 'released' ORDER BY released_at_ms, id`,
+    `SELECT e164, released_at_ms, release_reason FROM numbers
+     WHERE status = 'released' AND e164 IN (${marks(e164s)}) ORDER BY released_at_ms, id`,
+    e164s,
   );
   return new Map(rows.map(({ e164, ...release }) => [e164, release]));
 }
+
+/** Of none NULL, which nothing is: PostgreSQL takes no empty list. */
+const marks = (values: readonly unknown[]) =>
+  values.length === 0 ? "NULL" : values.map(() => "?").join(", ");

@@ -33,7 +33,7 @@ import { WebhookEndpoints } from "../../engine/webhooks/endpoints.ts";
 import { createOutbox } from "../../engine/webhooks/outbox.ts";
 import { createKey, type NewKey } from "../../engine/workspaces/api-keys.ts";
 import { readBlock } from "../../engine/numbers/inventory-file.ts";
-import { importInventory } from "../../engine/numbers/inventory.ts";
+import { addToInventory } from "../../engine/numbers/inventory.ts";
 import { addNumber } from "../../engine/numbers/numbers.ts";
 import { PortDocuments } from "../../engine/numbers/port-documents.ts";
 import { Renewals } from "../../engine/numbers/renewals.ts";
@@ -249,7 +249,7 @@ export async function world(
     async stock(block: string): Promise<void> {
       const numbers = readBlock(block);
       if (typeof numbers === "string") throw new Error(numbers);
-      await store.write((tx) => importInventory(tx, { clock, ids }, numbers));
+      await store.write((tx) => addToInventory(tx, { clock, ids }, numbers));
     },
     /** Another key of a workspace. */
     key: async (workspaceId: WorkspaceId, key: Partial<NewKey>) =>

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { claimNumber, releaseNumber, type NumberParts } from "../../engine/numbers/claims.ts";
 import { readBlock } from "../../engine/numbers/inventory-file.ts";
-import { importInventory } from "../../engine/numbers/inventory.ts";
+import { addToInventory } from "../../engine/numbers/inventory.ts";
 import { routeNumber } from "../../engine/numbers/numbers.ts";
 import { Renewals } from "../../engine/numbers/renewals.ts";
 import { aesSecrets } from "../../engine/secrets.ts";
@@ -28,7 +28,7 @@ describeOnSwitch("a number's life and its calls", function () {
     };
     const block = readBlock("+254 20 700 0000-0009");
     assert.ok(typeof block !== "string");
-    await store.write((tx) => importInventory(tx, { clock, ids }, block));
+    await store.write((tx) => addToInventory(tx, { clock, ids }, block));
   });
   after(() => on.end());
 

@@ -6,7 +6,7 @@ import { createMailQueue } from "../../engine/mail/mail-queue.ts";
 import { seedShippedDeck } from "../../engine/metering/rates.ts";
 import { claimNumber, releaseNumber, type NumberParts } from "../../engine/numbers/claims.ts";
 import { readBlock } from "../../engine/numbers/inventory-file.ts";
-import { importInventory } from "../../engine/numbers/inventory.ts";
+import { addToInventory } from "../../engine/numbers/inventory.ts";
 import { Renewals } from "../../engine/numbers/renewals.ts";
 import { aesSecrets } from "../../engine/secrets.ts";
 import { walletBalanceMinor } from "../../engine/store/ledger.ts";
@@ -39,7 +39,7 @@ export async function numbersStore(block = "+254 20 700 0000-0999"): Promise<Sto
   assert.ok(typeof numbers !== "string");
   await store.write(async (tx) => {
     await seedShippedDeck(tx, ids, 0);
-    await importInventory(tx, { ids, clock: systemClock }, numbers);
+    await addToInventory(tx, { ids, clock: systemClock }, numbers);
   });
   return store;
 }

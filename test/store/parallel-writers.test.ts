@@ -9,7 +9,7 @@ import type { Store } from "../../engine/store/store.ts";
 import { createLedger } from "../../engine/wallet/ledger.ts";
 import { verifyLedger } from "../../engine/wallet/verify.ts";
 import { createWallet } from "../../engine/wallet/wallet.ts";
-import { importInventory } from "../../engine/numbers/inventory.ts";
+import { addToInventory } from "../../engine/numbers/inventory.ts";
 import { addNumber } from "../../engine/numbers/numbers.ts";
 import { createWorkspace } from "../../engine/workspaces/workspaces.ts";
 import { inParallel } from "./processes.ts";
@@ -124,7 +124,7 @@ describe(`processes that write at once, on ${databaseKind}`, function () {
     Array.from({ length: count }, (_, index) => `+25420700${String(index).padStart(4, "0")}`);
   const stock = (e164s: string[]) =>
     store.write((tx) =>
-      importInventory(
+      addToInventory(
         tx,
         { ids, clock: systemClock },
         e164s.map((e164) => ({ e164, country: "ke" })),
