@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { S3Client } from "@aws-sdk/client-s3";
+import { ListObjectsV2Command, S3Client } from "@aws-sdk/client-s3";
 import { systemClock, type Clock } from "../../engine/clock.ts";
 import { startEmbeddedS3 } from "../../recordings/embedded-s3/server.ts";
 import { createStorage, type Storage } from "../../recordings/storage.ts";
@@ -9,8 +9,8 @@ import { createStorage, type Storage } from "../../recordings/storage.ts";
 export interface ObjectStorage {
   /** Our client of it, with a bucket. */
   storage: Storage;
-  /** Another client of the same server, to look past ours; to be destroyed. */
-  client(): S3Client;
+  /** Of the objects that are in the bucket, by their beginning. */
+  keys(prefix: string): Promise<string[]>;
   /** What is in it goes, too. */
   close(): Promise<void>;
 }
@@ -28,10 +28,15 @@ export async function startObjectStorage(clock: Clock = systemClock): Promise<Ob
     ...{ forcePathStyle: true, clock },
   });
   await storage.ensureBucket();
+  const client = new S3Client({ endpoint: s3.endpoint, region, credentials, forcePathStyle: true });
   return {
     storage,
-    client: () => new S3Client({ endpoint: s3.endpoint, region, credentials, forcePathStyle: true }),
+    async keys(Prefix) {
+      const { Contents = [] } = await client.send(new ListObjectsV2Command({ Bucket: "recordings", Prefix }));
+      return Contents.flatMap(({ Key }) => Key ?? []);
+    },
     async close() {
+      client.destroy();
       storage.close();
       await s3.close();
       await rm(directory, { recursive: true, force: true });
