@@ -33,13 +33,19 @@ export function operation(route: Route, parts: ApiParts, idempotency: Idempotenc
   }
   const change = async (request: Request, response: Response): Promise<void> => {
     const caller = requireCaller(response, scope, role);
+    let asked: Parameters<typeof run.refused>[1] | undefined;
+    const undone = async (error: unknown): Promise<never> => {
+      if (asked) await run.refused(error, asked);
+      throw error;
+    };
     const begin = async (): Promise<Change> => {
       const actor = actorOf(caller, request, response);
-      const asked = { parts, caller, actor, ...input(route, request) };
-      const prepared = await run.prepare(asked);
+      const asking = { parts, caller, actor, ...input(route, request) };
+      asked = asking;
+      const prepared = await run.prepare(asking);
       return async (tx) => {
         await requireStill(tx, caller, { scope, role }, parts.clock.nowMs());
-        const reply = await run.change(tx, asked, prepared);
+        const reply = await run.change(tx, asking, prepared);
         const { operationId: action } = route;
         const workspaceId = caller.workspace.id;
         if (reply.changed) await recordChange(tx, parts, { workspaceId, actor, action, ...reply.changed });
@@ -49,13 +55,13 @@ export function operation(route: Route, parts: ApiParts, idempotency: Idempotenc
     const key = route.method === "post" ? idempotencyKey(request.get("Idempotency-Key")) : undefined;
     if (key === undefined) {
       const change = await begin();
-      return send(response, await parts.store.write(change));
+      return send(response, await parts.store.write(change).catch(undone));
     }
     const { method, path } = request;
     const named = { workspaceId: caller.workspace.id, method, path, idempotencyKey: key };
     // What is beside a file is in the query.
     const beside = route.upload ? JSON.stringify(request.query) : "";
-    send(response, await idempotency.once(named, bodySha256(request.body, beside), begin));
+    send(response, await idempotency.once(named, bodySha256(request.body, beside), begin).catch(undone));
   };
   const { upload } = route;
   if (!upload) return [requires(scope, role), bodyBytes, change];

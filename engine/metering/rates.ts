@@ -42,7 +42,7 @@ export async function rateFor(tx: ReadTx, request: RateRequest): Promise<Rate | 
 }
 
 /** `254…`, `25…`, `2…` down to the empty one, which every number has. */
-function prefixesOf(remoteE164: string): string[] {
+export function prefixesOf(remoteE164: string): string[] {
   const digits = /^\+([0-9]{1,15})$/.exec(remoteE164)?.[1] ?? "";
   return Array.from({ length: digits.length + 1 }, (_, cut) => digits.slice(0, digits.length - cut));
 }

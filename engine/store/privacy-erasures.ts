@@ -209,6 +209,7 @@ const texts: readonly { table: string; key: string; of: string; columns: readonl
     mails: ["subject", "body"],
     audit_entries: ["before", "after"],
     media: ["name"],
+    refusals: ["from_e164", "to_e164", "message"],
   }).map(([table, columns]) => ({
     ...{ table, columns, key: "id" },
     of: "workspace_id = ? AND created_at_ms <= ?",
