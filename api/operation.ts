@@ -36,20 +36,29 @@ export function operation(route: Route, parts: ApiParts, idempotency: Idempotenc
   }
   const change = async (request: Request, response: Response): Promise<void> => {
     const caller = requireCaller(response, scope, role);
+    let asked: Parameters<typeof run.refused>[1] | undefined;
+    const undone = async (error: unknown): Promise<never> => {
+      if (asked) await run.refused(error, asked);
+      throw error;
+    };
     const begin = async (): Promise<Change> => {
       const actor = actorOf(caller, request, response);
-      const asked = { parts, caller, actor, ...input(route, request) };
-      const prepared = await run.prepare(asked);
+      const asking = { parts, caller, actor, ...input(route, request) };
+      asked = asking;
+      const prepared = await run.prepare(asking);
       return async (tx) => {
         await requireStill(tx, caller, { scope, role }, parts.clock.nowMs());
-        const reply = await run.change(tx, asked, prepared);
+        const reply = await run.change(tx, asking, prepared);
         const { operationId: action } = route;
         const workspaceId = caller.workspace.id;
         if (reply.changed) await recordChange(tx, parts, { workspaceId, actor, action, ...reply.changed });
         return reply;
       };
     };
-    send(response, await once(route, request, { parts, idempotency }, caller.workspace.id, begin));
+    send(
+      response,
+      await once(route, request, { parts, idempotency }, caller.workspace.id, begin).catch(undone),
+    );
   };
   const { upload } = route;
   if (!upload) return [requires(scope, role), bodyBytes, change];

@@ -11,6 +11,7 @@ import type { Erasures } from "../engine/privacy/erasures.ts";
 import type { Exports } from "../engine/privacy/exports.ts";
 import type { NumberParts } from "../engine/numbers/claims.ts";
 import type { PortDocuments } from "../engine/numbers/port-documents.ts";
+import type { Policy } from "../engine/policy/policy.ts";
 import type { Secrets } from "../engine/secrets.ts";
 import type { Store } from "../engine/store/store.ts";
 import type { Callbacks } from "../engine/wallet/mpesa/callbacks.ts";
@@ -28,6 +29,8 @@ export interface ApiParts {
   /** What /metrics shows; the API adds its own to it. */
   registry: Registry;
   calls: Pick<Calls, "originate" | "hangUp" | "direct" | "sendDigits" | "setRecording" | "moneyChanged">;
+  /** Keeps whom it refused. */
+  policy: Pick<Policy, "note">;
   conferences: Pick<Conferences, "command" | "list" | "get">;
   recordings: Pick<Recordings, "forCall" | "listForCall" | "list" | "get" | "delete">;
   prompts: Pick<StoredPrompts, "urls" | "put" | "publish" | "get" | "list" | "link" | "delete">;

@@ -23,6 +23,7 @@ export interface Route extends RouteFacts {
         kind: "change";
         prepare: (request: ApiRequest<Loose, Loose, unknown>) => Promise<unknown>;
         change: (tx: Tx, request: ApiRequest<Loose, Loose, unknown>, prepared: unknown) => Promise<Reply>;
+        refused: (error: unknown, request: ApiRequest<Loose, Loose, unknown>) => Promise<void>;
       }
     | { kind: "public"; answer: (parts: ApiParts, query: Loose) => Promise<Reply> }
     | { kind: "open"; change: (tx: Tx, request: OpenRequest<unknown>) => Promise<Reply> }
@@ -157,13 +158,16 @@ export function changes<P extends Shape = Nothing, Q extends Shape = Nothing, B 
     /** What must be asked of others (DNS) before the transaction. */
     prepare?: (request: RequestOf<P, Q, B>) => Promise<void>;
     change: (tx: Tx, request: RequestOf<P, Q, B>) => Promise<Reply>;
+    /** What is to be kept of a change that threw, and so was undone; it throws nothing itself. */
+    refused?: (error: unknown, request: RequestOf<P, Q, B>) => Promise<void>;
   },
 ): Route {
-  const { prepare, change, ...rest } = facts;
+  const { prepare, change, refused, ...rest } = facts;
   return complete(rest, {
     kind: "change",
     prepare: (prepare ?? (() => Promise.resolve())) as never,
     change: change as never,
+    refused: (refused ?? (() => Promise.resolve())) as never,
   });
 }
 
@@ -180,7 +184,10 @@ export function takesFile<P extends Shape = Nothing, Q extends Shape = Nothing, 
   },
 ): Route {
   const { prepare, change, upload, ...rest } = facts;
-  const run = { kind: "change" as const, prepare: prepare as never, change: change as never };
+  const run = {
+    ...{ kind: "change" as const, prepare: prepare as never, change: change as never },
+    refused: () => Promise.resolve(),
+  };
   return { ...complete(rest, run), upload };
 }
 

@@ -47,6 +47,7 @@ import { listDeliveries } from "./routes/list-deliveries.ts";
 import { listMedia } from "./routes/list-media.ts";
 import { listPricingChanges } from "./routes/list-pricing-changes.ts";
 import { listRecordings } from "./routes/list-recordings.ts";
+import { listRefusals } from "./routes/list-refusals.ts";
 import { listStatements } from "./routes/list-statements.ts";
 import { listTopUps } from "./routes/list-topups.ts";
 import { listTransactions } from "./routes/list-transactions.ts";
@@ -149,6 +150,7 @@ export const routes: readonly Route[] = [
   uploadPortDocument,
   getPortDocument,
   cancelPortRoute,
+  listRefusals,
   getWorkspace,
   patchWorkspace,
   createSignInLink,

@@ -39,6 +39,7 @@ import { MonthEnd } from "../engine/wallet/month-end.ts";
 import { Deliverer } from "../engine/webhooks/deliverer.ts";
 import { WebhookEndpoints } from "../engine/webhooks/endpoints.ts";
 import { createOutbox } from "../engine/webhooks/outbox.ts";
+import { Policy } from "../engine/policy/policy.ts";
 import { Poll } from "../engine/poll.ts";
 import { createRecordings } from "../recordings/recordings.ts";
 import { createSpool } from "../recordings/spool.ts";
@@ -51,6 +52,7 @@ import { createLog } from "./log.ts";
 import { seedInventory } from "./seed-inventory.ts";
 import { makeBucket, openObjectStorage } from "./object-storage.ts";
 import { touch } from "../engine/store/migrate.ts";
+import { boxNameOf } from "./open-calls.ts";
 import { openMail } from "./open-mail.ts";
 import { openLedger } from "./open-ledger.ts";
 import { openPrivacy } from "./open-privacy.ts";
@@ -81,7 +83,6 @@ interface DemoOptions {
   demoVoiceUrl?: string;
 }
 
-const embeddedBox = "embedded";
 /** What another process stored is found within this, should its signal be lost or its database have none. */
 const othersPollMs = 1_000;
 
@@ -190,7 +191,7 @@ async function build(
   const media = new MediaLibrary({ directory, egress, prompts, inUse, speech, clock, log });
   closers.push(() => media.close());
 
-  const boxName = config.freeswitch?.box ?? embeddedBox;
+  const boxName = boxNameOf(config);
   const embedded = config.freeswitch === null && wanted.has("controller") ? await embeddedSwitch() : null;
   if (embedded) closers.push(() => embedded.stop());
   const box = new FreeSwitchBox({
@@ -202,7 +203,8 @@ async function build(
     log,
   });
 
-  const changeParts: ChangeParts = { clock, ids, outbox, settlement, changed };
+  const policy = new Policy({ clock, ids, outbox, mails });
+  const changeParts: ChangeParts = { clock, ids, outbox, settlement, policy, changed };
   const controller = new Controller(
     {
       ...{ ...changeParts, store, log, media, gateway: config.gateway },
@@ -300,6 +302,7 @@ async function build(
       log,
       registry,
       calls,
+      policy,
       conferences,
       recordings,
       prompts,

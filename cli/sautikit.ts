@@ -36,6 +36,7 @@ async function main(args: readonly string[]): Promise<void> {
     case "mpesa":
     case "rates":
     case "prices":
+    case "prefixes":
       return (await import("./operator/operator.ts")).operator(command, rest);
     case "simulator":
       return simulator(rest);

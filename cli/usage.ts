@@ -16,6 +16,20 @@ const commands: readonly (readonly [synopsis: string, purpose: string])[] = [
     "workspace create NAME [--owner MAIL]",
     "Makes a workspace, and its first owner, who signs in by a link to that address.",
   ],
+  ["workspace show WORKSPACE", "Shows its limits, and whether it is frozen."],
+  [
+    "workspace limits WORKSPACE [--requests-per-minute N] [--cps N] [--concurrent N] [--daily-spend-cap-kes KES|none] " +
+      "[--highest-rate-kes KES|none] [--short-calls N|none] [--numbers-per-range N|none] [--new-country-watch yes|no]",
+    "Changes what is named, from the next call on (docs/limits.md); an owner's own cap and rate count where they are lower.",
+  ],
+  [
+    'workspace freeze WORKSPACE [--reason "…"] [--end-calls]',
+    "No calls, claims or top-ups from then on; calls that run go on, unless --end-calls.",
+  ],
+  ["workspace unfreeze WORKSPACE", "Ends that."],
+  ['prefixes refuse +PREFIX [--reason "…"]', "From the next call on nobody's goes to numbers that begin so."],
+  ["prefixes allow +PREFIX", "Ends that."],
+  ["prefixes list", "Lists the prefixes that the operator has refused."],
   [
     "privacy export WORKSPACE E164 [--from TIME] [--to TIME]",
     "Puts together what is held of a person, by phone number: a ZIP, with a link of an hour. Of calls created between the times.",

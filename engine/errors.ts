@@ -105,6 +105,31 @@ export const errorCatalogue = {
     "The destination is an emergency number, a short code, without a rate, or in a country that is not allowed.",
     "See the message; an owner can allow countries.",
   ),
+  "calls.destination_refused": e(
+    422,
+    "The destination begins with a prefix that the workspace's owner, or the operator, has refused.",
+    "An owner can take a prefix of their own out of `refused_prefixes`; ask support about the operator's.",
+  ),
+  "calls.rate_too_high": e(
+    422,
+    "A minute to the destination costs more than the workspace pays for any.",
+    "An owner can raise `highest_rate_per_minute_minor`, up to what the operator allows.",
+  ),
+  "calls.spend_cap": e(
+    429,
+    "Calls have cost as much today as they may in a day of the workspace; running calls go on.",
+    "Try again after `Retry-After`, the next midnight in Nairobi, or have an owner raise `daily_spend_cap_minor`.",
+  ),
+  "calls.velocity": e(
+    429,
+    "The calls of the last minutes look like fraud: many short ones, many numbers of one range, or several at once to a country that was never called before.",
+    "See the message; try again after `Retry-After`, or ask support for other limits.",
+  ),
+  "calls.outside_window": e(
+    403,
+    "The workspace calls at certain hours only, and this is none of them.",
+    "Try again after `Retry-After`, or have an owner change `calling_windows`.",
+  ),
   "calls.concurrency_limit": e(
     429,
     "Too many calls at once.",

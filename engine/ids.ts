@@ -31,6 +31,7 @@ export const idPrefixes = [
   "ers",
   "acs",
   "rate",
+  "ref",
   "prc",
   "chg",
   // Not seen by customers: an instruction to the controller, a ledger account, a mail, money that came by M-Pesa, what
@@ -61,6 +62,7 @@ export type DeliveryId = Id<"dlv">;
 export type EventId = Id<"evt">;
 export type RequestId = Id<"req">;
 export type AuditId = Id<"aud">;
+export type RefusalId = Id<"ref">;
 export type TopUpId = Id<"top">;
 export type PaymentId = Id<"pay">;
 export type NoticeId = Id<"ntc">;

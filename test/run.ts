@@ -36,6 +36,7 @@ const storeSuites = [
   "mail",
   "numbers",
   "people",
+  "policy",
   "privacy",
   "api",
   "calls",

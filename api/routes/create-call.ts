@@ -5,9 +5,8 @@ import { SautikitError } from "../../engine/errors.ts";
 import type { JsonObject } from "../../engine/json.ts";
 import { parseObject, type CallRow } from "../../engine/store/calls.ts";
 import type { Tx } from "../../engine/store/store.ts";
-import { callingNumber } from "../../engine/numbers/numbers.ts";
-import { callingWorkspace } from "../../engine/workspaces/workspaces.ts";
 import { checkCallbacks } from "../callback-urls.ts";
+import { noteRefused } from "../refused-calls.ts";
 import { checkSockets } from "../socket-urls.ts";
 import { changes, type ApiRequest, type Reply } from "../route.ts";
 import { createCallBody, newCallSchema } from "../schemas/call.ts";
@@ -37,6 +36,11 @@ const at = (path: string, operationId: string, summary: string) =>
     errors: [
       "calls.caller_id_not_owned",
       "calls.destination_not_allowed",
+      "calls.destination_refused",
+      "calls.rate_too_high",
+      "calls.outside_window",
+      "calls.spend_cap",
+      "calls.velocity",
       "calls.concurrency_limit",
       "calls.rate_limit",
       "wallet.insufficient_funds",
@@ -53,6 +57,8 @@ const at = (path: string, operationId: string, summary: string) =>
       await checkCallbacks(parts, body.actions);
     },
     change: placeCall,
+    refused: (error, { parts, caller, body }) =>
+      noteRefused(parts, error, { workspaceId: caller.workspace.id, from: body.from, to: firstOf(body.to) }),
   });
 
 export const createCall = at("/v1/calls", "createCall", "Place a call");
@@ -63,11 +69,8 @@ export const originateCall = at(
 );
 
 async function placeCall(tx: Tx, { parts, caller, body }: Asked): Promise<Reply> {
-  const { workspace } = caller;
-  const number = await callingNumber(tx, workspace.id, body.from, "from");
-  if (body.caller_id !== undefined) await callingNumber(tx, workspace.id, body.caller_id, "caller_id");
   try {
-    const call = await parts.calls.originate(tx, callingWorkspace(workspace), number, requestOf(body));
+    const call = await parts.calls.originate(tx, caller.workspace.id, requestOf(body));
     return { status: 201, body: newCallView(call) };
   } catch (error) {
     throw Array.isArray(body.to) ? error : asWritten(error);
@@ -104,9 +107,15 @@ const newCallView = (call: CallRow): JsonObject => ({
   ...(call.metadata === null ? {} : { metadata: parseObject(call.metadata) }),
 });
 
+const firstOf = (to: Body["to"]): string => (Array.isArray(to) ? (to[0] ?? "") : to);
+
 /** A customer who wrote no array is told of `to`. */
 function asWritten(error: unknown): unknown {
   if (!(error instanceof SautikitError) || !error.fields.some(({ field }) => field === "to[0]")) return error;
   const fields = error.fields.map((field) => (field.field === "to[0]" ? { ...field, field: "to" } : field));
-  return new SautikitError(error.code, error.message.replace(/^to\[0\] /, "to "), { fields, cause: error });
+  const { retryAfterSeconds } = error;
+  return new SautikitError(error.code, error.message.replace(/^to\[0\] /, "to "), {
+    ...{ fields, cause: error },
+    ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
+  });
 }

@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { callingWorkspace } from "../../engine/workspaces/workspaces.ts";
 import { callIdOf } from "../call-pages.ts";
+import { noteRefused } from "../refused-calls.ts";
 import { changes } from "../route.ts";
 import { voiceDocument } from "../schemas/call.ts";
 import { pathId } from "../schemas/text.ts";
@@ -30,6 +30,8 @@ export const directCall = changes({
     "calls.not_live",
     "calls.caller_id_not_owned",
     "calls.destination_not_allowed",
+    "calls.destination_refused",
+    "calls.rate_too_high",
     "webhooks.url_not_allowed",
     "workspace.frozen",
   ],
@@ -39,7 +41,12 @@ export const directCall = changes({
   },
   async change(tx, { parts, caller, params, body }) {
     const id = callIdOf(params.id);
-    await parts.calls.direct(tx, callingWorkspace(caller.workspace), id, body.actions);
+    await parts.calls.direct(tx, caller.workspace.id, id, body.actions);
     return { status: 202, body: { call_id: id } };
   },
+  refused: (error, { parts, caller, params }) =>
+    noteRefused(parts, error, {
+      ...{ workspaceId: caller.workspace.id, from: null, to: null },
+      callId: callIdOf(params.id),
+    }),
 });

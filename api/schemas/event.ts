@@ -2,6 +2,7 @@ import { z } from "zod";
 import { callEventKinds, conferenceEventKinds, type CallEventKind } from "../../engine/calls/event-kinds.ts";
 import { recordedReasons } from "../../engine/actions/record.ts";
 import { streamReasons } from "../../engine/streams/stream-end.ts";
+import { refusalReasons } from "../../engine/policy/refusal.ts";
 import { metadata } from "../../engine/metadata.ts";
 import type { EventDescription } from "./event-description.ts";
 import { workspaceEvents } from "./workspace-event.ts";
@@ -373,6 +374,9 @@ export const callEvents: Record<CallEventKind, EventDescription> = {
       code: z
         .string()
         .meta({ description: "A code of the error catalogue.", examples: ["wallet.insufficient_funds"] }),
+      reason: z.enum(refusalReasons).nullable().meta({
+        description: "As of `calls.refused`; null: what was to be dialled is no number.",
+      }),
       message: z.string(),
     },
   ),

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { WorkspaceEventKind } from "../../engine/webhooks/workspace-events.ts";
 import type { EventDescription } from "./event-description.ts";
+import { refusalReason, refusalSource } from "./refusal.ts";
 
 const plain = (happened: string, fields: z.ZodRawShape): EventDescription => ({
   happened,
@@ -80,4 +81,30 @@ export const workspaceEvents: Record<WorkspaceEventKind, EventDescription> = {
     reason: z.string().nullable().meta({ description: "Why it was rejected." }),
     number_id: z.string().nullable().meta({ description: "The number, once it is here." }),
   }),
+  "calls.refused": plain(
+    "A call was not placed, or a number not dialled. Told once for each reason, source and minute, however many were refused; " +
+      "GET /v1/refusals has them all counted.",
+    {
+      refusal_id: z.string().meta({ description: "In GET /v1/refusals." }),
+      reason: refusalReason,
+      code: z.string().meta({ description: "A code of the error catalogue.", examples: ["calls.velocity"] }),
+      message: z.string().meta({ description: "What who asked was told." }),
+      source: refusalSource,
+      from: z.string().nullable().meta({ description: "The number to call from." }),
+      to: z.string().nullable().meta({ description: "The number that was to be called." }),
+      call_id: z.string().nullable().meta({ description: "The running call; null: it was to be a new one." }),
+      count: z.int().min(1).meta({
+        description: "This one, and those of the minute told before it that were only counted.",
+      }),
+      refused_at: time("When."),
+    },
+  ),
+  "calls.new_country": plain(
+    "Somebody calls a foreign country for the first time in this workspace. For an hour one call at a time goes there.",
+    {
+      country: z.string().meta({ description: "ISO 3166 alpha-2." }),
+      to: z.string().meta({ description: "E.164." }),
+      called_at: time("When."),
+    },
+  ),
 };

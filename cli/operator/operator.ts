@@ -15,6 +15,8 @@ import { privacyErase, privacyExport, privacyReached } from "./privacy.ts";
 import { numberAdd, numberResume, numberRoute, numberSuspend } from "./numbers.ts";
 import { portsList, portsMove, portsOut, portsShow } from "./ports.ts";
 import { registerUrls, suspenseAssign, suspenseList, topUpFind, unreadable } from "./mpesa.ts";
+import { workspaceFreeze, workspaceLimits, workspaceShow, workspaceUnfreeze } from "./limits.ts";
+import { prefixesAllow, prefixesList, prefixesRefuse } from "./prefixes.ts";
 import { pricesList, pricesSet } from "./prices.ts";
 import { ratesExport, ratesImport, ratesList, ratesSet } from "./rates.ts";
 import { workspaceCreate } from "./workspaces.ts";
@@ -47,6 +49,13 @@ export async function operator(subject: string, args: readonly string[]): Promis
 
 const commands: Readonly<Record<string, Command>> = {
   "workspace create": workspaceCreate,
+  "workspace show": workspaceShow,
+  "workspace limits": workspaceLimits,
+  "workspace freeze": workspaceFreeze,
+  "workspace unfreeze": workspaceUnfreeze,
+  "prefixes refuse": prefixesRefuse,
+  "prefixes allow": prefixesAllow,
+  "prefixes list": prefixesList,
   "privacy export": privacyExport,
   "privacy erase": privacyErase,
   "privacy reached": privacyReached,

@@ -5,7 +5,17 @@ import { mostTelling, type FailureCode } from "../calls/leg-state.ts";
 import type { LegStatus } from "../store/calls.ts";
 import type { HangupCause } from "../switch/switch.ts";
 import { dialSchema, numbersOf, timeoutDefault, type DialSpec } from "./dial-spec.ts";
-import { command, done, stay, type Effect, type Scene, type Step, type StepFact, type Verb } from "./verb.ts";
+import {
+  command,
+  done,
+  stay,
+  type DialRefusal,
+  type Effect,
+  type Scene,
+  type Step,
+  type StepFact,
+  type Verb,
+} from "./verb.ts";
 
 /** The switch ends an unanswered leg by itself; so much later we stop believing that it will say so. */
 const ringSlackMs = 30_000;
@@ -92,8 +102,8 @@ export const dial: Verb<DialSpec, Dialing> = {
         return stay({ ...state, legs }, refused, state.untilMs);
       }
       case "dialRefused": {
-        const { code, message } = fact;
-        const refused = state.numbers.map((to) => refusedEvent({ to, code, message }));
+        const { code, reason, message } = fact;
+        const refused = state.numbers.map((to) => refusedEvent({ to, code, reason, message }));
         return done([...refused, refusedOutcome(state, scene)]);
       }
       case "legAnswered":
@@ -247,10 +257,10 @@ function noLongerWaiting(scene: Scene): Effect[] {
   ];
 }
 
-const refusedEvent = (payload: { to: string; code: string; message: string }): Effect => ({
+const refusedEvent = ({ to, code, reason, message }: DialRefusal): Effect => ({
   kind: "event",
   event: "dial.refused",
-  payload,
+  payload: { to, code, reason, message },
 });
 
 const refusedOutcome = ({ numbers }: Dialing, scene: Scene): Effect => {

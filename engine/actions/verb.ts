@@ -4,6 +4,7 @@ import type { JsonObject } from "../json.ts";
 import type { Command, DialRequest, RoomRequest } from "../calls/command.ts";
 import type { AskingKind, CallEventKind } from "../calls/event-kinds.ts";
 import type { FailureCode } from "../calls/leg-state.ts";
+import type { RefusalReason } from "../policy/refusal.ts";
 import type { LegStatus } from "../store/calls.ts";
 import type { RecordingEnds, RecordingStopper } from "../switch/switch.ts";
 import type { EgressMethod } from "../egress/egress.ts";
@@ -104,6 +105,14 @@ export type Effect =
   /** `cause`: what a caller who is not answered yet is refused with; default: rejected. */
   | { kind: "hangUp"; cause?: "CALL_REJECTED" | "USER_BUSY" };
 
+/** Why a number was not dialled. `reason`: the policy's; null: the number was none. */
+export interface DialRefusal {
+  to: string;
+  code: string;
+  reason: RefusalReason | null;
+  message: string;
+}
+
 export type StepFact =
   | { kind: "wake" }
   /**
@@ -135,10 +144,10 @@ export type StepFact =
   | {
       kind: "dialing";
       legs: readonly { leg: LegId; to: string }[];
-      refused: readonly { to: string; code: string; message: string }[];
+      refused: readonly DialRefusal[];
     }
   /** Nobody is dialled. */
-  | { kind: "dialRefused"; code: string; message: string }
+  | ({ kind: "dialRefused" } & Omit<DialRefusal, "to">)
   /** It is on its way there. */
   | { kind: "roomJoined"; room: ConferenceId }
   | { kind: "roomRefused"; reason: RoomRefusal }

@@ -1,5 +1,5 @@
 import type { Document } from "../actions/document.ts";
-import type { NumberId, WorkspaceId } from "../ids.ts";
+import type { NumberId } from "../ids.ts";
 
 /** A `POST /v1/calls` whose shape was checked at the edge; what it may do is decided by Calls. */
 export interface CallRequest {
@@ -27,15 +27,6 @@ export interface CallOptions {
   maxDurationSeconds: number;
   /** How many were rung at once; absent: one. */
   branches?: number;
-}
-
-/** Whoever the API key belongs to, as far as calls care. */
-export interface CallingWorkspace {
-  id: WorkspaceId;
-  frozen: boolean;
-  allowedCountries: readonly string[];
-  concurrentCalls: number;
-  callsPerSecond: number;
 }
 
 /** The calling number, found by its E.164 among the workspace's active ones. */

@@ -1,34 +1,18 @@
 import { mediaIn, numbersIn, type Document } from "../actions/document.ts";
-import type { NumberUse } from "../actions/verb.ts";
 import { invalidField, SautikitError } from "../errors.ts";
 import type { CallId, LegId, WorkspaceId } from "../ids.ts";
-import {
-  callOfWorkspace,
-  countCallsSince,
-  countLiveCalls,
-  insertCall,
-  type CallRow,
-} from "../store/calls.ts";
+import { callOfWorkspace, insertCall, type CallRow } from "../store/calls.ts";
 import * as media from "../store/media.ts";
 import * as recordings from "../store/recordings.ts";
 import type { PromptUrls } from "../media/prompt-urls.ts";
 import type { RecordingRow } from "../store/recordings.ts";
 import type { Tx } from "../store/store.ts";
-import { keepWorkspace } from "../store/workspaces.ts";
-import { callingNumber } from "../numbers/numbers.ts";
+import type { RefusedNumber } from "../policy/refusal.ts";
 import { CallChange } from "./call-change.ts";
 import type { ChangeParts } from "./change-parts.ts";
-import type { CallingNumber, CallingWorkspace, CallOptions, CallRequest } from "./call-request.ts";
+import type { CallOptions, CallRequest } from "./call-request.ts";
 import { rearmCutOffs } from "./cut-off.ts";
-import {
-  allowedDestination,
-  dialTogether,
-  newRecording,
-  stopRecording,
-  requireFunds,
-  type Destination,
-  newCall,
-} from "./dialing.ts";
+import { dialTogether, newRecording, stopRecording, newCall } from "./dialing.ts";
 import { DocumentRun, endDocument } from "./document-run.ts";
 import { windDown } from "./leg-progress.ts";
 import { dialSecondLeg } from "./second-leg.ts";
@@ -52,40 +36,35 @@ export class Calls {
   }
 
   /**
-   * Stores a call that the controller then dials; the number that is refused is `to[0]`, …. Throws `workspace.frozen`, `calls.destination_not_allowed`,
-   * `calls.caller_id_not_owned` (of numbers in `actions`), `validation.invalid` (of prompts in `actions`),
-   * `calls.concurrency_limit`, `calls.rate_limit`, `wallet.insufficient_funds`; then nothing is stored.
+   * Stores a call that the controller then dials; the number that is refused is `from`, `caller_id`, `to[0]`, …. Throws what the
+   * policy refuses it for, also of numbers in `actions`, and `validation.invalid` (of prompts in `actions`); then nothing
+   * is stored.
    */
-  async originate(
-    tx: Tx,
-    workspace: CallingWorkspace,
-    number: CallingNumber,
-    request: CallRequest,
-  ): Promise<CallRow> {
-    const { clock, ids } = this.#parts;
+  async originate(tx: Tx, workspaceId: WorkspaceId, request: CallRequest): Promise<CallRow> {
+    const { clock, ids, policy } = this.#parts;
     const nowMs = clock.nowMs();
-    if (workspace.frozen) throw new SautikitError("workspace.frozen");
-    const destinations: Destination[] = [];
-    for (const [index, to] of request.toE164.entries()) {
-      destinations.push(await allowedDestination(tx, workspace, to, nowMs, `to[${index}]`));
-    }
-    const [destination] = destinations;
-    if (!destination) throw new Error("A call without a number to ring.");
-    await requireAllNumbers(tx, workspace, request.actions ?? [], nowMs);
-    await requireAllPrompts(tx, workspace.id, request.actions ?? [], this.#parts.promptUrls);
-    await requireFunds(tx, workspace.id, destinations, clock.nowUs());
-    await this.#requireCapacity(tx, workspace, nowMs);
+    await this.#requireAllNumbers(tx, workspaceId, request.actions ?? []);
+    await requireAllPrompts(tx, workspaceId, request.actions ?? [], this.#parts.promptUrls);
+    const { numbers, admitted, refused } = await policy.admit(tx, {
+      workspaceId,
+      begins: true,
+      callerIds: callerIdsOf(request),
+      to: request.toE164.map((e164, index) => ({ field: `to[${index}]`, e164 })),
+    });
+    if (refused[0]) throw refused[0];
+    const [[destination], [number]] = [admitted, numbers];
+    if (!destination || !number) throw new Error("A call without a number to ring, or to call from.");
 
     const options: CallOptions = {
       callerId: request.callerId ?? request.fromE164,
       record: request.record,
       ringTimeoutSeconds: request.ringTimeoutSeconds,
       maxDurationSeconds: request.maxDurationSeconds,
-      branches: destinations.length,
+      branches: admitted.length,
     };
     const call = newCall({
       id: ids.next("call"),
-      workspaceId: workspace.id,
+      workspaceId,
       numberId: number.id,
       direction: "outbound",
       fromE164: request.fromE164,
@@ -106,7 +85,7 @@ export class Calls {
     await insertCall(tx, call);
     const change = new CallChange(this.#parts, tx, call, []);
     const { box, gateway } = this.#parts;
-    await dialTogether(change, box, destinations, { ...options, gateway });
+    await dialTogether(change, box, admitted, { ...options, gateway });
     await change.save();
     return call;
   }
@@ -130,10 +109,10 @@ export class Calls {
    * Has this document take the place of what the call is doing; of two at once the later one stays. Throws
    * `calls.not_found`, `calls.not_live`, and what `originate` throws of numbers and prompts in `actions`.
    */
-  async direct(tx: Tx, workspace: CallingWorkspace, callId: CallId, actions: Document): Promise<void> {
-    const change = await this.#liveChange(tx, workspace.id, callId);
-    await requireAllNumbers(tx, workspace, actions, change.nowMs);
-    await requireAllPrompts(tx, workspace.id, actions, this.#parts.promptUrls);
+  async direct(tx: Tx, workspaceId: WorkspaceId, callId: CallId, actions: Document): Promise<void> {
+    const change = await this.#liveChange(tx, workspaceId, callId);
+    await this.#requireAllNumbers(tx, workspaceId, actions);
+    await requireAllPrompts(tx, workspaceId, actions, this.#parts.promptUrls);
     await this.#document.replace(change, actions);
     await change.save();
   }
@@ -200,6 +179,15 @@ export class Calls {
     }
   }
 
+  /** The same question as when a number's turn comes; by then the answer may be another. */
+  async #requireAllNumbers(tx: Tx, workspaceId: WorkspaceId, actions: Document): Promise<void> {
+    for (const number of numbersIn(actions))
+      await this.#parts.policy.requireAllowed(tx, workspaceId, {
+        ...number,
+        field: `actions${number.field}`,
+      });
+  }
+
   /** Of a call that goes on: neither over nor being hung up. */
   async #liveChange(tx: Tx, workspaceId: WorkspaceId, callId: CallId): Promise<CallChange> {
     const change = await this.#change(tx, workspaceId, callId);
@@ -215,40 +203,13 @@ export class Calls {
     if (!change) throw new SautikitError("calls.not_found");
     return change;
   }
-
-  /** Counted from live rows, in the transaction that adds one, so that two at once cannot both take the last place. */
-  async #requireCapacity(tx: Tx, workspace: CallingWorkspace, nowMs: number): Promise<void> {
-    await keepWorkspace(tx, workspace.id);
-    if ((await countLiveCalls(tx, workspace.id)) >= workspace.concurrentCalls) {
-      throw new SautikitError(
-        "calls.concurrency_limit",
-        `This workspace may have ${workspace.concurrentCalls} calls at once.`,
-        {
-          retryAfterSeconds: 5,
-        },
-      );
-    }
-    if ((await countCallsSince(tx, workspace.id, nowMs - 1000)) >= workspace.callsPerSecond) {
-      throw new SautikitError(
-        "calls.rate_limit",
-        `This workspace may place ${workspace.callsPerSecond} calls a second.`,
-        {
-          retryAfterSeconds: 1,
-        },
-      );
-    }
-  }
 }
 
-async function requireAllNumbers(
-  tx: Tx,
-  workspace: CallingWorkspace,
-  actions: Document,
-  nowMs: number,
-): Promise<void> {
-  for (const number of numbersIn(actions))
-    await requireAllowed(tx, workspace, { ...number, field: `actions${number.field}` }, nowMs);
-}
+/** The number to call from, and another to present. */
+const callerIdsOf = ({ fromE164, callerId }: CallRequest): RefusedNumber[] => [
+  { field: "from", e164: fromE164 },
+  ...(callerId === undefined || callerId === fromE164 ? [] : [{ field: "caller_id", e164: callerId }]),
+];
 
 /** Each uploaded prompt is there, and the workspace's own; when its turn comes it is looked for again. */
 async function requireAllPrompts(
@@ -262,15 +223,4 @@ async function requireAllPrompts(
     if (id === null || (id !== "unknown" && (await media.byId(tx, workspaceId, id)))) continue;
     throw invalidField(`actions${field}`, "media_not_found", "is no prompt of this workspace");
   }
-}
-
-/** The same question as when the number's turn comes; by then the answer may be another. */
-async function requireAllowed(
-  tx: Tx,
-  workspace: CallingWorkspace,
-  { use, e164, field }: NumberUse,
-  nowMs: number,
-): Promise<void> {
-  if (use === "dialled") await allowedDestination(tx, workspace, e164, nowMs, field);
-  else await callingNumber(tx, workspace.id, e164, field);
 }

@@ -1,4 +1,5 @@
 import type { Clock } from "../clock.ts";
+import type { Policy } from "../policy/policy.ts";
 import type { Outbox } from "../webhooks/outbox.ts";
 import type { Settlement } from "../metering/settlement.ts";
 import type { Ids, IntentOwner } from "../ids.ts";
@@ -9,6 +10,8 @@ export interface ChangeParts {
   ids: Ids;
   outbox: Outbox;
   settlement: Settlement;
+  /** What each leg passes before it is dialled. */
+  policy: Pick<Policy, "admit" | "requireAllowed" | "note">;
   /** Called after the commit: the call, or the room, has intents to carry out, or wants to be woken at another time. */
   changed: (owner: IntentOwner) => void;
 }

@@ -1,80 +1,12 @@
-import { parseE164, destinationClass } from "../e164.ts";
-import { invalidField, SautikitError } from "../errors.ts";
-import type { CallId, LegId, RecordingId, WorkspaceId } from "../ids.ts";
-import { rateFor } from "../metering/rates.ts";
+import type { CallId, LegId, RecordingId } from "../ids.ts";
+import type { Destination } from "../policy/destinations.ts";
 import { insertLeg, type CallRow, type LegRow } from "../store/calls.ts";
 import * as recordings from "../store/recordings.ts";
-import type { ReadTx } from "../store/store.ts";
 import type { Branch, Originate } from "../switch/switch.ts";
-import { available } from "../wallet/wallet.ts";
 import type { CallChange } from "./call-change.ts";
 import type { RecordFrom } from "./call-request.ts";
 import type { Command } from "./command.ts";
 import { secondsAtDialling } from "./cut-off.ts";
-
-export interface Destination {
-  e164: string;
-  country: string | null;
-  rateMicroKesPerMinute: number;
-}
-
-/**
- * Where a leg may go, and what a minute of it costs. `field` is what the customer called the number.
- * Throws `validation.invalid` (not a number at all) or `calls.destination_not_allowed`.
- */
-export async function allowedDestination(
-  tx: ReadTx,
-  workspace: { id: WorkspaceId; allowedCountries: readonly string[] },
-  to: string,
-  atMs: number,
-  field: string,
-): Promise<Destination> {
-  const refuse = (reason: string) =>
-    new SautikitError("calls.destination_not_allowed", reason, {
-      fields: [{ field, code: "destination", message: reason }],
-    });
-  switch (destinationClass(to)) {
-    case "emergency":
-      throw refuse(`${to} is an emergency number; Sautikit does not place emergency calls.`);
-    case "shortCode":
-      throw refuse(`${to} is a short code.`);
-    case "premium":
-      throw refuse(`${to} is a premium or satellite number.`);
-    case "invalid":
-      throw invalidField(field, "e164", "must be E.164: + and 8 to 15 digits");
-    case "e164":
-  }
-  const rate = await rateFor(tx, {
-    workspaceId: workspace.id,
-    legKind: "pstn",
-    direction: "outbound",
-    remoteE164: to,
-    atMs,
-  });
-  if (!rate) throw refuse(`There is no rate for ${to}.`);
-  // The number's own country before the rate's: +1 covers twenty of them. One that nobody knows is not allowed.
-  const parsed = parseE164(to);
-  const country = (parsed.ok ? parsed.country : null) ?? rate.country;
-  if (country === null || !workspace.allowedCountries.includes(country)) {
-    const where = country ?? "a country that cannot be told";
-    throw refuse(
-      `Calls to ${where} are not allowed; an owner can add it to allowed_countries of the workspace.`,
-    );
-  }
-  return { e164: to, country, rateMicroKesPerMinute: rate.microKesPerMinute };
-}
-
-/** Throws `wallet.insufficient_funds` unless the wallet has more than what live calls have run up. Free legs need none. */
-export async function requireFunds(
-  tx: ReadTx,
-  workspaceId: WorkspaceId,
-  destinations: readonly Pick<Destination, "rateMicroKesPerMinute">[],
-  nowUs: number,
-): Promise<void> {
-  if (destinations.every(({ rateMicroKesPerMinute }) => rateMicroKesPerMinute === 0)) return;
-  const { availableMinor } = await available(tx, workspaceId, nowUs);
-  if (availableMinor <= 0) throw new SautikitError("wallet.insufficient_funds");
-}
 
 /** A call as it begins. */
 export const newCall = (
@@ -118,11 +50,12 @@ export function newLeg(
     | "cutAfterSeconds"
     | "createdAtMs"
   > &
-    Partial<Pick<LegRow, "direction" | "channelUuid" | "dialledAtMs" | "startedAtUs">>,
+    Partial<Pick<LegRow, "direction" | "country" | "channelUuid" | "dialledAtMs" | "startedAtUs">>,
 ): LegRow {
   return {
     kind: "pstn",
     direction: "outbound",
+    country: null,
     status: "initiated",
     channelUuid: null,
     dialledAtMs: null,
@@ -251,6 +184,7 @@ export async function dialTogether(
       box,
       fromE164: callerId,
       toE164: destination.e164,
+      country: destination.country,
       rateMicroKesPerMinute: destination.rateMicroKesPerMinute,
       maxDurationSeconds,
       cutAfterSeconds: await secondsAtDialling(tx, call.workspaceId, limits, parts.clock.nowUs()),

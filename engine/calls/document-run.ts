@@ -4,6 +4,7 @@ import type { Asked } from "../actions/voice-url.ts";
 import { SautikitError } from "../errors.ts";
 import type { EventId, LegId } from "../ids.ts";
 import type { JsonObject } from "../json.ts";
+import { CallRefused } from "../policy/refusal.ts";
 import { callEventById, type CallRow } from "../store/calls.ts";
 import type { HangupCause } from "../switch/switch.ts";
 import type { CallChange } from "./call-change.ts";
@@ -268,7 +269,8 @@ export class DocumentRun {
           return await this.#dialLeg(change, effect.request);
         } catch (error) {
           if (!(error instanceof SautikitError)) throw error;
-          return { kind: "dialRefused", code: error.code, message: error.message };
+          const reason = error instanceof CallRefused ? error.reason : null;
+          return { kind: "dialRefused", code: error.code, reason, message: error.message };
         }
     }
   }

@@ -1,7 +1,7 @@
 import { numberFromCarrier, parseE164 } from "../e164.ts";
-import { isError } from "../errors.ts";
 import type { CallId, LegId } from "../ids.ts";
 import { rateFor } from "../metering/rates.ts";
+import { hasFunds } from "../policy/spending.ts";
 import {
   countLiveCalls,
   insertCall,
@@ -12,13 +12,13 @@ import {
 } from "../store/calls.ts";
 import type { Tx } from "../store/store.ts";
 import { isInService, numberByE164, type NumberRow } from "../store/numbers.ts";
-import { keepWorkspace, type WorkspaceRow } from "../store/workspaces.ts";
+import { keepWorkspace } from "../store/workspaces.ts";
 import type { Arrival, HangupCause } from "../switch/switch.ts";
 import { CallChange } from "./call-change.ts";
 import type { CallOptions } from "./call-request.ts";
 import type { ChangeParts } from "./change-parts.ts";
 import { secondsAtDialling } from "./cut-off.ts";
-import { newCall, newLeg, requireFunds } from "./dialing.ts";
+import { newCall, newLeg } from "./dialing.ts";
 import type { DocumentRun } from "./document-run.ts";
 
 /** A caller waits so long for an answer at most, and talks so long; the switch itself holds both. */
@@ -77,8 +77,8 @@ export async function takeInCall(
     ...{ remoteE164: from, atMs: nowMs },
   });
   if (!rate) return refuse("no_rate");
-  if (!(await hasFunds(tx, workspace, rate.microKesPerMinute, parts.clock.nowUs())))
-    return refuse("no_funds");
+  const paid = { rateMicroKesPerMinute: rate.microKesPerMinute };
+  if (!(await hasFunds(tx, workspace.id, [paid], parts.clock.nowUs()))) return refuse("no_funds");
 
   const call = callRow(ids.call, number, arrival, from, nowMs);
   const leg = newLeg({
@@ -112,21 +112,6 @@ export async function takeInCall(
 }
 
 const refuse = (why: Refusal): Taken => ({ kind: "refused", why, cause: refusals[why] });
-
-async function hasFunds(
-  tx: Tx,
-  workspace: WorkspaceRow,
-  rateMicroKesPerMinute: number,
-  nowUs: number,
-): Promise<boolean> {
-  try {
-    await requireFunds(tx, workspace.id, [{ rateMicroKesPerMinute }], nowUs);
-    return true;
-  } catch (error) {
-    if (isError(error, "wallet.insufficient_funds")) return false;
-    throw error;
-  }
-}
 
 function callRow(id: CallId, number: NumberRow, arrival: Arrival, from: string, nowMs: number): CallRow {
   const parsed = parseE164(from);

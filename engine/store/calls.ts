@@ -44,6 +44,8 @@ export interface LegRow {
   direction: "outbound" | "inbound";
   fromE164: string;
   toE164: string;
+  /** Of whom it dials; null: nobody knows, or somebody called us. */
+  country: string | null;
   status: LegStatus;
   box: string;
   channelUuid: string | null;
@@ -249,25 +251,20 @@ export async function countLive(tx: ReadTx): Promise<{ calls: number; legs: numb
   return row ?? { calls: 0, legs: 0, deliveries: 0 };
 }
 
+/** Calls that nobody has asked to end. */
+export const callsToHangUp = (tx: ReadTx, workspaceId: WorkspaceId, limit: number) =>
+  tx.all<{ id: CallId }>(
+    `SELECT id FROM calls WHERE workspace_id = ? AND ended_at_us IS NULL AND hangup_requested_at_ms IS NULL
+     ORDER BY id LIMIT ?`,
+    [workspaceId, limit],
+  );
+
 export async function countLiveCalls(tx: ReadTx, workspaceId: WorkspaceId): Promise<number> {
   const row = await tx.get<{ live: number }>(
     "SELECT COUNT(*) AS live FROM calls WHERE workspace_id = ? AND ended_at_us IS NULL",
     [workspaceId],
   );
   return row?.live ?? 0;
-}
-
-/** Outbound calls placed after `sinceMs`. */
-export async function countCallsSince(
-  tx: ReadTx,
-  workspaceId: WorkspaceId,
-  sinceMs: number,
-): Promise<number> {
-  const row = await tx.get<{ placed: number }>(
-    "SELECT COUNT(*) AS placed FROM calls WHERE workspace_id = ? AND created_at_ms > ? AND direction = 'outbound'",
-    [workspaceId, sinceMs],
-  );
-  return row?.placed ?? 0;
 }
 
 export const insertCallEvent = (tx: Tx, row: CallEventRow & { workspaceId: WorkspaceId }) =>

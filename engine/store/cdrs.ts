@@ -62,3 +62,13 @@ export async function insertCdr(tx: Tx, cdr: Cdr): Promise<boolean> {
 export async function cdrOfLeg(tx: ReadTx, legId: LegId): Promise<Cdr | undefined> {
   return tx.get("SELECT * FROM cdrs WHERE leg_id = ?", [legId]);
 }
+
+/** What legs that were settled since then have cost, KES cents. Read from the index `cdrs_paid` alone. */
+export async function costSince(tx: ReadTx, workspaceId: WorkspaceId, sinceMs: number): Promise<number> {
+  const row = await tx.get<{ costMinor: number }>(
+    `SELECT CAST(COALESCE(SUM(cost_minor), 0) AS BIGINT) AS cost_minor FROM cdrs
+     WHERE workspace_id = ? AND created_at_ms >= ? AND cost_minor > 0`,
+    [workspaceId, sinceMs],
+  );
+  return row?.costMinor ?? 0;
+}

@@ -238,6 +238,7 @@ const texts: readonly Place[] = [
     mails: ["subject", "body"],
     audit_entries: ["before", "after"],
     media: ["name"],
+    refusals: ["from_e164", "to_e164", "message"],
   }).map(([table, columns]) => ({
     ...{ table, columns, keys: ["id"] },
     of: "workspace_id = ? AND created_at_ms <= ?",

@@ -2,7 +2,14 @@ import { snakeCase } from "./column-names.ts";
 import type { SqlValue, Tx } from "./store.ts";
 
 type Table =
-  "calls" | "legs" | "call_events" | "conferences" | "conference_members" | "topups" | "mpesa_payments";
+  | "calls"
+  | "legs"
+  | "call_events"
+  | "conferences"
+  | "conference_members"
+  | "topups"
+  | "mpesa_payments"
+  | "workspaces";
 type Values<Row> = { readonly [Field in keyof Row]: SqlValue };
 
 /** A whole row, by its fields. False: `onConflict` let it be. */

@@ -1,4 +1,5 @@
 import type { KeyId, WorkspaceId } from "../ids.ts";
+import { updateRow } from "./rows.ts";
 import type { ReadTx, Tx } from "./store.ts";
 
 export interface WorkspaceRow {
@@ -7,6 +8,7 @@ export interface WorkspaceRow {
   currency: "KES";
   createdAtMs: number;
   frozenAtMs: number | null;
+  frozenReason: string | null;
   requestsPerMinute: number;
   callsPerSecond: number;
   concurrentCalls: number;
@@ -16,6 +18,19 @@ export interface WorkspaceRow {
   onZeroBalance: "continue" | "hangup";
   lowBalanceThresholdMinor: number | null;
   mpesaAccountRef: string;
+  /** JSON array of `+` and digits. */
+  refusedPrefixes: string;
+  /** JSON array of CallingWindow. */
+  callingWindows: string;
+  /** The owner's, then the operator's; the lower one counts. */
+  dailySpendCapMinor: number | null;
+  dailySpendCapMaxMinor: number | null;
+  highestRatePerMinuteMinor: number | null;
+  highestRatePerMinuteMaxMinor: number | null;
+  /** Null: as many as there are. */
+  shortCallsMax: number | null;
+  numbersPerRangeMax: number | null;
+  newCountryWatch: 0 | 1;
 }
 
 export interface ApiKeyRow {
@@ -58,29 +73,14 @@ export const workspaceById = (tx: ReadTx, id: WorkspaceId) =>
 export const keepWorkspace = (tx: Tx, id: WorkspaceId) =>
   tx.get<WorkspaceRow>("SELECT * FROM workspaces WHERE id = ? FOR NO KEY UPDATE", [id]);
 
-/** What its owner can change; a field that is undefined stays as it is. */
+/** A field that is undefined stays as it is. */
 export async function updateWorkspace(
   tx: Tx,
   id: WorkspaceId,
-  patch: {
-    name?: string | undefined;
-    allowedCountries?: string | undefined;
-    recordingRetentionDays?: number | undefined;
-    onZeroBalance?: "continue" | "hangup" | undefined;
-  },
+  patch: { [Field in keyof Omit<WorkspaceRow, "id">]?: WorkspaceRow[Field] | undefined },
 ): Promise<void> {
-  await tx.run(
-    `UPDATE workspaces SET name = COALESCE(?, name), allowed_countries = COALESCE(?, allowed_countries),
-       recording_retention_days = COALESCE(?, recording_retention_days),
-       on_zero_balance = COALESCE(?, on_zero_balance) WHERE id = ?`,
-    [
-      patch.name ?? null,
-      patch.allowedCountries ?? null,
-      patch.recordingRetentionDays ?? null,
-      patch.onZeroBalance ?? null,
-      id,
-    ],
-  );
+  const set = Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== undefined));
+  await updateRow(tx, "workspaces", ["id", id], set as Partial<WorkspaceRow>);
 }
 
 export async function insertApiKey(

@@ -15,6 +15,8 @@ export const workspaceEventKinds = [
   "wallet.exhausted",
   "storage.threshold_crossed",
   "port.updated",
+  "calls.refused",
+  "calls.new_country",
 ] as const;
 export type WorkspaceEventKind = (typeof workspaceEventKinds)[number];
 

@@ -1,4 +1,3 @@
-import type { CallingWorkspace } from "../calls/call-request.ts";
 import type { Ids, WorkspaceId } from "../ids.ts";
 import type { Tx } from "../store/store.ts";
 import { insertWorkspace, type WorkspaceRow } from "../store/workspaces.ts";
@@ -24,15 +23,6 @@ export async function createWorkspace(
   });
   return { id, mpesaAccountRef };
 }
-
-/** What calls need to know of it. */
-export const callingWorkspace = (row: WorkspaceRow): CallingWorkspace => ({
-  id: row.id,
-  frozen: row.frozenAtMs !== null,
-  allowedCountries: allowedCountries(row),
-  concurrentCalls: row.concurrentCalls,
-  callsPerSecond: row.callsPerSecond,
-});
 
 export const allowedCountries = (row: WorkspaceRow): string[] => JSON.parse(row.allowedCountries) as string[];
 

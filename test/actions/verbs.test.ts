@@ -44,9 +44,16 @@ const facts: Record<string, StepFact> = {
   "dialing nobody": {
     kind: "dialing",
     legs: [],
-    refused: [{ to: "+254712345678", code: "calls.destination_not_allowed", message: "No." }],
+    refused: [
+      { to: "+254712345678", code: "calls.destination_not_allowed", reason: "country", message: "No." },
+    ],
   },
-  dialRefused: { kind: "dialRefused", code: "calls.destination_not_allowed", message: "No." },
+  dialRefused: {
+    kind: "dialRefused",
+    code: "calls.destination_not_allowed",
+    reason: "country",
+    message: "No.",
+  },
   "digit mine": { kind: "digit", leg: wanjiru, digit: "1" },
   "digit other": { kind: "digit", leg: otieno, digit: "1" },
   "legAnswered mine": { kind: "legAnswered", leg: otieno },
@@ -285,7 +292,10 @@ describe("dial", () => {
     const request = dial.begin({ numbers: both.numbers }, scene).effects[0];
     assert.ok(request?.kind === "dial");
     assert.deepEqual(request.request.to, both.numbers);
-    const refused = { to: "+254722222222", code: "calls.destination_not_allowed", message: "No." };
+    const refused = {
+      ...{ to: "+254722222222", code: "calls.destination_not_allowed", message: "No." },
+      reason: "country" as const,
+    };
     const legs = [{ leg: otieno, to: "+254711111111" }];
     const step = dial.on(both, { kind: "dialing", legs, refused: [refused] }, scene);
     assert.equal(line(step), "dial.refused; goes on wake +60000");

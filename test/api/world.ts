@@ -24,6 +24,7 @@ import { insertSession } from "../../engine/store/sessions.ts";
 import { createPromptUrls } from "../../engine/media/prompt-urls.ts";
 import { StoredPrompts } from "../../engine/media/stored-prompts.ts";
 import { seedShippedDeck } from "../../engine/metering/rates.ts";
+import { Policy } from "../../engine/policy/policy.ts";
 import { createSettlement } from "../../engine/metering/settlement.ts";
 import { aesSecrets } from "../../engine/secrets.ts";
 import { TopUps } from "../../engine/wallet/mpesa/top-ups.ts";
@@ -98,11 +99,13 @@ export async function world(
   const numbers = {
     ...{ clock, ids, secrets, ledger, outbox, mails: createMailQueue({ clock, ids, wake }) },
   };
+  const policy = new Policy({ clock, ids, outbox, mails: numbers.mails });
   const calls = new Calls({
     clock,
     ids,
     outbox,
     settlement,
+    policy,
     changed: (id) => void changed.push(id),
     box: "box",
     gateway: "carrier",
@@ -122,6 +125,7 @@ export async function world(
     log: quiet,
     registry: new Registry(),
     calls,
+    policy,
     conferences,
     recordings: createRecordings({ store, storage, clock, log: quiet }),
     prompts,
@@ -227,6 +231,7 @@ export async function world(
 
   return {
     ...parts,
+    ...{ outbox, settlement, policy },
     prompts,
     exports,
     exportsFolder,

@@ -11,6 +11,8 @@ import { systemClock as clock } from "../../engine/clock.ts";
 import { SautikitError } from "../../engine/errors.ts";
 import { systemIds, type CallId, type LegId, type WorkspaceId } from "../../engine/ids.ts";
 import { seedShippedDeck } from "../../engine/metering/rates.ts";
+import { createMailQueue } from "../../engine/mail/mail-queue.ts";
+import { Policy } from "../../engine/policy/policy.ts";
 import { createSettlement } from "../../engine/metering/settlement.ts";
 import { Questioner } from "../../engine/calls/questioner.ts";
 import { createEgress } from "../../engine/egress/egress.ts";
@@ -18,14 +20,14 @@ import { aesSecrets } from "../../engine/secrets.ts";
 import * as calls from "../../engine/store/calls.ts";
 import type { LegRow } from "../../engine/store/calls.ts";
 import type { Store, Tx } from "../../engine/store/store.ts";
-import { updateWorkspace, workspaceById } from "../../engine/store/workspaces.ts";
+import { updateWorkspace } from "../../engine/store/workspaces.ts";
 import type { Switch } from "../../engine/switch/switch.ts";
 import { createLedger } from "../../engine/wallet/ledger.ts";
 import { createWallet } from "../../engine/wallet/wallet.ts";
 import { WebhookEndpoints } from "../../engine/webhooks/endpoints.ts";
 import { createOutbox } from "../../engine/webhooks/outbox.ts";
-import { addNumber, callingNumber } from "../../engine/numbers/numbers.ts";
-import { callingWorkspace, createWorkspace } from "../../engine/workspaces/workspaces.ts";
+import { addNumber } from "../../engine/numbers/numbers.ts";
+import { createWorkspace } from "../../engine/workspaces/workspaces.ts";
 import { eventually } from "../peers/waiting.ts";
 import { noPrompts } from "../media/no-prompts.ts";
 import { silentLog } from "../switch/peers.ts";
@@ -35,10 +37,13 @@ const nairobi = "+254200000001";
 const ids = systemIds(clock);
 const secrets = aesSecrets(Buffer.alloc(32, 7), ids);
 const ledger = createLedger({ ids });
+const wake = () => undefined;
+const outbox = createOutbox({ clock, ids, wake });
 const parts: ChangeParts = {
   clock,
   ids,
-  outbox: createOutbox({ clock, ids, wake: () => undefined }),
+  outbox,
+  policy: new Policy({ clock, ids, outbox, mails: createMailQueue({ clock, ids, wake }) }),
   settlement: createSettlement({ ledger }),
   changed: () => undefined,
 };
@@ -85,8 +90,7 @@ describe(`work on one call that crosses, on ${databaseKind}`, function () {
 
   async function placed(): Promise<LegRow> {
     return store.write(async (tx) => {
-      const workspace = callingWorkspace((await workspaceById(tx, home))!);
-      const call = await api.originate(tx, workspace, await callingNumber(tx, home, nairobi, "from"), {
+      const call = await api.originate(tx, home, {
         ...{ fromE164: nairobi, toE164: ["+254712345678"], record: null },
         ...{ ringTimeoutSeconds: 30, maxDurationSeconds: 14_400 },
       });

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { SautikitError } from "../../engine/errors.ts";
+import { refusalsOf } from "../../engine/store/refusals.ts";
 import { sideBySide } from "../peers/side-by-side.ts";
 import { describeOnSwitch } from "../peers/switch-under-test.ts";
 import { eventOf, kindsOf, nairobi, world, type SeenCall, type World } from "./world.ts";
@@ -194,23 +195,46 @@ describeOnSwitch("a dial", () => {
     });
   }
 
-  const meanwhile: [what: string, dial: object, sql: string, code: string][] = [
+  const meanwhile: [what: string, dial: object, sql: string, code: string, reason: string][] = [
     [
       "to a country that was allowed when the call was placed",
       { number: "+256772123456" },
       `UPDATE workspaces SET allowed_countries = '["KE"]' WHERE id = ?`,
       "calls.destination_not_allowed",
+      "country",
     ],
     [
       "with a caller ID that was the workspace's when the call was placed",
       { number: otieno, callerId: "+254200000007" },
       "UPDATE numbers SET status = 'suspended' WHERE workspace_id = ? AND e164 = '+254200000007'",
       "calls.caller_id_not_owned",
+      "caller_id",
     ],
+    ...(
+      [
+        ["to a prefix that was refused", `refused_prefixes = '["+2547"]'`, "calls.destination_refused"],
+        ["at a rate that became too high", "highest_rate_per_minute_minor = 1", "calls.rate_too_high"],
+        [
+          "outside of the calling windows",
+          `calling_windows = '[{"days":["mon"],"from":"00:00","to":"00:00"}]'`,
+          "calls.outside_window",
+        ],
+        ["once the day's calls came to the cap", "daily_spend_cap_minor = 1", "calls.spend_cap"],
+        ["of a range that has too many", "numbers_per_range_max = 0", "calls.velocity"],
+        ["of a frozen workspace", "frozen_at_ms = 1", "workspace.frozen"],
+      ] as const
+    ).map(([what, set, code]): [string, object, string, string, string] => [
+      ...([what, { number: otieno }, `UPDATE workspaces SET ${set} WHERE id = ?`, code] as const),
+      {
+        "calls.velocity": "number_range",
+        "calls.destination_refused": "refused_prefix",
+        "workspace.frozen": "frozen",
+      }[code as string] ?? code.replace("calls.", ""),
+    ]),
   ];
-  for (const [index, [what, dial, sql, code]] of meanwhile.entries()) {
+  for (const [index, [what, dial, sql, code, reason]] of meanwhile.entries()) {
     together(`${what} is refused in the call, told of, and the next action runs`, async () => {
-      const e164 = index === 0 ? "+254200000006" : "+254200000007";
+      const e164 = `+2542000000${String(index + 6).padStart(2, "0")}`;
       const workspaceId = await on.workspace(e164);
       await on.store.write((tx) =>
         tx.run(`UPDATE workspaces SET allowed_countries = '["KE","UG"]' WHERE id = ?`, [workspaceId]),
@@ -223,7 +247,15 @@ describeOnSwitch("a dial", () => {
 
       const call = await on.ended(id);
 
-      assert.equal(eventOf(call, "dial.refused").payload["code"], code);
+      const { payload } = eventOf(call, "dial.refused");
+      assert.deepEqual([payload["code"], payload["reason"]], [code, reason]);
+      const [noted, ...others] = await on.store.read((tx) =>
+        refusalsOf(tx, workspaceId, { limit: 5, before: null }),
+      );
+      assert.deepEqual(
+        [noted?.reason, noted?.source, noted?.callId, noted?.count, others.length],
+        [reason, "dial", id, 1, 0],
+      );
       assert.equal(outcome(call)["dial_status"], "failed");
       assert.equal(outcome(call)["leg_id"], null);
       assert.equal(call.legs.length, 1);

@@ -21,11 +21,13 @@ import { systemClock, type Clock } from "../../engine/clock.ts";
 import { createEgress } from "../../engine/egress/egress.ts";
 import { systemIds, type CallId, type LegId, type WorkspaceId } from "../../engine/ids.ts";
 import type { Log } from "../../engine/log.ts";
+import { createMailQueue } from "../../engine/mail/mail-queue.ts";
 import { MediaLibrary } from "../../engine/media/media-library.ts";
 import { createPromptUrls } from "../../engine/media/prompt-urls.ts";
 import { StoredPrompts } from "../../engine/media/stored-prompts.ts";
 import { EspeakEngine } from "../../engine/media/speech/espeak-engine.ts";
 import { seedShippedDeck } from "../../engine/metering/rates.ts";
+import { Policy } from "../../engine/policy/policy.ts";
 import { createSettlement } from "../../engine/metering/settlement.ts";
 import { aesSecrets } from "../../engine/secrets.ts";
 import { recordingIdsOfCalls } from "../../engine/store/call-lists.ts";
@@ -34,15 +36,14 @@ import { filesInUse } from "../../engine/store/media.ts";
 import * as recordings from "../../engine/store/recordings.ts";
 import type { Store } from "../../engine/store/store.ts";
 import { activeNumberOf } from "../../engine/store/numbers.ts";
-import { workspaceById } from "../../engine/store/workspaces.ts";
 import { FreeSwitchBox } from "../../engine/switch/freeswitch-box.ts";
 import { Streams } from "../../engine/streams/streams.ts";
 import { createLedger } from "../../engine/wallet/ledger.ts";
 import { verifyLedger } from "../../engine/wallet/verify.ts";
 import { createWallet } from "../../engine/wallet/wallet.ts";
 import { createOutbox } from "../../engine/webhooks/outbox.ts";
-import { addNumber, callingNumber } from "../../engine/numbers/numbers.ts";
-import { callingWorkspace, createWorkspace } from "../../engine/workspaces/workspaces.ts";
+import { addNumber } from "../../engine/numbers/numbers.ts";
+import { createWorkspace } from "../../engine/workspaces/workspaces.ts";
 import { createSpool } from "../../recordings/spool.ts";
 import { openTestStore } from "../store/test-database.ts";
 import { startCarrierProcess } from "../peers/carrier-process.ts";
@@ -123,6 +124,7 @@ export async function world(options: WorldOptions = {}) {
     ids,
     outbox,
     settlement,
+    policy: new Policy({ clock, ids, outbox, mails: createMailQueue({ clock, ids, wake: () => undefined }) }),
     changed: (id) => controller.changed(id),
   };
   const egress = createEgress({ clock, allowPrivate: true });
@@ -198,9 +200,11 @@ export async function world(options: WorldOptions = {}) {
     const createdAtMs = clock.nowMs();
     return store.write(async (tx) => {
       const { id } = await createWorkspace(tx, ids, { name: "Wanjiru", createdAtMs });
-      await tx.run("UPDATE workspaces SET calls_per_second = 1000, concurrent_calls = 1000 WHERE id = ?", [
-        id,
-      ]);
+      await tx.run(
+        `UPDATE workspaces SET calls_per_second = 1000, concurrent_calls = 1000, short_calls_max = NULL,
+           numbers_per_range_max = NULL WHERE id = ?`,
+        [id],
+      );
       if (balanceMinor > 0) {
         const credit = {
           workspaceId: id,
@@ -240,9 +244,7 @@ export async function world(options: WorldOptions = {}) {
       maxDurationSeconds = 14_400,
     } = call;
     const row = await store.write(async (tx) => {
-      const owner = await workspaceById(tx, from.workspaceId);
-      const number = await callingNumber(tx, from.workspaceId, from.e164, "from");
-      return calls.originate(tx, callingWorkspace(owner!), number, {
+      return calls.originate(tx, from.workspaceId, {
         ...{
           fromE164: from.e164,
           toE164: typeof to === "string" ? [to] : to,
@@ -309,8 +311,7 @@ export async function world(options: WorldOptions = {}) {
       store.write((tx) => calls.hangUp(tx, workspaceId, callId)),
     direct: async (callId: CallId, actions: Document, workspaceId = home) =>
       store.write(async (tx) => {
-        const owner = await workspaceById(tx, workspaceId);
-        await calls.direct(tx, callingWorkspace(owner!), callId, actions);
+        await calls.direct(tx, workspaceId, callId, actions);
       }),
     sendDigits: (callId: CallId, digits: string, workspaceId = home) =>
       store.write((tx) => calls.sendDigits(tx, workspaceId, callId, digits)),

@@ -70,6 +70,11 @@ const deeds: Deed[] = [
     least: "owner",
     ask: ["PATCH", "/v1/workspace", { allowed_countries: ["KE"] }],
   },
+  {
+    what: "change where, when and for how much calls go",
+    least: "owner",
+    ask: ["PATCH", "/v1/workspace", { refused_prefixes: [] }],
+  },
   { what: "erase a person's data", least: "owner", ask: ["POST", "/v1/privacy/erasures", withOwner] },
 ];
 

@@ -65,6 +65,11 @@ describe(`the erasure of a person, on ${databaseKind}`, () => {
         wanjiru.id,
       ]);
     });
+    // And where a call to him was refused.
+    await api.ask("PATCH", "/v1/workspace", { key: wanjiru.key, body: { refused_prefixes: ["+25471"] } });
+    const refused = { key: wanjiru.key, body: { from: nairobi, to: otienosPhone } };
+    assert.equal((await api.ask("POST", "/v1/calls", refused)).status, 422);
+    assert.ok((await everyRow(api)).get("refusals")?.includes(otienosPhone));
     await api.ask("POST", "/v1/privacy/exports", { key: wanjiru.key, body: { phone_e164: otienosPhone } });
     await api.exports.run();
     const before = await counted();

@@ -12,6 +12,7 @@ import { isError } from "../../engine/errors.ts";
 import { systemIds, type CallId, type UserId, type WorkspaceId } from "../../engine/ids.ts";
 import { createMailQueue } from "../../engine/mail/mail-queue.ts";
 import { removeMember } from "../../engine/people/members.ts";
+import { Policy } from "../../engine/policy/policy.ts";
 import { createSettlement } from "../../engine/metering/settlement.ts";
 import type { LegRow } from "../../engine/store/calls.ts";
 import { workspaceById } from "../../engine/store/workspaces.ts";
@@ -21,10 +22,8 @@ import { createWallet } from "../../engine/wallet/wallet.ts";
 import { createOutbox } from "../../engine/webhooks/outbox.ts";
 import type { Caller } from "../../engine/workspaces/api-keys.ts";
 import { claimNumber, type NumberParts } from "../../engine/numbers/claims.ts";
-import { callingNumber } from "../../engine/numbers/numbers.ts";
 import { Renewals } from "../../engine/numbers/renewals.ts";
 import { aesSecrets } from "../../engine/secrets.ts";
-import { callingWorkspace } from "../../engine/workspaces/workspaces.ts";
 import { noPrompts } from "../media/no-prompts.ts";
 import { quiet } from "../numbers/world.ts";
 
@@ -32,10 +31,13 @@ const [url = "", which = "", job = "", ...args] = process.argv.slice(2);
 const clock = systemClock;
 const ids = systemIds(clock);
 const ledger = createLedger({ ids });
+const wake = () => undefined;
+const outbox = createOutbox({ clock, ids, wake });
 const parts: ChangeParts = {
   clock,
   ids,
-  outbox: createOutbox({ clock, ids, wake: () => undefined }),
+  outbox,
+  policy: new Policy({ clock, ids, outbox, mails: createMailQueue({ clock, ids, wake }) }),
   settlement: createSettlement({ ledger }),
   changed: () => undefined,
 };
@@ -104,9 +106,7 @@ const jobs: Record<string, (store: Store) => Promise<string>> = {
       Array.from({ length: count }, () =>
         store
           .write(async (tx) => {
-            const workspace = callingWorkspace((await workspaceById(tx, workspaceId))!);
-            const number = await callingNumber(tx, workspaceId, e164, "from");
-            await calls.originate(tx, workspace, number, {
+            await calls.originate(tx, workspaceId, {
               ...{ fromE164: e164, toE164: ["+254712345678"], record: null },
               ...{ ringTimeoutSeconds: 30, maxDurationSeconds: 60 },
             });

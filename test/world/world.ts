@@ -216,7 +216,8 @@ export function openAccount(store: Store, secretsKey: Buffer) {
     await seedShippedDeck(tx, ids, createdAtMs);
     const { id: workspaceId } = await createWorkspace(tx, ids, { name: "Wanjiru", createdAtMs });
     await tx.run(
-      "UPDATE workspaces SET requests_per_minute = 1000000, calls_per_second = 1000, concurrent_calls = 1000 WHERE id = ?",
+      `UPDATE workspaces SET requests_per_minute = 1000000, calls_per_second = 1000, concurrent_calls = 1000,
+         short_calls_max = NULL, numbers_per_range_max = NULL WHERE id = ?`,
       [workspaceId],
     );
     await createWallet({ ledger: createLedger({ ids }) }).credit(tx, {
