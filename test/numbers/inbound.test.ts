@@ -59,7 +59,13 @@ describe("numbers: a call that comes in", () => {
             return tx.get<Row>(sql, params);
           },
         };
-        const arrival = { box: "box", uuid: ids.next("leg"), from: "+254712345678", to: e164, createdAtUs: 1 };
+        const arrival = {
+          box: "box",
+          uuid: ids.next("leg"),
+          from: "+254712345678",
+          to: e164,
+          createdAtUs: 1,
+        };
         const named = { call: ids.next("call"), leg: ids.next("leg") };
         return takeInCall(
           waiting,

@@ -112,11 +112,11 @@ describe("numbers: an inventory that is imported again", () => {
     assert.deepEqual([again.added.length, again.known], [0, 1000]);
     const entries = await store.read((tx) =>
       tx.all<{ after: string }>(
-        "SELECT after FROM audit_entries WHERE action = 'numbers import' ORDER BY id",
+        "SELECT after FROM audit_entries WHERE action = 'numbers import' AND after LIKE '%known%' ORDER BY id",
       ),
     );
     assert.deepEqual(
-      entries.slice(-2).map(({ after }) => JSON.parse(after) as object),
+      entries.map(({ after }) => JSON.parse(after) as object),
       [
         { added: 1000, known: 0 },
         { added: 500, known: 500 },

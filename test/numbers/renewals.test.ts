@@ -267,7 +267,10 @@ describe("numbers: a year of rent", () => {
     const e164 = another();
     const id = await wanjiru.claim(e164);
     const hersOnly = {
-      ...{ voiceCallbackUrl: "https://wanjiru.example/voice", voiceFallbackUrl: "https://wanjiru.example/else" },
+      ...{
+        voiceCallbackUrl: "https://wanjiru.example/voice",
+        voiceFallbackUrl: "https://wanjiru.example/else",
+      },
       ...{ eventsUrl: "https://wanjiru.example/events", record: true },
     };
     await store.write((tx) => routeNumber(tx, wanjiru.workspaceId, id, hersOnly));
