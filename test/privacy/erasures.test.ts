@@ -350,6 +350,8 @@ describe(`the erasure of a person, on ${databaseKind}`, () => {
       ...["number_inventory.e164", "numbers.e164", "numbers.held_e164", "ports.e164"],
       // Until it is done, or gone.
       ...["privacy_erasures.e164", "privacy_exports.e164"],
+      // Whom a call to was refused.
+      ...["refusals.from_e164", "refusals.to_e164"],
       // Who was asked to pay.
       ...["topups.open_phone", "topups.phone_e164"],
     ]);
