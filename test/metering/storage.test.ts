@@ -159,6 +159,7 @@ describe("the storage of recordings", function () {
         await tx.run(`DELETE FROM ${table}`);
       await tx.run("DELETE FROM ledger_entries");
       await tx.run("DELETE FROM ledger_transactions");
+      await tx.run("DELETE FROM wallet_days");
       await tx.run("DELETE FROM ledger_accounts");
       await tx.run(
         "INSERT INTO storage_meters (workspace_id, next_day, settled_to_day, used_bytes) VALUES (?, 20819, 20819, ?)",
