@@ -22,7 +22,8 @@ describe("freeswitch-conf", () => {
       matches(/<allow name="([\w.]+)"/g).toSorted(),
       [
         ...switchApis.map(
-          (name) => `${name === "conference" ? "mod_conference" : "mod_commands"}.${name}.api`,
+          (name) =>
+            `${{ conference: "mod_conference", sofia: "mod_sofia" }[name as string] ?? "mod_commands"}.${name}.api`,
         ),
         ...applications.map(
           (name) => `${name === "conference" ? "mod_conference" : "mod_dptools"}.${name}.app`,

@@ -138,8 +138,7 @@ export class World {
     return {
       leg,
       call: ids.next("call"),
-      gateway: "carrier",
-      to,
+      way: { kind: "trunk", gateway: "carrier", to },
       callerId: `+2547110${String(callers++)}`,
       ringTimeoutSeconds: 30,
       maxSeconds: 60,
