@@ -24,6 +24,7 @@ export async function startSimulatedSwitchProcess(options: SwitchOptions): Promi
     child,
     esl: { ...address(ready["esl"]), password },
     sip: address(ready["sip"]),
+    devices: null,
     spoolDir,
     async stop() {
       await child.stop();
