@@ -346,7 +346,8 @@ export type BoxEvent =
   /** A heartbeat was answered by that core: every leg known to live on it was alive at `atUs` (our wall clock). */
   | { kind: "alive"; box: string; coreUuid: string; atUs: number }
   /** A device came, or came again; or one of its bindings was taken back, has expired, or was dropped. */
-  | { kind: "registered" | "unregistered"; box: string; username: string };
+  | { kind: "registered"; box: string; username: string }
+  | { kind: "unregistered"; box: string; username: string };
 
 /** FreeSWITCH's name of a Q.850 cause or of its own, e.g. NORMAL_CLEARING; kept as the switch spells it. */
 export type HangupCause = Uppercase<string>;
