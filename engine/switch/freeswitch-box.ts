@@ -444,7 +444,9 @@ export class FreeSwitchBox implements Switch {
   }
 
   async reloadDirectory(): Promise<void> {
-    await this.#run(api("reloadxml"));
+    const reply = await this.#send(api("reloadxml"));
+    // A file that it cannot read is +OK as well, with the fault in the brackets.
+    if (reply.trim() !== "+OK [Success]") throw refused("reloadxml", reply);
   }
 
   async registrations(): Promise<Registration[]> {

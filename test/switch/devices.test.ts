@@ -144,12 +144,21 @@ describe("A device's contact", () => {
         assert.ok(read !== null && read !== "broken");
         assert.equal(read.branches.length, 1);
         assert.deepEqual([read.branches[0]!.destination, read.application?.name], [made, "park"]);
-        assert.equal(read.branches[0]!.variables.size, 16);
+        assert.equal(read.branches[0]!.variables.size, 17);
         assert.equal(made, `sofia/devices/${text.split(/;(?:fs_|received)/i, 1)[0]}${path}`);
       }),
       { numRuns: 5_000 },
     );
     assert.ok(dialled > 100, String(dialled));
+  });
+
+  it("is rung with what a device needs: found out when it vanishes, encrypted sound offered over TLS alone", () => {
+    const [udp, tls] = (["udp", "tls"] as const).map((transport) =>
+      dial(deviceContact("sip:u@h", source, transport)!),
+    );
+    assert.match(udp!, /,media_timeout=300000[,\]]/);
+    assert.doesNotMatch(udp!, /rtp_secure_media/);
+    assert.match(tls!, /,rtp_secure_media=optional\]/);
   });
 
   it("that nobody checked is in no dial string", () => {

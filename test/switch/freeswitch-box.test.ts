@@ -431,7 +431,7 @@ describe("A FreeSWITCH box", () => {
       await start((frame, peer) =>
         peer.result(
           frame.firstLine.startsWith("api reloadxml")
-            ? "-ERR [unclosed <user> at 3]\n"
+            ? "+OK [[error near line 3]: unclosed tag <user>]\n"
             : "Invalid Profile!\n",
         ),
       );

@@ -1,4 +1,3 @@
-import type { AgentParts } from "./agent-parts.ts";
 import {
   type Address,
   type NameAddr,
@@ -53,7 +52,7 @@ export class Dialog {
     invite: SipRequest,
     response: SipResponse,
     sentTo: Address,
-    { contact, sticky }: AgentParts,
+    { contact, sticky }: Pick<DialogParts, "contact" | "sticky">,
   ): Dialog {
     return new Dialog({
       callId: invite.headers["call-id"],
@@ -73,7 +72,7 @@ export class Dialog {
     invite: SipRequest,
     localTag: string,
     from: Address,
-    { contact, sticky }: AgentParts,
+    { contact, sticky }: Pick<DialogParts, "contact" | "sticky">,
   ): Dialog {
     const { to } = invite.headers;
     return new Dialog({

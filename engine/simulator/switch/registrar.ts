@@ -3,7 +3,6 @@ import type { Ids } from "../../ids.ts";
 import { credentialsOf, digestResponse, fieldOf } from "../sip/digest.ts";
 import { type Address, parseUri, responseTo, type SipRequest, textOf, userOf } from "../sip/message.ts";
 import type { ServerTransaction } from "../sip/transactions.ts";
-import { newUuid } from "./core.ts";
 import type { Directory, DirectoryUser } from "./directory.ts";
 import type { EventBus } from "./event-bus.ts";
 
@@ -146,7 +145,7 @@ export class Registrar {
   }
 
   #challenge(server: ServerTransaction, status: 401 | 407, stale: boolean): "answered" {
-    const nonce = newUuid(this.#options.ids);
+    const nonce = this.#options.ids.bytes(16).toString("hex");
     this.#nonces.set(nonce, { atMs: this.#options.clock.nowMs(), nc: 0 });
     const [oldest] = this.#nonces.keys();
     if (this.#nonces.size > noncesMax && oldest !== undefined) this.#nonces.delete(oldest);
