@@ -12,6 +12,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { switchApis, switchApplications } from "../../engine/switch/commands.ts";
 import { freePort } from "../peers/free-ports.ts";
 import { startFreeSwitch, startRealSwitch } from "../peers/real-switch.ts";
@@ -96,6 +97,38 @@ const real =
 
     it("takes an INVITE from the carrier's address, and leaves it unanswered", async () => {
       assert.match(await ask(box, "127.0.0.1", "INVITE"), /^SIP\/2.0 100 /);
+    });
+
+    it("leaves a caller unanswered who says NOTIFY of `talk` in its own dialog", async () => {
+      const socket = createSocket("udp4").bind(0, "127.0.0.1");
+      await once(socket, "listening");
+      const own = `127.0.0.1:${socket.address().port}`;
+      const answers: string[] = [];
+      socket.on("message", (bytes: Buffer) => answers.push(bytes.toString()));
+      const say = (method: string, sequence: number, more: string[] = []) => {
+        send(socket, box.sip, [
+          `${method} sip:+254711000001@${box.sip.host}:${box.sip.port} SIP/2.0`,
+          `Via: SIP/2.0/UDP ${own};branch=z9hG4bK-talk-${method}-${own}`,
+          "Max-Forwards: 70",
+          `From: <sip:mallory@${own}>;tag=talk`,
+          `To: <sip:+254711000001@${box.sip.host}:${box.sip.port}>`,
+          `Call-ID: talk-${own}`,
+          `CSeq: ${sequence} ${method}`,
+          `Contact: <sip:mallory@${own}>`,
+          ...more,
+        ]);
+      };
+      say("INVITE", 1);
+      await eventually("100", () => answers.some((text) => text.startsWith("SIP/2.0 100")) || undefined);
+      await sleep(500);
+      say("NOTIFY", 2, ["Event: talk", "Subscription-State: active"]);
+      await eventually("an answer", () => answers.some((text) => / NOTIFY\r/.test(text)) || undefined);
+      await sleep(500);
+      socket.close();
+      assert.deepEqual(
+        answers.filter((text) => /^SIP\/2.0 2.*^CSeq: 1 INVITE/ms.test(text)),
+        [],
+      );
     });
 
     describe("that serves customers' devices", () => {

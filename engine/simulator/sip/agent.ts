@@ -140,8 +140,10 @@ class UdpSipAgent implements SipAgent {
     const cnonce = this.#parts.ids.bytes(8).toString("hex");
     const proof = login && answerChallenge(request, response, login, cnonce);
     if (proof === undefined) return response;
-    const { login: _, ...once } = outgoing;
-    return this.request({ ...once, seq: seq + 1, headers: { ...headers, ...proof } });
+    return this.request({
+      ...{ method, uri, to, party, callId, seq: seq + 1 },
+      headers: { ...headers, ...proof },
+    });
   }
 
   onInvite(handler: (call: IncomingSipCall) => void): void {
