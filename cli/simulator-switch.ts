@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import type { DevicesOptions } from "../engine/simulator/switch/simulated-switch.ts";
 import { runSwitchProcess } from "../engine/simulator/switch/switch-process.ts";
 
 /** `sautikit simulator switch`: the simulated FreeSWITCH as a process; its ESL password comes from ESL_PASSWORD. */
@@ -12,6 +13,11 @@ export async function runSwitch(args: readonly string[]): Promise<void> {
       "sip-port": { type: "string", default: "0" },
       gateway: { type: "string", multiple: true, default: [] },
       "cdr-dir": { type: "string" },
+      "devices-host": { type: "string", default: "127.0.0.1" },
+      "devices-port": { type: "string" },
+      "devices-realm": { type: "string" },
+      "devices-spool": { type: "string" },
+      "devices-expires-min": { type: "string", default: "60" },
       "exit-with-parent": { type: "boolean", default: false },
     },
   });
@@ -25,8 +31,22 @@ export async function runSwitch(args: readonly string[]): Promise<void> {
     sipPort: Number(values["sip-port"]),
     gateways: Object.fromEntries(values.gateway.map(gatewayOf)),
     cdrDir: values["cdr-dir"],
+    ...devicesOf(values),
     exitWithParent: values["exit-with-parent"],
   });
+}
+
+/** Devices are served where all three are given. */
+function devicesOf(values: Readonly<Record<string, unknown>>): { devices?: DevicesOptions } {
+  const [host, port, realm, spoolDir, expires] = ["host", "port", "realm", "spool", "expires-min"].map(
+    (name) => values[`devices-${name}`],
+  );
+  if (port === undefined && realm === undefined && spoolDir === undefined) return {};
+  if (typeof port !== "string" || typeof realm !== "string" || typeof spoolDir !== "string")
+    throw new Error("--devices-port, --devices-realm and --devices-spool go together.");
+  return {
+    devices: { host: String(host), port: Number(port), realm, spoolDir, expiresMinS: Number(expires) },
+  };
 }
 
 /** `carrier=127.0.0.1:5070`. */

@@ -117,7 +117,7 @@ const commands: readonly (readonly [synopsis: string, purpose: string])[] = [
   ],
   [
     "simulator switch --cdr-dir DIR [options]",
-    "Runs the simulated FreeSWITCH; its password is ESL_PASSWORD.",
+    "Runs the simulated FreeSWITCH; its password is ESL_PASSWORD. With --devices-port P --devices-realm DOMAIN --devices-spool DIR it serves SIP devices.",
   ],
   ["simulator carrier [--port P] [options]", "Runs the simulated carrier."],
   [

@@ -368,6 +368,9 @@ export class Controller {
       case "disconnected":
         if (!this.#stopped) log.warn({ box: box.box, reason: event.reason }, "switch disconnected");
         return;
+      case "registered":
+      case "unregistered":
+        return;
     }
   }
 

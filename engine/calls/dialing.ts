@@ -136,8 +136,7 @@ export function originateOf(legs: readonly [ToDial, ...ToDial[]], waiting?: LegI
 const branchOf = (leg: ToDial, waiting: LegId | undefined): Branch => ({
   leg: leg.id,
   call: leg.callId,
-  gateway: leg.gateway,
-  to: leg.to,
+  way: { kind: "trunk", gateway: leg.gateway, to: leg.to },
   callerId: leg.callerId,
   ringTimeoutSeconds: leg.ringTimeoutSeconds,
   maxSeconds: leg.cutAfterSeconds,

@@ -1,10 +1,11 @@
 import { isId, type LegId, type RecordingId } from "../ids.ts";
 import type { ChannelNames } from "./channel-names.ts";
 import { application, queuedApplication } from "./commands.ts";
-import type { Branch, HangupCause, KillGroup, Originate, TakenIn } from "./switch.ts";
+import { isDeviceContact } from "./devices.ts";
+import type { Branch, DeviceContact, HangupCause, KillGroup, Originate, TakenIn, Way } from "./switch.ts";
 
 /**
- * The argument of `originate` for these branches. Only ids of ours, E.164 numbers and a gateway's name enter it, and
+ * The argument of `originate` for these branches. Only ids of ours, E.164 numbers, a gateway's name and a `DeviceContact` enter it, and
  * each is checked: FreeSWITCH splits this text on commas, blanks and brackets, so no other text is safe in it.
  * Throws RangeError.
  */
@@ -27,10 +28,13 @@ export function dialString(
   ]);
   const dialled = branches.map((branch) => {
     assertBranch(branch);
-    return `[${variables(branchVariables(branch, recordingFile))}]sofia/gateway/${branch.gateway}/${branch.to}`;
+    return `[${variables(branchVariables(branch, recordingFile))}]${destination(branch.way)}`;
   });
   return `{${settings}}${dialled.join(",")} &${continuation(then, names)}`;
 }
+
+const destination = (way: Way): string =>
+  way.kind === "trunk" ? `sofia/gateway/${way.gateway}/${way.to}` : way.contact;
 
 /** Seconds that the switch's own originate timer runs longer than the slowest ring timer. */
 export const backstopSeconds = 5;
@@ -68,6 +72,7 @@ function branchVariables(
     // A task outlives the leg that it is to end, and waits out its hours in a list that every other is looked up in.
     ["api_hangup_hook", forgetKill(branch.cutGroup)],
   ];
+  if (branch.way.kind === "device") list.push(...deviceVariables(branch.way.contact));
   if (branch.disarmOnAnswer !== undefined) {
     list.push(["api_on_answer_disarm", `sched_del ${branch.disarmOnAnswer}`]);
   }
@@ -81,6 +86,16 @@ function branchVariables(
     }
   }
   return list;
+}
+
+/** What freeswitch-conf/ has the other way for calls from devices. */
+function deviceVariables(contact: DeviceContact): (readonly [string, string])[] {
+  return [
+    // One that sends no sound for five minutes is gone.
+    ["media_timeout", "300000"],
+    // Offered beside plain RTP, and only where the keys do not travel in the open.
+    ...(contact.endsWith("%3Btransport%3Dtls") ? [["rtp_secure_media", "optional"] as const] : []),
+  ];
 }
 
 /**
@@ -150,12 +165,17 @@ export function assertCause(cause: string): void {
 function assertBranch(branch: Branch): void {
   assert(isId("leg", branch.leg), "a leg");
   assert(isId("call", branch.call), "a call");
-  assert(/^[a-z0-9-]{1,64}$/.test(branch.gateway), "a gateway");
-  assert(e164.test(branch.to), "an E.164 number to dial");
+  assertWay(branch.way);
   assert(e164.test(branch.callerId), "an E.164 caller id");
   assert(branch.ringTimeoutSeconds > 0, "a ring time-out");
   if (branch.disarmOnAnswer !== undefined) assertKillGroup(branch.disarmOnAnswer);
   if (branch.record !== undefined) assert(isId("rec", branch.record.recording), "a recording");
+}
+
+function assertWay(way: Way): void {
+  if (way.kind === "device") return assert(isDeviceContact(way.contact), "a device's contact");
+  assert(/^[a-z0-9-]{1,64}$/.test(way.gateway), "a gateway");
+  assert(e164.test(way.to), "an E.164 number to dial");
 }
 
 const e164 = /^\+[1-9][0-9]{6,14}$/;

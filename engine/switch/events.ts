@@ -1,6 +1,7 @@
 import { isId, type LegId, type RecordingId } from "../ids.ts";
 import { isChannelUuid, type ChannelNames } from "./channel-names.ts";
 import type { Fields } from "./codec.ts";
+import { isUsername, loginVariable } from "./devices.ts";
 import type {
   Arrival,
   HangupCause,
@@ -97,22 +98,35 @@ const partyLengthMax = 64;
 export function arrivalOf(box: string, fields: Fields): Arrival | undefined {
   const uuid = fields("Unique-ID");
   const createdAtUs = microseconds(fields("Caller-Channel-Created-Time"));
-  const waits =
-    fields("Call-Direction") === "inbound" &&
-    fields("Caller-Context") === arrivalContext &&
-    fields("Answer-State") === "ringing";
-  if (!waits || !isChannelUuid(uuid) || createdAtUs === undefined) return undefined;
+  const waits = fields("Call-Direction") === "inbound" && fields("Answer-State") === "ringing";
+  const device = callingDevice(fields);
+  if (!waits || device === undefined || !isChannelUuid(uuid) || createdAtUs === undefined) return undefined;
   const party = (name: string) => (fields(name) ?? "").slice(0, partyLengthMax);
   return {
     ...{ box, uuid, createdAtUs },
     from: party("Caller-Caller-ID-Number"),
     to: party("Caller-Destination-Number"),
     sipCallId: (fields("variable_sip_call_id") ?? "").slice(0, sipCallIdLengthMax),
+    device,
   };
 }
 
-/** Of the dialplan in freeswitch-conf/. */
-const arrivalContext = "public";
+/**
+ * Which device calls, by the variable that its credential has in the directory; null: none, it is the carrier. Undefined:
+ * neither, and nobody to take in. The contexts are those of the dialplan in freeswitch-conf/, a profile's each.
+ */
+function callingDevice(fields: Fields): string | null | undefined {
+  switch (fields("Caller-Context")) {
+    case "public":
+      return null;
+    case "devices": {
+      const login = fields(`variable_${loginVariable}`);
+      return isUsername(login) ? login : undefined;
+    }
+    default:
+      return undefined;
+  }
+}
 const sipCallIdLengthMax = 256;
 
 function bridged(fields: Fields, at: At, names: ChannelNames): Decoded {

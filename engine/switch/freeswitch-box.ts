@@ -26,6 +26,7 @@ import {
   takenInVariables,
 } from "./dial-string.ts";
 import { arrivalOf, decodeEvent, isCause, playTokenPrefix } from "./events.ts";
+import { devicesProfile, isUsername, registrationEvent, registrationsIn } from "./devices.ts";
 import { Line } from "./line.ts";
 import {
   assertRoom,
@@ -52,6 +53,7 @@ import {
   type Originate,
   type OriginateOutcome,
   type RecordingEnds,
+  type Registration,
   type RoomMember,
   type Sound,
   type Switch,
@@ -441,6 +443,28 @@ export class FreeSwitchBox implements Switch {
     return fields && channelFacts(leg, fields, this.#names);
   }
 
+  async reloadDirectory(): Promise<void> {
+    const reply = await this.#send(api("reloadxml"));
+    // A file that it cannot read is +OK as well, with the fault in the brackets.
+    if (reply.trim() !== "+OK [Success]") throw refused("reloadxml", reply);
+  }
+
+  async registrations(): Promise<Registration[]> {
+    const reply = await this.#send(api("sofia", "xmlstatus", "profile", devicesProfile, "reg"));
+    const found = registrationsIn(reply, this.#options.clock.nowMs());
+    if (found === undefined) throw refused("sofia xmlstatus", reply);
+    return found;
+  }
+
+  async forgetDevice(username: string): Promise<void> {
+    if (!isUsername(username)) throw new RangeError("not a username");
+    const domain = await this.#send(api("global_getvar", "sip_domain"));
+    if (!/^[A-Za-z0-9.-]{1,253}$/.test(domain)) throw refused("global_getvar sip_domain", domain);
+    const address = `${username}@${domain}`;
+    const reply = await this.#send(api("sofia", "profile", devicesProfile, "flush_inbound_reg", address));
+    if (!reply.startsWith("Invalid Profile")) accepted("sofia profile flush_inbound_reg", reply);
+  }
+
   async version(): Promise<string> {
     return this.#send(api("version"));
   }
@@ -594,6 +618,11 @@ export class FreeSwitchBox implements Switch {
     if (fields("Event-Name") === "BACKGROUND_JOB") {
       this.#jobs.get(fields("Job-UUID") ?? "")?.settle((fields("_body") ?? "").trimEnd());
       return;
+    }
+    const device = registrationEvent(this.box, fields);
+    if (device !== undefined) {
+      this.counts.delivered++;
+      return this.#tell(device);
     }
     const decoded = decodeEvent(this.box, fields, this.#names);
     if (decoded.kind === "arrival") {

@@ -105,6 +105,12 @@ export interface Switch {
   arrivals(): Promise<Arrival[]>;
   /** `uuid_dump` of one channel: exact, not lagging. Null: no such channel. */
   channelFacts(leg: LegId): Promise<ChannelFacts | null>;
+  /** `reloadxml`: the box reads its folder of credentials anew. One that it cannot read leaves what was there before. */
+  reloadDirectory(): Promise<void>;
+  /** Every binding of a customer's device; none where the box has no profile for devices. */
+  registrations(): Promise<Registration[]>;
+  /** Drops all its bindings at once, and tells of each as `unregistered`. Calls that it has go on. */
+  forgetDevice(username: string): Promise<void>;
   version(): Promise<string>;
 }
 
@@ -120,6 +126,36 @@ export interface Arrival {
   createdAtUs: number;
   /** SIP's name of the dialog, for the log. */
   sipCallId: string;
+  /**
+   * The username by which the caller's device logged in: the switch's own word, never a header of the device's. Null: it
+   * comes from the carrier.
+   */
+  device: string | null;
+}
+
+/**
+ * How one binding of a device is dialled: its Contact, and the address that its REGISTER came from, which is where the
+ * call goes. Made by `deviceContact` alone.
+ */
+export type DeviceContact = string & { readonly __deviceContact: unique symbol };
+
+export type DeviceTransport = "udp" | "tcp" | "tls" | "ws" | "wss";
+
+/** One binding of a device, as the switch lists it. */
+export interface Registration {
+  username: string;
+  /** Null: its Contact is not fit to be dialled, so that this binding cannot be called. */
+  contact: DeviceContact | null;
+  /** The Contact as the device wrote it, for people; cut to 256 characters. */
+  contactUri: string;
+  transport: DeviceTransport;
+  /** Where its REGISTER came from. */
+  source: { host: string; port: number };
+  /** As the device wrote it, cut to 128 characters; empty where it said nothing. */
+  userAgent: string;
+  expiresAtMs: number;
+  /** Of its REGISTERs; cut to 256 characters. */
+  callId: string;
 }
 
 export interface TakenIn {
@@ -199,10 +235,7 @@ export interface Originate {
 export interface Branch {
   leg: LegId;
   call: CallId;
-  /** Gateway of the switch's configuration that reaches the trunk. */
-  gateway: string;
-  /** E.164 with `+`. */
-  to: string;
+  way: Way;
   /** E.164 with `+`; the CLI shown. */
   callerId: string;
   /** Whole seconds until an unanswered leg is cancelled by the switch (NO_ANSWER), early media or not. */
@@ -216,6 +249,18 @@ export interface Branch {
   /** A kill group that the switch deletes by itself at this leg's answer (a waiting leg's guard). */
   disarmOnAnswer?: KillGroup;
 }
+
+/** Whom a branch rings. */
+export type Way =
+  | {
+      kind: "trunk";
+      /** Gateway of the switch's configuration that reaches the trunk. */
+      gateway: string;
+      /** E.164 with `+`. */
+      to: string;
+    }
+  /** One binding; a device with several is rung by a branch for each. */
+  | { kind: "device"; contact: DeviceContact };
 
 export type OriginateOutcome =
   | { ok: true; leg: LegId }
@@ -299,7 +344,10 @@ export type BoxEvent =
   | { kind: "connected"; box: string; coreUuid: string; version: string }
   | { kind: "disconnected"; box: string; reason: string }
   /** A heartbeat was answered by that core: every leg known to live on it was alive at `atUs` (our wall clock). */
-  | { kind: "alive"; box: string; coreUuid: string; atUs: number };
+  | { kind: "alive"; box: string; coreUuid: string; atUs: number }
+  /** A device came, or came again; or one of its bindings was taken back, has expired, or was dropped. */
+  | { kind: "registered"; box: string; username: string }
+  | { kind: "unregistered"; box: string; username: string };
 
 /** FreeSWITCH's name of a Q.850 cause or of its own, e.g. NORMAL_CLEARING; kept as the switch spells it. */
 export type HangupCause = Uppercase<string>;

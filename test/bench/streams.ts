@@ -96,7 +96,8 @@ async function throughFork(box: SwitchUnderTest, seconds: number): Promise<numbe
     ignoreEarlyMedia: true,
     branches: [
       {
-        ...{ leg, call: ids.next("call"), gateway: "carrier", to: echo, callerId: "+254200000001" },
+        ...{ leg, call: ids.next("call"), callerId: "+254200000001" },
+        way: { kind: "trunk", gateway: "carrier", to: echo },
         ...{ ringTimeoutSeconds: 60, maxSeconds: 3600, cutGroup: `cut-${leg}-0` },
       },
     ],

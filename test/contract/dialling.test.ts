@@ -128,7 +128,9 @@ describeContract("the contract of the switch: dialling", function () {
   });
 
   test("a gateway that is not configured is refused", async () => {
-    const outcome = await world.dial(numbers.answers440, { gateway: "nowhere" }).outcome;
+    const outcome = await world.dial(numbers.answers440, {
+      way: { kind: "trunk", gateway: "nowhere", to: numbers.answers440 },
+    }).outcome;
     assert.ok(!outcome.ok && outcome.cause === "INVALID_GATEWAY", JSON.stringify(outcome));
   });
 

@@ -1,16 +1,29 @@
 import assert from "node:assert/strict";
 import { createSocket, type Socket } from "node:dgram";
 import { once } from "node:events";
-import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { switchApis, switchApplications } from "../../engine/switch/commands.ts";
 import { freePort } from "../peers/free-ports.ts";
 import { startFreeSwitch, startRealSwitch } from "../peers/real-switch.ts";
 import { switchKind, switchMissing, type SwitchUnderTest } from "../peers/switch-under-test.ts";
+import { eventually } from "../peers/waiting.ts";
+import { EslClient } from "../simulator/switch/esl-client.ts";
 import { reportResults } from "./report.ts";
 
-const configuration = readFileSync(new URL("../../freeswitch-conf/freeswitch.xml", import.meta.url), "utf8");
+const configuration = ["freeswitch.xml", "devices.xml"]
+  .map((name) => readFileSync(new URL(`../../freeswitch-conf/${name}`, import.meta.url), "utf8"))
+  .join("\n");
 const readme = readFileSync(new URL("../../freeswitch-conf/README.md", import.meta.url), "utf8");
 const matches = (pattern: RegExp) => [...configuration.matchAll(pattern)].map(([, found]) => found!);
 
@@ -22,7 +35,8 @@ describe("freeswitch-conf", () => {
       matches(/<allow name="([\w.]+)"/g).toSorted(),
       [
         ...switchApis.map(
-          (name) => `${name === "conference" ? "mod_conference" : "mod_commands"}.${name}.api`,
+          (name) =>
+            `${{ conference: "mod_conference", sofia: "mod_sofia" }[name as string] ?? "mod_commands"}.${name}.api`,
         ),
         ...applications.map(
           (name) => `${name === "conference" ? "mod_conference" : "mod_dptools"}.${name}.app`,
@@ -85,6 +99,125 @@ const real =
       assert.match(await ask(box, "127.0.0.1", "INVITE"), /^SIP\/2.0 100 /);
     });
 
+    it("leaves a caller unanswered who says NOTIFY of `talk` in its own dialog", async () => {
+      const socket = createSocket("udp4").bind(0, "127.0.0.1");
+      await once(socket, "listening");
+      const own = `127.0.0.1:${socket.address().port}`;
+      const answers: string[] = [];
+      socket.on("message", (bytes: Buffer) => answers.push(bytes.toString()));
+      const say = (method: string, sequence: number, more: string[] = []) => {
+        send(socket, box.sip, [
+          `${method} sip:+254711000001@${box.sip.host}:${box.sip.port} SIP/2.0`,
+          `Via: SIP/2.0/UDP ${own};branch=z9hG4bK-talk-${method}-${own}`,
+          "Max-Forwards: 70",
+          `From: <sip:mallory@${own}>;tag=talk`,
+          `To: <sip:+254711000001@${box.sip.host}:${box.sip.port}>`,
+          `Call-ID: talk-${own}`,
+          `CSeq: ${sequence} ${method}`,
+          `Contact: <sip:mallory@${own}>`,
+          ...more,
+        ]);
+      };
+      say("INVITE", 1);
+      await eventually("100", () => answers.some((text) => text.startsWith("SIP/2.0 100")) || undefined);
+      await sleep(500);
+      say("NOTIFY", 2, ["Event: talk", "Subscription-State: active"]);
+      await eventually("an answer", () => answers.some((text) => / NOTIFY\r/.test(text)) || undefined);
+      await sleep(500);
+      socket.close();
+      assert.deepEqual(
+        answers.filter((text) => /^SIP\/2.0 2.*^CSeq: 1 INVITE/ms.test(text)),
+        [],
+      );
+    });
+
+    describe("that serves customers' devices", () => {
+      let open: SwitchUnderTest;
+      before(async () => {
+        open = await startRealSwitch({
+          carrier: { host: "127.0.0.1", port: await freePort() },
+          devices: true,
+        });
+      });
+      after(() => open.stop());
+
+      it("listens to them by UDP and TCP on the port given, and nowhere else besides", () => {
+        assert.deepEqual(
+          listeningSockets(open.child.pid).toSorted(),
+          [
+            `tcp 127.0.0.1:${open.esl.port}`,
+            `tcp 127.0.0.1:${open.devices?.port}`,
+            `udp 127.0.0.1:${open.devices?.port}`,
+            `udp 127.0.0.1:${open.sip.port}`,
+          ].toSorted(),
+        );
+      });
+
+      for (const [method, answer] of [
+        ["INVITE", /^SIP\/2.0 407 /],
+        ["REGISTER", /^SIP\/2.0 401 /],
+        ["SUBSCRIBE", /^SIP\/2.0 405 /],
+        ["PUBLISH", /^SIP\/2.0 405 /],
+        ["REFER", /^SIP\/2.0 405 /],
+        ["OPTIONS", /^SIP\/2.0 200 /],
+      ] as const) {
+        it(`answers a stranger's ${method} with ${answer.source.slice(-4, -1)}`, async () => {
+          assert.match(await ask(open, "127.0.0.2", method, open.devices!), answer);
+        });
+      }
+
+      it("says 202 to a MESSAGE, to whichever protocol it is addressed, and calls no api", async () => {
+        const client = await EslClient.login(open.esl.port, open.esl.password, "API MESSAGE RECV_MESSAGE");
+        const uri = "sip:api+status@127.0.0.1";
+        assert.match(await ask(open, "127.0.0.2", "MESSAGE", open.devices!, uri), /^SIP\/2.0 202 /);
+        await client.api("version");
+        await eventually("an API event", () => client.events.length > 0 || undefined);
+        const seen = client.events.map((event) => event["API-Command"] ?? event["Event-Name"]);
+        assert.deepEqual(seen, ["version"]);
+        client.close();
+      });
+
+      it("reloads, and goes on, whatever the file of credentials is, or none", async () => {
+        const file = join(open.spoolDir, "directory", "credentials.xml");
+        const client = await EslClient.login(open.esl.port, open.esl.password, "API");
+        for (const text of [undefined, "", "<user id=", "<user></domain>\n", "<!--end-->\n"]) {
+          if (text !== undefined) writeFileSync(file, text);
+          assert.match(await client.api("reloadxml"), /^\+OK/, String(text));
+        }
+        rmSync(join(open.spoolDir, "directory"), { recursive: true });
+        assert.match(await client.api("reloadxml"), /^\+OK/);
+        assert.match(await ask(open, "127.0.0.2", "REGISTER", open.devices!), /^SIP\/2.0 401 /);
+        client.close();
+      });
+    });
+
+    it("starts with a file of credentials that was not written to its end", async () => {
+      const spoolDir = mkdtempSync(join(tmpdir(), "spool-"));
+      mkdirSync(join(spoolDir, "directory"));
+      writeFileSync(join(spoolDir, "directory", "credentials.xml"), '<user id="a1"><params>');
+      const carrier = { host: "127.0.0.1", port: await freePort() };
+      const torn = await startRealSwitch({ carrier, devices: true, spoolDir });
+      await torn.stop();
+      rmSync(spoolDir, { recursive: true });
+    });
+
+    for (const env of [
+      { DEVICES_HOST: "127.0.0.1" },
+      { DEVICES_HOST: "localhost", SIP_DOMAIN: "sip.example.test" },
+    ]) {
+      it(`does not start with ${JSON.stringify(env)} alone`, async () => {
+        const folder = mkdtempSync(join(tmpdir(), "freeswitch-refused-"));
+        const child = startFreeSwitch(folder, {
+          ...{ ESL_PORT: String(await freePort()), ESL_PASSWORD: "wanjiru-calls-otieno" },
+          ...{ SIP_PORT: String(await freePort()), CARRIER_HOST: "127.0.0.1", SPOOL_DIR: folder, ...env },
+        });
+        const { code, signal } = await child.exited();
+        assert.equal(code ?? signal, "SIGABRT");
+        assert.match(child.output(), /DEVICES_HOST-is-no-IPv4-address-or-SIP_DOMAIN-is-empty/);
+        rmSync(folder, { recursive: true, force: true });
+      });
+    }
+
     for (const password of ["", "ClueCon", 'a"b', "a b"]) {
       it(`does not start with the event socket's password ${JSON.stringify(password)}`, async () => {
         const folder = mkdtempSync(join(tmpdir(), "freeswitch-refused-"));
@@ -139,23 +272,28 @@ function attempt<T>(get: () => T): T | undefined {
 }
 
 /** The first answer to one request. */
-async function ask(box: SwitchUnderTest, from: string, method: string): Promise<string> {
+async function ask(
+  box: SwitchUnderTest,
+  from: string,
+  method: string,
+  to: { host: string; port: number } = box.sip,
+  uri = `sip:+254711000001@${to.host}:${to.port}`,
+): Promise<string> {
   const socket = createSocket("udp4");
   socket.bind(0, from);
   await once(socket, "listening");
-  const { host, port } = box.sip;
   const own = `${from}:${socket.address().port}`;
   const answered = once(socket, "message", { signal: AbortSignal.timeout(5000) }) as Promise<[Buffer]>;
-  send(socket, box, [
-    `${method} sip:+254711000001@${host}:${port} SIP/2.0`,
+  send(socket, to, [
+    `${method} ${uri} SIP/2.0`,
     `Via: SIP/2.0/UDP ${own};branch=z9hG4bK-${method}-${from}`,
     "Max-Forwards: 70",
     `From: <sip:mallory@${own}>;tag=1`,
-    `To: <sip:+254711000001@${host}:${port}>`,
+    `To: <${uri}>`,
     `Call-ID: ${method}-${own}`,
     `CSeq: 1 ${method}`,
     `Contact: <sip:mallory@${own}>`,
-    ...(method === "SUBSCRIBE" ? ["Event: presence"] : []),
+    ...(method === "SUBSCRIBE" || method === "PUBLISH" ? ["Event: presence"] : []),
     ...(method === "REFER" ? ["Refer-To: <sip:+881600000000@127.0.0.1>"] : []),
   ]);
   const [answer] = await answered;
@@ -163,7 +301,7 @@ async function ask(box: SwitchUnderTest, from: string, method: string): Promise<
   return answer.toString();
 }
 
-function send(socket: Socket, { sip }: SwitchUnderTest, head: string[]): void {
+function send(socket: Socket, to: { host: string; port: number }, head: string[]): void {
   const invite = head[0]!.startsWith("INVITE");
   const body = invite
     ? "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 40000 RTP/AVP 0\r\n"
@@ -173,5 +311,5 @@ function send(socket: Socket, { sip }: SwitchUnderTest, head: string[]): void {
     ...(invite ? ["Content-Type: application/sdp"] : []),
     `Content-Length: ${body.length}`,
   ];
-  socket.send(`${lines.join("\r\n")}\r\n\r\n${body}`, sip.port, sip.host);
+  socket.send(`${lines.join("\r\n")}\r\n\r\n${body}`, to.port, to.host);
 }

@@ -36,8 +36,7 @@ describeContract("the contract of the switch: a far end cannot send our leg else
     const branch: Branch = {
       leg,
       call: ids.next("call"),
-      gateway: "carrier",
-      to: "+254722000001",
+      way: { kind: "trunk", gateway: "carrier", to: "+254722000001" },
       callerId: "+254711000001",
       ringTimeoutSeconds: 5,
       maxSeconds: 10,

@@ -16,7 +16,11 @@ import type {
   SwitchEvent,
 } from "../../engine/switch/switch.ts";
 import { startCarrierProcess, type CarrierCallView, type CarrierProcess } from "../peers/carrier-process.ts";
-import { startSwitchUnderTest, type SwitchUnderTest } from "../peers/switch-under-test.ts";
+import {
+  startSwitchUnderTest,
+  type SwitchOptions,
+  type SwitchUnderTest,
+} from "../peers/switch-under-test.ts";
 import { eventually } from "../peers/waiting.ts";
 import { noteVersion } from "./report.ts";
 import { EslClient } from "../simulator/switch/esl-client.ts";
@@ -71,10 +75,10 @@ export class World {
   readonly boxEvents: BoxEvent[] = [];
   #raw: Promise<EslClient> | undefined;
 
-  static async open(): Promise<World> {
+  static async open(more: Pick<SwitchOptions, "devices"> = {}): Promise<World> {
     const carrier = await startCarrierProcess();
     try {
-      const world = new World(await startSwitchUnderTest({ carrier }), carrier);
+      const world = new World(await startSwitchUnderTest({ carrier, ...more }), carrier);
       await world.connect();
       return world;
     } catch (error) {
@@ -138,8 +142,7 @@ export class World {
     return {
       leg,
       call: ids.next("call"),
-      gateway: "carrier",
-      to,
+      way: { kind: "trunk", gateway: "carrier", to },
       callerId: `+2547110${String(callers++)}`,
       ringTimeoutSeconds: 30,
       maxSeconds: 60,

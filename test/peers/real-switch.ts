@@ -16,9 +16,13 @@ const loopback = "127.0.0.1";
 export async function startRealSwitch(options: SwitchOptions): Promise<SwitchUnderTest> {
   const folder = mkdtempSync(join(tmpdir(), "freeswitch-"));
   const spoolDir = options.spoolDir ?? join(folder, "spool");
-  for (const name of ["recordings", "cdr", "media"]) mkdirSync(join(spoolDir, name), { recursive: true });
+  for (const name of ["recordings", "cdr", "media", "directory"])
+    mkdirSync(join(spoolDir, name), { recursive: true });
   const eslPort = options.eslPort ?? (await freePort());
   const sipPort = await freePort();
+  const devices = options.devices
+    ? { host: loopback, port: await freePort(), realm: "sip.example.test" }
+    : null;
   const rtpPorts = await claimRtpPorts();
   const child = startFreeSwitch(folder, {
     ESL_PORT: String(eslPort),
@@ -33,6 +37,12 @@ export async function startRealSwitch(options: SwitchOptions): Promise<SwitchUnd
     // Many tests share it, and fifty calls at once are one of them.
     SESSIONS_PER_SECOND: "500",
     SESSIONS_MAX: "2000",
+    ...(devices && {
+      DEVICES_HOST: devices.host,
+      DEVICES_PORT: String(devices.port),
+      DEVICES_EXPIRES_MIN: "1",
+      SIP_DOMAIN: devices.realm,
+    }),
     ...options.env,
   });
   const stop = async () => {
@@ -56,6 +66,7 @@ export async function startRealSwitch(options: SwitchOptions): Promise<SwitchUnd
     child,
     esl: { host: loopback, port: eslPort, password },
     sip: { host: loopback, port: sipPort },
+    devices,
     spoolDir,
     stop,
   };

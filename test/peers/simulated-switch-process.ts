@@ -5,17 +5,25 @@ import { startSautikit } from "./child.ts";
 import type { SwitchOptions, SwitchUnderTest } from "./switch-under-test.ts";
 
 const password = "wanjiru-calls-otieno";
+const realm = "sip.example.test";
 
 /** The simulated switch as `sautikit simulator switch`. */
 export async function startSimulatedSwitchProcess(options: SwitchOptions): Promise<SwitchUnderTest> {
   const folder = mkdtempSync(join(tmpdir(), "simulated-switch-"));
   const spoolDir = options.spoolDir ?? join(folder, "spool");
-  for (const name of ["recordings", "cdr", "media"]) mkdirSync(join(spoolDir, name), { recursive: true });
+  for (const name of ["recordings", "cdr", "media", "directory"])
+    mkdirSync(join(spoolDir, name), { recursive: true });
   const { child, ready } = await startSautikit(
     [
       ...["simulator", "switch", "--exit-with-parent", "--cdr-dir", join(spoolDir, "cdr")],
       ...["--gateway", `carrier=${options.carrier.host}:${options.carrier.port}`],
       ...["--esl-port", String(options.eslPort ?? 0)],
+      ...(options.devices
+        ? [
+            ...["--devices-port", "0", "--devices-realm", realm, "--devices-spool", spoolDir],
+            ...["--devices-expires-min", "1"],
+          ]
+        : []),
     ],
     { folder, env: { ESL_PASSWORD: password } },
   );
@@ -24,6 +32,7 @@ export async function startSimulatedSwitchProcess(options: SwitchOptions): Promi
     child,
     esl: { ...address(ready["esl"]), password },
     sip: address(ready["sip"]),
+    devices: options.devices ? { ...address(ready["devices"]), realm } : null,
     spoolDir,
     async stop() {
       await child.stop();

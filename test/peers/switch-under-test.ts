@@ -8,10 +8,18 @@ export interface SwitchUnderTest {
   readonly child: Child;
   readonly esl: { readonly host: string; readonly port: number; readonly password: string };
   readonly sip: { readonly host: string; readonly port: number };
+  /** Where customers' devices log in, by UDP and TCP; null unless asked for. */
+  readonly devices: Devices | null;
   /** Holds `recordings/`, `cdr/` and `media/`; the same for the switch and for us. */
   readonly spoolDir: string;
   /** SIGTERM, SIGKILL if it hangs; then its folders go, but for a spool that was given. Twice is fine. */
   stop(): Promise<void>;
+}
+
+export interface Devices {
+  readonly host: string;
+  readonly port: number;
+  readonly realm: string;
 }
 
 export interface SwitchOptions {
@@ -20,6 +28,8 @@ export interface SwitchOptions {
   /** For a switch that comes back after its end. */
   spoolDir?: string;
   eslPort?: number;
+  /** It serves customers' devices too; a binding lasts a second at least. */
+  devices?: boolean;
   /** Of a real switch: more variables of freeswitch-conf/README.md. */
   env?: Record<string, string>;
 }

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import type { RecordingId } from "../../engine/ids.ts";
 import { ChannelNames } from "../../engine/switch/channel-names.ts";
 import { dialString, scheduleKill } from "../../engine/switch/dial-string.ts";
-import type { Branch, Originate } from "../../engine/switch/switch.ts";
+import type { Branch, DeviceContact, Originate } from "../../engine/switch/switch.ts";
 import { ids } from "./peers.ts";
 
 const wanjiru = ids.next("leg");
@@ -11,13 +11,13 @@ const otieno = ids.next("leg");
 const call = ids.next("call");
 const recording = ids.next("rec");
 const names = new ChannelNames();
+const trunk = { kind: "trunk", gateway: "trunk-1", to: "+254722000001" } as const;
 const file = (id: RecordingId) => `/var/spool/sautikit/${id}.wav`;
 
 const branch = (more: Partial<Branch> = {}): Branch => ({
   leg: otieno,
   call,
-  gateway: "trunk-1",
-  to: "+254722000001",
+  way: trunk,
   callerId: "+254711000001",
   ringTimeoutSeconds: 30,
   maxSeconds: 600,
@@ -97,14 +97,27 @@ describe("The dial string", () => {
       ),
     }),
   );
-  const fields = ["leg", "call", "gateway", "to", "callerId", "cutGroup", "disarmOnAnswer"] as const;
+  const fields = [
+    "leg",
+    "call",
+    "gateway",
+    "to",
+    "contact",
+    "callerId",
+    "cutGroup",
+    "disarmOnAnswer",
+  ] as const;
+  const holding = (field: (typeof fields)[number], text: string): Partial<Branch> => {
+    if (field === "contact") return { way: { kind: "device", contact: text as DeviceContact } };
+    return field === "gateway" || field === "to" ? { way: { ...trunk, [field]: text } } : { [field]: text };
+  };
 
   it("lets in nothing but ids, numbers and a gateway's name", () => {
     fc.assert(
       fc.property(fc.constantFrom(...fields), bad, (field, text) => {
         let made: string;
         try {
-          made = dial([branch({ [field]: text })]);
+          made = dial([branch(holding(field, text))]);
         } catch (error) {
           assert.ok(error instanceof RangeError, String(error));
           return;
@@ -123,7 +136,8 @@ describe("The dial string", () => {
     "+254722000001,+254722000002",
     "+254 722",
   ]) {
-    it(`does not dial ${to}`, () => assert.throws(() => dial([branch({ to })]), RangeError));
+    it(`does not dial ${to}`, () =>
+      assert.throws(() => dial([branch({ way: { ...trunk, to } })]), RangeError));
   }
 
   it("takes only whole seconds that make sense", () => {

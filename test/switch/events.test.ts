@@ -213,8 +213,26 @@ describe("A single event", () => {
         arrival: {
           ...{ box: "nairobi-1", uuid, from: "+254722000001", to: "+254200000001" },
           ...{ createdAtUs: 1795906030496664, sipCallId: "0f0b981e062286c07cf92265@127.0.0.1" },
+          device: null,
         },
       });
+    });
+
+    it("is a device that logged in, whatever it says of itself", () => {
+      const devices = { "Caller-Context": "devices" };
+      const decoded = arrival({
+        ...devices,
+        variable_sautikit_login: "a1b2c3",
+        variable_sip_from_user: "otieno",
+      });
+      assert.ok(decoded.kind === "arrival");
+      assert.equal(decoded.arrival.device, "a1b2c3");
+      // From the carrier that word is nobody's.
+      const forged = arrival({ variable_sautikit_login: "a1b2c3" });
+      assert.ok(forged.kind === "arrival" && forged.arrival.device === null);
+      for (const login of ["", "A1", "a'b", "x".repeat(65)]) {
+        assert.equal(arrival({ ...devices, variable_sautikit_login: login }).kind, "foreign");
+      }
     });
 
     it("is a leg's once its name is known", () => {
@@ -234,6 +252,7 @@ describe("A single event", () => {
     for (const [what, more] of [
       ["was answered by somebody else", { "Answer-State": "answered" }],
       ["is in another dialplan", { "Caller-Context": "default" }],
+      ["came by the devices' profile without a login", { "Caller-Context": "devices" }],
       ["was dialled by somebody else", { "Call-Direction": "outbound" }],
       ["has no name of the switch's", { "Unique-ID": "x; sched_del all" }],
       ["does not wait yet", { "Event-Name": "CHANNEL_CREATE" }],

@@ -55,8 +55,7 @@ describe("A FreeSWITCH box", () => {
   const branch = (more: Partial<Branch> = {}): Branch => ({
     leg,
     call: ids.next("call"),
-    gateway: "trunk-1",
-    to: "+254722000001",
+    way: { kind: "trunk", gateway: "trunk-1", to: "+254722000001" },
     callerId: "+254711000001",
     ringTimeoutSeconds: 30,
     maxSeconds: 600,
@@ -406,6 +405,50 @@ describe("A FreeSWITCH box", () => {
       assert.deepEqual(await box.listChannels(), []);
       fake.answer = (_, peer) => peer.result("-ERR Database error");
       await assert.rejects(box.listChannels(), (error) => isError(error, "switch.refused"));
+    });
+
+    it("has the directory read anew, and a device forgotten where the switch keeps it", async () => {
+      await start((frame, peer) =>
+        peer.result(
+          frame.firstLine === "api global_getvar sip_domain" ? "sip.example.test" : "+OK [Success]\n",
+        ),
+      );
+      await box.reloadDirectory();
+      await box.forgetDevice("a1b2c3");
+      assert.deepEqual(
+        fake.commands.map(({ firstLine }) => firstLine),
+        [
+          "api reloadxml",
+          "api global_getvar sip_domain",
+          "api sofia profile devices flush_inbound_reg a1b2c3@sip.example.test",
+        ],
+      );
+      for (const name of ["", "a b", "A1", "a@b", "!a", "a1b2c3 reboot"])
+        await assert.rejects(box.forgetDevice(name), RangeError);
+    });
+
+    it("says what the switch would not reload, and that a box without devices has none", async () => {
+      await start((frame, peer) =>
+        peer.result(
+          frame.firstLine.startsWith("api reloadxml")
+            ? "+OK [[error near line 3]: unclosed tag <user>]\n"
+            : "Invalid Profile!\n",
+        ),
+      );
+      await assert.rejects(box.reloadDirectory(), /switch.refused|unclosed/);
+      assert.deepEqual(await box.registrations(), []);
+    });
+
+    it("tells that a device came and went", async () => {
+      await start();
+      const of = { "Event-Name": "CUSTOM", "profile-name": "devices" };
+      fake.eventPeer.event({ ...of, "Event-Subclass": "sofia::register", "from-user": "a1b2c3" });
+      fake.eventPeer.event({ ...of, "Event-Subclass": "sofia::expire", user: "a1b2c3" });
+      await until(() => told("unregistered") === 1);
+      assert.deepEqual(boxEvents.slice(-2), [
+        { kind: "registered", box: "nairobi-1", username: "a1b2c3" },
+        { kind: "unregistered", box: "nairobi-1", username: "a1b2c3" },
+      ]);
     });
 
     it("reads a channel's facts", async () => {

@@ -24,6 +24,8 @@ export interface AgentParts {
   readonly contact: NameAddr;
   readonly laws: readonly Law[];
   readonly sendsWhileHeld: boolean;
+  /** In a dialog the far end is talked to where its first message went or came from, whatever its Contact says. */
+  readonly sticky: boolean;
   send(request: SipRequest, to: Address, onResponse: ResponseListener): ClientTransaction;
   acknowledge(dialog: Dialog, inviteSeq: number): void;
   openRtp(): Promise<RtpSession>;

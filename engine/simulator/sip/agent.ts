@@ -5,8 +5,9 @@ import { type Ids, systemIds } from "../../ids.ts";
 import { Pacer } from "../media/pacer.ts";
 import { openRtpSession } from "../media/rtp-session.ts";
 import type { AgentParts, DialogOwner } from "./agent-parts.ts";
-import type { IncomingSipCall, OutgoingInvite, SipAgent, SipCall } from "./call.ts";
+import type { IncomingSipCall, OutgoingInvite, OutgoingRequest, SipAgent, SipCall } from "./call.ts";
 import type { Dialog } from "./dialog.ts";
+import { answerChallenge } from "./digest.ts";
 import { IncomingCall } from "./incoming-call.ts";
 import {
   type Address,
@@ -35,6 +36,12 @@ export interface SipAgentOptions {
   timers?: Partial<SipTimers>;
   /** FreeSWITCH's `rtp_disable_hold`: a far end that holds us is answered properly and still hears us. */
   sendsWhileHeld?: boolean;
+  /** In a dialog the far end is talked to where it was first, whatever its Contact says; as FreeSWITCH does behind NAT. */
+  sticky?: boolean;
+  /** Of our Contact. */
+  contactUser?: string;
+  /** Looks at each request that begins something; true: it has answered, or will. */
+  screen?: (request: SipRequest, server: ServerTransaction, from: Address) => boolean;
   /** One line for each message sent and received. */
   log?: (line: string) => void;
 }
@@ -54,6 +61,7 @@ class UdpSipAgent implements SipAgent {
   readonly port: number;
   readonly #socket: Socket;
   readonly #log: (line: string) => void;
+  readonly #screen: NonNullable<SipAgentOptions["screen"]>;
   readonly #parts: AgentParts;
   readonly #transactions: Transactions;
   /** By Call-ID and our tag. */
@@ -70,7 +78,9 @@ class UdpSipAgent implements SipAgent {
     this.port = port;
     this.#socket = socket;
     this.#log = options.log ?? (() => undefined);
+    this.#screen = options.screen ?? (() => false);
     const { clock, ids = systemIds(clock), laws = ["PCMU", "PCMA"], sendsWhileHeld = false } = options;
+    const { contactUser = "sautikit", sticky = false } = options;
     const timers = { ...rfcTimers, ...options.timers };
     this.#transactions = new Transactions({
       clock,
@@ -90,7 +100,8 @@ class UdpSipAgent implements SipAgent {
       port,
       laws,
       sendsWhileHeld,
-      contact: { uri: `sip:sautikit@${address}:${port}`, params: {} },
+      sticky,
+      contact: { uri: `sip:${contactUser}@${address}:${port}`, params: {} },
       send: (request, to, onResponse) => this.#transactions.send(request, to, onResponse),
       acknowledge: (dialog, inviteSeq) => this.#acknowledge(dialog, inviteSeq),
       openRtp: () => openRtpSession({ host: address, clock, ids, pacer }),
@@ -103,6 +114,36 @@ class UdpSipAgent implements SipAgent {
 
   invite(request: OutgoingInvite): SipCall {
     return new OutgoingCall(this.#parts, request);
+  }
+
+  async request(outgoing: OutgoingRequest): Promise<SipResponse> {
+    const { method, uri, to, party, callId, seq, headers, login } = outgoing;
+    const request: SipRequest = {
+      method,
+      uri,
+      headers: {
+        via: [],
+        "max-forwards": 70,
+        from: { uri: `sip:${party}`, params: { tag: this.#newTag() } },
+        to: { uri: `sip:${party}`, params: {} },
+        "call-id": callId,
+        cseq: { seq, method },
+        "user-agent": "sautikit-simulator",
+        ...headers,
+      },
+    };
+    const response = await new Promise<SipResponse>((resolve) => {
+      this.#transactions.send(request, to, (found) => {
+        if (found.status >= 200) resolve(found);
+      });
+    });
+    const cnonce = this.#parts.ids.bytes(8).toString("hex");
+    const proof = login && answerChallenge(request, response, login, cnonce);
+    if (proof === undefined) return response;
+    return this.request({
+      ...{ method, uri, to, party, callId, seq: seq + 1 },
+      headers: { ...headers, ...proof },
+    });
   }
 
   onInvite(handler: (call: IncomingSipCall) => void): void {
@@ -162,6 +203,7 @@ class UdpSipAgent implements SipAgent {
       else if (request.method !== "ACK") server.respond(responseTo(request, 481));
       return;
     }
+    if (request.method !== "ACK" && this.#screen(request, server, from)) return;
     const headers = { allow: allowedMethods };
     if (request.method === "INVITE") void this.#onInvite(request, server, from);
     else if (request.method === "OPTIONS") {

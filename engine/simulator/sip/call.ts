@@ -1,4 +1,6 @@
 import type { MediaSession } from "../media/session.ts";
+import type { Login } from "./digest.ts";
+import type { Address, SipResponse } from "./message.ts";
 
 /**
  * The seam between SIP and what sits on it: the simulated switch and the simulated carrier see calls, not messages.
@@ -9,6 +11,8 @@ export interface SipAgent {
   readonly port: number;
   /** Sends an INVITE. Never throws for what the far end does: that comes as events on the call. */
   invite(request: OutgoingInvite): SipCall;
+  /** A request outside of dialogs, such as REGISTER; resolves to its final answer, one of ours where none came. */
+  request(request: OutgoingRequest): Promise<SipResponse>;
   /** One handler, set by the owner before any traffic: a new INVITE (RFC 3261 §13.3), answered 100 already. */
   onInvite(handler: (call: IncomingSipCall) => void): void;
   /** Ends every call (BYE, CANCEL or 503) and closes the socket, within a second. */
@@ -22,8 +26,24 @@ export interface OutgoingInvite {
   port: number;
   fromUser: string;
   fromDisplay?: string;
+  /** The request URI, where that is not the address that it goes to. */
+  uri?: string;
+  /** Used once, if the far end asks for it. */
+  login?: Login;
   /** Further headers, e.g. `X-Something`; names and values already checked. */
   headers?: Readonly<Record<string, string>>;
+}
+
+export interface OutgoingRequest {
+  method: string;
+  uri: string;
+  to: Address;
+  /** User and domain, of both From and To. */
+  party: string;
+  callId: string;
+  seq: number;
+  headers?: Readonly<Record<string, unknown>>;
+  login?: Login;
 }
 
 export type SipCallState = "calling" | "ringing" | "early" | "answered" | "ended";

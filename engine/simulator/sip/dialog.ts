@@ -17,6 +17,7 @@ interface DialogParts {
   remoteSeq: number;
   /** Where the first message of the other side went or came from: used when its Contact is not readable. */
   fallback: Address;
+  sticky: boolean;
   contact: NameAddr;
 }
 
@@ -28,6 +29,7 @@ export class Dialog {
   readonly #route: readonly RouteAddr[];
   readonly #fallback: Address;
   readonly #contact: NameAddr;
+  readonly #sticky: boolean;
   #remoteTarget: string;
   #localSeq: number;
   #remoteSeq: number;
@@ -39,13 +41,19 @@ export class Dialog {
     this.#route = parts.route;
     this.#fallback = parts.fallback;
     this.#contact = parts.contact;
+    this.#sticky = parts.sticky;
     this.#remoteTarget = parts.remoteTarget ?? parts.remote.uri;
     this.#localSeq = parts.localSeq;
     this.#remoteSeq = parts.remoteSeq;
   }
 
   /** §12.1.2: made by a response to our INVITE. */
-  static ofCaller(invite: SipRequest, response: SipResponse, sentTo: Address, contact: NameAddr): Dialog {
+  static ofCaller(
+    invite: SipRequest,
+    response: SipResponse,
+    sentTo: Address,
+    { contact, sticky }: Pick<DialogParts, "contact" | "sticky">,
+  ): Dialog {
     return new Dialog({
       callId: invite.headers["call-id"],
       local: invite.headers.from,
@@ -55,12 +63,17 @@ export class Dialog {
       localSeq: invite.headers.cseq.seq,
       remoteSeq: 0,
       fallback: sentTo,
-      contact,
+      ...{ sticky, contact },
     });
   }
 
   /** §12.1.1: made by our response, whose To carries our tag. */
-  static ofCallee(invite: SipRequest, localTag: string, from: Address, contact: NameAddr): Dialog {
+  static ofCallee(
+    invite: SipRequest,
+    localTag: string,
+    from: Address,
+    { contact, sticky }: Pick<DialogParts, "contact" | "sticky">,
+  ): Dialog {
     const { to } = invite.headers;
     return new Dialog({
       callId: invite.headers["call-id"],
@@ -71,7 +84,7 @@ export class Dialog {
       localSeq: 0,
       remoteSeq: invite.headers.cseq.seq,
       fallback: from,
-      contact,
+      ...{ sticky, contact },
     });
   }
 
@@ -92,6 +105,7 @@ export class Dialog {
 
   /** Where requests go: the first hop of the route, else the far end's Contact. */
   get nextHop(): Address {
+    if (this.#sticky) return this.#fallback;
     const uri = parseUri(this.#route[0]?.uri ?? this.#remoteTarget);
     return uri ? { host: uri.host, port: uri.port || 5060 } : this.#fallback;
   }

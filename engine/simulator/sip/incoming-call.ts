@@ -24,7 +24,7 @@ export class IncomingCall extends LiveCall implements IncomingSipCall {
     super(parts, request.headers["call-id"], parts.ids.bytes(6).toString("hex"));
     this.server = server;
     this.#offer = offer;
-    this.dialog = Dialog.ofCallee(request, this.localTag, from, parts.contact);
+    this.dialog = Dialog.ofCallee(request, this.localTag, from, parts);
     this.toUser = userOf(request.uri);
     this.fromUser = userOf(request.headers.from.uri);
     this.fromHost = parseUri(request.headers.from.uri)?.host ?? "";

@@ -2,6 +2,7 @@ import type { Timer } from "../../clock.ts";
 import type { AgentParts } from "./agent-parts.ts";
 import type { OutgoingInvite } from "./call.ts";
 import { Dialog } from "./dialog.ts";
+import { answerChallenge } from "./digest.ts";
 import { type EndOptions, LiveCall } from "./live-call.ts";
 import { type Address, allowedMethods, headerText, type SipRequest, type SipResponse } from "./message.ts";
 import { readQ850, writeReason } from "./reason.ts";
@@ -43,16 +44,34 @@ export class OutgoingCall extends LiveCall {
       return this.forget();
     }
     if (this.state === "ended") return this.rtp.close();
-    this.#invite = this.parts.send(this.#buildInvite(), this.#to, (response, local) => {
+    this.#send(this.#buildInvite(1));
+  }
+
+  #send(invite: SipRequest): void {
+    this.#invite = this.parts.send(invite, this.#to, (response, local) => {
       if (response.status < 200) this.#onProvisional(response);
       else if (response.status < 300) this.#onAnswer(response);
-      else this.#onRefusal(response, local);
+      else if (!this.#logsIn(invite, response)) this.#onRefusal(response, local);
     });
   }
 
-  #buildInvite(): SipRequest {
+  /** RFC 3261 §22.2: asked for a login, it is asked again with it, once. */
+  #logsIn(invite: SipRequest, response: SipResponse): boolean {
+    const { login } = this.#request;
+    const { seq } = invite.headers.cseq;
+    if (login === undefined || seq > 1 || this.#cancel) return false;
+    const headers = answerChallenge(invite, response, login, this.parts.ids.bytes(8).toString("hex"));
+    if (headers === undefined) return false;
+    const again = this.#buildInvite(seq + 1);
+    Object.assign(again.headers, headers);
+    this.#provisional = false;
+    this.#send(again);
+    return true;
+  }
+
+  #buildInvite(seq: number): SipRequest {
     const { user, host, port, fromUser, fromDisplay, headers } = this.#request;
-    const uri = `sip:${encodeUser(user)}@${host}:${port}`;
+    const { uri = `sip:${encodeUser(user)}@${host}:${port}` } = this.#request;
     const quoted = fromDisplay === undefined ? undefined : `"${fromDisplay.replace(/["\\]/g, "\\$&")}"`;
     return {
       method: "INVITE",
@@ -67,7 +86,7 @@ export class OutgoingCall extends LiveCall {
         },
         to: { uri, params: {} },
         "call-id": this.callId,
-        cseq: { seq: 1, method: "INVITE" },
+        cseq: { seq, method: "INVITE" },
         contact: [this.parts.contact],
         allow: allowedMethods,
         "user-agent": "sautikit-simulator",
@@ -95,7 +114,7 @@ export class OutgoingCall extends LiveCall {
   #onAnswer(response: SipResponse): void {
     const invite = this.#invite;
     if (!invite) return;
-    const dialog = Dialog.ofCaller(invite.request, response, this.#to, this.parts.contact);
+    const dialog = Dialog.ofCaller(invite.request, response, this.#to, this.parts);
     // Comes again until our ACK gets through.
     this.parts.acknowledge(dialog, invite.request.headers.cseq.seq);
     if (this.dialog?.remoteTag === dialog.remoteTag) return;

@@ -8,6 +8,7 @@ import { newUuid, type Core } from "./core.ts";
 import { splitOnce } from "./hooks.ts";
 import { originate } from "./originate.ts";
 import { scheduleApis } from "./schedule-apis.ts";
+import { sofia } from "./sofia.ts";
 
 /** Anybody who asks must see that this is no FreeSWITCH. */
 const version = "Sautikit simulator 0.1 (speaks as FreeSWITCH 1.11.1)";
@@ -27,8 +28,12 @@ export const apisOf = (listing: ChannelListing): Readonly<Record<string, Api>> =
   create_uuid: (core) => newUuid(core.ids),
   echo: (_core, argument) => argument,
   strepoch: (core) => String(Math.floor(core.clock.nowMs() / 1000)),
-  global_getvar: (core, name) => (name === "core_uuid" ? core.events.coreUuid : ""),
-  reloadxml: () => "+OK [Success]\n",
+  global_getvar: (core, name) => globalVariable(core, name),
+  reloadxml: (core) => {
+    core.devices?.registrar.directory.reload();
+    return "+OK [Success]\n";
+  },
+  sofia,
   hupall: (core, argument) => {
     const [word = "", variable, value] = argument.split(" ");
     const cause = word === "" ? "MANAGER_REQUEST" : causeNamed(word);
@@ -54,6 +59,11 @@ export async function runApi(core: Core, apis: Readonly<Record<string, Api>>, li
   ]);
   const api = Object.hasOwn(apis, name) ? apis[name] : undefined;
   return api === undefined ? `-ERR ${name} Command not found!\n` : await api(core, argument);
+}
+
+function globalVariable(core: Core, name: string): string {
+  if (name === "core_uuid") return core.events.coreUuid;
+  return name === "sip_domain" ? (core.devices?.registrar.realm ?? "sautikit.invalid") : "";
 }
 
 const upSeconds = (core: Core): number => Math.floor((core.clock.nowMs() - core.startedAtMs) / 1000);

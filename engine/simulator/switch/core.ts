@@ -2,6 +2,7 @@ import type { Clock } from "../../clock.ts";
 import type { Ids } from "../../ids.ts";
 import type { SipAgent } from "../sip/call.ts";
 import type { Channel } from "./channel.ts";
+import type { DevicesProfile } from "./devices.ts";
 import type { EventBus } from "./event-bus.ts";
 import type { Room } from "./room.ts";
 import type { Scheduler } from "./scheduler.ts";
@@ -18,6 +19,8 @@ export interface Core {
   readonly events: EventBus;
   readonly scheduler: Scheduler;
   readonly sip: SipAgent;
+  /** Null: this one serves no devices. */
+  readonly devices: DevicesProfile | null;
   readonly gateways: Readonly<Record<string, Gateway>>;
   readonly cdrDir: string;
   readonly startedAtMs: number;

@@ -52,11 +52,18 @@ function branchTexts(text: string): string[] {
   return [...branches, text.slice(from)];
 }
 
+export interface Route {
+  user: string;
+  host: string;
+  port: number;
+  name: string;
+  gateway: string | null;
+  /** A binding on the profile for devices, by the URI that it gave. */
+  uri?: string;
+}
+
 /** Where a branch goes, or the cause for which it goes nowhere. */
-export function route(
-  core: Core,
-  destination: string,
-): { user: string; host: string; port: number; name: string; gateway: string | null } | { cause: string } {
+export function route(core: Core, destination: string): Route | { cause: string } {
   const [endpoint, profile = "", ...rest] = destination.split("/");
   if (endpoint === "user") return { cause: "SUBSCRIBER_ABSENT" };
   if (endpoint !== "sofia") return { cause: "CHAN_NOT_IMPLEMENTED" };
@@ -66,8 +73,20 @@ export function route(
     if (to === undefined) return { cause: "INVALID_GATEWAY" };
     return { user, ...to, name: `sofia/external/${user}`, gateway };
   }
+  if (profile === "devices") return routeToDevice(core, rest.join("/"));
   const address = /^([^@]+)@([^:]+)(?::(\d+))?$/.exec(rest.join("/"));
   if (address === null) return { cause: "DESTINATION_OUT_OF_ORDER" };
   const [, user = "", host = "", port = "5060"] = address;
   return { user, host, port: Number(port), name: `sofia/${profile}/${user}@${host}`, gateway: null };
+}
+
+/** To the address in `fs_path`, which is not a part of what is called there. */
+function routeToDevice(core: Core, destination: string): Route | { cause: string } {
+  if (core.devices === null) return { cause: "INVALID_PROFILE" };
+  const [uri = "", ...added] = destination.split(/;(?=fs_)/);
+  const path = added.find((one) => one.startsWith("fs_path="))?.slice("fs_path=".length);
+  const user = /^sips?:([^@]+)@/.exec(uri)?.[1];
+  const [, host, port] = /^sip:(?:[^@]*@)?([0-9.]+):(\d+)/.exec(decodeURIComponent(path ?? uri)) ?? [];
+  if (user === undefined || host === undefined) return { cause: "DESTINATION_OUT_OF_ORDER" };
+  return { user, host, port: Number(port), name: `sofia/devices/${uri}`, gateway: null, uri };
 }

@@ -4,10 +4,11 @@ import { startPark } from "./parking.ts";
 import { create, follow } from "./channel-life.ts";
 import { Channel } from "./channel.ts";
 import { newUuid, type Core } from "./core.ts";
+import type { DirectoryUser } from "./directory.ts";
 import { tickUs } from "./event-bus.ts";
 import { MediaPort } from "./media-port.ts";
 
-/** What the dialplan of freeswitch-conf/ sets on every call that comes in. */
+/** What the dialplan of freeswitch-conf/ sets on every call that comes in; for devices what those need besides. */
 const dialplanVariables = [
   ["rtp_disable_hold", "true"],
   ["playback_terminators", "none"],
@@ -16,12 +17,17 @@ const dialplanVariables = [
   ["RECORD_PRE_BUFFER_FRAMES", "1"],
   ["enable_file_write_buffering", "false"],
 ] as const;
+const devicesVariables = [
+  ["sip_sticky_contact", "true"],
+  ["media_timeout", "300000"],
+] as const;
 /** Every INVITE is parked unanswered, and ends by itself unless somebody adopts it (`sched_del <uuid>`) in time. */
 const adoptionSeconds = 10;
 
-export function acceptInbound(core: Core, call: IncomingSipCall): void {
+/** `device`: whose login it came with; null: it came to the profile that faces the carrier. */
+export function acceptInbound(core: Core, call: IncomingSipCall, device: DirectoryUser | null): void {
   const uuid = newUuid(core.ids);
-  const name = `sofia/edge/${call.fromUser}@${call.fromHost}`;
+  const name = `sofia/${device === null ? "edge" : "devices"}/${call.fromUser}@${call.fromHost}`;
   const channel = new Channel({
     uuid,
     direction: "inbound",
@@ -30,7 +36,7 @@ export function acceptInbound(core: Core, call: IncomingSipCall): void {
     callerName: call.fromUser,
     callerNumber: call.fromUser,
     networkAddress: call.fromHost,
-    context: "public",
+    context: device === null ? "public" : "devices",
     createdUs: tickUs(core.clock),
     media: new MediaPort(),
     applications: (owner) => new ApplicationRunner(core, owner),
@@ -48,6 +54,7 @@ export function acceptInbound(core: Core, call: IncomingSipCall): void {
   ] as const) {
     channel.variables.set(variable, value);
   }
+  for (const [variable, value] of device?.variables ?? []) channel.variables.set(variable, value);
   for (const [header, value] of Object.entries(call.headers)) {
     if (/^x-/i.test(header)) channel.variables.set(`sip_h_${capitalised(header)}`, value);
   }
@@ -58,7 +65,9 @@ export function acceptInbound(core: Core, call: IncomingSipCall): void {
   channel.state = "CS_EXECUTE";
   channel.applications.runNow(
     "multiset",
-    dialplanVariables.map(([key, value]) => `${key}=${value}`).join(" "),
+    [...dialplanVariables, ...(device === null ? [] : devicesVariables)]
+      .map(([key, value]) => `${key}=${value}`)
+      .join(" "),
   );
   channel.applications.runNow("sched_hangup", `+${adoptionSeconds} NORMAL_TEMPORARY_FAILURE`);
   startPark(core, channel);

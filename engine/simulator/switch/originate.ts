@@ -4,7 +4,7 @@ import { create, follow } from "./channel-life.ts";
 import { hangUp } from "./hang-up.ts";
 import { Channel } from "./channel.ts";
 import { newUuid, tickMs, type Core } from "./core.ts";
-import { originateTimeoutDefault, readDial, route, type Dial } from "./dial.ts";
+import { originateTimeoutDefault, readDial, route, type Dial, type Route } from "./dial.ts";
 import { tickUs } from "./event-bus.ts";
 import { runApiHooks } from "./hooks.ts";
 import { clearIfAlone } from "./intercept.ts";
@@ -111,15 +111,17 @@ function dialBranch(core: Core, dial: Dial, branch: Dial["branches"][number]): C
   channel.variables.set("uuid", uuid);
   channel.variables.set("call_uuid", uuid);
   channel.variables.set("channel_name", to.name);
-  channel.variables.set("sip_profile_name", to.gateway === null ? "external" : "gateway");
+  channel.variables.set("sip_profile_name", profileOf(to));
   if (to.gateway !== null) channel.variables.set("sip_gateway_name", to.gateway);
   channel.variables.set("sip_destination_url", `sip:${to.user}@${to.host}:${to.port}`);
   for (const [name, value] of variables) channel.setVariable(name, value);
   create(core, channel);
-  const call = core.sip.invite({
+  const sip = to.uri === undefined ? core.sip : (core.devices?.sip ?? core.sip);
+  const call = sip.invite({
     user: to.user,
     host: to.host,
     port: to.port,
+    ...(to.uri === undefined ? {} : { uri: to.uri }),
     fromUser: callerNumber,
     ...(callerName === "" ? {} : { fromDisplay: callerName }),
     headers: sipHeaders(variables),
@@ -128,6 +130,11 @@ function dialBranch(core: Core, dial: Dial, branch: Dial["branches"][number]): C
   follow(core, channel, call);
   runApiHooks(core, channel, "api_on_originate");
   return channel;
+}
+
+function profileOf(to: Route): string {
+  if (to.uri !== undefined) return "devices";
+  return to.gateway === null ? "external" : "gateway";
 }
 
 /** `sip_h_X-Something` becomes the header X-Something. */

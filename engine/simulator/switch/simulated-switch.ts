@@ -5,6 +5,8 @@ import { systemIds, type Ids } from "../../ids.ts";
 import { createSipAgent } from "../sip/agent.ts";
 import { apisOf, runApi } from "./apis.ts";
 import { ChannelListing } from "./channel-listing.ts";
+import { openDevices } from "./devices.ts";
+import { Directory } from "./directory.ts";
 import { hangUp } from "./hang-up.ts";
 import { newUuid, tickMs, type Core, type Gateway } from "./core.ts";
 import { EslListener } from "./esl-listener.ts";
@@ -22,15 +24,30 @@ export interface SimulatedSwitchOptions {
   sipPort: number;
   /** Names as in `sofia/gateway/<name>/…`. */
   gateways: Readonly<Record<string, Gateway>>;
+  /** Customers' devices, as freeswitch-conf/ has them where DEVICES_HOST is set. */
+  devices?: DevicesOptions;
   /** Where end-of-leg records go, one file a leg. */
   cdrDir: string;
   clock?: Clock;
   ids?: Ids;
 }
 
+export interface DevicesOptions {
+  host: string;
+  /** 0: a free one. */
+  port: number;
+  realm: string;
+  /** Credentials are in its folder `directory`. */
+  spoolDir: string;
+  /** Default 60. */
+  expiresMinS?: number;
+}
+
 export interface SimulatedSwitch {
   eslPort: number;
   sipPort: number;
+  /** Null: it serves none. */
+  devicesPort: number | null;
   /** As SIGTERM: BYE to all, every leg's record written, then the sockets close. */
   close(): Promise<void>;
 }
@@ -51,12 +68,19 @@ export async function startSimulatedSwitch(options: SimulatedSwitchOptions): Pro
     sendsWhileHeld: true,
   });
   const events = new EventBus({ clock, coreUuid: newUuid(ids), hostname: "simulator" });
+  const devices = options.devices
+    ? await openDevices({
+        ...{ expiresMinS: 60, ...options.devices, clock, ids, events },
+        directory: new Directory(options.devices.spoolDir),
+      })
+    : null;
   const core: Core = {
     clock,
     ids,
     events,
     scheduler: new Scheduler({ clock, events }),
     sip,
+    devices,
     gateways: options.gateways,
     cdrDir: options.cdrDir,
     startedAtMs: clock.nowMs(),
@@ -65,7 +89,12 @@ export async function startSimulatedSwitch(options: SimulatedSwitchOptions): Pro
     api: (line) => runApi(core, apis, line),
   };
   const apis = apisOf(new ChannelListing(core));
-  sip.onInvite((call) => acceptInbound(core, call));
+  sip.onInvite((call) => acceptInbound(core, call, null));
+  devices?.sip.onInvite((call) => {
+    const user = devices.callerOf(call);
+    if (user === undefined) call.reject(403);
+    else acceptInbound(core, call, user);
+  });
 
   const sockets = new Set<Socket>();
   const server = createServer({ noDelay: true }, (socket) => {
@@ -77,7 +106,7 @@ export async function startSimulatedSwitch(options: SimulatedSwitchOptions): Pro
   try {
     await once(server, "listening");
   } catch (error) {
-    await sip.close();
+    await Promise.all([sip.close(), devices?.close()]);
     throw error;
   }
   const address = server.address();
@@ -86,6 +115,7 @@ export async function startSimulatedSwitch(options: SimulatedSwitchOptions): Pro
   return {
     eslPort: typeof address === "object" && address !== null ? address.port : options.eslPort,
     sipPort: sip.port,
+    devicesPort: devices?.sip.port ?? null,
     close: () => (closed ??= stop()),
   };
 
@@ -94,7 +124,7 @@ export async function startSimulatedSwitch(options: SimulatedSwitchOptions): Pro
     for (const channel of [...core.channels.values()]) hangUp(core, channel, "SYSTEM_SHUTDOWN");
     while (core.channels.size > 0) await clock.sleep(tickMs);
     events.publish("SHUTDOWN", [["Event-Info", "System Shutting Down"]]);
-    await sip.close();
+    await Promise.all([sip.close(), devices?.close()]);
     server.close();
     for (const socket of sockets) socket.end();
     await clock.sleep(tickMs);

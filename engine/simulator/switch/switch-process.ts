@@ -20,6 +20,7 @@ export async function runSwitchProcess(
     ready: true,
     esl: `${options.eslHost}:${simulated.eslPort}`,
     sip: `${options.sipHost}:${simulated.sipPort}`,
+    ...(options.devices && { devices: `${options.devices.host}:${simulated.devicesPort}` }),
   };
   process.stdout.write(`${JSON.stringify(ready)}\n`);
 }

@@ -39,8 +39,8 @@ export class BareIvr {
       ignoreEarlyMedia: true,
       branches: [
         {
-          ...{ leg, call: this.#ids.next("call"), gateway: "carrier" },
-          ...{ to: "+254700000001", callerId: "+254200000001" },
+          ...{ leg, call: this.#ids.next("call"), callerId: "+254200000001" },
+          way: { kind: "trunk", gateway: "carrier", to: "+254700000001" },
           ...{ ringTimeoutSeconds: 60, maxSeconds: 3600, cutGroup: `cut-${leg}-0` },
         },
       ],

@@ -116,7 +116,7 @@ export class KnownCommands {
     const freshPark = [`sendmsg ${channel}`, "call-command: xferext", "application: park"].join("\n");
     this.#esl = [
       `auth ${escaped(password)}`,
-      "event json [A-Z_ ]+ CUSTOM conference::maintenance",
+      "event json [A-Z_ ]+ CUSTOM conference::maintenance sofia::register sofia::unregister sofia::expire",
       ...apis.map((api) => `api ${api}`),
       `bgapi ${originate}\nJob-UUID: [0-9a-f]{32}`,
       ...[execute, fork, freshPark],

@@ -1,0 +1,56 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+
+/** A user of the section `directory`. */
+export interface DirectoryUser {
+  id: string;
+  ha1: string;
+  variables: ReadonlyMap<string, string>;
+}
+
+const endMark = "<!--end-->";
+
+/** The users that the files of a spool have; a file that was not written to its end is left out. */
+export class Directory {
+  readonly #spoolDir: string;
+  #users = new Map<string, DirectoryUser>();
+
+  constructor(spoolDir: string) {
+    this.#spoolDir = spoolDir;
+    this.reload();
+  }
+
+  reload(): void {
+    this.#users = new Map(
+      filesIn(join(this.#spoolDir, "directory"))
+        .filter((text) => text.trimEnd().endsWith(endMark))
+        .flatMap((text) => [...text.matchAll(/<user id="([^"]+)">.*<\/user>/g)])
+        .map(([user, id = ""]) => [id, readUser(user, id)]),
+    );
+  }
+
+  /** In whatever case, as the real one does. */
+  user(name: string): DirectoryUser | undefined {
+    return this.#users.get(name.toLowerCase());
+  }
+}
+
+function filesIn(folder: string): string[] {
+  try {
+    const names = readdirSync(folder).filter((name) => name.endsWith(".xml"));
+    return names.map((name) => readFileSync(join(folder, name), "utf8"));
+  } catch {
+    return [];
+  }
+}
+
+const readUser = (text: string, id: string): DirectoryUser => ({
+  id,
+  ha1: /<param name="a1-hash" value="([^"]*)"/.exec(text)?.[1] ?? "",
+  variables: new Map(
+    [...text.matchAll(/<variable name="([^"]*)" value="([^"]*)"/g)].map(([, name = "", value = ""]) => [
+      name,
+      value,
+    ]),
+  ),
+});

@@ -1,0 +1,138 @@
+import type { Fields } from "./codec.ts";
+import type { BoxEvent, DeviceContact, DeviceTransport, Registration } from "./switch.ts";
+
+/** The profile in freeswitch-conf/ that customers' devices register with. */
+export const devicesProfile = "devices";
+
+/** The variable that a credential puts on its device's calls: who calls, in the switch's own word. */
+export const loginVariable = "sautikit_login";
+
+/** Of a credential: our own making, so that it is safe in a command, a file and a URI. */
+const username = /^[a-z0-9]{1,64}$/;
+export const isUsername = (text: string | undefined): text is string =>
+  text !== undefined && username.test(text);
+
+/** Events of mod_sofia that say that a device's bindings have changed. */
+export const registrationEvents = {
+  "sofia::register": "registered",
+  "sofia::unregister": "unregistered",
+  "sofia::expire": "unregistered",
+} as const;
+
+/** Undefined: it is of something else. */
+export function registrationEvent(
+  box: string,
+  fields: Fields,
+): Extract<BoxEvent, { username: string }> | undefined {
+  const subclass = fields("Event-Subclass") ?? "";
+  if (!Object.hasOwn(registrationEvents, subclass) || fields("profile-name") !== devicesProfile)
+    return undefined;
+  const kind = registrationEvents[subclass as keyof typeof registrationEvents];
+  // `username` is what the device wrote, in whatever case; this is what the binding is kept under.
+  const who = [fields("from-user"), fields("user")].find((name) => name !== undefined);
+  return isUsername(who) ? { kind, box, username: who } : undefined;
+}
+
+/**
+ * How to dial a binding: the device's Contact as the URI that is called, and the address that its REGISTER came from as
+ * the place that the call goes to, in place of any that a Contact or a Path could name. A device writes its Contact, and
+ * FreeSWITCH splits a dial string on commas, blanks and brackets, so one with anything but what is plainly safe in both is
+ * refused (null).
+ */
+export function deviceContact(
+  contact: string,
+  source: { host: string; port: number },
+  transport: DeviceTransport,
+): DeviceContact | null {
+  // What the switch has added to it, or the device to look as if it had.
+  const [uri = ""] = contact.split(/;(?:fs_|received)/i, 1);
+  const { host, port } = source;
+  if (uri.length > uriLengthMax || !dialable.test(uri) || !ipv4.test(host) || !isPort(port)) return null;
+  const path = `sip:${host}:${port}${transport === "udp" ? "" : `;transport=${transport}`}`;
+  return `sofia/${devicesProfile}/${uri};fs_nat=yes;fs_path=${encodeURIComponent(path)}` as DeviceContact;
+}
+
+/** Whether a text is what `deviceContact` makes. */
+export const isDeviceContact = (text: string): text is DeviceContact => made.test(text);
+
+const uriLengthMax = 400;
+const escaped = "%[0-9A-Fa-f]{2}";
+const uriPattern =
+  `sips?:(?:[A-Za-z0-9_.+-]|${escaped}){1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252})(?::[0-9]{1,5})?` +
+  // No `maddr`, which would be where the call goes, and no `method` or headers.
+  `(?:;(?!(?:maddr|method|fs_|received)\\b)[A-Za-z0-9_.-]{1,32}(?:=(?:[A-Za-z0-9_.+-]|${escaped}){1,200})?)*`;
+const dialable = new RegExp(`^${uriPattern}$`, "i");
+const made = new RegExp(
+  `^sofia/${devicesProfile}/${uriPattern};fs_nat=yes;` +
+    "fs_path=sip%3A[0-9.]{7,15}%3A[0-9]{1,5}(?:%3Btransport%3D(?:tcp|tls|ws|wss))?$",
+  "i",
+);
+const ipv4 = /^(?:[0-9]{1,3}\.){3}[0-9]{1,3}$/;
+const isPort = (port: number): boolean => Number.isInteger(port) && port >= 1 && port <= 65_535;
+
+/**
+ * The reply to `sofia xmlstatus profile devices reg`; undefined if it is none. A device's Call-ID stands in it as it is,
+ * tags and all, so that it is read by whole lines in their order, which no header can hold.
+ */
+export function registrationsIn(reply: string, nowMs: number): Registration[] | undefined {
+  // A box without devices.
+  if (reply.startsWith("Invalid Profile")) return [];
+  if (!/<profile>\n/.test(reply)) return undefined;
+  return [...reply.matchAll(registration)].flatMap(({ groups }) => {
+    const found = readRegistration(groups as Record<RowField, string>, nowMs);
+    return found === undefined ? [] : [found];
+  });
+}
+
+const rowFields = [
+  ...["call-id", "user", "contact", "agent", "status", "ping-status", "ping-time", "host"],
+  ...["network-ip", "network-port"],
+] as const;
+type RowField = "callId" | "user" | "contact" | "agent" | "status" | "networkIp" | "networkPort";
+const groupNames: Record<string, RowField> = {
+  ...{ "call-id": "callId", user: "user", contact: "contact", agent: "agent", status: "status" },
+  ...{ "network-ip": "networkIp", "network-port": "networkPort" },
+};
+const registration = new RegExp(
+  `^ {4}<registration>\\n${rowFields
+    .map((name) => {
+      const group = groupNames[name];
+      return ` {8}<${name}>${group === undefined ? ".*" : `(?<${group}>.*)`}</${name}>\\n`;
+    })
+    .join("")}`,
+  "gm",
+);
+
+function readRegistration(row: Record<RowField, string>, nowMs: number): Registration | undefined {
+  const [who = ""] = row.user.split("@", 1);
+  const port = Number(row.networkPort);
+  const [, expires] = /expsecs\((-?[0-9]{1,9})\)$/.exec(row.status) ?? [];
+  if (!isUsername(who) || !isPort(port) || expires === undefined) return undefined;
+  const [, contact = ""] = /<([^<>]*)>$/.exec(decoded(row.contact)) ?? [];
+  const [contactUri = ""] = contact.split(";fs_nat=", 1);
+  const transport = transportOf(contactUri, row.status);
+  const source = { host: row.networkIp, port };
+  return {
+    username: who,
+    contact: deviceContact(contact, source, transport),
+    contactUri: contactUri.slice(0, 256),
+    transport,
+    source,
+    userAgent: decoded(row.agent).slice(0, 128),
+    expiresAtMs: nowMs + Number(expires) * 1000,
+    callId: row.callId.slice(0, 256),
+  };
+}
+
+/** As its Contact says, and, where the way leads through a WebSocket, as the switch saw it. */
+function transportOf(contact: string, status: string): DeviceTransport {
+  const [, socket] = /^Registered\((WSS?)-NAT\)/.exec(status) ?? [];
+  if (socket !== undefined) return socket === "WSS" ? "wss" : "ws";
+  const [, named] = /;transport=(tcp|tls|wss?)(?![a-z])/i.exec(contact) ?? [];
+  if (named !== undefined) return named.toLowerCase() as DeviceTransport;
+  return contact.startsWith("sips:") ? "tls" : "udp";
+}
+
+const entities: Record<string, string> = { quot: '"', apos: "'", amp: "&", lt: "<", gt: ">" };
+const decoded = (text: string): string =>
+  text.replace(/&(quot|apos|amp|lt|gt);/g, (_, name: string) => entities[name] ?? "");

@@ -1,0 +1,411 @@
+import assert from "node:assert/strict";
+import type { IncomingSipCall, SipCall } from "../../engine/simulator/sip/call.ts";
+import { levelDbfs } from "../../engine/simulator/media/goertzel.ts";
+import { toneSource } from "../../engine/simulator/media/tone.ts";
+import type { Arrival, Branch, DeviceContact, Registration, TakenIn } from "../../engine/switch/switch.ts";
+import { SipDevice, writeDirectory, type Login } from "../peers/sip-device.ts";
+import type { Devices } from "../peers/switch-under-test.ts";
+import { eventually } from "../peers/waiting.ts";
+import { describeContract } from "./report.ts";
+import { audibleDbfs, ids, silentDbfs, World } from "./world.ts";
+
+const wanjiru: Login = { username: "wanjiru7f3a", password: "chapati-na-maharagwe" };
+const otieno: Login = { username: "otieno91bc", password: "samaki-wa-kukaanga" };
+const achieng: Login = { username: "achieng5d2e", password: "ugali-na-sukuma" };
+
+describeContract("the contract of the switch: customers' devices", function () {
+  this.timeout(60_000);
+  let world: World;
+  let devices: Devices;
+  const arrivals: Arrival[] = [];
+  const open: SipDevice[] = [];
+  before(async () => {
+    world = await World.open({ devices: true });
+    devices = world.switch.devices!;
+    world.box.onArrival((arrival) => arrivals.push(arrival));
+    writeDirectory(world.switch.spoolDir, devices.realm, [wanjiru, otieno, achieng]);
+    await world.box.reloadDirectory();
+  });
+  afterEach(async () => {
+    await Promise.all(open.splice(0).map((device) => device.close()));
+    for (const { username } of [wanjiru, otieno, achieng]) await world.box.forgetDevice(username);
+  });
+  after(() => world.close());
+
+  async function device(login: Login): Promise<SipDevice> {
+    const opened = await SipDevice.open(devices, login);
+    open.push(opened);
+    return opened;
+  }
+  async function registered(login: Login): Promise<SipDevice> {
+    const opened = await device(login);
+    assert.equal((await opened.register()).status, 200);
+    return opened;
+  }
+  const bindings = async ({ username }: Login): Promise<Registration[]> =>
+    (await world.box.registrations()).filter((one) => one.username === username);
+  /** As many bindings as that, once the switch lists them. */
+  const listed = (login: Login, count: number): Promise<Registration[]> =>
+    eventually(`${count} bindings`, async () => {
+      const found = await bindings(login);
+      return found.length === count ? found : undefined;
+    });
+  const contacts = async (login: Login): Promise<DeviceContact[]> =>
+    (await bindings(login)).map(({ contact }) => contact!);
+  const branchTo = (contact: DeviceContact, more: Partial<Branch> = {}): Branch =>
+    world.branch("+254700000001", { way: { kind: "device", contact }, ...more });
+  const ring = (branches: [Branch, ...Branch[]]) => {
+    const outcome = world.box.originate({ then: { kind: "park" }, ignoreEarlyMedia: true, branches });
+    outcome.catch(() => undefined);
+    return outcome;
+  };
+  const tone = (call: SipCall, hz: number) => call.media!.setSource(toneSource({ hz }));
+  /** Whether half a second of what the party hears has that tone, sooner or later. */
+  const hears = (call: SipCall, hz: number) =>
+    new Promise<void>((resolve) => {
+      let frames: Int16Array[] = [];
+      call.media!.onFrame((pcm) => {
+        frames.push(Int16Array.from(pcm));
+        if (frames.length < 25) return;
+        const heard = Int16Array.from(frames.flatMap((frame) => [...frame]));
+        if (levelDbfs(heard, hz) > audibleDbfs && levelDbfs(heard, hz + 200) < silentDbfs) resolve();
+        frames = [];
+      });
+    });
+  const over = (call: SipCall) =>
+    new Promise<{ by: string; status: number | null }>((resolve) => call.on("ended", resolve));
+  const answered = (call: SipCall) => new Promise<void>((resolve) => call.on("answered", resolve));
+  const takeIn = (leg: TakenIn["leg"]) =>
+    world.box.takeIn({
+      ...{ leg, call: ids.next("call"), ringSeconds: 60, maxSeconds: 60, cutGroup: `cut-${leg}-0` },
+    });
+  async function arrivalTo(to: string): Promise<{ arrival: Arrival; leg: TakenIn["leg"] }> {
+    const arrival = await eventually("the arrival", () => arrivals.find((one) => one.to === to), {
+      everyMs: 5,
+    });
+    const leg = ids.next("leg");
+    world.box.know(leg, arrival.uuid);
+    return { arrival, leg };
+  }
+  let numbers = 700_000;
+  const number = () => `+25471${String(numbers++)}0`;
+
+  it("a device registers with its login, is listed, and is told of to who listens", async () => {
+    const from = world.boxEvents.length;
+    const phone = await registered(wanjiru);
+    const [binding] = await listed(wanjiru, 1);
+    const { expiresAtMs, ...rest } = binding!;
+    assert.deepEqual(rest, {
+      username: wanjiru.username,
+      contact: `sofia/devices/${phone.contact};fs_nat=yes;fs_path=sip%3A127.0.0.1%3A${phone.port}`,
+      contactUri: phone.contact,
+      ...{ transport: "udp", source: { host: "127.0.0.1", port: phone.port } },
+      ...{ userAgent: "sautikit-simulator", callId: phone.callId },
+    });
+    const inMs = expiresAtMs - Date.now();
+    assert.ok(inMs > 55_000 && inMs < 70_000, String(inMs));
+    assert.equal((await world.boxEvent("registered", from)).username, wanjiru.username);
+    assert.equal((await phone.unregister()).status, 200);
+    assert.equal((await world.boxEvent("unregistered", from)).username, wanjiru.username);
+    await listed(wanjiru, 0);
+  });
+
+  it("a wrong password and an unknown user get the same answer", async () => {
+    const wrong = await device({ ...wanjiru, password: "ClueCon" });
+    const unknown = await device({ username: "kamau00", password: "ClueCon" });
+    const [one, other] = [await wrong.register(), await unknown.register()];
+    const shape = ({ status, reason, headers }: typeof one) => [
+      status,
+      reason,
+      Object.keys(headers).toSorted(),
+    ];
+    assert.deepEqual(shape(one), shape(other));
+    assert.equal(one.status, 403);
+    assert.equal((await over(wrong.call(number()))).status, 403);
+    assert.equal((await over(unknown.call(number()))).status, 403);
+    await listed(wanjiru, 0);
+  });
+
+  it("a login is its own name's alone: neither another's, nor one that stands for anybody else", async () => {
+    const phone = await device(wanjiru);
+    const { realm } = devices;
+    assert.equal((await phone.register({ username: otieno.username })).status, 403);
+    for (const name of ["!kamau00", "!nobody-1", "nobody-1"])
+      assert.equal((await phone.register({ username: name })).status, 403, `${name}@${realm}`);
+    assert.deepEqual([await bindings(otieno), await bindings(wanjiru)], [[], []]);
+  });
+
+  it("several devices of one login are rung at once, and the first to answer has the call", async () => {
+    const [desk, mobile] = [await registered(wanjiru), await registered(wanjiru)];
+    await listed(wanjiru, 2);
+    const [first, second] = (await contacts(wanjiru)).map((contact) => branchTo(contact));
+    const outcome = ring([first!, second!]);
+    const [atDesk, atMobile] = await Promise.all([desk.ringing(), mobile.ringing()]);
+    const desksEnd = over(atDesk);
+    const toDesk = (await contacts(wanjiru)).findIndex((contact) => contact.includes(`:${desk.port};`));
+    atMobile.answer();
+    const winner = [first, second][1 - toDesk]!;
+    assert.deepEqual(await outcome, { ok: true, leg: winner.leg });
+    assert.equal((await desksEnd).status, 487);
+    await world.event([first, second][toDesk]!.leg, "hungUp", ({ cause }) => cause === "LOSE_RACE");
+    await world.box.hangUp(winner.leg, "NORMAL_CLEARING");
+    await world.event(winner.leg, "hungUp");
+  });
+
+  it("a device's call comes with its login, and what its headers say counts for nothing", async () => {
+    const phone = await device(wanjiru);
+    const to = number();
+    const call = phone.call(to, {
+      from: otieno.username,
+      headers: {
+        "x-sautikit-login": otieno.username,
+        "p-asserted-identity": "<sip:+254700999999@sip.example.test>",
+        "x-sautikit-ticket": "forged",
+        "remote-party-id": `<sip:${otieno.username}@x>`,
+      },
+    });
+    const { arrival, leg } = await arrivalTo(to);
+    assert.deepEqual([arrival.device, arrival.to, arrival.box], [wanjiru.username, to, "under-test"]);
+    assert.equal(arrival.sipCallId, call.callId);
+    const ended = over(call);
+    assert.equal(await world.box.refuse(leg, "CALL_REJECTED"), true);
+    assert.equal((await ended).status, 603);
+  });
+
+  it("a device's call is found by the listing, too, and one that nobody takes in ends by itself", async () => {
+    const phone = await device(wanjiru);
+    const to = number();
+    const ended = over(phone.call(to));
+    const { arrival, leg } = await arrivalTo(to);
+    world.box.forget(leg);
+    const found = await eventually("the device in the listing", async () =>
+      (await world.box.arrivals()).find(({ uuid }) => uuid === arrival.uuid),
+    );
+    assert.deepEqual(found, arrival);
+    assert.equal((await ended).status, 503);
+  });
+
+  for (const ender of ["the device", "the switch"] as const) {
+    it(`a call from a device has sound both ways, and is ended by ${ender}`, async () => {
+      const phone = await device(wanjiru);
+      const to = number();
+      const call = phone.call(to);
+      const { leg } = await arrivalTo(to);
+      await takeIn(leg);
+      const picked = answered(call);
+      await world.box.answer(leg);
+      await picked;
+      tone(call, 440);
+      const recording = ids.next("rec");
+      await world.box.startRecording(leg, recording);
+      await world.box.play(leg, await world.toneFile(880, 3_000), { token: "greeting", loops: 1 });
+      await hears(call, 880);
+      const ended = over(call);
+      if (ender === "the device") call.end();
+      else await world.box.hangUp(leg, "NORMAL_CLEARING");
+      assert.equal((await ended).by, ender === "the device" ? "us" : "them");
+      const end = await world.event(leg, "hungUp");
+      assert.equal(end.cause, "NORMAL_CLEARING");
+      await world.event(leg, "recordingStopped");
+      const { channels } = await world.wav(recording);
+      assert.ok(levelDbfs(channels[0]!.slice(-1600), 440) > audibleDbfs, "the device is heard");
+    });
+
+    it(`a call to a device has sound both ways, and is ended by ${ender}`, async () => {
+      const phone = await registered(otieno);
+      await listed(otieno, 1);
+      const branch = branchTo((await contacts(otieno))[0]!);
+      const outcome = ring([branch]);
+      const call: IncomingSipCall = await phone.ringing();
+      assert.deepEqual([call.fromUser, call.toUser], [branch.callerId, otieno.username]);
+      await world.event(branch.leg, "ringing");
+      call.answer();
+      assert.deepEqual(await outcome, { ok: true, leg: branch.leg });
+      tone(call, 440);
+      const recording = ids.next("rec");
+      await world.event(branch.leg, "parked");
+      await world.box.startRecording(branch.leg, recording);
+      await world.box.play(branch.leg, await world.toneFile(880, 3_000), { token: "greeting", loops: 1 });
+      await hears(call, 880);
+      const ended = over(call);
+      if (ender === "the device") call.end();
+      else await world.box.hangUp(branch.leg, "NORMAL_CLEARING");
+      await ended;
+      const end = await world.event(branch.leg, "hungUp");
+      assert.deepEqual([end.cause, end.answeredAtUs !== null], ["NORMAL_CLEARING", true]);
+      await world.event(branch.leg, "recordingStopped");
+      const { channels } = await world.wav(recording);
+      assert.ok(levelDbfs(channels[0]!.slice(-1600), 440) > audibleDbfs, "the device is heard");
+    });
+  }
+
+  it("a device that is busy, and one that nobody answers, end as a trunk's do", async () => {
+    const phone = await registered(otieno);
+    await listed(otieno, 1);
+    const [contact] = await contacts(otieno);
+    const busy = ring([branchTo(contact!)]);
+    (await phone.ringing()).reject(486);
+    const refused = await busy;
+    assert.ok(!refused.ok && refused.cause === "USER_BUSY", JSON.stringify(refused));
+    const unanswered = await ring([branchTo(contact!, { ringTimeoutSeconds: 1 })]);
+    assert.ok(!unanswered.ok && unanswered.cause === "NO_ANSWER", JSON.stringify(unanswered));
+  });
+
+  it("a device's call and another's are joined", async () => {
+    const [caller, callee] = [await device(wanjiru), await registered(otieno)];
+    await listed(otieno, 1);
+    const to = number();
+    const call = caller.call(to);
+    const { leg } = await arrivalTo(to);
+    await takeIn(leg);
+    await world.box.answer(leg);
+    await world.event(leg, "answered");
+    const branch = branchTo((await contacts(otieno))[0]!);
+    const outcome = world.box.originate({
+      ...{ then: { kind: "intercept", leg }, ignoreEarlyMedia: false, branches: [branch] },
+    });
+    const other = await callee.ringing();
+    other.answer();
+    await outcome;
+    await world.bridged(leg, branch.leg);
+    tone(call, 440);
+    tone(other, 880);
+    await Promise.all([hears(call, 880), hears(other, 440)]);
+    const ended = over(other);
+    call.end();
+    await ended;
+    await world.event(branch.leg, "hungUp");
+  });
+
+  it("a device that comes back by another port has moved, and has one binding", async () => {
+    const old = await registered(wanjiru);
+    await listed(wanjiru, 1);
+    const moved = await device(wanjiru);
+    // The real one tells the two by the second in which they expire: within one second both would stay.
+    assert.equal((await moved.register({ callId: old.callId, expiresSeconds: 90 })).status, 200);
+    const found = await eventually("the binding at its new port", async () => {
+      const all = await bindings(wanjiru);
+      return all.length === 1 && all[0]!.source.port === moved.port ? all[0] : undefined;
+    });
+    const outcome = ring([branchTo(found.contact!)]);
+    (await moved.ringing()).reject(486);
+    await outcome;
+    assert.equal(old.calls, 0);
+  });
+
+  it("a binding that is not renewed expires, and that is told", async () => {
+    const phone = await device(wanjiru);
+    assert.equal((await phone.register({ expiresSeconds: 1 })).status, 200);
+    await listed(wanjiru, 1);
+    const from = world.boxEvents.length;
+    assert.equal((await world.boxEvent("unregistered", from)).username, wanjiru.username);
+    await listed(wanjiru, 0);
+  });
+
+  it("a device that is forgotten loses its bindings at once, and others keep theirs", async () => {
+    await registered(wanjiru);
+    await registered(wanjiru);
+    await registered(otieno);
+    await listed(wanjiru, 2);
+    const from = world.boxEvents.length;
+    await world.box.forgetDevice(wanjiru.username);
+    await listed(wanjiru, 0);
+    await eventually(
+      "each of them told",
+      () =>
+        world.boxEvents.slice(from).filter(({ kind }) => kind === "unregistered").length === 2 || undefined,
+    );
+    assert.equal((await bindings(otieno)).length, 1);
+  });
+
+  it("a login that is taken out of the directory neither registers nor calls from the next reload on", async () => {
+    const phone = await registered(achieng);
+    const { spoolDir } = world.switch;
+    writeDirectory(spoolDir, devices.realm, [wanjiru, otieno]);
+    await world.box.reloadDirectory();
+    assert.equal((await phone.register()).status, 403);
+    assert.equal((await over(phone.call(number()))).status, 403);
+    assert.equal((await (await device(wanjiru)).register()).status, 200);
+    writeDirectory(spoolDir, devices.realm, [wanjiru, otieno, achieng]);
+    await world.box.reloadDirectory();
+    assert.equal((await phone.register()).status, 200);
+  });
+
+  for (const uri of [
+    "sip:a,b@10.0.0.1",
+    "sip:a'b@10.0.0.1;x=1",
+    "sip:wanjiru@10.0.0.1;x=[origination_uuid=1]",
+    "sip:a|b@10.0.0.1",
+  ]) {
+    it(`a device that calls itself ${uri} cannot be called, and harms nobody`, async () => {
+      const phone = await device(wanjiru);
+      await phone.register({ contact: uri });
+      for (const { contact } of await bindings(wanjiru)) assert.equal(contact, null);
+      await registered(otieno);
+      assert.equal((await listed(otieno, 1))[0]!.contact !== null, true);
+    });
+  }
+
+  it("a device is rung where its REGISTER came from, whatever its Contact, its parameters or its Path say", async () => {
+    const elsewhere = await device(achieng);
+    const port = String(elsewhere.port);
+    for (const [contact, headers] of [
+      [`sip:wanjiru@127.0.0.1:${port}`, {}],
+      [`sip:wanjiru@192.168.1.20:5060;fs_path=sip:127.0.0.1:${port}`, {}],
+      ["sip:wanjiru@192.168.1.20:5060", { path: `<sip:127.0.0.1:${port};lr>` }],
+    ] as const) {
+      const phone = await device(wanjiru);
+      assert.equal((await phone.register({ contact, headers })).status, 200);
+      const [binding] = await listed(wanjiru, 1);
+      const outcome = ring([branchTo(binding!.contact!)]);
+      const call = await phone.ringing();
+      call.answer();
+      const result = await outcome;
+      assert.ok(result.ok);
+      // In the dialog, too: its 200 had its own address, so this is the switch's ACK and BYE.
+      const ended = over(call);
+      await world.box.hangUp(result.leg, "NORMAL_CLEARING");
+      await ended;
+      await world.box.forgetDevice(wanjiru.username);
+    }
+    assert.equal(elsewhere.calls, 0);
+  });
+
+  it("messages, presence and transfers are not for devices, login or not", async () => {
+    const phone = await device(wanjiru);
+    for (const [method, status] of [
+      ["SUBSCRIBE", 405],
+      ["PUBLISH", 405],
+      ["REFER", 405],
+      // The real one says so, and drops it.
+      ["MESSAGE", 202],
+      ["OPTIONS", 200],
+    ] as const) {
+      const event = method === "SUBSCRIBE" || method === "PUBLISH" ? { event: "presence" } : {};
+      const refer = method === "REFER" ? { "refer-to": "<sip:+881600000000@127.0.0.1>" } : {};
+      const { headers, ...answer } = await phone.request(method, { ...event, ...refer });
+      assert.equal(answer.status, status, `${method}: ${JSON.stringify(headers)}`);
+    }
+  });
+
+  it("what was while nobody was connected is listed afterwards", async () => {
+    await world.box.stop();
+    const phone = await registered(wanjiru);
+    const call = phone.call(number());
+    const again = new World(world.switch, world.carrier);
+    await again.connect();
+    const found = await eventually("the device and its call", async () => {
+      const all = await again.box.registrations();
+      const waiting = await again.box.arrivals();
+      return all.some(({ username }) => username === wanjiru.username) &&
+        waiting.some((one) => one.device === wanjiru.username)
+        ? true
+        : undefined;
+    });
+    assert.equal(found, true);
+    call.end();
+    await again.box.stop();
+    world.box.start();
+    await eventually("the connection", () => world.box.connected || undefined);
+  });
+});
