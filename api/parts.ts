@@ -40,6 +40,8 @@ export interface ApiParts {
   topUps: Pick<TopUps, "create" | "get" | "list">;
   /** What Safaricom's callbacks reach; null: M-Pesa is not set up here. */
   callbacks: Pick<Callbacks, "admits" | "keep" | "validate"> | null;
+  /** Customers' devices; null: they are not let in here. */
+  sip: { access: () => SipAccess; changed: () => void } | null;
   webhooks: WebhookEndpoints;
   /** Seals signing secrets. */
   secrets: Secrets;
@@ -65,4 +67,12 @@ export interface ApiParts {
   isDraining: () => boolean;
   /** How many proxies stand before us, whose X-Forwarded-For counts. */
   trustedProxies: number;
+}
+
+/** How customers' devices reach the media servers. */
+export interface SipAccess {
+  realm: string;
+  domain: string;
+  /** By transport; one that is absent is not to be had. */
+  ports: Readonly<Partial<Record<"udp" | "tcp" | "tls" | "wss", number>>>;
 }

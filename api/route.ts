@@ -46,6 +46,7 @@ interface RouteFacts {
     | "Numbers"
     | "Media"
     | "Rates"
+    | "SIP"
     | "Recordings"
     | "Wallet"
     | "Webhooks"

@@ -1,6 +1,12 @@
 import type { Route } from "./route.ts";
 import { cancelPortRoute } from "./routes/cancel-port.ts";
 import { claimInventory, createNumber } from "./routes/claim-number.ts";
+import { createSipCredential } from "./routes/create-sip-credential.ts";
+import { listSipCredentials } from "./routes/list-sip-credentials.ts";
+import { getSipCredential } from "./routes/get-sip-credential.ts";
+import { deleteSipCredential } from "./routes/delete-sip-credential.ts";
+import { rotateSipCredential } from "./routes/rotate-sip-credential.ts";
+import { listSipRegistrations } from "./routes/list-sip-registrations.ts";
 import { createPort } from "./routes/create-port.ts";
 import { getNumber } from "./routes/get-number.ts";
 import { getPort } from "./routes/get-port.ts";
@@ -144,6 +150,12 @@ export const routes: readonly Route[] = [
   routeNumberRoute,
   releaseNumberRoute,
   rotateNumberSecret,
+  createSipCredential,
+  listSipCredentials,
+  getSipCredential,
+  deleteSipCredential,
+  rotateSipCredential,
+  listSipRegistrations,
   createPort,
   listPorts,
   getPort,

@@ -179,6 +179,17 @@ export const errorCatalogue = {
     "The number was released lately, and rests before it is given to anybody.",
     "Take another from GET /v1/numbers/available.",
   ),
+  "sip.not_found": e(404, "The number has no such SIP credential.", "Check the id."),
+  "sip.too_many": e(
+    409,
+    "The number has as many SIP credentials as it may: 50.",
+    "Revoke one that is not used.",
+  ),
+  "sip.unavailable": e(
+    503,
+    "Direct SIP is not set up here.",
+    "Ask the operator; a number's calls can be directed by a voice URL.",
+  ),
   "ports.not_found": e(404, "There is no such porting request.", "Check the id."),
   "ports.number_here": e(
     409,

@@ -52,6 +52,7 @@ export type UserId = Id<"usr">;
 export type NumberId = Id<"num">;
 export type InventoryId = Id<"inv">;
 export type PortId = Id<"port">;
+export type SipId = Id<"sip">;
 export type CallId = Id<"call">;
 export type LegId = Id<"leg">;
 export type RecordingId = Id<"rec">;

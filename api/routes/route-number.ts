@@ -32,6 +32,7 @@ export const routeNumberRoute = changes({
     if (body.voice_fallback_url !== undefined) routing.voiceFallbackUrl = body.voice_fallback_url;
     if (body.events_url !== undefined) routing.eventsUrl = body.events_url;
     if (body.record !== undefined) routing.record = body.record;
+    if (body.ring_sip !== undefined) routing.ringSip = body.ring_sip;
     const { before, after } = await routeNumber(tx, caller.workspace.id, params.id, routing);
     return {
       status: 200,

@@ -52,6 +52,9 @@ export const numberSchema = z
     ...claimed,
     voice_fallback_url: url("Asked where the voice callback URL fails."),
     record: z.boolean().meta({ description: "Whether calls to it are recorded, from their answer." }),
+    ring_sip: z.boolean().meta({
+      description: "Whether calls to it ring its registered devices where it has no voice callback URL.",
+    }),
     paid_until: time("Its rent is paid until then, when it is renewed; null: it costs none.").nullable(),
     suspended_by: z
       .enum(["unpaid", "operator"])
@@ -80,6 +83,9 @@ export const routingBody = z.strictObject({
     .meta({ description: "Asked where the voice callback URL fails." }),
   events_url: ofRoute.events_url.nullable().optional(),
   record: z.boolean().optional().meta({ description: "Record calls to the number, from their answer." }),
+  ring_sip: z.boolean().optional().meta({
+    description: "Calls to the number ring its registered devices where it has no voice callback URL.",
+  }),
 });
 
 export const availableNumberSchema = z
@@ -120,6 +126,7 @@ export const routingView = (row: NumberRow): JsonObject => ({
   voice_fallback_url: row.voiceFallbackUrl,
   events_url: row.eventsUrl,
   record: row.record === 1,
+  ring_sip: row.ringSip === 1,
 });
 
 function suspendedBy({ status, blockedAtMs }: NumberRow): "unpaid" | "operator" | null {

@@ -22,9 +22,11 @@ export interface Routing {
   eventsUrl?: string | null;
   /** Whether calls to it are recorded. */
   record?: boolean;
+  /** Whether they ring its registered devices where no voice URL says what they do. */
+  ringSip?: boolean;
 }
 
-export interface NewNumber extends Omit<Routing, "record"> {
+export interface NewNumber extends Omit<Routing, "record" | "ringSip"> {
   workspaceId: WorkspaceId;
   /** E.164. */
   e164: string;
@@ -97,10 +99,14 @@ export async function routeNumber(
   tx: Tx,
   workspaceId: WorkspaceId,
   id: NumberId,
-  { record, ...urls }: Routing,
+  { record, ringSip, ...urls }: Routing,
 ): Promise<{ before: NumberRow; after: NumberRow }> {
   const before = await heldNumber(tx, workspaceId, id);
-  const after = { ...before, ...urls, ...(record === undefined ? {} : { record: record ? 1 : 0 }) };
+  const after = {
+    ...{ ...before, ...urls },
+    ...(record === undefined ? {} : { record: record ? 1 : 0 }),
+    ...(ringSip === undefined ? {} : { ringSip: ringSip ? 1 : 0 }),
+  };
   await updateRouting(tx, id, after);
   return { before, after };
 }

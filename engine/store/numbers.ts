@@ -24,6 +24,8 @@ export interface NumberRow {
   eventsUrl: string | null;
   /** 1: calls to it are recorded from their answer. */
   record: number;
+  /** 1: calls to it ring its registered devices where no voice URL says what they do. */
+  ringSip: number;
   /** Sealed, as the previous one is. */
   voiceSigningSecret: string;
   previousSigningSecret: string | null;
@@ -139,11 +141,12 @@ export async function updateSigningSecrets(
 export async function updateRouting(
   tx: Tx,
   id: NumberId,
-  row: Pick<NumberRow, "voiceCallbackUrl" | "voiceFallbackUrl" | "eventsUrl" | "record">,
+  row: Pick<NumberRow, "voiceCallbackUrl" | "voiceFallbackUrl" | "eventsUrl" | "record" | "ringSip">,
 ): Promise<void> {
   await tx.run(
-    "UPDATE numbers SET voice_callback_url = ?, voice_fallback_url = ?, events_url = ?, record = ? WHERE id = ?",
-    [row.voiceCallbackUrl, row.voiceFallbackUrl, row.eventsUrl, row.record, id],
+    `UPDATE numbers SET voice_callback_url = ?, voice_fallback_url = ?, events_url = ?, record = ?, ring_sip = ?
+     WHERE id = ?`,
+    [row.voiceCallbackUrl, row.voiceFallbackUrl, row.eventsUrl, row.record, row.ringSip, id],
   );
 }
 

@@ -239,6 +239,7 @@ const texts: readonly Place[] = [
     audit_entries: ["before", "after"],
     media: ["name"],
     refusals: ["from_e164", "to_e164", "message"],
+    sip_credentials: ["label"],
   }).map(([table, columns]) => ({
     ...{ table, columns, keys: ["id"] },
     of: "workspace_id = ? AND created_at_ms <= ?",

@@ -9,7 +9,10 @@ type Table =
   | "conference_members"
   | "topups"
   | "mpesa_payments"
-  | "workspaces";
+  | "workspaces"
+  | "sip_credentials"
+  | "sip_logins"
+  | "sip_registrations";
 type Values<Row> = { readonly [Field in keyof Row]: SqlValue };
 
 /** A whole row, by its fields. False: `onConflict` let it be. */

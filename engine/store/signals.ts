@@ -8,6 +8,10 @@ export interface Topics {
   deliveries: Destination;
   /** A mail is due. */
   mails: null;
+  /** Who is let in with SIP credentials. */
+  logins: null;
+  /** The list of logins beside a media server is another now. */
+  directories: null;
 }
 export type Topic = keyof Topics;
 

@@ -33,6 +33,8 @@ describe(`the audit log, on ${databaseKind}`, () => {
     api.ask(method, path, { headers: owner.headers, ...(body === undefined ? {} : { body }) });
   const webhook = async () =>
     (await byKey("POST", "/v1/webhooks", { url: "https://shop.example/hook", events: ["*"] })).body;
+  const sipCredential = () =>
+    byKey("POST", `/v1/numbers/${wanjiru.numberId!}/sip-credentials`, { label: "Reception" });
   const tokenOf = async (path: string) =>
     new RegExp(`${path}\\?token=(\\S{43})`).exec((await api.mails()).at(-1)!.body)![1];
   const mailed = async () => {
@@ -50,6 +52,15 @@ describe(`the audit log, on ${databaseKind}`, () => {
     async replayDelivery() {
       const { body } = await byKey("POST", `/v1/webhooks/${(await webhook()).id}/test`);
       return byKey("POST", `/v1/webhooks/deliveries/${body.delivery_id}/replay`);
+    },
+    createSipCredential: () => sipCredential(),
+    async deleteSipCredential() {
+      const { body } = await sipCredential();
+      return byKey("DELETE", `/v1/numbers/${wanjiru.numberId!}/sip-credentials/${body.id}`);
+    },
+    async rotateSipCredential() {
+      const { body } = await sipCredential();
+      return byKey("POST", `/v1/numbers/${wanjiru.numberId!}/sip-credentials/${body.id}/rotate`, {});
     },
     uploadMedia: () =>
       byKey("POST", "/v1/media?name=hello", wav({ seconds: 0.1 }), { "content-type": "audio/wav" }),

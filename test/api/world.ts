@@ -136,6 +136,14 @@ export async function world(
       wake,
     }),
     callbacks: null,
+    sip: {
+      access: () => ({
+        realm: "sautikit.example",
+        domain: "sip.sautikit.example",
+        ports: { udp: 5060, tls: 5061, wss: 7443 },
+      }),
+      changed: () => undefined,
+    },
     secrets,
     invitations: new Invitations(people),
     signIn: new SignIn(people, "open"),

@@ -1,0 +1,89 @@
+import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
+import { join } from "node:path";
+import type { Clock } from "../clock.ts";
+import type { Log } from "../log.ts";
+import { Poll } from "../poll.ts";
+import { sha256 } from "../secrets.ts";
+import { directoryWritten, sipDirectory, sipLogins, type SipLoginRow } from "../store/sip-credentials.ts";
+import type { Store } from "../store/store.ts";
+
+export interface DirectoryParts {
+  store: Store;
+  clock: Clock;
+  log: Log;
+  box: string;
+  /** On the box, where its media server looks. */
+  folder: string;
+  /** Of these logins, as the media server reads it. */
+  file: (logins: readonly Pick<SipLoginRow, "username" | "ha1">[]) => string;
+  /** The file is another now: the media server is to read it. */
+  written: () => void;
+}
+
+/** Signals tell of changes sooner; this finds logins whose time has run out, and what a signal lost. */
+const everyMs = 5_000;
+const fileName = "credentials.xml";
+
+/**
+ * Keeps the list of logins that a media server has beside it: phones register, and calls are let in, whether or not a
+ * controller runs. It is the whole list each time, put in the place of the one before by a rename.
+ */
+export class Directory {
+  readonly #parts: DirectoryParts;
+  readonly #poll: Poll;
+
+  constructor(parts: DirectoryParts) {
+    this.#parts = parts;
+    this.#poll = new Poll(
+      parts.clock,
+      everyMs,
+      () => this.write(),
+      (error) => parts.log.error({ err: error }, "The list of SIP logins could not be written yet."),
+    );
+  }
+
+  start(): void {
+    this.#poll.start();
+  }
+
+  wake(): void {
+    this.#poll.wake();
+  }
+
+  stop(): Promise<void> {
+    return this.#poll.stop();
+  }
+
+  /** Where it differs from what is there. */
+  async write(): Promise<void> {
+    const { store, clock, box, folder, file, written } = this.#parts;
+    const text = file(await store.read((tx) => sipLogins(tx, clock.nowMs())));
+    const hash = sha256(text);
+    const path = join(folder, fileName);
+    const there = await readFile(path, "utf8").catch(() => null);
+    if (there !== text) await replace(folder, path, text);
+    const row = await store.read((tx) => sipDirectory(tx, box));
+    if (row?.writtenSha256 !== hash) await store.write((tx) => directoryWritten(tx, box, hash));
+    if (row?.loadedSha256 !== hash || there !== text) written();
+  }
+}
+
+/** Nobody but the media server's user reads it, and nobody ever a part of it. */
+async function replace(folder: string, path: string, text: string): Promise<void> {
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  // One process writes for a box (its role is locked), so that one that was killed here leaves what the next one overwrites.
+  const next = join(folder, `.${fileName}.next`);
+  try {
+    const handle = await open(next, "w", 0o600);
+    try {
+      await handle.writeFile(text);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(next, path);
+  } catch (error) {
+    await rm(next, { force: true });
+    throw error;
+  }
+}

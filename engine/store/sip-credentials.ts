@@ -1,0 +1,181 @@
+import type { NumberId, SipId, WorkspaceId } from "../ids.ts";
+import { insertRow } from "./rows.ts";
+import type { ReadTx, Tx } from "./store.ts";
+
+export interface SipCredentialRow {
+  id: SipId;
+  workspaceId: WorkspaceId;
+  numberId: NumberId;
+  label: string;
+  createdAtMs: number;
+  rotatedAtMs: number | null;
+  revokedAtMs: number | null;
+}
+
+/** With its own login, and the one before while a rotation overlaps. */
+export interface SipCredential extends SipCredentialRow {
+  username: string;
+  previousUsername: string | null;
+  previousEndsAtMs: number | null;
+}
+
+export interface SipLoginRow {
+  username: string;
+  credentialId: SipId;
+  ha1: string;
+  createdAtMs: number;
+  endsAtMs: number | null;
+}
+
+export const insertSipCredential = (tx: Tx, row: SipCredentialRow) => insertRow(tx, "sip_credentials", row);
+export const insertSipLogin = (tx: Tx, row: SipLoginRow) => insertRow(tx, "sip_logins", row);
+
+/** Takes a time: a login before that has ended is none. */
+const credentials = `SELECT c.*, o.username, p.username AS previous_username, p.ends_at_ms AS previous_ends_at_ms
+  FROM sip_credentials c JOIN sip_logins o ON o.credential_id = c.id AND o.ends_at_ms IS NULL
+  LEFT JOIN sip_logins p ON p.username =
+    (SELECT username FROM sip_logins WHERE credential_id = c.id AND ends_at_ms > ? ORDER BY ends_at_ms DESC LIMIT 1)`;
+
+/** Of a number's, newest first, those older than `before`; revoked ones are not there. */
+export const sipCredentialsPage = (
+  tx: ReadTx,
+  numberId: NumberId,
+  page: { nowMs: number; limit: number; before: SipId | null },
+) =>
+  tx.all<SipCredential>(
+    `${credentials} WHERE c.number_id = ? AND c.revoked_at_ms IS NULL ${page.before === null ? "" : "AND c.id < ?"}
+     ORDER BY c.id DESC LIMIT ?`,
+    [page.nowMs, numberId, ...(page.before === null ? [] : [page.before]), page.limit],
+  );
+
+export const sipCredentialOf = (tx: ReadTx, numberId: NumberId, id: SipId, nowMs: number) =>
+  tx.get<SipCredential>(`${credentials} WHERE c.number_id = ? AND c.id = ? AND c.revoked_at_ms IS NULL`, [
+    nowMs,
+    numberId,
+    id,
+  ]);
+
+export async function countSipCredentials(tx: ReadTx, numberId: NumberId): Promise<number> {
+  const row = await tx.get<{ count: number }>(
+    "SELECT COUNT(*) AS count FROM sip_credentials WHERE number_id = ? AND revoked_at_ms IS NULL",
+    [numberId],
+  );
+  return row?.count ?? 0;
+}
+
+/** Those of one number; its own login is one of them. */
+export async function revokeSipCredential(tx: Tx, id: SipId, nowMs: number): Promise<void> {
+  await tx.run("UPDATE sip_credentials SET revoked_at_ms = ? WHERE id = ? AND revoked_at_ms IS NULL", [
+    nowMs,
+    id,
+  ]);
+}
+
+export async function revokeSipCredentialsOf(tx: Tx, numberId: NumberId, nowMs: number): Promise<void> {
+  await tx.run("UPDATE sip_credentials SET revoked_at_ms = ? WHERE number_id = ? AND revoked_at_ms IS NULL", [
+    nowMs,
+    numberId,
+  ]);
+}
+
+/** Its logins end then, those that end sooner excepted; another becomes its own. */
+export async function endSipLogins(tx: Tx, id: SipId, endsAtMs: number, nowMs: number): Promise<void> {
+  await tx.run(
+    "UPDATE sip_logins SET ends_at_ms = ? WHERE credential_id = ? AND (ends_at_ms IS NULL OR ends_at_ms > ?)",
+    [endsAtMs, id, endsAtMs],
+  );
+  await tx.run("UPDATE sip_credentials SET rotated_at_ms = ? WHERE id = ?", [nowMs, id]);
+}
+
+/** What a login that is let in is: takes a time. */
+const letIn = `FROM sip_logins l JOIN sip_credentials c ON c.id = l.credential_id JOIN numbers n ON n.id = c.number_id
+  WHERE c.revoked_at_ms IS NULL AND n.status <> 'released' AND (l.ends_at_ms IS NULL OR l.ends_at_ms > ?)`;
+
+/** All that media servers let in, by username. */
+export const sipLogins = (tx: ReadTx, nowMs: number) =>
+  tx.all<Pick<SipLoginRow, "username" | "ha1">>(`SELECT l.username, l.ha1 ${letIn} ORDER BY l.username`, [
+    nowMs,
+  ]);
+
+/** Whose a login is. Undefined: it is let in no more. */
+export const holderOfLogin = (tx: ReadTx, username: string, nowMs: number) =>
+  tx.get<{ credentialId: SipId; numberId: NumberId; workspaceId: WorkspaceId }>(
+    `SELECT c.id AS credential_id, c.number_id, c.workspace_id ${letIn} AND l.username = ?`,
+    [nowMs, username],
+  );
+
+/** Where they register, for `box`. */
+export interface SipDirectoryRow {
+  box: string;
+  writtenSha256: string;
+  loadedSha256: string | null;
+}
+
+export const sipDirectory = (tx: ReadTx, box: string) =>
+  tx.get<SipDirectoryRow>("SELECT * FROM sip_directories WHERE box = ?", [box]);
+
+export async function directoryWritten(tx: Tx, box: string, sha256: string): Promise<void> {
+  await tx.run(
+    `INSERT INTO sip_directories (box, written_sha256) VALUES (?, ?)
+     ON CONFLICT (box) DO UPDATE SET written_sha256 = excluded.written_sha256`,
+    [box, sha256],
+  );
+}
+
+export async function directoryLoaded(tx: Tx, box: string, sha256: string): Promise<void> {
+  await tx.run("UPDATE sip_directories SET loaded_sha256 = ? WHERE box = ?", [sha256, box]);
+}
+
+export interface SipRegistrationRow {
+  box: string;
+  username: string;
+  sipCallId: string;
+  contactUri: string;
+  contact: string | null;
+  transport: string;
+  address: string;
+  port: number;
+  userAgent: string;
+  expiresAtMs: number;
+}
+
+/** All of a media server's, as they were last written. */
+export const registrationsOfBox = (tx: ReadTx, box: string) =>
+  tx.all<SipRegistrationRow>("SELECT * FROM sip_registrations WHERE box = ?", [box]);
+
+export async function saveRegistration(tx: Tx, row: SipRegistrationRow): Promise<void> {
+  await insertRow(
+    tx,
+    "sip_registrations",
+    row,
+    `ON CONFLICT (box, username, sip_call_id) DO UPDATE SET contact_uri = excluded.contact_uri,
+       contact = excluded.contact, transport = excluded.transport, address = excluded.address,
+       port = excluded.port, user_agent = excluded.user_agent, expires_at_ms = excluded.expires_at_ms`,
+  );
+}
+
+export async function deleteRegistration(
+  tx: Tx,
+  { box, username, sipCallId }: Pick<SipRegistrationRow, "box" | "username" | "sipCallId">,
+): Promise<void> {
+  await tx.run("DELETE FROM sip_registrations WHERE box = ? AND username = ? AND sip_call_id = ?", [
+    box,
+    username,
+    sipCallId,
+  ]);
+}
+
+/** What a credential's logins are registered with just now, whichever is asked for; the latest to expire first. */
+export const registrationsOf = (
+  tx: ReadTx,
+  of: { credential: SipId } | { number: NumberId },
+  { nowMs, limit }: { nowMs: number; limit: number },
+) =>
+  tx.all<SipRegistrationRow & { credentialId: SipId }>(
+    `SELECT r.*, c.id AS credential_id FROM sip_registrations r JOIN sip_logins l ON l.username = r.username
+       JOIN sip_credentials c ON c.id = l.credential_id JOIN numbers n ON n.id = c.number_id
+     WHERE ${"credential" in of ? "c.id" : "n.id"} = ? AND c.revoked_at_ms IS NULL AND n.status <> 'released'
+       AND (l.ends_at_ms IS NULL OR l.ends_at_ms > ?) AND r.expires_at_ms > ?
+     ORDER BY r.expires_at_ms DESC, r.username, r.sip_call_id LIMIT ?`,
+    ["credential" in of ? of.credential : of.number, nowMs, nowMs, limit],
+  );
