@@ -23,6 +23,15 @@ module.exports = {
       to: { path: "^(engine|api|recordings|cli)/", pathNot: ["^engine/switch/", base] },
     },
     {
+      name: "sip-knows-store-and-switch",
+      severity: "error",
+      from: { path: "^engine/sip/" },
+      to: {
+        path: "^(engine|api|recordings|cli)/",
+        pathNot: ["^engine/(sip|store|switch)/", "^engine/poll\\.ts$", base],
+      },
+    },
+    {
       name: "store-is-a-leaf",
       severity: "error",
       from: { path: "^engine/store/" },

@@ -60,6 +60,7 @@ import { openSignals, openStore } from "./open-store.ts";
 import { lockRoles } from "./role-locks.ts";
 import { secretsKey } from "./secrets-key.ts";
 import { serveMpesa } from "./serve-mpesa.ts";
+import { keepSipPort, keptSipPort, serveDevices, sipAccess, sipDomain } from "./sip-devices.ts";
 
 export const roles = ["api", "controller", "spool"] as const;
 export type Role = (typeof roles)[number];
@@ -204,6 +205,11 @@ async function build(
   });
 
   const policy = new Policy({ clock, ids, outbox, mails });
+  const access = sipAccess(config, embedded?.devicesPort ?? null);
+  const { devices, directory: logins } =
+    access === null
+      ? { devices: null, directory: null }
+      : serveDevices(config, { store, clock, log, signals, box });
   const changeParts: ChangeParts = { clock, ids, outbox, settlement, policy, changed };
   const controller = new Controller(
     {
@@ -211,6 +217,7 @@ async function build(
       questioner: new Questioner({ store, egress, secrets, clock }),
       streams: new Streams({ store, egress, secrets, clock, ids, log, ports: config.streamPorts }),
       takesEndRecords: wanted.has("spool"),
+      devicesChanged: () => devices?.wake(),
     },
     [box],
   );
@@ -255,6 +262,10 @@ async function build(
     const stopped = new AbortController();
     closers.push(() => stopped.abort());
     void makeBucket(storage, { clock, log }, stopped.signal);
+    if (logins) {
+      signals.listen("logins", () => logins.wake());
+      runs(logins);
+    }
   }
   if (wanted.has("controller")) {
     await media.makeFallback().catch((error: unknown) => {
@@ -262,6 +273,10 @@ async function build(
     });
     signals.listen("calls", (owner) => controller.changed(owner));
     runs(controller);
+    if (devices) {
+      signals.listen("directories", () => devices.wake());
+      runs(devices);
+    }
     const mailTransport = openMail(config);
     closers.push(() => mailTransport.close());
     const sender = new MailSender({ store, transport: mailTransport, clock, ids, log });
@@ -315,6 +330,7 @@ async function build(
       erasures,
       publicUrl,
       webhooks: new WebhookEndpoints({ clock, ids, secrets, wake }),
+      sip: access && { access: () => access, changed: () => signals.tell("logins", null) },
       deliverer,
       topUps: mpesa.topUps,
       callbacks: mpesa.callbacks,
@@ -366,8 +382,14 @@ async function build(
       eslPassword: password,
       gateway: config.gateway,
       cdrDir: join(config.spoolDir, "cdr"),
+      devices: {
+        realm: sipDomain(config) ?? "",
+        spoolDir: config.spoolDir,
+        port: config.sip.embeddedPort || (await keptSipPort(config.dataDir)),
+      },
       log,
     });
+    await keepSipPort(config.dataDir, started.devicesPort);
     return { ...started, access: { ...started.esl, password } };
   }
 }

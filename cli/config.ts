@@ -62,6 +62,27 @@ const settings = {
     "carrier",
     "Gateway of the switch's configuration that reaches the trunk.",
   ),
+  SIP_DOMAIN: setting(
+    z.string().regex(/^([a-z0-9.-]+)?$/, "must be a host name in small letters, or an address"),
+    "",
+    "Where customers' phones and PBXs register, and the realm of their passwords: another one makes every password invalid. " +
+      "Empty: beside a real switch there are no SIP credentials; beside the simulated one 127.0.0.1 (docs/sip.md).",
+  ),
+  SIP_PORTS: setting(
+    z
+      .string()
+      .regex(
+        /^((udp|tcp|tls|wss):\d{1,5}(,(udp|tcp|tls|wss):\d{1,5})*)?$/,
+        "must be as udp:5080,tls:5061,wss:7443",
+      ),
+    "udp:5080,tcp:5080",
+    "The ports of its devices' profile, as customers reach them: transport:port, with commas between.",
+  ),
+  SIP_DEVICES_PORT: setting(
+    port(),
+    "0",
+    "Port of the simulated switch for devices; 0: a free one, kept in DATA_DIR/sip.port, since phones are set to it.",
+  ),
   STREAM_PORTS: setting(
     z.string().regex(/^\d{1,5}-\d{1,5}$/, "must be two ports, <first>-<last>"),
     "12000-15999",
@@ -224,6 +245,13 @@ export interface Config {
   spoolDir: string;
   gateway: string;
   streamPorts: { first: number; last: number };
+  sip: {
+    /** Null: none is set. */
+    domain: string | null;
+    ports: Partial<Record<SipTransport, number>>;
+    /** Of the simulated switch. */
+    embeddedPort: number;
+  };
   s3: {
     endpoint: string | null;
     publicUrl: string | null;
@@ -248,6 +276,8 @@ export interface Config {
   paybill: string | null;
   logLevel: "debug" | "info" | "warn" | "error" | "silent";
 }
+
+export type SipTransport = "udp" | "tcp" | "tls" | "wss";
 
 export interface DarajaConfig {
   /** Without a slash at the end; null: the stand-in, which is started. */
@@ -298,6 +328,11 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     spoolDir,
     gateway: value("TRUNK_GATEWAY"),
     streamPorts: streamPortsOf(value("STREAM_PORTS"), bad),
+    sip: {
+      domain: value("SIP_DOMAIN") || null,
+      ports: sipPortsOf(value("SIP_PORTS"), bad),
+      embeddedPort: Number(value("SIP_DEVICES_PORT")),
+    },
     s3: {
       endpoint: value("S3_ENDPOINT") || null,
       publicUrl: value("S3_PUBLIC_URL") || null,
@@ -412,6 +447,17 @@ function darajaOf(
     topUpsPerHour: Number(value("TOPUPS_PER_HOUR")),
   };
   return url === null && besideRealSwitch ? null : config;
+}
+
+function sipPortsOf(text: string, bad: string[]): Config["sip"]["ports"] {
+  const ports: Config["sip"]["ports"] = {};
+  for (const part of text.split(",").filter((one) => one !== "")) {
+    const [transport, at] = part.split(":") as [SipTransport, string];
+    if (ports[transport] !== undefined) bad.push(`SIP_PORTS: ${transport} stands there twice`);
+    if (Number(at) < 1 || Number(at) > 65_535) bad.push(`SIP_PORTS: ${at} is no port`);
+    ports[transport] = Number(at);
+  }
+  return ports;
 }
 
 function streamPortsOf(text: string, bad: string[]): Config["streamPorts"] {

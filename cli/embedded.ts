@@ -5,6 +5,8 @@ import type { Log } from "../engine/log.ts";
 
 export interface EmbeddedSwitch {
   esl: { host: string; port: number };
+  /** Where devices register. */
+  devicesPort: number;
   /** The carrier's own account of its calls, over HTTP. */
   carrierStatusUrl: string;
   stop(): Promise<void>;
@@ -18,6 +20,7 @@ export async function startEmbeddedSwitch(options: {
   eslPassword: string;
   gateway: string;
   cdrDir: string;
+  devices: { realm: string; spoolDir: string; port: number };
   log: Log;
 }): Promise<EmbeddedSwitch> {
   const carrier = await startChild(["simulator", "carrier", "--exit-with-parent"], {}, options.log);
@@ -30,14 +33,18 @@ export async function startEmbeddedSwitch(options: {
     `${options.gateway}=${sip}`,
     "--cdr-dir",
     options.cdrDir,
+    ...["--devices-port", String(options.devices.port), "--devices-realm", options.devices.realm],
+    ...["--devices-spool", options.devices.spoolDir],
   ];
   const simulated = await startChild(args, { ESL_PASSWORD: options.eslPassword }, options.log);
   const carrierStatusUrl = String(carrier.ready["status"]);
   // So that a `POST /calls` there is a call to us.
   await fetch(`${carrierStatusUrl}/switch`, { method: "PUT", body: String(simulated.ready["sip"]) });
   const [host = "127.0.0.1", port = "0"] = String(simulated.ready["esl"]).split(":");
+  const [, devicesPort = "0"] = String(simulated.ready["devices"]).split(":");
   return {
     esl: { host, port: Number(port) },
+    devicesPort: Number(devicesPort),
     carrierStatusUrl,
     async stop() {
       // The switch first: it says goodbye to the carrier.

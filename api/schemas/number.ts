@@ -51,7 +51,11 @@ export const numberSchema = z
   .strictObject({
     ...claimed,
     voice_fallback_url: url("Asked where the voice callback URL fails."),
-    record: z.boolean().meta({ description: "Whether calls to it are recorded, from their answer." }),
+    record: z
+      .boolean()
+      .meta({
+        description: "Whether calls to it, and those of its SIP devices, are recorded, from their answer.",
+      }),
     ring_sip: z.boolean().meta({
       description: "Whether calls to it ring its registered devices where it has no voice callback URL.",
     }),
@@ -82,7 +86,10 @@ export const routingBody = z.strictObject({
     .optional()
     .meta({ description: "Asked where the voice callback URL fails." }),
   events_url: ofRoute.events_url.nullable().optional(),
-  record: z.boolean().optional().meta({ description: "Record calls to the number, from their answer." }),
+  record: z
+    .boolean()
+    .optional()
+    .meta({ description: "Record calls to the number, and those of its SIP devices, from their answer." }),
   ring_sip: z.boolean().optional().meta({
     description: "Calls to the number ring its registered devices where it has no voice callback URL.",
   }),

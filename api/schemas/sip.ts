@@ -62,11 +62,9 @@ export const newCredentialSchema = z
 export const registrationSchema = z
   .strictObject({
     contact: z.string().meta({ description: "What the device calls itself." }),
-    reachable: z
-      .boolean()
-      .meta({
-        description: "False: its contact has characters that no call is sent to; it can call, not be called.",
-      }),
+    reachable: z.boolean().meta({
+      description: "False: its contact has characters that no call is sent to; it can call, not be called.",
+    }),
     transport: z.string().meta({ examples: ["udp"] }),
     address: z.string().meta({ description: "Where it registered from." }),
     port: z.int(),

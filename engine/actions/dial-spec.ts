@@ -16,6 +16,7 @@ export interface DialSpec {
 export const timeoutDefault = 30;
 
 const e164 = z.string().regex(/^\+[1-9][0-9]{7,14}$/, "must be E.164: + and 8 to 15 digits");
+const target = /^sips?:(?:([a-z0-9]{1,64})|(\+[1-9][0-9]{7,14}))(?:@[A-Za-z0-9.:[\]-]{1,255})?$/;
 const whom = "Exactly one of `number`, `numbers` and `sip` is given.";
 
 /** What stands behind `dial` in a document. */
@@ -34,9 +35,20 @@ export const dialSchema: z.ZodType<DialSpec> = z
           "Up to 10 numbers, each once, rung at once: the first to answer has the call, and the others are free. An " +
           "announcement before the answer is not heard then, since the first to play one would win.",
       }),
-    sip: z.string().max(255).optional().meta({
-      description: "A SIP URI. Comes with SIP credentials: until then every one is refused (`not_yet`).",
-    }),
+    sip: z
+      .string()
+      .regex(
+        target,
+        "must be sip:<username> of a SIP credential, or sip:+<digits> of a number, of the workspace",
+      )
+      .optional()
+      .meta({
+        description:
+          "Registered devices, all rung at once: `sip:<username>` of one of the workspace's SIP credentials, or `sip:+254…`, one " +
+          "of its numbers, with all of that number's. A domain behind it is ignored. Where none is registered nobody is rung " +
+          "(`dial.refused`, `sip.not_registered`).",
+        examples: ["sip:k7w2mq9xh4td"],
+      }),
     callerId: e164
       .optional()
       .meta({ description: "The number that is shown, one of the workspace. Default: the call's own." }),
@@ -85,9 +97,6 @@ export const dialSchema: z.ZodType<DialSpec> = z
     const [first, second] = given;
     if (first === undefined) refuse([], "must have one of number, numbers and sip", "required");
     else if (second !== undefined) refuse([second], `cannot stand beside ${first}`, "exclusive");
-    if (spec.sip !== undefined) {
-      refuse(["sip"], "comes with SIP credentials; for now only numbers can be dialled", "not_yet");
-    }
     for (const [index, number] of (spec.numbers ?? []).entries()) {
       if (spec.numbers?.indexOf(number) !== index)
         refuse(["numbers", index], "stands in the list twice", "duplicate");
@@ -96,6 +105,13 @@ export const dialSchema: z.ZodType<DialSpec> = z
       refuse(["record"], "of several only the one that answers is recorded: from-answer", "value");
     }
   });
+
+/** The devices that `sip` names. */
+export function devicesOf({ sip }: DialSpec): { login: string } | { number: string } | null {
+  const [, login, number] = (sip === undefined ? null : target.exec(sip)) ?? [];
+  if (login !== undefined) return { login };
+  return number === undefined ? null : { number };
+}
 
 /** Everybody whom it rings. */
 export const numbersOf = ({ number, numbers = [] }: DialSpec): string[] =>

@@ -1,10 +1,10 @@
 import type { JsonObject } from "../json.ts";
 import type { LegId } from "../ids.ts";
-import type { Command } from "../calls/command.ts";
+import type { Command, DeviceTarget } from "../calls/command.ts";
 import { mostTelling, type FailureCode } from "../calls/leg-state.ts";
 import type { LegStatus } from "../store/calls.ts";
 import type { HangupCause } from "../switch/switch.ts";
-import { dialSchema, numbersOf, timeoutDefault, type DialSpec } from "./dial-spec.ts";
+import { devicesOf, dialSchema, numbersOf, timeoutDefault, type DialSpec } from "./dial-spec.ts";
 import {
   command,
   done,
@@ -67,7 +67,8 @@ export const dial: Verb<DialSpec, Dialing> = {
   media: ({ ringback }) => (ringback === undefined ? [] : [{ field: "ringback", url: ringback }]),
   begin(spec, scene) {
     const timeout = spec.timeout ?? timeoutDefault;
-    const numbers = numbersOf(spec);
+    const devices = devicesOf(spec);
+    const numbers = devices === null ? numbersOf(spec) : [nameOf(devices)];
     const untilMs = scene.nowMs + timeout * 1000 + ringSlackMs;
     const { ringback, hangupOnStar = false } = spec;
     const state: Dialing = {
@@ -78,7 +79,9 @@ export const dial: Verb<DialSpec, Dialing> = {
       kind: "dial",
       request: {
         waiting: scene.leg,
-        to: numbers,
+        to: devices === null ? numbers : [],
+        ...(devices === null ? {} : { devices }),
+        ...(scene.answered ? {} : { untilAnswer: true }),
         ...(spec.callerId === undefined ? {} : { callerId: spec.callerId }),
         ringTimeoutSeconds: timeout,
         ...(spec.maxDuration === undefined ? {} : { maxDurationSeconds: spec.maxDuration }),
@@ -179,6 +182,9 @@ function legEnded(
     }),
   ]);
 }
+
+const nameOf = (devices: DeviceTarget): string =>
+  "login" in devices ? `sip:${devices.login}` : devices.number;
 
 const isOurs = (state: Dialing, leg: LegId): boolean => state.legs.some((dialled) => dialled.leg === leg);
 

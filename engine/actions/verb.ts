@@ -105,7 +105,7 @@ export type Effect =
   /** `cause`: what a caller who is not answered yet is refused with; default: rejected. */
   | { kind: "hangUp"; cause?: "CALL_REJECTED" | "USER_BUSY" };
 
-/** Why a number was not dialled. `reason`: the policy's; null: the number was none. */
+/** Why a number was not dialled. `reason`: the policy's; null: the number was none, or no device is registered. */
 export interface DialRefusal {
   to: string;
   code: string;

@@ -43,6 +43,8 @@ export interface CallParts {
 export function callView({ call, legs, events, recordings }: CallParts, nowUs: number): JsonObject {
   const views = legs.map((leg) => legView(leg, nowUs, recordings.get(leg.id)));
   const [first] = legs;
+  // A device's own leg stands before the one that is paid for.
+  const priced = legs.find((leg) => leg.kind === "pstn") ?? first;
   return {
     id: call.id,
     workspace_id: call.workspaceId,
@@ -63,7 +65,7 @@ export function callView({ call, legs, events, recordings }: CallParts, nowUs: n
     failure_code: call.failureCode,
     cost_minor: sum(views.map((view) => view["cost_minor"] as number)),
     cost_currency: "KES",
-    rate_per_minute_minor: first ? ratePerMinuteMinor(first) : null,
+    rate_per_minute_minor: priced ? ratePerMinuteMinor(priced) : null,
     client_request_id: call.clientRequestId,
     metadata: call.metadata === null ? null : parseObject(call.metadata),
     legs: views,

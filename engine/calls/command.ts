@@ -106,11 +106,17 @@ export interface RoomRequest {
   stays: boolean;
 }
 
+export type DeviceTarget = { login: string } | { number: string };
+
 /** What a document wants dialled, the first to answer to be joined to the leg that waits. */
 export interface DialRequest {
   /** The leg that waits and hears ringback. */
   waiting: LegId;
   to: readonly string[];
+  /** Registered devices, in place of numbers: of a login, or of all of a number's. */
+  devices?: DeviceTarget;
+  /** The waiting leg is not answered yet, and is only by the callee's answer: no announcement before it is let through. */
+  untilAnswer?: true;
   /** Owned by the workspace, or refused; default: the call's own. */
   callerId?: string;
   ringTimeoutSeconds: number;

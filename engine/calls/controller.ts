@@ -24,6 +24,7 @@ import { CallChange } from "./call-change.ts";
 import type { ChangeParts } from "./change-parts.ts";
 import { rearmCutOffs } from "./cut-off.ts";
 import { DocumentRun, type DocumentFact } from "./document-run.ts";
+import { takeInDeviceCall } from "./device-call.ts";
 import { EventOrder } from "./event-order.ts";
 import { takeInCall, type Taken } from "./inbound.ts";
 import { IntentRunner, type MediaLibrary } from "./intent-runner.ts";
@@ -40,6 +41,8 @@ export interface ControllerParts extends ChangeParts {
   log: Log;
   media: MediaLibrary;
   questioner: Questioner;
+  /** Devices came or went at a box, or it is connected again. */
+  devicesChanged: (box: string) => void;
   /** Of this process alone: what runs in it ends with it. */
   streams: Streams;
   gateway: string;
@@ -275,7 +278,7 @@ export class Controller {
     const untilMs = clock.monotonicMs() + arrivalMsMax;
     for (let delayMs = eventRetryMsMin; !this.#stopped; delayMs = Math.min(delayMs * 2, eventRetryMsMax)) {
       try {
-        const taken = await store.write((tx) => takeInCall(tx, this.#parts, arrival, ids, this.#document));
+        const taken = await store.write((tx) => this.#take(tx, arrival, ids));
         if (taken.kind !== "stored") await this.#notTaken(box, arrival, ids.leg, taken);
         return;
       } catch (error) {
@@ -285,6 +288,13 @@ export class Controller {
       }
     }
     this.#forget(ids.leg);
+  }
+
+  #take(tx: Tx, arrival: Arrival, ids: { call: CallId; leg: LegId }): Promise<Taken> {
+    const { device } = arrival;
+    return device === null
+      ? takeInCall(tx, this.#parts, arrival, ids, this.#document)
+      : takeInDeviceCall(tx, this.#parts, { ...arrival, device }, ids, this.#parts.gateway);
   }
 
   async #notTaken(
@@ -357,6 +367,7 @@ export class Controller {
           });
         return;
       case "connected":
+        this.#parts.devicesChanged(box.box);
         await reconciler?.connected(event);
         // Its legs first: who is gone is in no room any more.
         await this.#reconcileRooms(box);
@@ -370,6 +381,7 @@ export class Controller {
         return;
       case "registered":
       case "unregistered":
+        this.#parts.devicesChanged(box.box);
         return;
     }
   }

@@ -2,7 +2,7 @@ import type { CallId, LegId, RecordingId } from "../ids.ts";
 import type { Destination } from "../policy/destinations.ts";
 import { insertLeg, type CallRow, type LegRow } from "../store/calls.ts";
 import * as recordings from "../store/recordings.ts";
-import type { Branch, Originate } from "../switch/switch.ts";
+import type { Branch, DeviceContact, Originate, Way } from "../switch/switch.ts";
 import type { CallChange } from "./call-change.ts";
 import type { RecordFrom } from "./call-request.ts";
 import type { Command } from "./command.ts";
@@ -50,7 +50,7 @@ export function newLeg(
     | "cutAfterSeconds"
     | "createdAtMs"
   > &
-    Partial<Pick<LegRow, "direction" | "country" | "channelUuid" | "dialledAtMs" | "startedAtUs">>,
+    Partial<Pick<LegRow, "kind" | "direction" | "country" | "channelUuid" | "dialledAtMs" | "startedAtUs">>,
 ): LegRow {
   return {
     kind: "pstn",
@@ -111,8 +111,7 @@ export async function stopRecording(change: CallChange, leg: LegId, recording: R
 interface ToDial {
   id: LegId;
   callId: CallId;
-  gateway: string;
-  to: string;
+  way: Way;
   callerId: string;
   ringTimeoutSeconds: number;
   /** From the answer; the switch then ends the leg. */
@@ -121,14 +120,20 @@ interface ToDial {
 }
 
 /** One originate of these legs, of which the first to answer parks, or joins the leg that waits for it. */
-export function originateOf(legs: readonly [ToDial, ...ToDial[]], waiting?: LegId): Originate {
+export function originateOf(
+  legs: readonly [ToDial, ...ToDial[]],
+  waiting?: LegId,
+  untilAnswer = false,
+): Originate {
   const [first, ...others] = legs;
   return {
     then: waiting === undefined ? { kind: "park" } : { kind: "intercept", leg: waiting },
     // A lone leg that joins a waiting one lets the carrier's announcement through, and one that is recorded from ringing
     // lets it into the file, which stays empty of it where the switch ignores early media. Of several the first with an
     // announcement would win.
-    ignoreEarlyMedia: others.length > 0 || (waiting === undefined && first.record?.from !== "from-ringing"),
+    // One who waits unanswered would be answered by the first sound of it, and hold that for the callee's answer.
+    ignoreEarlyMedia:
+      untilAnswer || others.length > 0 || (waiting === undefined && first.record?.from !== "from-ringing"),
     branches: [branchOf(first, waiting), ...others.map((leg) => branchOf(leg, waiting))],
   };
 }
@@ -136,7 +141,7 @@ export function originateOf(legs: readonly [ToDial, ...ToDial[]], waiting?: LegI
 const branchOf = (leg: ToDial, waiting: LegId | undefined): Branch => ({
   leg: leg.id,
   call: leg.callId,
-  way: { kind: "trunk", gateway: leg.gateway, to: leg.to },
+  way: leg.way,
   callerId: leg.callerId,
   ringTimeoutSeconds: leg.ringTimeoutSeconds,
   maxSeconds: leg.cutAfterSeconds,
@@ -160,26 +165,34 @@ interface Together {
   maxDurationSeconds: number;
   record: RecordFrom | null;
   waiting?: LegId;
+  untilAnswer?: true;
+}
+
+/** Whom a leg is dialled to: a number, over the trunk, or one binding of a device. */
+export interface Callee extends Destination {
+  device?: DeviceContact;
 }
 
 /** Adds a leg for each of them to the call, and has them dialled as one, behind `prepare`. */
 export async function dialTogether(
   change: CallChange,
   box: string,
-  destinations: readonly Destination[],
-  { gateway, callerId, ringTimeoutSeconds, maxDurationSeconds, record, waiting }: Together,
+  destinations: readonly Callee[],
+  { gateway, callerId, ringTimeoutSeconds, maxDurationSeconds, record, waiting, untilAnswer }: Together,
   prepare: readonly Command[] = [],
 ): Promise<LegRow[]> {
   const { call, tx, parts } = change;
   const added: LegRow[] = [];
   const toDial: ToDial[] = [];
-  for (const destination of destinations) {
+  for (const callee of destinations) {
+    const { device, ...destination } = callee;
     const limits = { ...destination, maxDurationSeconds };
     const leg = newLeg({
       id: parts.ids.next("leg"),
       callId: call.id,
       workspaceId: call.workspaceId,
       position: change.legs.length,
+      kind: device === undefined ? "pstn" : "sip",
       box,
       fromE164: callerId,
       toE164: destination.e164,
@@ -194,12 +207,19 @@ export async function dialTogether(
     added.push(leg);
     const recording = record && { recording: await newRecording(change, leg), from: record };
     toDial.push({
-      ...{ id: leg.id, callId: call.id, gateway, to: leg.toE164, callerId, ringTimeoutSeconds },
+      way:
+        device === undefined
+          ? { kind: "trunk", gateway, to: leg.toE164 }
+          : { kind: "device", contact: device },
+      ...{ id: leg.id, callId: call.id, callerId, ringTimeoutSeconds },
       ...{ cutAfterSeconds: leg.cutAfterSeconds, record: recording },
     });
   }
   const [first, ...others] = toDial;
   if (!first) throw new Error(`Nobody is to be dialled for ${call.id}.`);
-  change.intend(...prepare, { kind: "originate", originate: originateOf([first, ...others], waiting) });
+  change.intend(...prepare, {
+    kind: "originate",
+    originate: originateOf([first, ...others], waiting, untilAnswer),
+  });
   return added;
 }

@@ -4,6 +4,9 @@ import type { Asked } from "../actions/voice-url.ts";
 import { SautikitError } from "../errors.ts";
 import type { EventId, LegId } from "../ids.ts";
 import type { JsonObject } from "../json.ts";
+import type { DialSpec } from "../actions/dial-spec.ts";
+import { numberById, type NumberRow } from "../store/numbers.ts";
+import { registrationsOf } from "../store/sip-credentials.ts";
 import { CallRefused } from "../policy/refusal.ts";
 import { callEventById, type CallRow } from "../store/calls.ts";
 import type { HangupCause } from "../switch/switch.ts";
@@ -33,6 +36,10 @@ export interface Running {
   hurry?: { atMs: number; documents: number };
   /** It is our own, and says only that something is wrong; then the call ends. */
   apology?: true;
+  /**
+   * It is our own, and puts the caller through: not answered before the callee is, and nobody is asked what comes after.
+   */
+  putsThrough?: true;
   /** The call is ending: nothing more runs, but what the running step dialled is still told of. */
   ending?: true;
 }
@@ -55,6 +62,9 @@ const hurriedMs = 1_000;
 const typedMax = 64;
 /** The tries have their own limits; an answer that is lost after them ends here. */
 const askingMsMax = 60_000;
+/** Seconds that whom we put somebody through to may ring. */
+const numberRings = 80;
+const deviceRings = 45;
 /** The switch answers a caller at once, or not at all. */
 const answeringMsMax = 10_000;
 
@@ -72,12 +82,24 @@ export class DocumentRun {
     this.#dialLeg = dialLeg;
   }
 
-  /** A call came to us: the voice URL is asked before anybody answers it; without one nobody ever would. */
+  /**
+   * A call came to us: the voice URL is asked before anybody answers it; without one its number's devices ring, and where
+   * they are not to, nobody ever would answer.
+   */
   async arrived(change: CallChange, atMs: number): Promise<void> {
     if (asks(change))
       return this.#ask(change, noDocument, { kind: "ask", event: "call.started", payload: {} }, atMs);
     await change.emit("call.started", {}, atMs);
+    const number = await numberOf(change);
+    if (number?.ringSip === 1)
+      return this.#putThrough(change, 0, { sip: `sip:${number.e164}`, timeout: deviceRings });
     this.#hangUp(change, "SUBSCRIBER_ABSENT");
+  }
+
+  /** A device of the workspace's placed it: it goes to that number, and the device is answered when that is. */
+  async placedByDevice(change: CallChange, to: string, atMs: number): Promise<void> {
+    await change.emit("call.started", {}, atMs);
+    await this.#putThrough(change, 0, { number: to, timeout: numberRings });
   }
 
   /**
@@ -181,7 +203,8 @@ export class DocumentRun {
       store(change, null);
       if (running.actions.length === 0) return this.#hangUp(change);
       await change.emit("document.ended", {});
-      this.#hangUp(change, running.apology ? "NORMAL_TEMPORARY_FAILURE" : undefined);
+      if (running.apology) this.#hangUp(change, "NORMAL_TEMPORARY_FAILURE");
+      else this.#hangUp(change, running.putsThrough ? calleesCause(change) : undefined);
       return;
     }
     const { verb } = itemOf(item);
@@ -193,7 +216,7 @@ export class DocumentRun {
       }
       running.redirects = redirects + 1;
     }
-    if (verb.needsAnswer === true && isWaiting(change)) {
+    if (verb.needsAnswer === true && isWaiting(change) && !running.putsThrough) {
       store(change, { ...running, answering: true }, change.nowMs + answeringMsMax);
       return change.intend({ kind: "answer", leg: change.firstLeg.id });
     }
@@ -251,7 +274,7 @@ export class DocumentRun {
         await leaveRoom(change, effect.room, effect.reason);
         return undefined;
       case "ask":
-        if (running.ending) await change.emit(effect.event, effect.payload);
+        if (running.ending || running.putsThrough) await change.emit(effect.event, effect.payload);
         else await this.#ask(change, running, effect);
         return undefined;
       case "hangUp":
@@ -308,8 +331,8 @@ export class DocumentRun {
   ): Promise<void> {
     const { step, typed = "", redirects = 0 } = asked;
     if (answer === null) {
-      // A caller is told; whom we called is left in peace.
-      if (change.call.direction === "inbound") return this.#apologise(change, step);
+      // A caller is put through, or told; whom we called is left in peace.
+      if (change.call.direction === "inbound") return this.#fallBack(change, step);
       store(change, null);
       this.#hangUp(change);
       return;
@@ -343,6 +366,19 @@ export class DocumentRun {
     await this.#apologise(change, step);
   }
 
+  /** The voice URL is of no use: the number's devices are, if any is registered. */
+  async #fallBack(change: CallChange, step: number): Promise<void> {
+    const number = await numberOf(change);
+    const devices =
+      number && (await registrationsOf(change.tx, { number: number.id }, { nowMs: change.nowMs, limit: 1 }));
+    if (!number || !devices || devices.length === 0) return this.#apologise(change, step);
+    await this.#putThrough(change, step, { sip: `sip:${number.e164}`, timeout: deviceRings });
+  }
+
+  #putThrough(change: CallChange, step: number, dial: DialSpec): Promise<void> {
+    return this.#next(change, { actions: [{ dial }], position: -1, step, state: null, putsThrough: true });
+  }
+
   #apologise(change: CallChange, step: number): Promise<void> {
     return this.#next(change, { actions: apology, position: -1, step, state: null, apology: true });
   }
@@ -352,6 +388,25 @@ export class DocumentRun {
     const cause = isWaiting(change) ? refusal : "NORMAL_CLEARING";
     change.intend({ kind: "hangUp", leg: change.firstLeg.id, cause });
   }
+}
+
+const numberOf = async ({ call, tx }: CallChange): Promise<NumberRow | undefined> =>
+  call.numberId === null ? undefined : numberById(tx, call.numberId);
+
+/**
+ * What one who was to be put through is told where that came to nothing: what the callee's side said, the last of several;
+ * where there was no such leg, that nobody is there.
+ */
+function calleesCause({ legs, firstLeg }: CallChange): HangupCause {
+  const cause = legs.findLast((leg) => leg !== firstLeg && leg.hangupCause !== null)?.hangupCause;
+  if (cause == null) return "SUBSCRIBER_ABSENT";
+  const named = cause.toUpperCase() as HangupCause;
+  // Said by us, of a leg that rang too long or beside another.
+  return ["ORIGINATOR_CANCEL", "LOSE_RACE", "PICKED_OFF", "NORMAL_CLEARING", "ALLOTTED_TIMEOUT"].includes(
+    named,
+  )
+    ? "NO_ANSWER"
+    : named;
 }
 
 const hurried = ({ hurry }: Running, nowMs: number): { atMs: number; documents: number } => ({

@@ -1,6 +1,7 @@
 import { numberFromCarrier, parseE164 } from "../e164.ts";
 import type { CallId, LegId } from "../ids.ts";
 import { rateFor } from "../metering/rates.ts";
+import type { RefusalReason } from "../policy/refusal.ts";
 import { hasFunds } from "../policy/spending.ts";
 import {
   countLiveCalls,
@@ -37,7 +38,7 @@ const refusals = {
   no_rate: "SUBSCRIBER_ABSENT",
   no_funds: "SUBSCRIBER_ABSENT",
 } as const satisfies Record<string, HangupCause>;
-export type Refusal = keyof typeof refusals;
+export type Refusal = keyof typeof refusals | RefusalReason | "unknown_login";
 
 export type Taken =
   | { kind: "stored" }
@@ -111,7 +112,7 @@ export async function takeInCall(
   return { kind: "stored" };
 }
 
-const refuse = (why: Refusal): Taken => ({ kind: "refused", why, cause: refusals[why] });
+const refuse = (why: keyof typeof refusals): Taken => ({ kind: "refused", why, cause: refusals[why] });
 
 function callRow(id: CallId, number: NumberRow, arrival: Arrival, from: string, nowMs: number): CallRow {
   const parsed = parseE164(from);

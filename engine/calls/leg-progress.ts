@@ -119,7 +119,7 @@ export async function takeLegNews(change: CallChange, news: LegNews, document: D
         leg: leg.id,
         status: leg.status,
         billedSeconds: leg.billedSeconds ?? 0,
-        failureCode: leg.answeredAtUs === null ? failureOf(leg, news) : null,
+        failureCode: leg.answeredAtUs === null ? failureOf(change, leg, news) : null,
       });
       await endCallIfOver(change);
       return;
@@ -241,15 +241,20 @@ async function ownLegEnded(
   if (change.call.answeredAtUs === null) {
     if (change.ownLegs.some((own) => own.endedAtUs === null))
       return beginIfWon(change, winnerOf(change), document);
-    const fate = fateOf(change, leg, failureOf(leg, news));
+    const fate = fateOf(change, leg, failureOf(change, leg, news));
     decideFate(change, fate.leg, fate.failureCode);
-  } else if (leg === change.firstLeg) decideFate(change, leg, failureOf(leg, news));
+  } else if (leg === change.firstLeg) decideFate(change, leg, failureOf(change, leg, news));
   else return;
   await windDown(change, document);
 }
 
-const failureOf = (leg: LegRow, { failureCode, cause }: Extract<LegNews, { kind: "hungUp" }>): FailureCode =>
-  failureCode ?? failureCodeOf(cause, leg.direction);
+/** A device's own leg came to us, and yet its end is the callee's, and told as such. */
+const failureOf = (
+  { call }: CallChange,
+  leg: LegRow,
+  { failureCode, cause }: Extract<LegNews, { kind: "hungUp" }>,
+): FailureCode =>
+  failureCode ?? failureCodeOf(cause, call.direction === "outbound" ? "outbound" : leg.direction);
 
 /** What a channel knows and its leg's row does not, as the events that would have told it, in their order. */
 export function untold(leg: LegRow, { box, atUs, facts, bridgedBefore }: Omit<Found, "adopted">): LegNews[] {

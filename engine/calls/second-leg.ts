@@ -1,10 +1,21 @@
 import type { StepFact } from "../actions/verb.ts";
+import { SautikitError } from "../errors.ts";
+import { rateFor } from "../metering/rates.ts";
+import type { Destination } from "../policy/destinations.ts";
 import { CallRefused, type RefusedNumber } from "../policy/refusal.ts";
 import { parseObject } from "../store/calls.ts";
+import { activeNumberOf } from "../store/numbers.ts";
+import { holderOfLogin, registrationsOf, type SipRegistrationRow } from "../store/sip-credentials.ts";
+import { isDeviceContact } from "../switch/devices.ts";
 import type { CallChange } from "./call-change.ts";
 import type { CallOptions } from "./call-request.ts";
-import type { DialRequest } from "./command.ts";
-import { dialTogether } from "./dialing.ts";
+import type { DeviceTarget, DialRequest } from "./command.ts";
+import { dialTogether, type Callee } from "./dialing.ts";
+
+type Refused = Extract<StepFact, { kind: "dialing" }>["refused"];
+
+/** As many as `to` takes. */
+const devicesMax = 10;
 
 /**
  * Adds to a running call a leg for each number, of which the switch joins the first to answer to the one that waits. A
@@ -17,19 +28,28 @@ export async function dialSecondLeg(
   gateway: string,
 ): Promise<StepFact> {
   const { call, tx, parts } = change;
-  const options = parseObject(call.options) as unknown as CallOptions;
-  const callerId = request.callerId ?? options.callerId;
-  const asked = {
-    workspaceId: call.workspaceId,
-    begins: false,
-    callerIds: request.callerId === undefined ? [] : [{ field: "callerId", e164: request.callerId }],
-    to: request.to.map((e164): RefusedNumber => ({ field: "number", e164 })),
-  };
+  const callerId = request.callerId ?? optionsOf(change).callerId;
+  const callerIds = request.callerId === undefined ? [] : [{ field: "callerId", e164: request.callerId }];
   const note = (refusal: CallRefused) =>
     parts.policy.note(tx, refusal, {
       ...{ workspaceId: call.workspaceId, source: "dial", from: callerId, callId: call.id },
       to: refusal.number ?? request.to[0] ?? null,
     });
+  if (request.devices) {
+    try {
+      return await dialAdmitted(change, request, {
+        ...(await devicesNow(change, request.devices, callerIds)),
+        gateway,
+      });
+    } catch (error) {
+      if (error instanceof CallRefused) await note(error);
+      throw error;
+    }
+  }
+  const asked = {
+    ...{ workspaceId: call.workspaceId, begins: false, callerIds },
+    to: request.to.map((e164): RefusedNumber => ({ field: "number", e164 })),
+  };
   const { admitted, refused } = await parts.policy.admit(tx, asked).catch(async (error: unknown) => {
     if (error instanceof CallRefused) await note(error);
     throw error;
@@ -41,16 +61,79 @@ export async function dialSecondLeg(
     reason,
     message,
   }));
-  if (admitted.length === 0) return { kind: "dialing", legs: [], refused: told };
-  const { waiting, ringTimeoutSeconds, record } = request;
-  const maxDurationSeconds = request.maxDurationSeconds ?? options.maxDurationSeconds;
+  return dialAdmitted(change, request, { gateway, allowed: admitted, refused: told });
+}
+
+/** The same for those that were admitted before, perhaps none. */
+export async function dialAdmitted(
+  change: CallChange,
+  request: DialRequest,
+  { gateway, allowed, refused }: { gateway: string; allowed: readonly Callee[]; refused: Refused },
+): Promise<StepFact> {
+  if (allowed.length === 0) return { kind: "dialing", legs: [], refused };
+  const options = optionsOf(change);
+  const { waiting, ringTimeoutSeconds, record, untilAnswer } = request;
   const legs = await dialTogether(
     change,
     change.firstLeg.box,
-    admitted,
-    { gateway, callerId, ringTimeoutSeconds, maxDurationSeconds, record, waiting },
+    allowed,
+    {
+      ...{ gateway, callerId: request.callerId ?? options.callerId, ringTimeoutSeconds, record, waiting },
+      maxDurationSeconds: request.maxDurationSeconds ?? options.maxDurationSeconds,
+      ...(untilAnswer ? { untilAnswer } : {}),
+    },
     request.prepare,
   );
   for (const leg of legs) await change.emit("dial.started", { leg_id: leg.id, to: leg.toE164 });
-  return { kind: "dialing", legs: legs.map(({ id, toE164 }) => ({ leg: id, to: toE164 })), refused: told };
+  return { kind: "dialing", legs: legs.map(({ id, toE164 }) => ({ leg: id, to: toE164 })), refused };
+}
+
+const optionsOf = ({ call }: CallChange): CallOptions => parseObject(call.options) as unknown as CallOptions;
+
+/** Devices of the call's workspace that are registered just now at the box of its first leg. */
+async function devicesNow(
+  change: CallChange,
+  target: DeviceTarget,
+  callerIds: readonly RefusedNumber[],
+): Promise<{ allowed: Callee[]; refused: Refused }> {
+  const { call, tx, parts, nowMs } = change;
+  // They are on no trunk: it is asked about the workspace and the number to present alone.
+  await parts.policy.admit(tx, { workspaceId: call.workspaceId, begins: false, callerIds, to: [] });
+  const to = "login" in target ? `sip:${target.login}` : target.number;
+  const none = (message: string) => ({
+    allowed: [],
+    refused: [{ to, code: "sip.not_registered", reason: null, message }],
+  });
+  const registered = await registrationsNow(change, target);
+  if (registered === null) return none(`${to} is no SIP credential, or number, of this workspace.`);
+  const here = registered.filter(({ box }) => box === change.firstLeg.box);
+  const contacts = here.flatMap(({ contact }) =>
+    contact !== null && isDeviceContact(contact) ? [contact] : [],
+  );
+  if (contacts.length === 0) return none(`No device that can be called is registered with ${to} just now.`);
+  const rate = await rateFor(tx, {
+    ...{ workspaceId: call.workspaceId, legKind: "sip", direction: "outbound", remoteE164: to, atMs: nowMs },
+  });
+  if (!rate) throw new SautikitError("rates.not_found", "The deck sells no calls to SIP devices.");
+  const callee: Destination = { e164: to, country: null, rateMicroKesPerMinute: rate.microKesPerMinute };
+  return {
+    allowed: contacts.slice(0, devicesMax).map((device) => ({ ...callee, device })),
+    refused: [],
+  };
+}
+
+/** Null: it is none of the workspace's. */
+async function registrationsNow(
+  { call, tx, nowMs }: CallChange,
+  target: DeviceTarget,
+): Promise<SipRegistrationRow[] | null> {
+  const page = { nowMs, limit: devicesMax };
+  if ("number" in target) {
+    const number = await activeNumberOf(tx, call.workspaceId, target.number);
+    return number ? registrationsOf(tx, { number: number.id }, page) : null;
+  }
+  const holder = await holderOfLogin(tx, target.login, nowMs);
+  return holder?.workspaceId === call.workspaceId
+    ? registrationsOf(tx, { credential: holder.credentialId }, page)
+    : null;
 }

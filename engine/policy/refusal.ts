@@ -21,8 +21,8 @@ export const refusalCodes = {
 export type RefusalReason = keyof typeof refusalCodes;
 export const refusalReasons = Object.keys(refusalCodes) as [RefusalReason, ...RefusalReason[]];
 
-/** Whoever asks for a leg: a request, or a running call's `dial`. */
-export const refusalSources = ["api", "dial"] as const;
+/** Whoever asks for a leg: a request, a running call's `dial`, or a device that calls. */
+export const refusalSources = ["api", "dial", "device"] as const;
 export type RefusalSource = (typeof refusalSources)[number];
 
 export interface RefusedNumber {

@@ -229,4 +229,44 @@ describeContract("the contract of the switch: calls that come to it", function (
     assert.ok(result.ok);
     assert.deepEqual(result.record, { channel: arrival.uuid, call, ...end });
   });
+
+  for (const early of [false, true])
+    test(`one who waits ${early ? "in early media" : "ringing"} is answered by the answer of a leg that is dialled to them`, async () => {
+      const { leg, caller } = await arrived();
+      await takeIn(leg);
+      await world.box.afterBridge(leg, { kind: "end" });
+      if (early) await world.box.playRingback(leg);
+      const callee = world.dial(numbers.ringsThenAnswers, {
+        ...{ then: { kind: "intercept", leg }, ignoreEarlyMedia: true },
+      });
+      await world.event(callee.leg, "ringing");
+      assert.equal((await caller()).answered_at, null);
+      await world.bridged(leg, callee.leg);
+      await caller(({ answered_at }) => answered_at !== null);
+      const answer = await world.event(leg, "answered");
+      const calleesAnswer = await world.event(callee.leg, "answered");
+      assert.ok(
+        Math.abs(answer.atUs - calleesAnswer.atUs) < 300_000,
+        String(answer.atUs - calleesAnswer.atUs),
+      );
+      await caller(({ heard }) => heard.some(({ hz }) => hz !== null && Math.abs(hz - 440) < 10));
+      await world.box.hangUp(callee.leg, "NORMAL_CLEARING");
+      const end = await over(leg);
+      assert.notEqual(end.answeredAtUs, null);
+    });
+
+  test("one who waits for a leg that is busy goes on waiting, unanswered", async () => {
+    const { leg, caller } = await arrived();
+    await takeIn(leg);
+    await world.box.afterBridge(leg, { kind: "end" });
+    await world.box.playRingback(leg);
+    const callee = world.dial(numbers.isBusy, {
+      ...{ then: { kind: "intercept", leg }, ignoreEarlyMedia: true },
+    });
+    assert.equal((await over(callee.leg)).cause, "USER_BUSY");
+    assert.equal((await world.box.channelFacts(leg))?.answeredAtUs, null);
+    await world.box.hangUp(leg, "USER_BUSY");
+    await over(leg);
+    assert.equal((await caller(({ ended_at }) => ended_at !== null)).status, 486);
+  });
 });

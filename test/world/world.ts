@@ -99,6 +99,9 @@ export class TestWorld {
       SPOOL_DIR: peer.spoolDir,
       FREESWITCH_URLS: `freeswitch://:${peer.esl.password}@${host}:${port}`,
       ALLOW_PRIVATE_URLS: "yes",
+      ...(peer.devices
+        ? { SIP_DOMAIN: peer.devices.realm, SIP_PORTS: `udp:${peer.devices.port},tcp:${peer.devices.port}` }
+        : {}),
       LOG_LEVEL: "warn",
       ...env,
     };

@@ -2,7 +2,7 @@ import { intercept } from "./intercept.ts";
 import type { RunningApplication } from "./application.ts";
 import { causeNamed } from "./causes.ts";
 import { conference } from "./conference.ts";
-import { answered, earlyMedia, ring } from "./channel-life.ts";
+import { answerCall, earlyMedia, ring } from "./channel-life.ts";
 import { hangUp } from "./hang-up.ts";
 import type { Channel } from "./channel.ts";
 import type { Core } from "./core.ts";
@@ -58,14 +58,6 @@ export function preAnswerCall(core: Core, channel: Channel): void {
   if (channel.incoming === null || channel.answerState !== "ringing") return;
   channel.incoming.earlyMedia();
   earlyMedia(core, channel);
-}
-
-/** Answers an inbound call; an outbound one cannot be answered from here. */
-export function answerCall(core: Core, channel: Channel): boolean {
-  if (channel.incoming === null) return false;
-  channel.incoming.answer();
-  if (channel.incoming.media !== null) answered(core, channel);
-  return true;
 }
 
 export function scheduleHangUp(core: Core, channel: Channel, when: string, cause: string): void {

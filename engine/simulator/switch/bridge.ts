@@ -1,3 +1,4 @@
+import { answerCall } from "./channel-life.ts";
 import { publishChannel } from "./channel-events.ts";
 import type { Bridge, Channel } from "./channel.ts";
 import { tickMs, type Core } from "./core.ts";
@@ -31,6 +32,8 @@ function leavePresent(core: Core, channel: Channel): void {
 
 function join(core: Core, owner: Channel, other: Channel): void {
   if (gone(core, owner, other)) return;
+  // A caller whom nobody has answered is answered by being joined.
+  for (const channel of [owner, other]) if (channel.answerState !== "answered") answerCall(core, channel);
   const ringing = [owner, other].find((channel) => !channel.hasMedia);
   if (ringing !== undefined) {
     const answered = ringing === owner ? other : owner;

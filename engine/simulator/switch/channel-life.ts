@@ -106,3 +106,11 @@ function heardDigit(core: Core, channel: Channel, digit: string, durationMs: num
   channel.applications.digit(digit);
   if (channel.bridge !== null) partyOf(channel.bridge, channel).media.sendDigits(digit);
 }
+
+/** Answers an inbound call; an outbound one cannot be answered from here. */
+export function answerCall(core: Core, channel: Channel): boolean {
+  if (channel.incoming === null) return false;
+  channel.incoming.answer();
+  if (channel.incoming.media !== null) answered(core, channel);
+  return true;
+}

@@ -403,7 +403,8 @@ describeOnSwitch("the auditor", function () {
     const box = boxBeside(world, "somebody else");
     const dialled = originateOf([
       {
-        ...{ id: unasked, callId: ids.call as CallId, gateway: "carrier", to: busy, callerId: nairobi },
+        ...{ id: unasked, callId: ids.call as CallId, callerId: nairobi },
+        way: { kind: "trunk", gateway: "carrier", to: busy },
         ...{ ringTimeoutSeconds: 5, cutAfterSeconds: 5, record: null },
       },
     ]);

@@ -1,0 +1,150 @@
+import { numberFromCarrier } from "../e164.ts";
+import { SautikitError } from "../errors.ts";
+import type { CallId, LegId } from "../ids.ts";
+import { rateFor } from "../metering/rates.ts";
+import { CallRefused, type RefusalReason } from "../policy/refusal.ts";
+import { insertCall, insertLeg, legOfChannel } from "../store/calls.ts";
+import { isInService, numberById, type NumberRow } from "../store/numbers.ts";
+import { holderOfLogin } from "../store/sip-credentials.ts";
+import type { Tx } from "../store/store.ts";
+import type { Arrival, HangupCause } from "../switch/switch.ts";
+import { CallChange } from "./call-change.ts";
+import type { CallOptions } from "./call-request.ts";
+import type { ChangeParts } from "./change-parts.ts";
+import { newCall, newLeg } from "./dialing.ts";
+import { DocumentRun } from "./document-run.ts";
+import type { Taken } from "./inbound.ts";
+import { dialAdmitted } from "./second-leg.ts";
+
+/** A device that dials may ring so long: its user sees it ring, and hangs up. */
+const ringSecondsMax = 90;
+const maxDurationSeconds = 14_400;
+
+export interface FromDevice extends Arrival {
+  device: string;
+}
+
+/**
+ * Stores a call that a customer's device places, as one of the API's: the same policy admits it, and a leg is dialled for
+ * it, which the switch joins to the device's when it is answered. Refused, nothing is stored but the refusal, and the
+ * device is told why as far as SIP has words for it.
+ */
+export async function takeInDeviceCall(
+  tx: Tx,
+  parts: ChangeParts,
+  arrival: FromDevice,
+  ids: { call: CallId; leg: LegId },
+  gateway: string,
+): Promise<Taken> {
+  const before = await legOfChannel(tx, arrival.uuid);
+  if (before) return { kind: "known", leg: before };
+  const nowMs = parts.clock.nowMs();
+  const holder = await holderOfLogin(tx, arrival.device, nowMs);
+  const number = holder && (await numberById(tx, holder.numberId));
+  // Revoked since the switch read its list.
+  if (!holder || !number) return refuse("unknown_login", "CALL_REJECTED");
+  if (!isInService(number)) return refuse("suspended_number", "OUTGOING_CALL_BARRED");
+  const to = numberFromCarrier(arrival.to) ?? arrival.to;
+  const { workspaceId } = holder;
+  const noted = { workspaceId, source: "device", from: number.e164, to } as const;
+  let admission;
+  try {
+    admission = await parts.policy.admit(tx, {
+      ...{ workspaceId, begins: true },
+      callerIds: [{ field: "from", e164: number.e164 }],
+      to: [{ field: "to", e164: to }],
+    });
+  } catch (error) {
+    if (error instanceof CallRefused) {
+      await parts.policy.note(tx, error, noted);
+      return refuse(error.reason, causes[error.reason]);
+    }
+    // What is no number at all.
+    if (error instanceof SautikitError && error.code === "validation.invalid")
+      return refuse("unknown_number", "UNALLOCATED_NUMBER");
+    throw error;
+  }
+  const [refused] = admission.refused;
+  if (refused) {
+    await parts.policy.note(tx, refused, noted);
+    return refuse(refused.reason, causes[refused.reason]);
+  }
+  const rate = await rateFor(tx, {
+    ...{ workspaceId, legKind: "sip", direction: "inbound", remoteE164: to, atMs: nowMs },
+  });
+  if (!rate) return refuse("no_rate", "OUTGOING_CALL_BARRED");
+
+  const call = callRow(ids.call, number, arrival, to, admission.admitted[0]?.country ?? null, nowMs);
+  const leg = newLeg({
+    ...{ id: ids.leg, callId: call.id, workspaceId, position: 0, kind: "sip", direction: "inbound" },
+    ...{ box: arrival.box, channelUuid: arrival.uuid, fromE164: number.e164, toE164: to },
+    ...{ rateMicroKesPerMinute: rate.microKesPerMinute, maxDurationSeconds },
+    cutAfterSeconds: maxDurationSeconds,
+    ...{ createdAtMs: nowMs, dialledAtMs: nowMs, startedAtUs: arrival.createdAtUs },
+  });
+  await insertCall(tx, call);
+  await insertLeg(tx, leg);
+  const change = new CallChange(parts, tx, call, [leg]);
+  change.intend({
+    kind: "takeIn",
+    leg: leg.id,
+    call: call.id,
+    ringSeconds: ringSecondsMax,
+    maxSeconds: leg.cutAfterSeconds,
+    cutGroup: `cut-${leg.id}-0`,
+  });
+  // Whom it may dial was decided above.
+  const document = new DocumentRun((change, request) =>
+    dialAdmitted(change, request, { gateway, allowed: admission.admitted, refused: [] }),
+  );
+  await document.placedByDevice(change, to, Math.floor(arrival.createdAtUs / 1000));
+  await change.save();
+  return { kind: "stored" };
+}
+
+/** What a device is told: 403 where it may not, 404 where there is none, 486 and 503 where it may try again. */
+const causes: Readonly<Record<RefusalReason, HangupCause>> = {
+  frozen: "OUTGOING_CALL_BARRED",
+  caller_id: "OUTGOING_CALL_BARRED",
+  destination: "OUTGOING_CALL_BARRED",
+  country: "OUTGOING_CALL_BARRED",
+  refused_prefix: "OUTGOING_CALL_BARRED",
+  rate_too_high: "OUTGOING_CALL_BARRED",
+  outside_window: "OUTGOING_CALL_BARRED",
+  insufficient_funds: "OUTGOING_CALL_BARRED",
+  spend_cap: "OUTGOING_CALL_BARRED",
+  concurrency: "USER_BUSY",
+  calls_per_second: "NORMAL_CIRCUIT_CONGESTION",
+  short_calls: "OUTGOING_CALL_BARRED",
+  number_range: "OUTGOING_CALL_BARRED",
+  new_country: "OUTGOING_CALL_BARRED",
+};
+
+const refuse = (why: Extract<Taken, { kind: "refused" }>["why"], cause: HangupCause): Taken => ({
+  ...{ kind: "refused", why, cause },
+});
+
+function callRow(
+  id: CallId,
+  number: NumberRow,
+  arrival: Arrival,
+  to: string,
+  country: string | null,
+  nowMs: number,
+) {
+  const options: CallOptions = {
+    callerId: number.e164,
+    record: number.record === 1 ? "from-answer" : null,
+    ringTimeoutSeconds: ringSecondsMax,
+    maxDurationSeconds,
+    fromDevice: true,
+  };
+  return newCall({
+    ...{ id, workspaceId: number.workspaceId, numberId: number.id, direction: "outbound" },
+    ...{ fromE164: number.e164, toE164: to, country, status: "initiated" },
+    // Nobody is asked what such a call does; it is told of where the number's calls are.
+    ...{ voiceCallbackUrl: null, eventsUrl: number.eventsUrl ?? number.voiceCallbackUrl },
+    ...{ clientRequestId: null, metadata: null, options: JSON.stringify(options), document: null },
+    ...{ createdAtMs: nowMs, startedAtUs: arrival.createdAtUs },
+  });
+}

@@ -1,0 +1,274 @@
+import { strict as assert } from "node:assert";
+import { setTimeout as sleep } from "node:timers/promises";
+import { SipDevice, type Login } from "../peers/sip-device.ts";
+import { sideBySide } from "../peers/side-by-side.ts";
+import { describeOnSwitch } from "../peers/switch-under-test.ts";
+import { eventually } from "../peers/waiting.ts";
+import { numbers } from "../contract/world.ts";
+import type { ApiCall } from "../world/customer.ts";
+import { nairobi, TestWorld } from "../world/world.ts";
+
+/** A number of the carrier's that nobody else rings, so that its account of it is of one call. */
+const answersFor = (last: string) => `+2547220${last}`;
+
+describeOnSwitch("a customer's SIP devices, over HTTP and SIP", function () {
+  this.timeout(60_000);
+  let world: TestWorld;
+  let numberId: string;
+  const devices: SipDevice[] = [];
+  before(async () => {
+    world = await TestWorld.start({}, undefined, { switchOptions: { devices: true } });
+    const { body } = await world.customer.ask("GET", "/v1/numbers");
+    numberId = body.data[0].id;
+  });
+  after(async () => {
+    for (const device of devices) await device.close();
+    await world.end();
+  });
+  const test = sideBySide(3);
+
+  const path = (more = "") => `/v1/numbers/${numberId}/sip-credentials${more}`;
+  async function credential(label = "Desk"): Promise<Login & { id: string }> {
+    const { status, body } = await world.customer.ask("POST", path(), { body: { label } });
+    assert.equal(status, 201, JSON.stringify(body));
+    return { id: body.id, username: body.username, password: body.password };
+  }
+  /** Registers as soon as it is let in. */
+  async function registered(login: Login): Promise<SipDevice> {
+    const device = await SipDevice.open(world.switch.devices!, login);
+    devices.push(device);
+    await eventually(
+      "a registration that is taken",
+      async () => ((await device.register()).status === 200 ? true : undefined),
+      { everyMs: 300 },
+    );
+    return device;
+  }
+  const shown = (id: string, count: number) =>
+    eventually(
+      `${count} registrations shown`,
+      async () => {
+        const { body } = await world.customer.ask("GET", path(`/${id}/registrations`));
+        return body.data.length === count ? body.data : undefined;
+      },
+      { everyMs: 200 },
+    );
+  const latestTo = (to: string): Promise<ApiCall> =>
+    eventually(`the call to ${to}`, async () => {
+      const { body } = await world.customer.ask("GET", `/v1/calls?number=${encodeURIComponent(to)}`);
+      return body.data[0] as ApiCall | undefined;
+    });
+
+  test("one calls out as its number: it rings, is answered with the callee, and the callee's leg alone is billed", async () => {
+    const login = await credential();
+    const device = await registered(login);
+    const [row] = await shown(login.id, 1);
+    assert.deepEqual([row.contact, row.transport, row.reachable], [device.contact, "udp", true]);
+    const to = answersFor("00111");
+    const call = device.call(to, {
+      from: "+254799999999",
+      headers: { "P-Asserted-Identity": "<sip:+254788888888@x>" },
+    });
+    const seen: string[] = [];
+    call.on("ringing", () => void seen.push("ringing"));
+    call.on("answered", () => void seen.push("answered"));
+    call.on("ended", () => void seen.push("ended"));
+    await eventually("an answer", () => (seen.includes("answered") ? true : undefined));
+    assert.equal(seen[0], "ringing");
+    await sleep(1_500);
+    call.end();
+    const { id } = await latestTo(to);
+    const done = await world.customer.ended(id);
+    const [own, callee] = done.legs as [
+      ApiCall["legs"][0] & { kind: string },
+      ApiCall["legs"][0] & { kind: string },
+    ];
+    assert.deepEqual([done.status, own.kind, callee.kind], ["completed", "sip", "pstn"]);
+    assert.deepEqual([own.cost_minor, callee.cost_minor > 0, done.cost_minor], [0, true, callee.cost_minor]);
+    assert.ok(callee.billed_seconds >= 2 && callee.billed_seconds <= 4, String(callee.billed_seconds));
+    const carried = await eventually("the carrier's account", async () =>
+      (await world.carrier.calls()).find((one) => one.number === to && one.ended_at !== null),
+    );
+    assert.equal(carried.from, nairobi, "it is shown as its number, whatever its From says");
+    await world.verifyLedger();
+  });
+
+  test("what the callee's network says is what it hears: busy is 486, and nothing is charged", async () => {
+    const device = await registered(await credential());
+    const call = device.call(numbers.isBusy);
+    const status = await finalStatus(call);
+    assert.equal(status, 486);
+    const { id } = await latestTo(numbers.isBusy);
+    const done = await world.customer.ended(id);
+    assert.deepEqual([done.status, done.failure_code, done.cost_minor], ["busy", "busy", 0]);
+  });
+
+  test("what it may not dial is refused with 403 or 404 before anybody is rung, and noted", async () => {
+    const device = await registered(await credential());
+    for (const [dialled, expected] of [
+      ["999", 403],
+      ["+256772000001", 403],
+      ["nobody", 404],
+    ] as const)
+      assert.equal(await finalStatus(device.call(dialled)), expected, dialled);
+    const { body } = await world.customer.ask("GET", "/v1/refusals");
+    const mine = body.data.filter((row: { source: string }) => row.source === "device");
+    assert.deepEqual([...new Set(mine.map((row: { reason: string }) => row.reason))].sort(), [
+      "country",
+      "destination",
+    ]);
+  });
+
+  test("dialled as people do, a local number is called", async () => {
+    const device = await registered(await credential());
+    const to = answersFor("00112");
+    const call = device.call(to.replace("+254", "0"));
+    await eventually("an answer", () => (call.state === "answered" ? true : undefined));
+    call.end();
+    const done = await world.customer.ended((await latestTo(to)).id);
+    assert.equal(done.legs[1]!.to, to);
+  });
+
+  test("`dial.sip` rings every device of a credential; the first to answer has it, and is free", async () => {
+    const login = await credential("Two phones");
+    const [first, second] = [await registered(login), await registered(login)];
+    await shown(login.id, 2);
+    const id = await world.customer.place({
+      ...{ from: nairobi, to: answersFor("00113") },
+      actions: [{ dial: { sip: `sip:${login.username}@anything.example` } }, { hangup: {} }],
+    });
+    const [ringsHere, ringsThere] = [await first.ringing(10_000), await second.ringing(10_000)];
+    ringsHere.answer();
+    await world.customer.until(id, "joined", ({ legs }) =>
+      legs.some((leg) => leg.to.startsWith("sip:") && leg.answered_at !== null),
+    );
+    await eventually("the other stops ringing", () => (ringsThere.state === "ended" ? true : undefined));
+    ringsHere.end();
+    const done = await world.customer.ended(id);
+    const own = done.legs.filter((leg) => leg.to === `sip:${login.username}`);
+    assert.deepEqual([own.length, own.reduce((sum, leg) => sum + leg.cost_minor, 0)], [2, 0]);
+    assert.deepEqual(own.map((leg) => leg.status).sort(), ["canceled", "completed"]);
+  });
+
+  test("`dial.sip` where nobody is registered says so, and the document goes on", async () => {
+    const { username } = await credential("Nobody");
+    const id = await world.customer.place({
+      ...{ from: nairobi, to: answersFor("00114") },
+      actions: [{ dial: { sip: `sip:${username}` } }, { wait: { seconds: 1 } }, { hangup: {} }],
+    });
+    const done = await world.customer.ended(id);
+    const refused = done.events.find(({ kind }) => kind === "dial.refused");
+    assert.equal(refused?.payload["code"], "sip.not_registered");
+    assert.ok(
+      done.events.some(({ kind, payload }) => kind === "action.started" && payload["verb"] === "wait"),
+    );
+  });
+
+  test("a revoked one is let in no more, and a rotated one only with its new login", async () => {
+    const login = await credential();
+    const device = await registered(login);
+    await shown(login.id, 1);
+    const { body } = await world.customer.ask("POST", path(`/${login.id}/rotate`), { body: {} });
+    await eventually(
+      "the old login to end",
+      async () => ((await device.register()).status === 403 ? true : undefined),
+      {
+        everyMs: 300,
+      },
+    );
+    await shown(login.id, 0);
+    const next = await registered({ username: body.username, password: body.password });
+    await shown(login.id, 1);
+    assert.equal((await world.customer.ask("DELETE", path(`/${login.id}`))).status, 204);
+    await eventually(
+      "the new login to end",
+      async () => ((await next.register()).status === 403 ? true : undefined),
+      {
+        everyMs: 300,
+      },
+    );
+    assert.equal(await finalStatus(next.call(answersFor("00115"))), 403);
+  });
+
+  describe("calls to its number", () => {
+    const place = async (from: string) => {
+      const { host, port } = world.switch.sip;
+      return world.carrier.place({ from, to: nairobi, switch: `${host}:${port}` });
+    };
+    const route = (body: unknown) =>
+      world.customer
+        .ask("PATCH", `/v1/numbers/${numberId}/routing`, { body })
+        .then(({ status }) => assert.equal(status, 200));
+
+    it("ring it with `ring_sip`: the caller is answered by its answer and no sooner, and is free", async () => {
+      await route({ voice_callback_url: null, events_url: world.inbox.url, ring_sip: true });
+      const device = await registered(await credential("Reception"));
+      const from = "+254734700001";
+      await eventually("its registration to be known", async () => {
+        const rows = await world.store.read((tx) => tx.all("SELECT * FROM sip_registrations"));
+        return (
+          rows.some((row) => (row as { username: string }).username === device.login.username) || undefined
+        );
+      });
+      const sip = await place(from);
+      const rings = await device.ringing(10_000);
+      assert.equal((await world.carrier.placed(sip)).answered_at, null);
+      rings.answer();
+      await world.carrier.placed(sip, ({ answered_at }) => answered_at !== null);
+      await sleep(500);
+      rings.end();
+      await world.carrier.placed(sip, ({ ended_at }) => ended_at !== null);
+      const call = await latestTo(from);
+      const done = await world.customer.ended(call.id);
+      assert.deepEqual([done.status, done.cost_minor], ["completed", 0]);
+    });
+
+    it("where its voice URL fails they ring it too", async () => {
+      await route({ voice_callback_url: "http://127.0.0.1:9/nobody", ring_sip: false });
+      const device = await registered(await credential("Fallback"));
+      await eventually("its registration to be known", async () => {
+        const rows = await world.store.read((tx) => tx.all("SELECT * FROM sip_registrations"));
+        return (
+          rows.some((row) => (row as { username: string }).username === device.login.username) || undefined
+        );
+      });
+      const sip = await place("+254734700002");
+      (await device.ringing(25_000)).answer();
+      await world.carrier.placed(sip, ({ answered_at }) => answered_at !== null);
+      await world.carrier.hangUp(sip);
+      assert.equal((await world.customer.ended((await latestTo("+254734700002")).id)).status, "completed");
+    });
+  });
+
+  it("a device that hangs up while no controller runs ends the call, and the charge, at that second", async () => {
+    const device = await registered(await credential("Survivor"));
+    const to = answersFor("00116");
+    const call = device.call(to);
+    await eventually("an answer", () => (call.state === "answered" ? true : undefined));
+    const { id } = await latestTo(to);
+    await world.customer.until(id, "answered", ({ status }) => status === "answered");
+    await world.killSautikit();
+    await sleep(1_000);
+    call.changeDirection("sendonly");
+    await sleep(500);
+    call.end();
+    const endedMs = Date.now();
+    await sleep(2_000);
+    assert.equal((await device.register()).status, 200, "it registers while no controller runs");
+    await world.startSautikit();
+    const done = await world.customer.ended(id);
+    const callee = done.legs[1]!;
+    assert.equal(done.status, "completed");
+    assert.ok(
+      Math.abs(Date.parse(callee.ended_at!) - endedMs) < 1_000,
+      `${callee.ended_at} for ${new Date(endedMs).toISOString()}`,
+    );
+    const talkedMs = Date.parse(callee.ended_at!) - Date.parse(callee.answered_at!);
+    assert.equal(callee.billed_seconds, Math.ceil(talkedMs / 1000));
+    await world.verifyLedger();
+  });
+
+  function finalStatus(call: ReturnType<SipDevice["call"]>): Promise<number | null> {
+    return new Promise((resolve) => call.on("ended", ({ status }) => resolve(status)));
+  }
+});

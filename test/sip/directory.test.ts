@@ -1,0 +1,156 @@
+import { strict as assert } from "node:assert";
+import { mkdtemp, readFile, readdir, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Devices } from "../../engine/sip/devices.ts";
+import { Directory } from "../../engine/sip/directory.ts";
+import { createCredential, revokeCredential, rotateCredential } from "../../engine/sip/credentials.ts";
+import { registrationsOf, sipDirectory } from "../../engine/store/sip-credentials.ts";
+import { numberById } from "../../engine/store/numbers.ts";
+import { directoryFile } from "../../engine/switch/directory-file.ts";
+import type { DeviceContact, Registration } from "../../engine/switch/switch.ts";
+import { quiet, world, type World } from "../api/world.ts";
+import { databaseKind } from "../store/test-database.ts";
+
+describe(`the list of SIP logins beside a media server, on ${databaseKind}`, () => {
+  let api: World;
+  let wanjiru: Awaited<ReturnType<World["workspace"]>>;
+  let folder: string;
+  let written = 0;
+  let directory: Directory;
+  before(async () => {
+    api = await world();
+    wanjiru = await api.workspace();
+    folder = join(await mkdtemp(join(tmpdir(), "sautikit-directory-")), "directory");
+    directory = new Directory({
+      ...{ store: api.store, clock: api.clock, log: quiet, box: "box", folder, file: directoryFile },
+      written: () => void written++,
+    });
+  });
+  after(async () => {
+    await api.end();
+    await rm(join(folder, ".."), { recursive: true });
+  });
+
+  const parts = () => ({ clock: api.clock, ids: api.ids, realm: "sip.example", changed: () => undefined });
+  const number = async () => (await api.store.read((tx) => numberById(tx, wanjiru.numberId!)))!;
+  const text = () => readFile(join(folder, "credentials.xml"), "utf8");
+  const made = async () =>
+    (await api.store.write(async (tx) => createCredential(tx, parts(), await number(), "Desk"))).credential;
+
+  it("is there before anybody has a login, is its owner's alone, and is told of until it is read", async () => {
+    await directory.write();
+    assert.equal(await text(), directoryFile([]));
+    assert.equal((await stat(join(folder, "credentials.xml"))).mode & 0o777, 0o600);
+    assert.equal((await stat(folder)).mode & 0o777, 0o700);
+    assert.equal(written, 1);
+    await directory.write();
+    assert.equal(written, 2);
+  });
+
+  it("has each login from its making to its end, and is replaced as a whole", async () => {
+    const { id, username } = await made();
+    await directory.write();
+    assert.match(await text(), new RegExp(`<user id="${username}">`));
+    const next = await api.store.write(async (tx) =>
+      rotateCredential(tx, parts(), await number(), { id, overlapSeconds: 60 }),
+    );
+    await directory.write();
+    for (const login of [username, next.credential.username])
+      assert.ok((await text()).includes(`"${login}"`));
+    api.clock.offsetMs += 60_001;
+    await directory.write();
+    assert.ok(!(await text()).includes(`"${username}"`));
+    await api.store.write(async (tx) => revokeCredential(tx, parts(), await number(), id));
+    await directory.write();
+    assert.ok(!(await text()).includes(`"${next.credential.username}"`));
+    assert.deepEqual(await readdir(folder), ["credentials.xml"]);
+  });
+
+  it("one that somebody changed, or half of one that a kill left, is put right", async () => {
+    await made();
+    await directory.write();
+    const whole = await text();
+    await writeFile(join(folder, "credentials.xml"), whole.slice(0, 20));
+    await writeFile(join(folder, ".credentials.xml.next"), "half");
+    const before = written;
+    await directory.write();
+    assert.equal(await text(), whole);
+    assert.equal(written, before + 1);
+    assert.deepEqual(await readdir(folder), ["credentials.xml"]);
+  });
+
+  describe("and who is registered there", () => {
+    const told: Registration[] = [];
+    const forgotten: string[] = [];
+    let reloaded = 0;
+    let connected = true;
+    const box = {
+      box: "box",
+      get connected() {
+        return connected;
+      },
+      reloadDirectory: () => Promise.resolve(void reloaded++),
+      registrations: () => Promise.resolve([...told]),
+      forgetDevice: (username: string) => Promise.resolve(void forgotten.push(username)),
+    };
+    const look = async () => {
+      const devices = new Devices({ store: api.store, clock: api.clock, log: quiet, box });
+      devices.start();
+      await devices.stop();
+    };
+    const registration = (username: string, more: Partial<Registration> = {}): Registration => ({
+      ...{ username, contactUri: `sip:${username}@10.0.0.5:5060`, transport: "udp", callId: "one@phone" },
+      contact: `sofia/devices/sip:${username}@10.0.0.5` as DeviceContact,
+      source: { host: "196.201.214.5", port: 40_000 },
+      ...{ userAgent: "Yealink", expiresAtMs: api.clock.nowMs() + 300_000 },
+      ...more,
+    });
+    const registered = async () =>
+      (
+        await api.store.read((tx) =>
+          registrationsOf(tx, { number: wanjiru.numberId! }, { nowMs: api.clock.nowMs(), limit: 100 }),
+        )
+      ).map((row) => row.sipCallId);
+
+    it("a list that is new is read once, and by a box that is away later", async () => {
+      await directory.write();
+      connected = false;
+      await look();
+      assert.equal(reloaded, 0);
+      connected = true;
+      await look();
+      await look();
+      assert.equal(reloaded, 1);
+      const row = await api.store.read((tx) => sipDirectory(tx, "box"));
+      assert.equal(row?.loadedSha256, row?.writtenSha256);
+      const before = written;
+      await directory.write();
+      assert.equal(written, before);
+    });
+
+    it("devices are written down as the box lists them, and are gone when it does not", async () => {
+      const { username } = await made();
+      told.push(registration(username), registration(username, { callId: "two@phone" }));
+      await look();
+      assert.deepEqual((await registered()).sort(), ["one@phone", "two@phone"]);
+      told.shift();
+      await look();
+      assert.deepEqual(await registered(), ["two@phone"]);
+      told.length = 0;
+      await look();
+      assert.deepEqual(await registered(), []);
+    });
+
+    it("one that is let in no more, or never was, is dropped at the box", async () => {
+      const { id, username } = await made();
+      told.push(registration(username), registration("stranger"));
+      await look();
+      assert.deepEqual([await registered(), forgotten], [["one@phone"], ["stranger"]]);
+      await api.store.write(async (tx) => revokeCredential(tx, parts(), await number(), id));
+      forgotten.length = 0;
+      await look();
+      assert.deepEqual([await registered(), forgotten.sort()], [[], [username, "stranger"].sort()]);
+    });
+  });
+});
