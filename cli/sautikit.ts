@@ -35,6 +35,7 @@ async function main(args: readonly string[]): Promise<void> {
     case "suspense":
     case "mpesa":
     case "rates":
+    case "recordings":
     case "prices":
     case "prefixes":
       return (await import("./operator/operator.ts")).operator(command, rest);

@@ -110,6 +110,11 @@ const commands: readonly (readonly [synopsis: string, purpose: string])[] = [
     "invoices export YYYY-MM",
     "Prints the invoices and credit notes of a closed month, one line of JSON each (docs/wallet.md).",
   ],
+  [
+    "recordings verify [--checksums]",
+    "Holds every recording against the bucket, and the bucket against them; a line for each that differs, then a summary. " +
+      "Fails where one does. --checksums: reads each object. Embedded storage: while the server runs.",
+  ],
   ["ledger verify", "Checks every invariant of the ledger; fails where one is broken."],
   [
     'ledger correct TRANSACTION --reason "…"',
