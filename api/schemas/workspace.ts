@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { rfc3339Seconds } from "../../engine/clock.ts";
 import { weekDays, type CallingWindow } from "../../engine/policy/calling-windows.ts";
+import { isCountry } from "../../engine/e164.ts";
 import type { WorkspaceRow } from "../../engine/store/workspaces.ts";
 import { workspaceName } from "./people.ts";
 import { allowedCountries } from "../../engine/workspaces/workspaces.ts";
@@ -32,11 +33,11 @@ const minor = z.int().min(0).max(100_000_000_000);
 
 /** What an owner alone may change, as calls that cost money hang on it. */
 const ownersFields = {
-  allowed_countries: z
-    .array(country)
-    .max(300)
+  allowed_countries: countries
     .optional()
-    .meta({ description: `Where calls may go: ISO 3166 alpha-2. ${ofOwner}` }),
+    .meta({
+      description: `Where calls may go: ISO 3166 alpha-2, each once; \`[]\`: nowhere, so that no call is placed. ${ofOwner}`,
+    }),
   refused_prefixes: z
     .array(prefix)
     .max(200)

@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
-import { rfc3339Ms } from "../../engine/clock.ts";
+import { rfc3339Seconds } from "../../engine/clock.ts";
 import { isNeverRated } from "../../engine/e164.ts";
 import { dateMs } from "../../engine/east-africa-time.ts";
 import type { DeckDiff } from "../../engine/metering/deck-diff.ts";
@@ -51,7 +51,7 @@ function printDiff({ changes, withdrawn }: DeckDiff): void {
       ...place(row),
       before_kes_per_minute: price(before),
       after_kes_per_minute: price(after),
-      effective_from: rfc3339Ms(row.effectiveAtMs),
+      effective_from: rfc3339Seconds(row.effectiveAtMs),
     });
   for (const row of withdrawn) print({ change: "withdrawn", ...rateView(row) });
 }
@@ -108,7 +108,7 @@ export async function ratesSet({ store, ids, clock }: Desk, args: string[]): Pro
     workspace_id: workspaceId,
     prefix,
     kes_per_minute: price(microKesPerMinute),
-    effective_from: rfc3339Ms(effectiveAtMs),
+    effective_from: rfc3339Seconds(effectiveAtMs),
   });
 }
 
@@ -128,7 +128,7 @@ const place = (row: Pick<RateRow, "legKind" | "direction" | "prefix" | "country"
 const rateView = (row: RateRow) => ({
   ...place(row),
   kes_per_minute: row.ended ? null : kesText(row.microKesPerMinute),
-  effective_from: rfc3339Ms(row.effectiveAtMs),
+  effective_from: rfc3339Seconds(row.effectiveAtMs),
 });
 
 const samePlace = (a: RateRow, b: RateRow) =>

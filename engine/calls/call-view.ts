@@ -68,7 +68,7 @@ export function callView({ call, legs, events, recordings }: CallParts, nowUs: n
     metadata: call.metadata === null ? null : parseObject(call.metadata),
     legs: views,
     events: events.map(eventView),
-    updated_at: rfc3339Ms(call.updatedAtMs),
+    updated_at: rfc3339Seconds(call.updatedAtMs),
   };
 }
 
