@@ -59,14 +59,16 @@ const commands: readonly (readonly [synopsis: string, purpose: string])[] = [
   ["number suspend E164", "Takes a number out of service until it is resumed; its rent goes on."],
   ["number resume E164", "Ends that."],
   [
-    "numbers import FILE.csv|BLOCK [--dry-run]",
-    "Adds numbers to be claimed: one, or a block like +254 20 700 0000-0999, a line. --dry-run only says what it would add.",
+    "numbers import FILE.csv|BLOCK [--dry-run] [--any-range]",
+    "Adds numbers to be claimed: one, or a block like +254 20 700 0000-0999, a line. --dry-run only says what it would add. " +
+      "Nairobi's (+254 20) alone, unless --any-range.",
   ],
   ["ports list [--status STATUS]", "Lists porting requests: those that are open, or in that status."],
   ["ports show PORT", "Shows one, with a link to its document that lives for an hour."],
   [
-    'ports move PORT STATUS [--at TIME] [--reason "…"]',
-    "Moves it: in_review, scheduled (--at), completed, rejected (--reason), canceled. Completed, the number is here.",
+    'ports move PORT STATUS [--at TIME] [--reason "…"] [--force]',
+    "Moves it: in_review, scheduled (--at), completed, rejected (--reason), canceled. Completed, the number is here: not before the scheduled " +
+      "time, unless --force.",
   ],
   ["ports out NUMBER", "Releases a number that has gone to another carrier; not in its first 30 days."],
   [

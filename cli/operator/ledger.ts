@@ -44,7 +44,10 @@ export async function ledgerCorrect({ store, clock, ids }: Desk, args: string[])
           }
         : {}),
     });
-    const after = { transaction_id: posted.transactionId, amount_minor: amountMinor, reason };
+    const prefix = `Correction of ${id}: `;
+    // Of one that was corrected before, what the customer has read.
+    const kept = (await transactionById(tx, posted.transactionId))?.description.replace(prefix, "");
+    const after = { transaction_id: posted.transactionId, amount_minor: amountMinor, reason: kept ?? reason };
     if (posted.posted)
       await recordOperatorChange(
         tx,

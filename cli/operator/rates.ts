@@ -1,4 +1,3 @@
-import { readFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { rfc3339Seconds } from "../../engine/clock.ts";
 import { isNeverRated } from "../../engine/e164.ts";
@@ -9,7 +8,7 @@ import { countKinds, importDeck, previewDeck } from "../../engine/metering/deck-
 import { setOwnRate } from "../../engine/metering/own-rates.ts";
 import { allRates, type RateRow } from "../../engine/store/rates.ts";
 import { UsageError } from "../usage.ts";
-import { print, words, workspaceOf, type Desk } from "./desk.ts";
+import { fileNamed, print, words, workspaceOf, type Desk } from "./desk.ts";
 
 /** Prints what is new, changed, ended and withdrawn, a line each, then how many of each. */
 export async function ratesImport({ store, ids, clock }: Desk, args: string[]): Promise<void> {
@@ -20,7 +19,7 @@ export async function ratesImport({ store, ids, clock }: Desk, args: string[]): 
   });
   const [file] = words(positionals, "FILE.csv");
   if (file === undefined) throw new UsageError("rates import FILE.csv: it needs a file.");
-  const { lines, bad } = readDeck(await readFile(file, "utf8"));
+  const { lines, bad } = readDeck(await fileNamed(file));
   refuse(file, bad);
   const asked = { lines, force: values.force };
   const diff = values["dry-run"]

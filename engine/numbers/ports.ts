@@ -84,6 +84,8 @@ export interface PortMove {
   scheduledForMs?: number;
   /** Of a rejected one. */
   reason?: string;
+  /** Completed before the time for which it is scheduled. */
+  early?: boolean;
 }
 
 /**
@@ -95,7 +97,7 @@ export async function movePort(
   tx: Tx,
   parts: NumberParts,
   id: PortId,
-  { to, scheduledForMs, reason }: PortMove,
+  { to, scheduledForMs, reason, early = false }: PortMove,
 ): Promise<{ before: PortRow; after: PortRow }> {
   const seen = await portById(tx, id);
   if (!seen) throw new SautikitError("ports.not_found");
@@ -104,6 +106,10 @@ export async function movePort(
   if (!before) throw new SautikitError("ports.not_found");
   if (!mayMove(before.status, to)) throw new Error(`${id} is ${before.status}; it cannot become ${to}.`);
   const nowMs = parts.clock.nowMs();
+  if (to === "completed" && !early && nowMs < (before.scheduledForMs ?? 0))
+    throw new Error(
+      `${id} is scheduled for ${rfc3339Seconds(before.scheduledForMs ?? 0)}, which is to come; --force completes it now.`,
+    );
   const number = to === "completed" ? await takeIn(tx, parts, before, nowMs) : null;
   const after: PortRow = {
     ...before,

@@ -54,10 +54,11 @@ describe("the operator's commands", function () {
       /There is no transaction/,
       ...["ledger", "correct", "txn_01j00000000000000000000000", "--reason", "x"],
     );
-    const correct = () => told("ledger", "correct", String(credit), "--reason", "50 was meant");
-    const first = await correct();
+    const correct = (reason: string) => told("ledger", "correct", String(credit), "--reason", reason);
+    const first = await correct("50 was meant");
     assert.deepEqual([first["posted"], first["amount_minor"]], [true, -50_000]);
-    const again = await correct();
+    const again = await correct("another reason");
+    assert.equal(again["reason"], "50 was meant", "which is what stands");
     assert.deepEqual([again["posted"], again["transaction_id"]], [false, first["transaction_id"]]);
     await refused(
       /is a correction itself/,

@@ -170,6 +170,22 @@ describe("mails", () => {
     assert.doesNotMatch(row!.lastError!, /:wrong/);
   });
 
+  it("without a server have a text beside them, with its links whole", async () => {
+    const link = `http://127.0.0.1:8080/sign-in?token=${"A_b-9".repeat(40)}`;
+    const text = `Habari Wanjirũ,\n\n${link}\n\nIt works once.\n`;
+    await queued({ ...mail(["wanjiru@example.co.ke"]), text });
+    const directory = join(folder, "links");
+    await sent(folderTransport({ directory, from }));
+    const files = (await readdir(directory)).sort();
+    assert.match(files.join(" "), /^(mail_\w+)\.eml \1\.txt$/);
+    const path = join(directory, files[1]!);
+    assert.equal(
+      await readFile(path, "utf8"),
+      `To: wanjiru@example.co.ke\nSubject: Your balance is low: KES 49\n\n${text}`,
+    );
+    assert.equal((await stat(path)).mode & 0o777, 0o600);
+  });
+
   it("without a server are files for their owner alone", async () => {
     await queued(mail(["wanjiru@example.com"]));
     await sent(folderTransport({ directory: join(folder, "mail"), from }));
