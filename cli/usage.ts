@@ -7,6 +7,7 @@ const commands: readonly (readonly [synopsis: string, purpose: string])[] = [
     "Shows a call out and a call in, on the embedded default; --keep leaves it running. Beside a real FreeSWITCH " +
       "--carrier is the status page of the simulated carrier, whose people it takes.",
   ],
+  ["version", "Prints the version, as --version does."],
   ["config", "Prints every setting and its value."],
   [
     "doctor",
@@ -117,7 +118,10 @@ const commands: readonly (readonly [synopsis: string, purpose: string])[] = [
     "Holds every recording against the bucket, and the bucket against them; a line for each that differs, then a summary. " +
       "Fails where one does. --checksums: reads each object. Embedded storage: while the server runs.",
   ],
-  ["ledger verify", "Checks every invariant of the ledger; fails where one is broken."],
+  [
+    "ledger verify",
+    "Checks every invariant of the ledger, a line of text for each; fails where one is broken.",
+  ],
   [
     'ledger correct TRANSACTION --reason "…"',
     "Takes a whole transaction back by a new one that names it; the customer reads the reason.",
@@ -145,7 +149,7 @@ export function usage(words: readonly string[] = []): string {
   const lines = found.map(([synopsis, purpose]) => `  ${synopsis}\n      ${purpose}\n`).join("");
   const all =
     found === commands
-      ? "\nThe operator's commands (workspace to ledger) print one line of JSON for each thing.\n"
+      ? "\nThe operator's commands (workspace to ledger) print one line of JSON for each thing; `ledger verify` prints text.\n"
       : "";
   return `Usage: npx sautikit <command>\n\n${lines}${all}`;
 }

@@ -19,6 +19,7 @@ export interface Desk {
 export type Command = (desk: Desk, args: string[]) => Promise<void>;
 
 export async function workspaceOf(store: Store, text: string | undefined): Promise<WorkspaceId> {
+  if (text === undefined) throw new UsageError("WORKSPACE is missing: a workspace's id (ws_…).");
   if (!isId("ws", text)) throw new Error(`"${text ?? ""}" is not a workspace id (ws_…).`);
   if (!(await store.read((tx) => workspaceById(tx, text)))) throw new Error(`There is no workspace ${text}.`);
   return text;

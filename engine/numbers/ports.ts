@@ -1,4 +1,5 @@
 import { dayMs, rfc3339Seconds } from "../clock.ts";
+import { spokenTime } from "../east-africa-time.ts";
 import { destinationClass, parseE164 } from "../e164.ts";
 import { SautikitError } from "../errors.ts";
 import type { PortId, WorkspaceId } from "../ids.ts";
@@ -152,7 +153,7 @@ const subjects: Record<PortStatus, string> = {
 function textOf({ id, e164, status, scheduledForMs, reason }: PortRow): string {
   const more =
     status === "scheduled" && scheduledForMs !== null
-      ? `\nIt moves at ${rfc3339Seconds(scheduledForMs)}. Around then calls to it fail for a while, typically under 30 minutes.\n`
+      ? `\nIt moves on ${spokenTime(scheduledForMs)}. Around then calls to it fail for a while, typically under 30 minutes.\n`
       : status === "rejected" && reason !== null
         ? `\n${reason}\n`
         : "";
