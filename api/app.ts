@@ -35,6 +35,8 @@ export function createApi(parts: ApiParts): Express {
   app.use("/v1", authentication(parts));
   app.use("/v1", countedOnce({ open: limitByAddress(), others: limitByKey() }));
 
+  app.use("/v1/public", preflight);
+
   const idempotency = new Idempotency(parts);
   for (const route of routes)
     app[route.method](expressPath(route.path), ...operation(route, parts, idempotency));
@@ -55,6 +57,15 @@ const forAnyPage: RequestHandler = (_request, response, next) => {
   );
   response.setHeader("Cross-Origin-Resource-Policy", "cross-origin");
   next();
+};
+
+/** What a browser asks first where a page sends headers of its own. */
+const preflight: RequestHandler = (request, response, next) => {
+  if (request.method !== "OPTIONS") return next();
+  response.setHeader("Access-Control-Allow-Methods", "GET, HEAD");
+  response.setHeader("Access-Control-Allow-Headers", "*");
+  response.setHeader("Access-Control-Max-Age", "86400");
+  response.status(204).end();
 };
 
 /** What is public has a limit of its own, so that a web page's visitors do not use up a customer's. */

@@ -6,7 +6,12 @@ import { invalidField } from "./validation.ts";
 
 /** What every list takes beside its filters. */
 export const pageQuery = {
-  limit: wholeNumber(1, 100).default(25).meta({ description: "How many at most." }),
+  limit: wholeNumber(1, 100)
+    .default(25)
+    .meta({
+      override: { type: "integer", minimum: 1, maximum: 100, default: 25 },
+      description: "How many at most.",
+    }),
   cursor: z.string().max(200).optional().meta({ description: "`next_cursor` of the page before." }),
 };
 

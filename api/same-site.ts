@@ -11,7 +11,14 @@ export function requireSameSite(
   if (request.method === "GET" || request.method === "HEAD") return;
   const site = request.get("Sec-Fetch-Site");
   if (site !== undefined && site !== "same-origin") throw new SautikitError("auth.cross_site");
-  const origin = URL.parse(request.get("Origin") ?? "");
+  const told = request.get("Origin");
+  if (told === undefined)
+    throw new SautikitError(
+      "auth.cross_site",
+      "A request that changes something and comes with a session needs the header Origin, as browsers send it: " +
+        "nothing says which page this one is from.",
+    );
+  const origin = URL.parse(told);
   const { origin: own, protocol } = new URL(publicUrl);
   // Without TLS a machine has several names, localhost among them; with it there is one, and http pages of it are anybody's.
   const byAnotherName = protocol === "http:" && origin?.host === request.get("Host");

@@ -163,7 +163,7 @@ async function build(
   const outbox = createOutbox({ clock, ids, wake });
   const changed = (owner: IntentOwner) => signals.tell("calls", owner);
   const mails = createMailQueue({ clock, ids, wake: () => signals.tell("mails", null) });
-  const ledger = openLedger({ clock, ids, changed, outbox, mails });
+  const ledger = openLedger({ clock, ids, changed, outbox, mails, paybill: config.paybill });
   const settlement = createSettlement({ ledger });
   const numbers: NumberParts = { clock, ids, secrets, ledger, outbox, mails };
   const { speechCommand: command } = config;
@@ -282,7 +282,7 @@ async function build(
     const sender = new MailSender({ store, transport: mailTransport, clock, ids, log });
     signals.listen("mails", () => sender.wake());
     runs(sender);
-    runs(new PricingMails({ store, mails, clock, log }));
+    runs(new PricingMails({ store, mails, clock, log, publicUrl }));
     runs(new StorageMeter({ store, ledger, outbox, mails, clock, ids, log }));
     signals.listen("deliveries", (destination) => deliverer.wake(destination));
     runs(deliverer);

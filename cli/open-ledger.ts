@@ -9,11 +9,13 @@ export interface LedgerDoors extends CutOffParts {
   /** Default, for commands: ones that wake nobody, since the server, another process, looks by itself. */
   outbox?: Outbox;
   mails?: MailQueue;
+  /** That mails name (MPESA_PAYBILL); null: none. */
+  paybill?: string | null;
 }
 
 /** The ledger, with all that follows from a wallet's new balance. */
 export function openLedger(parts: LedgerDoors): Ledger {
-  const { clock, ids } = parts;
+  const { clock, ids, paybill = null } = parts;
   const wake = () => undefined;
   const { outbox = createOutbox({ clock, ids, wake }), mails = createMailQueue({ clock, ids, wake }) } =
     parts;
@@ -28,7 +30,7 @@ export function openLedger(parts: LedgerDoors): Ledger {
       async (tx, { workspaceId, beforeMinor, afterMinor }) => {
         if (afterMinor > beforeMinor) await hurrySuspended(tx, workspaceId, clock.nowMs());
       },
-      (tx, move) => tellOfLowBalance(tx, { clock, ids, outbox, mails }, move),
+      (tx, move) => tellOfLowBalance(tx, { clock, ids, outbox, mails, paybill }, move),
     ],
   });
 }

@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { readFile } from "node:fs/promises";
 import { runCarrierProcess } from "../engine/simulator/carrier/process.ts";
 import { describeConfig } from "./config.ts";
 import { asUsageError, usage, UsageError } from "./usage.ts";
@@ -17,10 +18,17 @@ async function main(args: readonly string[]): Promise<void> {
       return (await import("./start.ts")).start(["--role", "spool", ...rest]);
     case "demo":
       return (await import("./demo/demo.ts")).demo(rest);
+    case "version":
+    case "--version":
+      nothingMore(command, rest);
+      process.stdout.write(`${await version()}\n`);
+      return;
     case "config":
+      nothingMore(command, rest);
       process.stdout.write(`${describeConfig(process.env)}\n`);
       return;
     case "doctor":
+      nothingMore(command, rest);
       return (await import("./doctor/doctor.ts")).doctor();
     case "workspace":
     case "key":
@@ -35,6 +43,7 @@ async function main(args: readonly string[]): Promise<void> {
     case "suspense":
     case "mpesa":
     case "rates":
+    case "recordings":
     case "prices":
     case "prefixes":
       return (await import("./operator/operator.ts")).operator(command, rest);
@@ -43,6 +52,15 @@ async function main(args: readonly string[]): Promise<void> {
     default:
       throw new UsageError(`There is no command "${command}".`);
   }
+}
+
+function nothingMore(command: string, [surplus]: readonly string[]): void {
+  if (surplus !== undefined) throw new UsageError(`${command} takes nothing more: "${surplus}" is too many.`);
+}
+
+async function version(): Promise<string> {
+  const file = await readFile(new URL("../package.json", import.meta.url), "utf8");
+  return (JSON.parse(file) as { version: string }).version;
 }
 
 /** Behind `--` nothing is an option. */

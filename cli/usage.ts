@@ -7,6 +7,7 @@ const commands: readonly (readonly [synopsis: string, purpose: string])[] = [
     "Shows a call out and a call in, on the embedded default; --keep leaves it running. Beside a real FreeSWITCH " +
       "--carrier is the status page of the simulated carrier, whose people it takes.",
   ],
+  ["version", "Prints the version, as --version does."],
   ["config", "Prints every setting and its value."],
   [
     "doctor",
@@ -59,14 +60,16 @@ const commands: readonly (readonly [synopsis: string, purpose: string])[] = [
   ["number suspend E164", "Takes a number out of service until it is resumed; its rent goes on."],
   ["number resume E164", "Ends that."],
   [
-    "numbers import FILE.csv|BLOCK [--dry-run]",
-    "Adds numbers to be claimed: one, or a block like +254 20 700 0000-0999, a line. --dry-run only says what it would add.",
+    "numbers import FILE.csv|BLOCK [--dry-run] [--any-range]",
+    "Adds numbers to be claimed: one, or a block like +254 20 700 0000-0999, a line. --dry-run only says what it would add. " +
+      "Nairobi's (+254 20) alone, unless --any-range.",
   ],
   ["ports list [--status STATUS]", "Lists porting requests: those that are open, or in that status."],
   ["ports show PORT", "Shows one, with a link to its document that lives for an hour."],
   [
-    'ports move PORT STATUS [--at TIME] [--reason "…"]',
-    "Moves it: in_review, scheduled (--at), completed, rejected (--reason), canceled. Completed, the number is here.",
+    'ports move PORT STATUS [--at TIME] [--reason "…"] [--force]',
+    "Moves it: in_review, scheduled (--at), completed, rejected (--reason), canceled. Completed, the number is here: not before the scheduled " +
+      "time, unless --force.",
   ],
   ["ports out NUMBER", "Releases a number that has gone to another carrier; not in its first 30 days."],
   [
@@ -110,7 +113,15 @@ const commands: readonly (readonly [synopsis: string, purpose: string])[] = [
     "invoices export YYYY-MM",
     "Prints the invoices and credit notes of a closed month, one line of JSON each (docs/wallet.md).",
   ],
-  ["ledger verify", "Checks every invariant of the ledger; fails where one is broken."],
+  [
+    "recordings verify [--checksums]",
+    "Holds every recording against the bucket, and the bucket against them; a line for each that differs, then a summary. " +
+      "Fails where one does. --checksums: reads each object. Embedded storage: while the server runs.",
+  ],
+  [
+    "ledger verify",
+    "Checks every invariant of the ledger, a line of text for each; fails where one is broken.",
+  ],
   [
     'ledger correct TRANSACTION --reason "…"',
     "Takes a whole transaction back by a new one that names it; the customer reads the reason.",
@@ -138,7 +149,7 @@ export function usage(words: readonly string[] = []): string {
   const lines = found.map(([synopsis, purpose]) => `  ${synopsis}\n      ${purpose}\n`).join("");
   const all =
     found === commands
-      ? "\nThe operator's commands (workspace to ledger) print one line of JSON for each thing.\n"
+      ? "\nThe operator's commands (workspace to ledger) print one line of JSON for each thing; `ledger verify` prints text.\n"
       : "";
   return `Usage: npx sautikit <command>\n\n${lines}${all}`;
 }

@@ -1,4 +1,4 @@
-import { parsePhoneNumberFromString } from "libphonenumber-js/max";
+import { isSupportedCountry, parsePhoneNumberFromString } from "libphonenumber-js/max";
 
 /**
  * Codes that reach help, here and where our callers roam: ambulance, fire, police, and lines for people in need. They
@@ -39,6 +39,9 @@ export function parseE164(text: string): ParsedE164 {
   if (!number.isPossible()) return { ok: false, reason: "is not as long as numbers of its country are" };
   return { ok: true, e164: text, country: number.country ?? null };
 }
+
+/** Whether there is a numbering plan of a country of that name, ISO 3166 alpha-2. */
+export const isCountry = (code: string): boolean => isSupportedCountry(code);
 
 /**
  * A number as carriers write it in an INVITE, whatever they hold to be the usual way: `+254…`, `254…`, `00254…`, and of

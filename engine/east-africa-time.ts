@@ -63,3 +63,14 @@ export function dateMs(text: string): number | null {
   const ms = moment ? Date.parse(text) : NaN;
   return Number.isNaN(ms) ? null : ms;
 }
+
+const months = "January February March April May June July August September October November December".split(
+  " ",
+);
+
+/** For people: `30 December 2026, 00:00 EAT`. */
+export function spokenTime(epochMs: number): string {
+  const local = new Date(epochMs + aheadMs);
+  const clock = local.toISOString().slice(11, 16);
+  return `${local.getUTCDate()} ${months[local.getUTCMonth()] ?? ""} ${local.getUTCFullYear()}, ${clock} EAT`;
+}

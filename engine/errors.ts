@@ -251,6 +251,11 @@ export const errorCatalogue = {
     "The wallet's available balance is zero or less, or does not cover this.",
     "Top up, then try again.",
   ),
+  "wallet.statement_not_found": e(
+    404,
+    "There is no statement of that month.",
+    "GET /v1/wallet/statements lists them.",
+  ),
   "topups.amount_out_of_range": e(
     422,
     "The amount is not in whole shillings, or is less or more than one top-up may be.",

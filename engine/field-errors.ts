@@ -73,6 +73,7 @@ function problem(issue: Issue, value: unknown): Omit<FieldError, "field"> {
     case "too_big":
       return size(issue);
     case "invalid_value":
+      if (value === undefined) return missing;
       return { code: "value", message: oneOf(issue.values) };
     case "invalid_format":
       return { code: issue.format === "regex" ? "format" : issue.format, message: issue.message };

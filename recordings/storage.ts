@@ -8,6 +8,7 @@ import {
   GetObjectCommand,
   HeadBucketCommand,
   HeadObjectCommand,
+  ListObjectsV2Command,
   ListMultipartUploadsCommand,
   S3Client,
   S3ServiceException,
@@ -38,6 +39,10 @@ export interface Storage {
   get(key: string, bytesMax: number): Promise<Uint8Array | null>;
   /** Null: there is no such object. */
   head(key: string): Promise<{ sizeBytes: number } | null>;
+  /** Reads the whole object. Null: there is none. */
+  read(key: string, bytes: number): Promise<Fingerprint | null>;
+  /** Objects whose keys begin so, in the order of their keys, those after `after`. */
+  list(prefix: string, after: string, limit: number): Promise<StoredObject[]>;
   /** A link for whoever holds it, to the storage's public address, which saves the object under that name. */
   presignGet(key: string, options: LinkOptions): Promise<PresignedUrl>;
   /** Also when there is no such object. `unfinished`: and what uploads have left there that never ended. */
@@ -45,6 +50,11 @@ export interface Storage {
   /** Whether the bucket can be reached with our key, now. */
   healthy(): Promise<boolean>;
   close(): void;
+}
+
+export interface StoredObject {
+  key: string;
+  sizeBytes: number;
 }
 
 export interface LinkOptions {
@@ -183,6 +193,21 @@ class S3Storage implements Storage {
   async head(key: string): Promise<{ sizeBytes: number } | null> {
     const head = await attempt(`look up ${key}`, () => this.#head(key));
     return head && { sizeBytes: head.ContentLength ?? 0 };
+  }
+
+  read(key: string, bytes: number): Promise<Fingerprint | null> {
+    return attempt(`read ${key}`, () => this.#read(key, bytes));
+  }
+
+  async list(prefix: string, after: string, limit: number): Promise<StoredObject[]> {
+    const command = new ListObjectsV2Command({
+      ...{ Bucket: this.#bucket, Prefix: prefix, MaxKeys: limit },
+      ...(after === "" ? {} : { StartAfter: after }),
+    });
+    const { Contents = [] } = await attempt("list the bucket", () =>
+      this.#inTime((options) => this.#client.send(command, options)),
+    );
+    return Contents.map(({ Key = "", Size = 0 }) => ({ key: Key, sizeBytes: Size }));
   }
 
   async presignGet(

@@ -8,7 +8,9 @@ export const getPublicPricing = isPublic({
   operationId: "getPublicPricing",
   tag: "Public",
   summary: "Today's prices, for everybody",
-  description: "No key. Any web page may read it (CORS), and anyone may cache it for five minutes.",
+  description:
+    "No key. Any web page may read it (CORS, with a preflight), and anyone may cache it for five minutes. Parameters, as " +
+    "are added against caches, are passed over.",
   scope: null,
   responses: {
     200: {

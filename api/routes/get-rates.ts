@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { rfc3339Ms } from "../../engine/clock.ts";
+import { rfc3339Seconds } from "../../engine/clock.ts";
 import { destinationClass } from "../../engine/e164.ts";
 import { SautikitError } from "../../engine/errors.ts";
 import type { JsonObject } from "../../engine/json.ts";
@@ -61,7 +61,7 @@ async function lookUp({ parts, caller }: Request, to: string): Promise<JsonObjec
     ...rateBody(rate),
     next_change: nextChange && {
       per_minute_kes: nextChange.microKesPerMinute === null ? null : kes(nextChange.microKesPerMinute),
-      effective_at: rfc3339Ms(nextChange.atMs),
+      effective_at: rfc3339Seconds(nextChange.atMs),
     },
   };
 }

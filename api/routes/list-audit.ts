@@ -1,10 +1,11 @@
 import { z } from "zod";
-import { rfc3339Ms } from "../../engine/clock.ts";
+import { rfc3339Seconds } from "../../engine/clock.ts";
 import { parseObject } from "../../engine/store/calls.ts";
 import { auditEntriesOf, type AuditRow } from "../../engine/store/audit.ts";
 import { listSchema, page, pageQuery, placeOf } from "../cursor.ts";
 import { answers } from "../route.ts";
 import { queryTime } from "../schemas/query.ts";
+import { invalidField } from "../validation.ts";
 
 const state = z.record(z.string(), z.unknown()).nullable();
 const auditEntrySchema = z
@@ -49,6 +50,8 @@ export const listAudit = answers({
   errors: [],
   async answer({ parts, caller, query }) {
     const { limit, cursor, action, subject, actor, from: fromMs, to: toMs } = query;
+    if (fromMs !== undefined && toMs !== undefined && fromMs > toMs)
+      throw invalidField("from", "range", "must not be after `to`");
     const filter = { action, subject, actor, fromMs, toMs };
     const found = { limit: limit + 1, before: placeOf("aud", cursor) };
     const rows = await parts.store.read((tx) => auditEntriesOf(tx, caller.workspace.id, filter, found));
@@ -65,5 +68,5 @@ const auditView = (row: AuditRow) => ({
   after: row.after === null ? null : parseObject(row.after),
   address: row.address,
   request_id: row.requestId,
-  created_at: rfc3339Ms(row.createdAtMs),
+  created_at: rfc3339Seconds(row.createdAtMs),
 });

@@ -14,16 +14,16 @@ export const listNumbers = answers({
   scope: "numbers.read",
   query: z.strictObject({
     status: z
-      .enum(["held", "released"])
+      .enum(["held", "active", "suspended", "released"])
       .default("held")
-      .meta({ description: "`held`: those in service and suspended ones. `released`: those that it had." }),
+      .meta({ description: "`held`: `active` and `suspended` ones. `released`: those that it had." }),
     ...pageQuery,
   }),
   responses: { 200: { description: "A page of numbers.", schema: listSchema(numberSchema) } },
   errors: [],
   async answer({ parts, caller, query }) {
     const { limit, cursor, status } = query;
-    const statuses = status === "held" ? (["active", "suspended"] as const) : (["released"] as const);
+    const statuses = status === "held" ? (["active", "suspended"] as const) : [status];
     const before = placeOf("num", cursor);
     const { rows, rent } = await parts.store.read(async (tx) => ({
       rows: await numbersOf(tx, caller.workspace.id, { statuses, limit: limit + 1, before }),

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { portsOf } from "../../engine/store/ports.ts";
+import { portsOf, portStatuses } from "../../engine/store/ports.ts";
 import { listSchema, page, pageQuery, placeOf } from "../cursor.ts";
 import { answers } from "../route.ts";
 import { portSchema, portView } from "../schemas/port.ts";
@@ -11,14 +11,17 @@ export const listPorts = answers({
   tag: "Numbers",
   summary: "List porting requests, newest first",
   scope: "numbers.read",
-  query: z.strictObject(pageQuery),
+  query: z.strictObject({
+    status: z.enum(portStatuses).optional().meta({ description: "Those in this one alone." }),
+    ...pageQuery,
+  }),
   responses: { 200: { description: "A page of requests.", schema: listSchema(portSchema) } },
   errors: [],
   async answer({ parts, caller, query }) {
-    const { limit } = query;
+    const { limit, status = null } = query;
     const before = placeOf("port", query.cursor);
     const rows = await parts.store.read((tx) =>
-      portsOf(tx, caller.workspace.id, { limit: limit + 1, before }),
+      portsOf(tx, caller.workspace.id, { limit: limit + 1, before, status }),
     );
     return { status: 200, body: page(rows, limit, portView) };
   },

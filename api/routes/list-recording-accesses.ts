@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { rfc3339Ms } from "../../engine/clock.ts";
+import { rfc3339Seconds } from "../../engine/clock.ts";
 import { SautikitError } from "../../engine/errors.ts";
 import { isId } from "../../engine/ids.ts";
 import { accessesOf, type AccessRow } from "../../engine/store/recording-accesses.ts";
@@ -57,5 +57,5 @@ const accessView = (row: AccessRow) => ({
   actor: { kind: row.actorKind, id: row.actorId },
   address: row.address,
   request_id: row.requestId,
-  accessed_at: rfc3339Ms(row.accessedAtMs),
+  accessed_at: rfc3339Seconds(row.accessedAtMs),
 });

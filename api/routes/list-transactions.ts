@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { rfc3339Ms } from "../../engine/clock.ts";
+import { rfc3339Seconds } from "../../engine/clock.ts";
 import { transactions } from "../../engine/wallet/wallet.ts";
 import { cursorOf, listSchema, pageQuery, placeOf } from "../cursor.ts";
 import { answers } from "../route.ts";
@@ -32,7 +32,7 @@ export const listTransactions = answers({
       balance_after_minor: transaction.balanceAfterMinor,
       reference: transaction.reference,
       description: transaction.description,
-      created_at: rfc3339Ms(transaction.createdAtMs),
+      created_at: rfc3339Seconds(transaction.createdAtMs),
     }));
     return { status: 200, body: { data, next_cursor: cursorOf(found.nextAfter) } };
   },

@@ -1,4 +1,4 @@
-import { rfc3339Ms } from "../../engine/clock.ts";
+import { rfc3339Seconds } from "../../engine/clock.ts";
 import { SautikitError } from "../../engine/errors.ts";
 import { isId } from "../../engine/ids.ts";
 import { rotateSigningSecret } from "../../engine/numbers/numbers.ts";
@@ -28,7 +28,7 @@ export const rotateNumberSecret = changes({
     const after = {
       id: number.id,
       number: number.e164,
-      previous_secret_until: rfc3339Ms(number.previousSecretUntilMs),
+      previous_secret_until: rfc3339Seconds(number.previousSecretUntilMs),
     };
     return {
       status: 200,

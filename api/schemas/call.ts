@@ -130,6 +130,15 @@ export const callEventSchema = z
   })
   .meta({ id: "CallEvent" });
 
+export const cutOff = z
+  .enum(["max_duration", "wallet"])
+  .nullable()
+  .meta({
+    description:
+      "What the switch ended it for: its longest time was over, or the workspace's money (`on_zero_balance`). Null: " +
+      "neither.",
+  });
+
 export const legSchema = z
   .strictObject({
     id: z.string(),
@@ -150,6 +159,7 @@ export const legSchema = z
       .string()
       .nullable()
       .meta({ description: "Q.850 name.", examples: ["normal_clearing"] }),
+    cut_off: cutOff,
     sip_status: z
       .int()
       .nullable()

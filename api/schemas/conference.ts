@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { conferenceName } from "../../engine/actions/conference-spec.ts";
 import type { SeenConference } from "../../engine/calls/conferences.ts";
-import { rfc3339Ms } from "../../engine/clock.ts";
+import { rfc3339Ms, rfc3339Seconds } from "../../engine/clock.ts";
 import type { JsonObject } from "../../engine/json.ts";
 
 const time = z.string().meta({ format: "date-time" });
@@ -56,8 +56,8 @@ export const conferenceView = ({ room, members }: SeenConference): JsonObject =>
   locked: room.locked === 1,
   participants: members.length,
   max_participants: room.maxParticipants,
-  created_at: rfc3339Ms(room.createdAtMs),
-  started_at: room.startedAtMs === null ? null : rfc3339Ms(room.startedAtMs),
+  created_at: rfc3339Seconds(room.createdAtMs),
+  started_at: room.startedAtMs === null ? null : rfc3339Seconds(room.startedAtMs),
 });
 
 export const conferenceWithMembersView = (seen: SeenConference): JsonObject => ({

@@ -6,7 +6,7 @@ import { refusalReasons } from "../../engine/policy/refusal.ts";
 import { metadata } from "../../engine/metadata.ts";
 import type { EventDescription } from "./event-description.ts";
 import { workspaceEvents } from "./workspace-event.ts";
-import { callStatus, direction, failureCode, legSchema } from "./call.ts";
+import { callStatus, cutOff, direction, failureCode, legSchema } from "./call.ts";
 
 const time = (description: string) => z.string().meta({ format: "date-time", description });
 const legId = z.string().meta({ description: "The leg." });
@@ -208,6 +208,7 @@ export const callEvents: Record<CallEventKind, EventDescription> = {
     answered_at: time("When the first leg was answered."),
     ended_at: ended,
     hangup_cause: cause.meta({ description: "Why the first leg ended: Q.850 name." }),
+    cut_off: cutOff.meta({ description: "What the switch ended the first leg for, as its `cut_off` says." }),
     cost_minor: costMinor("all legs"),
     currency: z.literal("KES"),
     legs: z.array(legSchema).meta({ description: "The first leg first, each as in GET /v1/calls/{id}." }),
@@ -250,14 +251,7 @@ export const callEvents: Record<CallEventKind, EventDescription> = {
     hangup_cause: cause,
     billed_seconds: z.int().meta({ description: "Whole seconds begun, from its answer to its end." }),
     cost_minor: costMinor("it"),
-    cut_off: z
-      .enum(["max_duration", "wallet"])
-      .nullable()
-      .meta({
-        description:
-          "What the switch ended it for: its longest time was over, or the workspace's money (`on_zero_balance`). Null: " +
-          "neither.",
-      }),
+    cut_off: cutOff,
     known_by: knownBy,
   }),
   "leg.reconciled": plain(

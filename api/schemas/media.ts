@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { rfc3339Ms } from "../../engine/clock.ts";
+import { rfc3339Seconds } from "../../engine/clock.ts";
 import type { JsonObject } from "../../engine/json.ts";
 import type { PromptUrls } from "../../engine/media/prompt-urls.ts";
 import type { MediaRow } from "../../engine/store/media.ts";
@@ -31,5 +31,5 @@ export const mediaView = (row: MediaRow, urls: PromptUrls): JsonObject => ({
   duration_seconds: row.durationMs / 1000,
   content_type: row.contentType,
   ...(row.name === null ? {} : { name: row.name }),
-  created_at: rfc3339Ms(row.createdAtMs),
+  created_at: rfc3339Seconds(row.createdAtMs),
 });

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { rfc3339Ms } from "../../engine/clock.ts";
+import { rfc3339Seconds } from "../../engine/clock.ts";
 import type { JsonObject } from "../../engine/json.ts";
 import { changeView, priceUnits } from "../../engine/metering/pricing-notices.ts";
 import { priceNames, type RateRow } from "../../engine/store/rates.ts";
@@ -48,7 +48,7 @@ export const rateBody = (row: RateRow): JsonObject => ({
   per_minute_kes: kes(row.microKesPerMinute),
   per_second_kes: kes(Math.round(row.microKesPerMinute / 60)),
   source: row.workspaceId === null ? "deck" : "workspace",
-  effective_from: rfc3339Ms(row.effectiveAtMs),
+  effective_from: rfc3339Seconds(row.effectiveAtMs),
 });
 
 export const kes = (micro: number) => micro / 1_000_000;
@@ -78,7 +78,7 @@ export function pricingChangeBody(row: PricingChangeRow): JsonObject {
     prefix: row.prefix,
     country: row.country,
     ...changeView(row),
-    announced_at: rfc3339Ms(row.announcedAtMs),
-    effective_at: rfc3339Ms(row.effectiveAtMs),
+    announced_at: rfc3339Seconds(row.announcedAtMs),
+    effective_at: rfc3339Seconds(row.effectiveAtMs),
   };
 }

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { rfc3339Ms } from "../../engine/clock.ts";
+import { rfc3339Ms, rfc3339Seconds } from "../../engine/clock.ts";
 import type { JsonObject } from "../../engine/json.ts";
 import type { RecordingRow } from "../../engine/store/recordings.ts";
 import type { LinkedRecording } from "../../recordings/recordings.ts";
@@ -44,14 +44,14 @@ export function recordingView(recording: RecordingRow, link: LinkedRecording["li
     call_id: recording.callId,
     leg_id: recording.legId,
     status: recording.status,
-    created_at: rfc3339Ms(recording.createdAtMs),
+    created_at: rfc3339Seconds(recording.createdAtMs),
     started_at: timeUs(recording.startedAtUs),
     ended_at: timeUs(recording.endedAtUs),
     duration_seconds: recording.durationMs === null ? null : recording.durationMs / 1000,
     size_bytes: recording.sizeBytes,
     sha256: recording.sha256,
     download_url: link?.url ?? null,
-    expires_at: link ? rfc3339Ms(link.expiresAtMs) : null,
+    expires_at: link ? rfc3339Seconds(link.expiresAtMs) : null,
   };
 }
 

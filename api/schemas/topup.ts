@@ -6,7 +6,15 @@ import { lineOfText } from "./text.ts";
 
 export const createTopUpBody = z.strictObject({
   provider: z.literal("mpesa"),
-  amount_minor: z.int().meta({ description: "KES cents, whole shillings.", examples: [500_000] }),
+  // Whatever its size: how much may be topped up is the top-up's to say.
+  amount_minor: z
+    .number()
+    .refine(Number.isInteger, { error: "must be an int", params: { code: "type" } })
+    .meta({
+      override: { type: "integer" },
+      description: "KES cents, whole shillings.",
+      examples: [500_000],
+    }),
   currency: z.literal("KES"),
   phone_e164: lineOfText(30).meta({
     description: "Whose M-Pesa pays: any Kenyan mobile number, also written 07… or 01….",

@@ -68,7 +68,8 @@ export const webhookView = (endpoint: WebhookEndpoint) => ({
   url: endpoint.url,
   events: endpoint.events,
   enabled: endpoint.enabled,
-  previous_secret_until: timeOrNull(endpoint.previousSecretUntilMs),
+  previous_secret_until:
+    endpoint.previousSecretUntilMs === null ? null : rfc3339Seconds(endpoint.previousSecretUntilMs),
   created_at: rfc3339Seconds(endpoint.createdAtMs),
   updated_at: rfc3339Seconds(endpoint.updatedAtMs),
 });

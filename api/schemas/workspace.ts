@@ -1,11 +1,23 @@
 import { z } from "zod";
 import { rfc3339Seconds } from "../../engine/clock.ts";
 import { weekDays, type CallingWindow } from "../../engine/policy/calling-windows.ts";
+import { isCountry } from "../../engine/e164.ts";
 import type { WorkspaceRow } from "../../engine/store/workspaces.ts";
 import { workspaceName } from "./people.ts";
 import { allowedCountries } from "../../engine/workspaces/workspaces.ts";
 
-const country = z.string().regex(/^[A-Z]{2}$/, "must be two capital letters");
+const country = z
+  .string()
+  .regex(/^[A-Z]{2}$/, { error: "must be two capital letters", abort: true })
+  .refine(isCountry, { error: "is no country that can be called", params: { code: "country" } });
+const countries = z
+  .array(country)
+  .max(300)
+  .superRefine((codes, { addIssue }) => {
+    for (const [at, code] of codes.entries())
+      if (codes.indexOf(code) < at)
+        addIssue({ code: "custom", path: [at], message: "is there already", params: { code: "duplicate" } });
+  });
 const prefix = z.string().regex(/^\+[1-9][0-9]{0,14}$/, "must be + and 1 to 15 digits");
 const hour = (last: string) =>
   z
@@ -32,11 +44,9 @@ const minor = z.int().min(0).max(100_000_000_000);
 
 /** What an owner alone may change, as calls that cost money hang on it. */
 const ownersFields = {
-  allowed_countries: z
-    .array(country)
-    .max(300)
-    .optional()
-    .meta({ description: `Where calls may go: ISO 3166 alpha-2. ${ofOwner}` }),
+  allowed_countries: countries.optional().meta({
+    description: `Where calls may go: ISO 3166 alpha-2, each once; \`[]\`: nowhere, so that no call is placed. ${ofOwner}`,
+  }),
   refused_prefixes: z
     .array(prefix)
     .max(200)

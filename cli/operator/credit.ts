@@ -8,7 +8,7 @@ import { print, recordOperatorChange, words, workspaceOf, type Desk } from "./de
 
 /** Amounts are typed in shillings, with at most two decimals, and never pass through a float. */
 export async function credit(desk: Desk, args: string[]): Promise<void> {
-  const { store, ids, clock } = desk;
+  const { store, ids, clock, config } = desk;
   // A negative amount is a wrong amount, not an option.
   const negative = args.findIndex((arg) => /^-[\d.]/.test(arg));
   if (negative >= 0 && !args.slice(0, negative).includes("--")) throw wrongAmount();
@@ -28,7 +28,7 @@ export async function credit(desk: Desk, args: string[]): Promise<void> {
   const outbox = createOutbox({ clock, ids, wake: () => undefined });
   const posted = await store.write(async (tx) => {
     const credited = await createWallet({
-      ledger: openLedger({ clock, ids, changed: () => undefined }),
+      ledger: openLedger({ clock, ids, changed: () => undefined, paybill: config.paybill }),
     }).credit(tx, {
       workspaceId,
       amountMinor,

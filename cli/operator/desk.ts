@@ -1,3 +1,4 @@
+import { readFile } from "node:fs/promises";
 import { recordChange, type AuditedChange } from "../../engine/audit/audit.ts";
 import type { Clock } from "../../engine/clock.ts";
 import { isId, type Ids, type WorkspaceId } from "../../engine/ids.ts";
@@ -18,6 +19,7 @@ export interface Desk {
 export type Command = (desk: Desk, args: string[]) => Promise<void>;
 
 export async function workspaceOf(store: Store, text: string | undefined): Promise<WorkspaceId> {
+  if (text === undefined) throw new UsageError("WORKSPACE is missing: a workspace's id (ws_…).");
   if (!isId("ws", text)) throw new Error(`"${text ?? ""}" is not a workspace id (ws_…).`);
   if (!(await store.read((tx) => workspaceById(tx, text)))) throw new Error(`There is no workspace ${text}.`);
   return text;
@@ -28,8 +30,18 @@ export function words(given: readonly string[], ...names: string[]): readonly st
   const surplus = given[names.length];
   if (surplus === undefined) return given;
   throw new UsageError(
-    `"${surplus}" is one word too many for ${names.join(" ")}; put what has spaces in quotes.`,
+    names.length === 0
+      ? `"${surplus}" is one word too many: this command takes none.`
+      : `"${surplus}" is one word too many for ${names.join(" ")}; put what has spaces in quotes.`,
   );
+}
+
+/** What is typed as a file's name. */
+export async function fileNamed(name: string): Promise<string> {
+  return readFile(name, "utf8").catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") throw new Error(`There is no file "${name}".`);
+    throw new Error(`The file "${name}" cannot be read.`, { cause: error });
+  });
 }
 
 /** Written down as the operator's, in the transaction of what it is about. */

@@ -7,7 +7,7 @@ import { print, words, type Desk } from "./desk.ts";
 const atOnce = 100;
 
 /** A line for each invoice and credit note that the closing of the month gave out, by number: what an eTIMS adapter takes. */
-export async function invoicesExport({ store }: Desk, args: string[]): Promise<void> {
+export async function invoicesExport({ store, config }: Desk, args: string[]): Promise<void> {
   const [month = ""] = words(args, "YYYY-MM");
   if (!monthPattern.test(month)) throw new UsageError(`"${month}" is no month, as 2026-07 is.`);
   let after = 0;
@@ -30,6 +30,12 @@ export async function invoicesExport({ store }: Desk, args: string[]): Promise<v
         vat_minor: row.vatMinor,
         total_minor: row.netMinor + row.vatMinor,
       });
+    if (rows.length === 0 && after === 0)
+      process.stderr.write(
+        config.seller === null
+          ? "sautikit: There are no invoices: none is given out without SELLER_NAME and SELLER_PIN (docs/wallet.md).\n"
+          : `sautikit: No invoice of ${month} is there: it had no charges, or is not closed yet.\n`,
+      );
     if (rows.length < atOnce) return;
     after = rows.at(-1)?.number ?? after;
   }

@@ -11,7 +11,7 @@ import { print, recordOperatorChange, words, type Desk } from "./desk.ts";
  * Takes back a whole transaction by a new one that names it; nothing is edited, and twice is once. Of a top-up the wallet's side
  * goes to the house's adjustments: that the money came stays true, and what became of it since is the operator's to book.
  */
-export async function ledgerCorrect({ store, clock, ids }: Desk, args: string[]): Promise<void> {
+export async function ledgerCorrect({ store, clock, ids, config }: Desk, args: string[]): Promise<void> {
   const { values, positionals } = parseArgs({
     args,
     allowPositionals: true,
@@ -31,7 +31,12 @@ export async function ledgerCorrect({ store, clock, ids }: Desk, args: string[])
     if (workspaceId === null || !wallet) throw new Error(`${id} moved no wallet. Nothing was done.`);
     await keepWorkspace(tx, workspaceId);
     const amountMinor = -wallet.amountMinor;
-    const posted = await openLedger({ clock, ids, changed: () => undefined }).correct(tx, {
+    const posted = await openLedger({
+      clock,
+      ids,
+      changed: () => undefined,
+      paybill: config.paybill,
+    }).correct(tx, {
       corrects: id,
       description: `Correction of ${id}: ${reason}`,
       createdAtMs: clock.nowMs(),
@@ -44,7 +49,10 @@ export async function ledgerCorrect({ store, clock, ids }: Desk, args: string[])
           }
         : {}),
     });
-    const after = { transaction_id: posted.transactionId, amount_minor: amountMinor, reason };
+    const prefix = `Correction of ${id}: `;
+    // Of one that was corrected before, what the customer has read.
+    const kept = (await transactionById(tx, posted.transactionId))?.description.replace(prefix, "");
+    const after = { transaction_id: posted.transactionId, amount_minor: amountMinor, reason: kept ?? reason };
     if (posted.posted)
       await recordOperatorChange(
         tx,
@@ -59,7 +67,8 @@ export async function ledgerCorrect({ store, clock, ids }: Desk, args: string[])
 }
 
 /** Lists every invariant; exits non-zero when one is broken. */
-export async function ledgerVerify({ store }: Desk): Promise<void> {
+export async function ledgerVerify({ store }: Desk, args: string[]): Promise<void> {
+  words(parseArgs({ args, allowPositionals: true, options: {} }).positionals);
   const findings = await store.read(verifyLedger);
   for (const { ok, name, detail } of findings)
     process.stdout.write(`${ok ? "ok    " : "BROKEN"} ${name}: ${detail}\n`);

@@ -126,7 +126,7 @@ async function reconciliationOf(desk: Desk, daraja: DarajaConfig, url: string): 
 function paymentsOf({ clock, ids, config }: Desk, verifyAboveMinor: number): Payments {
   return new Payments({
     ...{ clock, ids, verifyAboveMinor, log: createLog(config.logLevel) },
-    ledger: openLedger({ clock, ids, changed: () => undefined }),
+    ledger: openLedger({ clock, ids, changed: () => undefined, paybill: config.paybill }),
     outbox: createOutbox({ clock, ids, wake: () => undefined }),
   });
 }

@@ -13,7 +13,7 @@ export async function numberParts({ clock, ids, config }: Desk): Promise<NumberP
     clock,
     ids,
     secrets: aesSecrets(await secretsKey(config.secretsKey, config.dataDir, ids), ids),
-    ledger: openLedger({ clock, ids, changed: nobody }),
+    ledger: openLedger({ clock, ids, changed: nobody, paybill: config.paybill }),
     outbox: createOutbox({ clock, ids, wake: nobody }),
     mails: createMailQueue({ clock, ids, wake: nobody }),
   };

@@ -18,6 +18,7 @@ import { registerUrls, suspenseAssign, suspenseList, topUpFind, unreadable } fro
 import { workspaceFreeze, workspaceLimits, workspaceShow, workspaceUnfreeze } from "./limits.ts";
 import { prefixesAllow, prefixesList, prefixesRefuse } from "./prefixes.ts";
 import { pricesList, pricesSet } from "./prices.ts";
+import { recordingsVerify } from "./recordings.ts";
 import { ratesExport, ratesImport, ratesList, ratesSet } from "./rates.ts";
 import { workspaceCreate } from "./workspaces.ts";
 
@@ -80,6 +81,7 @@ const commands: Readonly<Record<string, Command>> = {
   "invoices export": invoicesExport,
   "ledger correct": ledgerCorrect,
   "ledger verify": ledgerVerify,
+  "recordings verify": recordingsVerify,
   "rates import": ratesImport,
   "rates list": ratesList,
   "rates export": ratesExport,

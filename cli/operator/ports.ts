@@ -46,11 +46,15 @@ export async function portsMove(desk: Desk, args: string[]): Promise<void> {
   const { values, positionals } = parseArgs({
     args,
     allowPositionals: true,
-    options: { at: { type: "string" }, reason: { type: "string" } },
+    options: {
+      at: { type: "string" },
+      reason: { type: "string" },
+      force: { type: "boolean", default: false },
+    },
   });
   const [port, status = ""] = words(positionals, "PORT", "STATUS");
   const id = portId(port);
-  const move = moveOf(statusNamed(status), values);
+  const move = moveOf(statusNamed(status), values, desk.clock.nowMs());
   const parts = await numberParts(desk);
   const moved = await desk.store.write(async (tx) => {
     const { before, after } = await movePort(tx, parts, id, move);
@@ -91,23 +95,28 @@ export async function portsOut(desk: Desk, args: string[]): Promise<void> {
 
 function moveOf(
   to: PortStatus,
-  { at, reason }: { at?: string | undefined; reason?: string | undefined },
+  { at, reason, force }: { at?: string | undefined; reason?: string | undefined; force: boolean },
+  nowMs: number,
 ): PortMove {
   if (to === "submitted") throw new Error("A request is submitted by its customer; it cannot go back there.");
   if ((to === "scheduled") !== (at !== undefined))
     throw new UsageError("--at TIME belongs to scheduled, which needs it.");
   if ((to === "rejected") !== (reason !== undefined))
     throw new UsageError('--reason "…" belongs to rejected, which needs it: the customer reads it.');
+  if (force && to !== "completed") throw new UsageError("--force belongs to completed.");
   const scheduledForMs = at === undefined ? undefined : Date.parse(at);
   if (
     at !== undefined &&
     (!/^\d{4}-\d\d-\d\dT\d\d:\d\d.*(Z|[+-]\d\d:\d\d)$/.test(at) || Number.isNaN(scheduledForMs))
   )
     throw new Error(`"${at}" is not a time with its zone, like 2026-06-30T09:00+03:00.`);
+  if (scheduledForMs !== undefined && scheduledForMs < nowMs)
+    throw new Error(`${at ?? ""} is past. Nothing was done.`);
   return {
     to,
     ...(scheduledForMs === undefined ? {} : { scheduledForMs }),
     ...(reason === undefined ? {} : { reason }),
+    early: force,
   };
 }
 

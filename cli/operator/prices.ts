@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import { rfc3339Ms } from "../../engine/clock.ts";
+import { rfc3339Seconds } from "../../engine/clock.ts";
 import { dateMs } from "../../engine/east-africa-time.ts";
 import { setPrice } from "../../engine/metering/prices.ts";
 import { pricesByName } from "../../engine/metering/pricing-notices.ts";
@@ -29,13 +29,13 @@ export async function pricesSet({ store, ids, clock }: Desk, args: string[]): Pr
     throw new Error("--from: the date has passed; a price changes in the future alone.");
   if (set.kind === "tooSoon")
     throw new Error(
-      `A price that everybody pays changes 30 days after it is set, not sooner: from ${rfc3339Ms(set.earliestMs)} ` +
+      `A price that everybody pays changes 30 days after it is set, not sooner: from ${rfc3339Seconds(set.earliestMs)} ` +
         "on. Nothing was changed (--force).",
     );
   print({
     name,
     amount: text,
-    effective_from: rfc3339Ms(effectiveAtMs),
+    effective_from: rfc3339Seconds(effectiveAtMs),
     set: set.kind === "set",
     withdrawn: set.kind === "set" ? set.withdrawn : 0,
     notice_id: set.kind === "set" ? set.noticeId : null,
@@ -46,7 +46,7 @@ export async function pricesSet({ store, ids, clock }: Desk, args: string[]): Pr
 export async function pricesList({ store }: Desk, args: string[]): Promise<void> {
   words(args);
   for (const { name, amount, effectiveAtMs } of await store.read(allPrices))
-    print({ name, amount: asTyped(name, amount), effective_from: rfc3339Ms(effectiveAtMs) });
+    print({ name, amount: asTyped(name, amount), effective_from: rfc3339Seconds(effectiveAtMs) });
 }
 
 const inShillings = (name: PriceName) => pricesByName[name].unit.startsWith("kes");

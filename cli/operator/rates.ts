@@ -1,6 +1,5 @@
-import { readFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
-import { rfc3339Ms } from "../../engine/clock.ts";
+import { rfc3339Seconds } from "../../engine/clock.ts";
 import { isNeverRated } from "../../engine/e164.ts";
 import { dateMs } from "../../engine/east-africa-time.ts";
 import type { DeckDiff } from "../../engine/metering/deck-diff.ts";
@@ -9,7 +8,7 @@ import { countKinds, importDeck, previewDeck } from "../../engine/metering/deck-
 import { setOwnRate } from "../../engine/metering/own-rates.ts";
 import { allRates, type RateRow } from "../../engine/store/rates.ts";
 import { UsageError } from "../usage.ts";
-import { print, words, workspaceOf, type Desk } from "./desk.ts";
+import { fileNamed, print, words, workspaceOf, type Desk } from "./desk.ts";
 
 /** Prints what is new, changed, ended and withdrawn, a line each, then how many of each. */
 export async function ratesImport({ store, ids, clock }: Desk, args: string[]): Promise<void> {
@@ -20,7 +19,7 @@ export async function ratesImport({ store, ids, clock }: Desk, args: string[]): 
   });
   const [file] = words(positionals, "FILE.csv");
   if (file === undefined) throw new UsageError("rates import FILE.csv: it needs a file.");
-  const { lines, bad } = readDeck(await readFile(file, "utf8"));
+  const { lines, bad } = readDeck(await fileNamed(file));
   refuse(file, bad);
   const asked = { lines, force: values.force };
   const diff = values["dry-run"]
@@ -51,7 +50,7 @@ function printDiff({ changes, withdrawn }: DeckDiff): void {
       ...place(row),
       before_kes_per_minute: price(before),
       after_kes_per_minute: price(after),
-      effective_from: rfc3339Ms(row.effectiveAtMs),
+      effective_from: rfc3339Seconds(row.effectiveAtMs),
     });
   for (const row of withdrawn) print({ change: "withdrawn", ...rateView(row) });
 }
@@ -108,7 +107,7 @@ export async function ratesSet({ store, ids, clock }: Desk, args: string[]): Pro
     workspace_id: workspaceId,
     prefix,
     kes_per_minute: price(microKesPerMinute),
-    effective_from: rfc3339Ms(effectiveAtMs),
+    effective_from: rfc3339Seconds(effectiveAtMs),
   });
 }
 
@@ -128,7 +127,7 @@ const place = (row: Pick<RateRow, "legKind" | "direction" | "prefix" | "country"
 const rateView = (row: RateRow) => ({
   ...place(row),
   kes_per_minute: row.ended ? null : kesText(row.microKesPerMinute),
-  effective_from: rfc3339Ms(row.effectiveAtMs),
+  effective_from: rfc3339Seconds(row.effectiveAtMs),
 });
 
 const samePlace = (a: RateRow, b: RateRow) =>

@@ -3,6 +3,7 @@ import type { JsonObject } from "../json.ts";
 import { accruedMinor } from "../metering/accrual.ts";
 import { billedSeconds } from "../metering/price.ts";
 import { parseObject, type CallEventRow, type CallRow, type LegRow } from "../store/calls.ts";
+import { cutOffBy } from "./cut-off.ts";
 
 /** A leg as the API and `call.completed` show it; while it talks, seconds and cost are those of `nowUs`. */
 export function legView(leg: LegRow, nowUs: number, recordingIds: readonly string[] = []): JsonObject {
@@ -20,11 +21,18 @@ export function legView(leg: LegRow, nowUs: number, recordingIds: readonly strin
     rate_per_minute_minor: ratePerMinuteMinor(leg),
     cost_minor: leg.costMinor ?? accruedMinor([leg], leg.endedAtUs ?? nowUs),
     hangup_cause: leg.hangupCause,
+    cut_off: cutOff(leg),
     sip_status: leg.sipStatus,
     quality: leg.quality === null ? null : parseObject(leg.quality),
     recording_ids: [...recordingIds],
   };
 }
+
+/** What the switch ended a leg for; null: neither for its longest time nor for the workspace's money. */
+export const cutOff = (leg: LegRow): "max_duration" | "wallet" | null =>
+  leg.endedAtUs !== null && leg.answeredAtUs !== null && leg.hangupCause === "allotted_timeout"
+    ? cutOffBy(leg, leg.answeredAtUs)
+    : null;
 
 /** Seconds from the first leg's answer to its end, rounded up; live while it talks. */
 export function callSeconds(call: CallRow, nowUs: number): number {
@@ -70,7 +78,7 @@ export function callView({ call, legs, events, recordings }: CallParts, nowUs: n
     metadata: call.metadata === null ? null : parseObject(call.metadata),
     legs: views,
     events: events.map(eventView),
-    updated_at: rfc3339Ms(call.updatedAtMs),
+    updated_at: rfc3339Seconds(call.updatedAtMs),
   };
 }
 

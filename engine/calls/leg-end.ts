@@ -3,8 +3,7 @@ import type { LegRow } from "../store/calls.ts";
 import * as recordings from "../store/recordings.ts";
 import type { HungUp } from "../switch/switch.ts";
 import type { CallChange } from "./call-change.ts";
-import { callSeconds, legView } from "./call-view.ts";
-import { cutOffBy } from "./cut-off.ts";
+import { callSeconds, cutOff, legView } from "./call-view.ts";
 import { endDocument } from "./document-run.ts";
 import { endFact, isLost, transition, type FailureCode } from "./leg-state.ts";
 
@@ -87,8 +86,7 @@ export async function endLeg(
       hangup_cause: facts.cause.toLowerCase(),
       billed_seconds: settled.billedSeconds,
       cost_minor: settled.costMinor,
-      cut_off:
-        answeredAtUs !== null && facts.cause === "ALLOTTED_TIMEOUT" ? cutOffBy(leg, answeredAtUs) : null,
+      cut_off: cutOff(leg),
       known_by: endedBy,
     },
     Math.floor(facts.endedAtUs / 1000),
@@ -140,6 +138,7 @@ export async function endCallIfOver(change: CallChange): Promise<void> {
     answered_at: new Date(Math.floor(call.answeredAtUs / 1000)).toISOString(),
     ended_at: endedAt,
     hangup_cause: call.hangupCause,
+    cut_off: cutOff(firstLeg),
     cost_minor: legs.reduce((total, leg) => total + (leg.costMinor ?? 0), 0),
     currency: "KES",
     legs: views,

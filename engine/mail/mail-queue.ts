@@ -11,7 +11,7 @@ export interface Mail {
   to: readonly string[];
   /** One line. */
   subject: string;
-  /** Plain text. */
+  /** Plain text, which a greeting goes before. */
   text: string;
 }
 
@@ -25,7 +25,8 @@ export interface MailQueue {
 export function createMailQueue(parts: { ids: Ids; clock: Clock; wake: () => void }): MailQueue {
   const { ids, clock, wake } = parts;
   return {
-    async send(tx, { key, workspaceId, to, subject, text: body }) {
+    async send(tx, { key, workspaceId, to, subject, text }) {
+      const body = `Habari,\n\n${text}`;
       for (const recipient of new Set(to)) {
         const row = { id: ids.next("mail"), onceKey: `${key} ${recipient}`, workspaceId, recipient };
         if (await insertMail(tx, { ...row, subject, body, createdAtMs: clock.nowMs() })) tx.afterCommit(wake);

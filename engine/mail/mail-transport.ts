@@ -1,5 +1,6 @@
 import { mkdir, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { Readable } from "node:stream";
 import { createTransport } from "nodemailer";
 
 export interface OutgoingMail {
@@ -53,22 +54,33 @@ export function smtpTransport({ url, from }: { url: string; from: string }): Mai
   };
 }
 
-/** Without a mail server: each mail is a file of `directory`, for its owner alone, as a server would have got it. */
+/**
+ * Without a mail server: each mail is a file of `directory`, for its owner alone, as a server would have got it; and beside it one
+ * of its plain text, from which a link can be copied, as the other may break it over lines.
+ */
 export function folderTransport({ directory, from }: { directory: string; from: string }): MailTransport {
   const transport = createTransport({ streamTransport: true, buffer: true, newline: "unix", ...closed });
   return {
     async send(mail) {
       await mkdir(directory, { recursive: true, mode: 0o700 });
       const { message: content } = await transport.sendMail({ ...message(mail, from), ...closed });
-      const file = join(directory, `${mail.id}.eml`);
-      await writeFile(`${file}.new`, content, { mode: 0o600 });
-      await rename(`${file}.new`, file);
+      await put(
+        join(directory, `${mail.id}.txt`),
+        `To: ${mail.to}\nSubject: ${mail.subject}\n\n${mail.text}`,
+      );
+      await put(join(directory, `${mail.id}.eml`), content);
     },
     async check() {
       await mkdir(directory, { recursive: true, mode: 0o700 });
     },
     close: () => transport.close(),
   };
+}
+
+/** All of it, or nothing. */
+async function put(file: string, content: string | Buffer | Readable): Promise<void> {
+  await writeFile(`${file}.new`, content, { mode: 0o600 });
+  await rename(`${file}.new`, file);
 }
 
 function message({ id, to, subject, text }: OutgoingMail, from: string) {

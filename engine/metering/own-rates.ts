@@ -1,5 +1,5 @@
 import { recordChange } from "../audit/audit.ts";
-import { rfc3339Ms, type Clock } from "../clock.ts";
+import { rfc3339Seconds, type Clock } from "../clock.ts";
 import type { Ids, WorkspaceId } from "../ids.ts";
 import { deleteRate, insertRate, keepRates } from "../store/rates.ts";
 import type { Tx } from "../store/store.ts";
@@ -46,7 +46,7 @@ export async function setOwnRate(
       action: "rates set",
       subject: `+${prefix}`,
       before: { kes_per_minute: price(before && !before.ended ? before.microKesPerMinute : null) },
-      after: { kes_per_minute: price(microKesPerMinute), effective_at: rfc3339Ms(effectiveAtMs) },
+      after: { kes_per_minute: price(microKesPerMinute), effective_at: rfc3339Seconds(effectiveAtMs) },
     },
   );
 }

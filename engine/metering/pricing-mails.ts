@@ -1,4 +1,5 @@
-import { rfc3339Seconds, type Clock } from "../clock.ts";
+import type { Clock } from "../clock.ts";
+import { spokenTime } from "../east-africa-time.ts";
 import type { PricingNoticeId } from "../ids.ts";
 import type { Log } from "../log.ts";
 import type { MailQueue } from "../mail/mail-queue.ts";
@@ -22,14 +23,25 @@ const batch = 100;
 /** More are read in the list. */
 const changesInMailMax = 50;
 
+export interface PricingMailsParts {
+  store: Store;
+  mails: MailQueue;
+  clock: Clock;
+  log: Log;
+  /** Where customers reach the API, without a slash at the end. */
+  publicUrl: () => string;
+}
+
 /** Mails what everybody will pay to every owner, once to each address; who joins later reads it in the list. What is withdrawn, to whoever was told. */
 export class PricingMails {
   readonly #store: Store;
   readonly #mails: MailQueue;
   readonly #clock: Clock;
+  readonly #publicUrl: () => string;
   readonly #poll: Poll;
 
-  constructor({ store, mails, clock, log }: { store: Store; mails: MailQueue; clock: Clock; log: Log }) {
+  constructor({ store, mails, clock, log, publicUrl }: PricingMailsParts) {
+    this.#publicUrl = publicUrl;
     this.#store = store;
     this.#mails = mails;
     this.#clock = clock;
@@ -63,7 +75,7 @@ export class PricingMails {
         notice.withdrawsId === null ? await owners(tx, notice) : await told(tx, notice, notice.withdrawsId);
       const mailedAtMs = more ? null : this.#clock.nowMs();
       if (!(await moveNotice(tx, notice, { mailedUpTo, mailedAtMs }))) return;
-      const text = await textOf(tx, notice);
+      const text = await textOf(tx, notice, this.#publicUrl());
       // All of it was taken back meanwhile.
       if (text === null) return;
       const subject =
@@ -110,34 +122,47 @@ async function told(
 }
 
 /** Null: there is nothing left to tell. */
-async function textOf(tx: ReadTx, notice: PricingNoticeRow): Promise<string | null> {
+async function textOf(tx: ReadTx, notice: PricingNoticeRow, publicUrl: string): Promise<string | null> {
   const changes = await changesOfNotice(tx, notice, changesInMailMax);
   if (changes.length === 0) return null;
   const lines = changes.map((row) => {
     const { title, before, after, unit } = changeView(row);
-    const then = after === null ? "is not offered any more" : `${after} instead of ${before} ${units[unit]}`;
-    return `- from ${rfc3339Seconds(row.effectiveAtMs)}: ${title}: ${then}`;
+    const then =
+      after === null
+        ? "is not offered any more"
+        : `${amountOf[unit](after, true)} instead of ${amountOf[unit](before)}`;
+    return `- from ${spokenTime(row.effectiveAtMs)}: ${title}: ${then}`;
   });
   const more = (await countOfNotice(tx, notice)) - changes.length;
   return [
-    "Habari,",
     ...(notice.withdrawsId === null
-      ? ["these prices change:"]
-      : ["these changes of prices, of which we told you, do not come:"]),
+      ? ["These prices change:"]
+      : ["These changes of prices, of which we told you, do not come:"]),
     "",
     ...lines,
     ...(more > 0 ? [`- and ${more} more.`] : []),
     "",
-    "All changes that are to come are listed at GET /v1/public/pricing/changes, and what a call to a number costs",
-    "at GET /v1/rates?to=+254… . Calls that run when a price changes go on at the price with which they began.",
+    `All changes that are to come are listed at ${publicUrl}/v1/public/pricing/changes, and with an API key`,
+    `${publicUrl}/v1/rates?to=+254… says what a call to a number costs. Calls that run when a price changes go on at the price with which they began.`,
     "",
   ].join("\n");
 }
 
-const units: Record<PriceUnit, string> = {
-  kes_per_minute: "KES a minute",
-  kes_per_month: "KES a month",
-  kes_per_gb_month: "KES a GB and month",
-  gb: "GB",
-  percent: "%",
+/** `KES 3.50 a minute`, and of what it was `KES 3.00`. */
+type Spoken = (amount: number, whole?: boolean) => string;
+const shillings =
+  (each: string): Spoken =>
+  (amount, whole = false) =>
+    `KES ${decimals(amount)}${whole ? ` a ${each}` : ""}`;
+
+const amountOf: Record<PriceUnit, Spoken> = {
+  kes_per_minute: shillings("minute"),
+  kes_per_month: shillings("month"),
+  kes_per_gb_month: shillings("GB and month"),
+  gb: (amount) => `${amount} GB`,
+  percent: (amount) => `${amount} %`,
 };
+
+/** Two, and more only where a price has them. */
+const decimals = (amount: number) =>
+  Number.isInteger(Math.round(amount * 1e6) / 1e4) ? amount.toFixed(2) : String(amount);

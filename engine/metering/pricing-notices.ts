@@ -81,7 +81,7 @@ export function changeView(row: PricingChangeRow) {
     ? { item: name, ...pricesByName[name] }
     : {
         item: direction === "inbound" ? ("inbound_call" as const) : ("outbound_call" as const),
-        title: `${calls[direction ?? "outbound"]} ${partyOf(row)} (${row.description})`,
+        title: `${calls[direction ?? "outbound"]} ${partyOf(row)} (${row.description.replace(" (sample rate)", "")})`,
         unit: "kes_per_minute" as const,
       };
   const amount = (raw: number) =>

@@ -201,8 +201,7 @@ export class StorageMeter {
       to: await ownersOf(tx, workspaceId),
       subject: "Sautikit: recordings take more than is free",
       text: [
-        "Habari,",
-        `the recordings of your workspace ${workspaceId} take ${(used / gb).toFixed(2)} GB; ${free / gb} GB are free.`,
+        `The recordings of your workspace ${workspaceId} take ${(used / gb).toFixed(2)} GB; ${free / gb} GB are free.`,
         "What is above that on a month's average is charged at the month's end. GET /v1/storage says what that will be;",
         "recordings can be deleted, and be kept for a shorter time (recording_retention_days).",
         "",

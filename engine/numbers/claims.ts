@@ -5,6 +5,7 @@ import type { MailQueue } from "../mail/mail-queue.ts";
 import type { Secrets } from "../secrets.ts";
 import { deleteInventory, keepInventory, restInventory } from "../store/inventory.ts";
 import {
+  numberByE164,
   numberById,
   numberToChange,
   updateReleased,
@@ -60,7 +61,15 @@ export async function claimNumber(
   const { e164, country } = item;
   const claimed = { ...routing, workspaceId, e164, country, provisionedAtMs: nowMs };
   const added = await addNumber(tx, parts, { ...claimed, origin: "claim" });
-  if (!added) throw new SautikitError("numbers.already_claimed");
+  if (!added) {
+    const held = await numberByE164(tx, e164);
+    throw held?.workspaceId === workspaceId
+      ? new SautikitError(
+          "numbers.already_claimed",
+          "Your workspace has this number already. Nothing was debited.",
+        )
+      : new SautikitError("numbers.already_claimed");
+  }
   const paid = await payMonth(tx, parts, { ...claimed, id: added.id, paidMonths: 0, paidUntilMs: nowMs });
   if (!paid.ok)
     throw new SautikitError(

@@ -1,4 +1,5 @@
 import { dayMs, rfc3339Seconds } from "../clock.ts";
+import { spokenTime } from "../east-africa-time.ts";
 import { destinationClass, parseE164 } from "../e164.ts";
 import { SautikitError } from "../errors.ts";
 import type { PortId, WorkspaceId } from "../ids.ts";
@@ -84,6 +85,8 @@ export interface PortMove {
   scheduledForMs?: number;
   /** Of a rejected one. */
   reason?: string;
+  /** Completed before the time for which it is scheduled. */
+  early?: boolean;
 }
 
 /**
@@ -95,7 +98,7 @@ export async function movePort(
   tx: Tx,
   parts: NumberParts,
   id: PortId,
-  { to, scheduledForMs, reason }: PortMove,
+  { to, scheduledForMs, reason, early = false }: PortMove,
 ): Promise<{ before: PortRow; after: PortRow }> {
   const seen = await portById(tx, id);
   if (!seen) throw new SautikitError("ports.not_found");
@@ -104,6 +107,10 @@ export async function movePort(
   if (!before) throw new SautikitError("ports.not_found");
   if (!mayMove(before.status, to)) throw new Error(`${id} is ${before.status}; it cannot become ${to}.`);
   const nowMs = parts.clock.nowMs();
+  if (to === "completed" && !early && nowMs < (before.scheduledForMs ?? 0))
+    throw new Error(
+      `${id} is scheduled for ${rfc3339Seconds(before.scheduledForMs ?? 0)}, which is to come; --force completes it now.`,
+    );
   const number = to === "completed" ? await takeIn(tx, parts, before, nowMs) : null;
   const after: PortRow = {
     ...before,
@@ -146,7 +153,7 @@ const subjects: Record<PortStatus, string> = {
 function textOf({ id, e164, status, scheduledForMs, reason }: PortRow): string {
   const more =
     status === "scheduled" && scheduledForMs !== null
-      ? `\nIt moves at ${rfc3339Seconds(scheduledForMs)}. Around then calls to it fail for a while, typically under 30 minutes.\n`
+      ? `\nIt moves on ${spokenTime(scheduledForMs)}. Around then calls to it fail for a while, typically under 30 minutes.\n`
       : status === "rejected" && reason !== null
         ? `\n${reason}\n`
         : "";

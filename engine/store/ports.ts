@@ -83,16 +83,18 @@ export const portById = (tx: ReadTx, id: PortId) => tx.get<PortRow>("SELECT * FR
 export const portToChange = (tx: Tx, id: PortId) =>
   tx.get<PortRow>("SELECT * FROM ports WHERE id = ? FOR NO KEY UPDATE", [id]);
 
-/** Newest first, those older than `before`. */
+/** Newest first, those older than `before`; `status`: in that one alone. */
 export function portsOf(
   tx: ReadTx,
   workspaceId: WorkspaceId,
-  { limit, before }: { limit: number; before: PortId | null },
+  { limit, before, status }: { limit: number; before: PortId | null; status: PortStatus | null },
 ): Promise<PortRow[]> {
   const older = before === null ? "" : "AND id < ?";
-  return tx.all(`SELECT * FROM ports WHERE workspace_id = ? ${older} ORDER BY id DESC LIMIT ?`, [
+  const inIt = status === null ? "" : "AND status = ?";
+  return tx.all(`SELECT * FROM ports WHERE workspace_id = ? ${older} ${inIt} ORDER BY id DESC LIMIT ?`, [
     workspaceId,
     ...(before === null ? [] : [before]),
+    ...(status === null ? [] : [status]),
     limit,
   ]);
 }

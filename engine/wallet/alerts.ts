@@ -16,6 +16,8 @@ export interface AlertParts {
   mails: MailQueue;
   ids: Ids;
   clock: Clock;
+  /** Of M-Pesa; null: there is none. */
+  paybill: string | null;
 }
 
 /**
@@ -54,7 +56,7 @@ export async function tellOfLowBalance(tx: Tx, parts: AlertParts, move: WalletMo
 
 async function mail(
   tx: Tx,
-  { mails }: AlertParts,
+  { mails, paybill }: AlertParts,
   { workspaceId, transactionId }: { workspaceId: WorkspaceId; transactionId: string },
   { alertEmails, mpesaAccountRef }: WalletSettings,
   { key, subject, what }: { key: string; subject: string; what: string },
@@ -63,7 +65,7 @@ async function mail(
   if (to.length === 0) return;
   const name = (await workspaceById(tx, workspaceId))?.name ?? workspaceId;
   const text =
-    `Hello,\n\nThe balance of the workspace "${name}" (${workspaceId}) ${what}\n\n` +
-    `To top up by M-Pesa Paybill, the account number is ${mpesaAccountRef}.\n`;
+    `The balance of the workspace "${name}" (${workspaceId}) ${what}\n\n` +
+    `${paybill === null ? "To top up by M-Pesa Paybill," : `To top up by M-Pesa: Paybill ${paybill},`} account number ${mpesaAccountRef}.\n`;
   await mails.send(tx, { key: `${key} ${transactionId}`, workspaceId, to, subject, text });
 }

@@ -1,5 +1,5 @@
 import { stringify } from "csv-stringify/sync";
-import { rfc3339Ms } from "../clock.ts";
+import { rfc3339Seconds } from "../clock.ts";
 import type { WorkspaceId } from "../ids.ts";
 import type { TransactionKind } from "../store/ledger.ts";
 import type { Store } from "../store/store.ts";
@@ -35,7 +35,7 @@ export async function* transactionsCsv(
       yield csv(
         rows.map((row) => [
           row.id,
-          rfc3339Ms(row.createdAtMs),
+          rfc3339Seconds(row.createdAtMs),
           zonedTime(row.createdAtMs),
           row.kind,
           plainText(row.description),

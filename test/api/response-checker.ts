@@ -52,6 +52,11 @@ export function responseChecker(document: object): (exchange: Exchange) => void 
     if (!validate) compiled.set(pointer, (validate = ajv.compile({ $ref: pointer })));
     const value: unknown = JSON.parse(body);
     assert.ok(validate(value), `${what}: ${ajv.errorsText(validate.errors)}\n${body}`);
+    for (const [path, time] of millisecondsIn(value))
+      assert.ok(
+        mayHaveMilliseconds(asked, path),
+        `${what}: ${path} is ${time}, and shows whole seconds elsewhere`,
+      );
     const codes = response["x-error-codes"];
     if (codes) {
       const { code } = (value as { error: { code: string } }).error;
@@ -76,6 +81,20 @@ export async function checkedFetch(baseUrl: string): Promise<CheckedFetch> {
     return response;
   };
 }
+
+/** Where an answer has a time with fractions of a second: paths like `/data/0/created_at`. */
+function* millisecondsIn(value: unknown, path = ""): Generator<[path: string, time: string]> {
+  if (typeof value === "string" && /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z$/.test(value)) yield [path, value];
+  if (typeof value === "object" && value !== null)
+    for (const [key, inner] of Object.entries(value)) yield* millisecondsIn(inner, `${path}/${key}`);
+}
+
+/** Events, their deliveries, and legs alone, and what is a moment of a leg; and what customers or their servers said. */
+const mayHaveMilliseconds = (asked: string, path: string): boolean =>
+  asked.startsWith("/v1/webhooks/deliveries") ||
+  asked.endsWith("/events") ||
+  /\/(legs|events|members|payload|metadata|response|before|after)(\/|$)/.test(path) ||
+  /\/(occurred|started|answered|ended)_at$/.test(path);
 
 function checkUndescribed(what: string, status: number, body: string): void {
   assert.ok(

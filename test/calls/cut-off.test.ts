@@ -14,7 +14,17 @@ const centsPerSecond = 5;
 /** The switch's scheduler is never early and at most so late; DESIGN.md allows 2 s of all legs, and the time to re-arm. */
 const lateMsMax = 2_000;
 
-const cutOffBy = (call: SeenCall) => eventOf(call, "leg.ended").payload["cut_off"];
+/** As the leg, the end of it and the end of the call say it. */
+const cutOffBy = (call: SeenCall) => {
+  const said = eventOf(call, "leg.ended").payload["cut_off"];
+  const { cut_off: ofCall, legs } = eventOf(call, "call.completed").payload as unknown as {
+    cut_off: unknown;
+    legs: { cut_off: unknown }[];
+  };
+  const shown = (call.legs as unknown as { cut_off: unknown }[])[0]!.cut_off;
+  assert.deepEqual([shown, ofCall, legs[0]!.cut_off], [said, said, said]);
+  return said;
+};
 const talkedMs = (call: SeenCall) => Date.parse(call.ended_at!) - Date.parse(call.answered_at!);
 
 describeOnSwitch("calls of a workspace that hangs up when its money ends", function () {

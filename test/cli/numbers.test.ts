@@ -65,7 +65,19 @@ describe("the operator's commands for numbers", function () {
       ...["numbers", "import", file],
     );
     assert.equal((await told("numbers", "import", "+254207500000", "--dry-run"))["added"], 1);
-    await refused(/ENOENT/, "numbers", "import", join(folder, "none.csv"));
+    await refused(/There is no file ".*none\.csv"/, "numbers", "import", join(folder, "none.csv"));
+  });
+
+  it("import what is not Nairobi's only where that is asked for", async () => {
+    for (const number of ["+254712000001", "+254412000001", "+442071838750"]) {
+      await refused(
+        new RegExp(`\\${number} \\(line 1\\) is not one of Nairobi's`),
+        "numbers",
+        "import",
+        number,
+      );
+      assert.equal((await told("numbers", "import", number, "--any-range", "--dry-run"))["added"], 1);
+    }
   });
 
   it("give a number by hand, of which the workspace's endpoints are told as of a claim", async () => {
@@ -121,10 +133,14 @@ describe("the operator's commands for numbers", function () {
     await told("ports", "move", port.id, "in_review");
     await refused(/--at TIME/, "ports", "move", port.id, "scheduled");
     await refused(/not a time with its zone/, "ports", "move", port.id, "scheduled", "--at", "tomorrow");
-    const at = await told("ports", "move", port.id, "scheduled", "--at", "2026-06-30T09:00+03:00");
-    assert.equal(at["scheduled_for"], "2026-06-30T06:00:00Z");
+    const past = ["ports", "move", port.id, "scheduled", "--at", "2026-06-30T09:00+03:00"];
+    await refused(/2026-06-30T09:00\+03:00 is past/, ...past);
+    const at = await told("ports", "move", port.id, "scheduled", "--at", "2196-06-30T09:00+03:00");
+    assert.equal(at["scheduled_for"], "2196-06-30T06:00:00Z");
+    await refused(/--force belongs to completed/, "ports", "move", port.id, "canceled", "--force");
+    await refused(/is scheduled for 2196-06-30T06:00:00Z/, "ports", "move", port.id, "completed");
     await told("credit", workspace, "116");
-    const done = await told("ports", "move", port.id, "completed");
+    const done = await told("ports", "move", port.id, "completed", "--force");
     assert.match(String(done["number_id"]), /^num_/);
     assert.equal((await run("ports", "list")).stdout, "", "none is open");
     assert.equal((await told("ports", "list", "--status", "completed"))["number"], number);

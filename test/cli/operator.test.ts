@@ -54,10 +54,11 @@ describe("the operator's commands", function () {
       /There is no transaction/,
       ...["ledger", "correct", "txn_01j00000000000000000000000", "--reason", "x"],
     );
-    const correct = () => told("ledger", "correct", String(credit), "--reason", "50 was meant");
-    const first = await correct();
+    const correct = (reason: string) => told("ledger", "correct", String(credit), "--reason", reason);
+    const first = await correct("50 was meant");
     assert.deepEqual([first["posted"], first["amount_minor"]], [true, -50_000]);
-    const again = await correct();
+    const again = await correct("another reason");
+    assert.equal(again["reason"], "50 was meant", "which is what stands");
     assert.deepEqual([again["posted"], again["transaction_id"]], [false, first["transaction_id"]]);
     await refused(
       /is a correction itself/,
@@ -221,7 +222,7 @@ describe("the operator's commands", function () {
 
     await refused(/no key key_01m8804jzshqmazxfz36pa688e/, "key", "revoke", "key_01m8804jzshqmazxfz36pa688e");
     await refused(/is not a key's id/, "key", "revoke", "till");
-    await refused(/is not a workspace id/, "key", "list");
+    await refused(/WORKSPACE is missing/, "key", "list");
   });
 
   it("leave only what the owner may read", async () => {
@@ -292,6 +293,17 @@ describe("the operator's commands", function () {
 describe("sautikit", function () {
   this.timeout(30_000);
 
+  for (const arg of ["version", "--version"])
+    it(`says its version to "${arg}"`, async () => {
+      assert.match((await sautikit([arg])).stdout, /^\d+\.\d+\.\d+\S*\n$/);
+    });
+
+  it("says why no invoice is exported", async () => {
+    const { code, stdout, stderr } = await sautikit(["invoices", "export", "2026-07"]);
+    assert.deepEqual([code, stdout], [0, ""]);
+    assert.match(stderr, /none is given out without SELLER_NAME and SELLER_PIN/);
+  });
+
   it("without a command says what there is", async () => {
     const { code, stdout } = await sautikit([]);
     assert.equal(code, 0);
@@ -320,6 +332,11 @@ describe("sautikit", function () {
 
   const wrong: [args: string[], says: RegExp, env?: Record<string, string>][] = [
     [["dial"], /no command "dial"/],
+    [["doctor", "extra"], /doctor takes nothing more: "extra" is too many/],
+    [["config", "extra"], /config takes nothing more/],
+    [["ledger", "verify", "--json"], /Unknown option '--json'/],
+    [["ledger", "verify", "all"], /"all" is one word too many: this command takes none/],
+    [["credit"], /WORKSPACE is missing/],
     [["simulator"], /simulator takes/],
     [["simulator", "pbx"], /simulator takes/],
     [["simulator", "switch"], /--cdr-dir/],

@@ -58,7 +58,7 @@ describe("the operator's deck and prices", function () {
     const [made] = await told("workspace", "create", "Wanjiru's kiosk");
     const workspace = String(made!["workspace_id"]);
     const [own] = await told("rates", "set", workspace, "+44", "9.99", "--from", "2199-01-01");
-    assert.equal(own!["effective_from"], "2198-12-31T21:00:00.000Z", "midnight in East Africa");
+    assert.equal(own!["effective_from"], "2198-12-31T21:00:00Z", "midnight in East Africa");
     assert.equal((await told("rates", "list", "--workspace", workspace)).length, 1);
     const refusals = [
       [/has passed/, workspace, "44", "9", "--from", "2020-01-01"],

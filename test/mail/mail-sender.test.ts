@@ -46,7 +46,7 @@ describe("mails", () => {
       workspaceId: null,
       to,
       subject: "Your balance is low: KES 49",
-      text: "Habari,\nplease top up.\n",
+      text: "Please top up.\n",
     };
   };
   const queued = (what: Mail) => store.write((tx) => queue.send(tx, what));
@@ -69,7 +69,7 @@ describe("mails", () => {
     assert.match(text, /^From: Sautikit <billing@sautikit\.example>\r$/m);
     assert.match(text, /^Subject: Your balance is low: KES 49\r$/m);
     assert.match(text, /^Message-ID: <mail_[0-9a-z]{26}@sautikit\.example>\r$/m);
-    assert.match(text, /^Habari,\r\nplease top up\.\r$/m);
+    assert.match(text, /^Habari,\r\n\r\nPlease top up\.\r$/m);
     for (const row of await rows()) assert.deepEqual([row.status, row.body], ["sent", ""]);
   });
 
@@ -168,6 +168,22 @@ describe("mails", () => {
     assert.equal(row!.status, "pending");
     assert.match(row!.lastError!, /login|password/i);
     assert.doesNotMatch(row!.lastError!, /:wrong/);
+  });
+
+  it("without a server have a text beside them, with its links whole", async () => {
+    const link = `http://127.0.0.1:8080/sign-in?token=${"A_b-9".repeat(40)}`;
+    const text = `Wanjirũ wants to know it is you:\n\n${link}\n\nIt works once.\n`;
+    await queued({ ...mail(["wanjiru@example.co.ke"]), text });
+    const directory = join(folder, "links");
+    await sent(folderTransport({ directory, from }));
+    const files = (await readdir(directory)).sort();
+    assert.match(files.join(" "), /^(mail_\w+)\.eml \1\.txt$/);
+    const path = join(directory, files[1]!);
+    assert.equal(
+      await readFile(path, "utf8"),
+      `To: wanjiru@example.co.ke\nSubject: Your balance is low: KES 49\n\nHabari,\n\n${text}`,
+    );
+    assert.equal((await stat(path)).mode & 0o777, 0o600);
   });
 
   it("without a server are files for their owner alone", async () => {

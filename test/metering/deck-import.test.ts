@@ -281,6 +281,7 @@ describe("metering: an operator's deck", () => {
       // The first process dies in its second transaction.
       let sends = 0;
       const dying = new PricingMails({
+        publicUrl: () => "https://api.sautikit.example",
         ...{ store: books.store, clock, log: silentLog },
         mails: {
           send: (tx, mail) => (++sends > 150 ? Promise.reject(new Error("killed")) : mails.send(tx, mail)),
@@ -288,7 +289,14 @@ describe("metering: an operator's deck", () => {
       });
       await assert.rejects(dying.look(), /killed/);
       // Two at once go on from there.
-      const sender = () => new PricingMails({ store: books.store, mails, clock, log: silentLog }).look();
+      const sender = () =>
+        new PricingMails({
+          publicUrl: () => "https://api.sautikit.example",
+          store: books.store,
+          mails,
+          clock,
+          log: silentLog,
+        }).look();
       await Promise.all([sender(), sender()]);
       await sender();
       const rows = await books.store.read((tx) =>
@@ -298,8 +306,9 @@ describe("metering: an operator's deck", () => {
       assert.equal(new Set(rows.map((row) => row.recipient)).size, 200);
       assert.match(
         rows[0]!.body,
-        /from 2026-07-31T06:00:00Z: Calls to \+254 \(Kenya\): 3\.5 instead of 3 KES a minute/,
+        /from 31 July 2026, 09:00 EAT: Calls to \+254 \(Kenya\): KES 3\.50 a minute instead of KES 3\.00/,
       );
+      assert.match(rows[0]!.body, /listed at https:\/\/api\.sautikit\.example\/v1\/public\/pricing\/changes/);
     });
 
     for (const [legKind, title] of [
@@ -341,6 +350,7 @@ describe("metering: an operator's deck", () => {
         });
       const mailer = () =>
         new PricingMails({
+          publicUrl: () => "https://api.sautikit.example",
           ...{ store: books.store, clock, log: silentLog },
           mails: createMailQueue({ ids, clock, wake: () => undefined }),
         });
@@ -367,7 +377,7 @@ describe("metering: an operator's deck", () => {
         assert.deepEqual(withdrawn.map(({ to }) => to).sort(), ["otieno", "wanjiru"]);
         assert.match(
           withdrawn[0]!.body,
-          /from 2026-07-31T06:00:00Z: Calls to \+254 \(Kenya\): 3\.5 instead of 3 KES a minute/,
+          /from 31 July 2026, 09:00 EAT: Calls to \+254 \(Kenya\): KES 3\.50 a minute instead of KES 3\.00/,
         );
       });
 
@@ -390,15 +400,15 @@ describe("metering: an operator's deck", () => {
         assert.deepEqual(lines, [
           [
             "Sautikit: prices change",
-            "- from 2026-08-30T06:00:00Z: Number rental, before VAT: 120 instead of 100 KES a month",
+            "- from 30 August 2026, 09:00 EAT: Number rental, before VAT: KES 120.00 a month instead of KES 100.00",
           ],
           [
             "Sautikit: a change of prices is withdrawn",
-            "- from 2026-08-30T06:00:00Z: Number rental, before VAT: 120 instead of 100 KES a month",
+            "- from 30 August 2026, 09:00 EAT: Number rental, before VAT: KES 120.00 a month instead of KES 100.00",
           ],
           [
             "Sautikit: prices change",
-            "- from 2026-08-30T06:00:00Z: Number rental, before VAT: 110 instead of 100 KES a month",
+            "- from 30 August 2026, 09:00 EAT: Number rental, before VAT: KES 110.00 a month instead of KES 100.00",
           ],
         ]);
       });

@@ -29,7 +29,7 @@ describe("a wallet's alerts", () => {
   before(async () => {
     books = await openBooks();
     store = books.store;
-    ledger = openLedger({ clock: systemClock, ids, changed: () => undefined });
+    ledger = openLedger({ clock: systemClock, ids, changed: () => undefined, paybill: "400200" });
   });
   after(() => books.close());
   beforeEach(async () => {
@@ -170,6 +170,10 @@ describe("a wallet's alerts", () => {
     assert.equal(mail!.recipient, "wanjiru@example.com");
     assert.equal(mail!.subject, "Your balance is low: KES 5.00");
     assert.match(mail!.body, /"Wanjiru's shop" \(ws_\w+\) is KES 5\.00, below the KES 10\.00 at which/);
+    assert.match(
+      mail!.body,
+      /^Habari,\n\nThe balance [^]*\n\nTo top up by M-Pesa: Paybill 400200, account number \w+\.\n$/,
+    );
   });
 });
 

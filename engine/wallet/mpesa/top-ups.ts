@@ -121,13 +121,13 @@ export class TopUps {
       new SautikitError("topups.amount_out_of_range", `amount_minor ${message}.`, {
         fields: [{ field: "amount_minor", code, message }],
       });
-    if (amountMinor % 100 !== 0) throw wrong("whole_shillings", "must be whole shillings: a multiple of 100");
     const { minMinor, maxMinor } = amounts;
     if (amountMinor < minMinor || amountMinor > maxMinor)
       throw wrong(
         "range",
         `must be from ${minMinor} (${shillings(minMinor)}) to ${maxMinor} (${shillings(maxMinor)})`,
       );
+    if (amountMinor % 100 !== 0) throw wrong("whole_shillings", "must be whole shillings: a multiple of 100");
   }
 
   async #checkRate(tx: ReadTx, workspaceId: WorkspaceId, nowMs: number): Promise<void> {
