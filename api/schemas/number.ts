@@ -51,11 +51,9 @@ export const numberSchema = z
   .strictObject({
     ...claimed,
     voice_fallback_url: url("Asked where the voice callback URL fails."),
-    record: z
-      .boolean()
-      .meta({
-        description: "Whether calls to it, and those of its SIP devices, are recorded, from their answer.",
-      }),
+    record: z.boolean().meta({
+      description: "Whether calls to it, and those of its SIP devices, are recorded, from their answer.",
+    }),
     ring_sip: z.boolean().meta({
       description: "Whether calls to it ring its registered devices where it has no voice callback URL.",
     }),

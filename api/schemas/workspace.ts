@@ -13,10 +13,15 @@ const country = z
 const countries = z
   .array(country)
   .max(300)
-  .superRefine((codes, { addIssue }) => {
+  .superRefine((codes, context) => {
     for (const [at, code] of codes.entries())
       if (codes.indexOf(code) < at)
-        addIssue({ code: "custom", path: [at], message: "is there already", params: { code: "duplicate" } });
+        context.addIssue({
+          code: "custom",
+          path: [at],
+          message: "is there already",
+          params: { code: "duplicate" },
+        });
   });
 const prefix = z.string().regex(/^\+[1-9][0-9]{0,14}$/, "must be + and 1 to 15 digits");
 const hour = (last: string) =>

@@ -20,7 +20,7 @@ export type Command = (desk: Desk, args: string[]) => Promise<void>;
 
 export async function workspaceOf(store: Store, text: string | undefined): Promise<WorkspaceId> {
   if (text === undefined) throw new UsageError("WORKSPACE is missing: a workspace's id (ws_…).");
-  if (!isId("ws", text)) throw new Error(`"${text ?? ""}" is not a workspace id (ws_…).`);
+  if (!isId("ws", text)) throw new Error(`"${text}" is not a workspace id (ws_…).`);
   if (!(await store.read((tx) => workspaceById(tx, text)))) throw new Error(`There is no workspace ${text}.`);
   return text;
 }
@@ -38,8 +38,8 @@ export function words(given: readonly string[], ...names: string[]): readonly st
 
 /** What is typed as a file's name. */
 export async function fileNamed(name: string): Promise<string> {
-  return readFile(name, "utf8").catch((error: NodeJS.ErrnoException) => {
-    if (error.code === "ENOENT") throw new Error(`There is no file "${name}".`);
+  return readFile(name, "utf8").catch((error: unknown) => {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") throw new Error(`There is no file "${name}".`);
     throw new Error(`The file "${name}" cannot be read.`, { cause: error });
   });
 }

@@ -115,6 +115,6 @@ function text(ids: Ids, letters: string, length: number): string {
   const fair = 256 - (256 % letters.length);
   while (out.length < length)
     for (const byte of ids.bytes(length))
-      if (byte < fair && out.length < length) out += letters[byte % letters.length];
+      if (byte < fair && out.length < length) out += letters.charAt(byte % letters.length);
   return out;
 }

@@ -63,18 +63,10 @@ export async function countSipCredentials(tx: ReadTx, numberId: NumberId): Promi
   return row?.count ?? 0;
 }
 
-/** Those of one number; its own login is one of them. */
 export async function revokeSipCredential(tx: Tx, id: SipId, nowMs: number): Promise<void> {
   await tx.run("UPDATE sip_credentials SET revoked_at_ms = ? WHERE id = ? AND revoked_at_ms IS NULL", [
     nowMs,
     id,
-  ]);
-}
-
-export async function revokeSipCredentialsOf(tx: Tx, numberId: NumberId, nowMs: number): Promise<void> {
-  await tx.run("UPDATE sip_credentials SET revoked_at_ms = ? WHERE number_id = ? AND revoked_at_ms IS NULL", [
-    nowMs,
-    numberId,
   ]);
 }
 

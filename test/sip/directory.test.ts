@@ -24,7 +24,7 @@ describe(`the list of SIP logins beside a media server, on ${databaseKind}`, () 
     folder = join(await mkdtemp(join(tmpdir(), "sautikit-directory-")), "directory");
     directory = new Directory({
       ...{ store: api.store, clock: api.clock, log: quiet, box: "box", folder, file: directoryFile },
-      written: () => void written++,
+      written: () => (written += 1),
     });
   });
   after(async () => {
@@ -90,7 +90,10 @@ describe(`the list of SIP logins beside a media server, on ${databaseKind}`, () 
       get connected() {
         return connected;
       },
-      reloadDirectory: () => Promise.resolve(void reloaded++),
+      reloadDirectory: () => {
+        reloaded++;
+        return Promise.resolve();
+      },
       registrations: () => Promise.resolve([...told]),
       forgetDevice: (username: string) => Promise.resolve(void forgotten.push(username)),
     };
