@@ -107,7 +107,9 @@ async function ofObjects(
   const idsIn = (table: Owner["table"]) =>
     owners.flatMap(({ owner }) => (owner?.table === table ? [owner.id] : []));
   const { rows, others } = await store.read(async (tx) => ({
-    rows: new Map((await recordingsNamed(tx, idsIn("recordings"))).map((row) => [row.id, row])),
+    rows: new Map<string, Awaited<ReturnType<typeof recordingsNamed>>[number]>(
+      (await recordingsNamed(tx, idsIn("recordings"))).map((row) => [row.id, row]),
+    ),
     others: new Set([
       ...(await ownersNamed(tx, "media", idsIn("media"))),
       ...(await ownersNamed(tx, "privacy_exports", idsIn("privacy_exports"))),
