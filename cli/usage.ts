@@ -17,6 +17,10 @@ const commands: readonly (readonly [synopsis: string, purpose: string])[] = [
     "workspace create NAME [--owner MAIL]",
     "Makes a workspace, and its first owner, who signs in by a link to that address.",
   ],
+  [
+    "workspace find [TEXT]",
+    "Lists workspaces: by a piece of the name, the account number (SK…), or a member's mail address.",
+  ],
   ["workspace show WORKSPACE", "Shows its limits, and whether it is frozen."],
   [
     "workspace limits WORKSPACE [--requests-per-minute N] [--cps N] [--concurrent N] [--daily-spend-cap-kes KES|none] " +

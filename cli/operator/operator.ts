@@ -20,7 +20,7 @@ import { prefixesAllow, prefixesList, prefixesRefuse } from "./prefixes.ts";
 import { pricesList, pricesSet } from "./prices.ts";
 import { recordingsVerify } from "./recordings.ts";
 import { ratesExport, ratesImport, ratesList, ratesSet } from "./rates.ts";
-import { workspaceCreate } from "./workspaces.ts";
+import { workspaceCreate, workspaceFind } from "./workspaces.ts";
 
 /** `ledger verify` reads everything. */
 const transactionMsMax = 3_600_000;
@@ -50,6 +50,7 @@ export async function operator(subject: string, args: readonly string[]): Promis
 
 const commands: Readonly<Record<string, Command>> = {
   "workspace create": workspaceCreate,
+  "workspace find": workspaceFind,
   "workspace show": workspaceShow,
   "workspace limits": workspaceLimits,
   "workspace freeze": workspaceFreeze,

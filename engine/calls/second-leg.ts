@@ -107,9 +107,12 @@ async function devicesNow(
   const registered = await registrationsNow(change, target);
   if (registered === null) return none(`${to} is no SIP credential, or number, of this workspace.`);
   const here = registered.filter(({ box }) => box === change.firstLeg.box);
-  const contacts = here.flatMap(({ contact }) =>
-    contact !== null && isDeviceContact(contact) ? [contact] : [],
-  );
+  // One that was started anew may be there twice until its old binding has expired.
+  const contacts = [
+    ...new Set(
+      here.flatMap(({ contact }) => (contact !== null && isDeviceContact(contact) ? [contact] : [])),
+    ),
+  ];
   if (contacts.length === 0) return none(`No device that can be called is registered with ${to} just now.`);
   const rate = await rateFor(tx, {
     ...{ workspaceId: call.workspaceId, legKind: "sip", direction: "outbound", remoteE164: to, atMs: nowMs },

@@ -25,6 +25,8 @@ export interface DevicesParts {
 const everyMs = 30_000;
 /** Devices come and go all the time, and each look lists them all. */
 const apartMs = 1_000;
+/** The switch takes ten of a login, and counts a login that is written in another way anew. */
+const bindingsMax = 20;
 /** Rows in one transaction. */
 const batch = 200;
 
@@ -97,9 +99,11 @@ export class Devices {
     const changed = known.filter((row) => differs(before.get(keyOf(row)), row));
     await this.#inBatches(gone, deleteRegistration);
     await this.#inBatches(changed, saveRegistration);
-    // Who was let in before, and still has a binding.
-    for (const username of new Set(told.map((one) => one.username)))
-      if (!letIn.has(username)) await box.forgetDevice(username);
+    // Who was let in before, and still has a binding; and who got past the switch's own limit of them.
+    const bindings = new Map<string, number>();
+    for (const { username } of told) bindings.set(username, (bindings.get(username) ?? 0) + 1);
+    for (const [username, count] of bindings)
+      if (!letIn.has(username) || count > bindingsMax) await box.forgetDevice(username);
   }
 
   async #inBatches(

@@ -66,6 +66,16 @@ export async function insertWorkspace(
 export const workspaceById = (tx: ReadTx, id: WorkspaceId) =>
   tx.get<WorkspaceRow>("SELECT * FROM workspaces WHERE id = ?", [id]);
 
+/** By a piece of its name, its account number, its id, or a member's whole mail address; the newest first. */
+export const findWorkspaces = (tx: ReadTx, text: string, limit: number) =>
+  tx.all<Pick<WorkspaceRow, "id" | "name" | "mpesaAccountRef" | "createdAtMs" | "frozenAtMs">>(
+    `SELECT w.id, w.name, w.mpesa_account_ref, w.created_at_ms, w.frozen_at_ms FROM workspaces w
+     WHERE w.id = ? OR w.mpesa_account_ref = ? OR LOWER(w.name) LIKE '%' || LOWER(?) || '%' ESCAPE '!'
+       OR w.id IN (SELECT m.workspace_id FROM members m JOIN users u ON u.id = m.user_id WHERE u.email = ?)
+     ORDER BY w.id DESC LIMIT ?`,
+    [text, text.toUpperCase(), text.replace(/[!%_]/g, "!$&"), text.toLowerCase(), limit],
+  );
+
 /**
  * The row as it is now; others that keep it wait until this transaction ends, so that what was counted of its calls, or
  * reckoned of its money, stays so. Kept after a call's row, and before its legs' and any account's.

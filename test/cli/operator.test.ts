@@ -40,6 +40,24 @@ describe("the operator's commands", function () {
     assert.doesNotMatch(stderr, /secret/);
   });
 
+  it("find a workspace by its name, its account number, or a member's mail address", async () => {
+    const made = await told("workspace", "create", "100% Njeri_'s", "--owner", "Njeri@duka.example");
+    await told("workspace", "create", "1000 Njeri and sons");
+    for (const text of [
+      "njeri_'S",
+      "100%",
+      made["mpesa_account_ref"],
+      "njeri@duka.example",
+      made["workspace_id"],
+    ]) {
+      const { workspace_id: id, frozen } = await told("workspace", "find", String(text));
+      assert.deepEqual([id, frozen], [made["workspace_id"], false], String(text));
+    }
+    const { code, stdout } = await run("workspace", "find", "nobody of that name");
+    assert.deepEqual([code, stdout], [0, ""]);
+    assert.equal((await run("workspace", "find")).stdout.trim().split("\n").length, 2);
+  });
+
   it("take a transaction back, once, for a reason, and the ledger holds", async () => {
     const { workspace_id: workspace } = await told("workspace", "create", "Otieno's garage");
     const { transaction_id: credit } = await told(

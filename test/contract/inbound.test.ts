@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { LegId } from "../../engine/ids.ts";
 import { parseEndRecord } from "../../engine/switch/end-record.ts";
 import type { Arrival, HangupCause, TakenIn } from "../../engine/switch/switch.ts";
@@ -233,7 +234,8 @@ describeContract("the contract of the switch: calls that come to it", function (
   for (const early of [false, true])
     test(`one who waits ${early ? "in early media" : "ringing"} is answered by the answer of a leg that is dialled to them`, async () => {
       const { leg, caller } = await arrived();
-      await takeIn(leg);
+      // They wait no longer than that, and talk for longer.
+      await takeIn(leg, { ringSeconds: 3 });
       await world.box.afterBridge(leg, { kind: "end" });
       if (early) await world.box.playRingback(leg);
       const callee = world.dial(numbers.ringsThenAnswers, {
@@ -250,8 +252,10 @@ describeContract("the contract of the switch: calls that come to it", function (
         String(answer.atUs - calleesAnswer.atUs),
       );
       await caller(({ heard }) => heard.some(({ hz }) => hz !== null && Math.abs(hz - 440) < 10));
+      await sleep(4_000);
       await world.box.hangUp(callee.leg, "NORMAL_CLEARING");
       const end = await over(leg);
+      assert.equal(end.cause, "NORMAL_CLEARING");
       assert.notEqual(end.answeredAtUs, null);
     });
 
