@@ -45,7 +45,7 @@ export const dialSchema: z.ZodType<DialSpec> = z
       .meta({
         description:
           "Registered devices, all rung at once: `sip:<username>` of one of the workspace's SIP credentials, or `sip:+254…`, one " +
-          "of its numbers, with all of that number's. A domain behind it is ignored. Where none is registered nobody is rung " +
+          "of its numbers, with all of that number's. A domain behind it is ignored; one of another workspace is refused. Where none is registered nobody is rung " +
           "(`dial.refused`, `sip.not_registered`).",
         examples: ["sip:k7w2mq9xh4td"],
       }),

@@ -64,6 +64,10 @@ export const dial: Verb<DialSpec, Dialing> = {
     ...numbers.map((e164, index) => ({ field: `numbers[${index}]`, e164, use: "dialled" as const })),
     ...(callerId === undefined ? [] : [{ field: "callerId", e164: callerId, use: "presented" as const }]),
   ],
+  devices(spec) {
+    const target = devicesOf(spec);
+    return target === null ? [] : [{ field: "sip", target }];
+  },
   media: ({ ringback }) => (ringback === undefined ? [] : [{ field: "ringback", url: ringback }]),
   begin(spec, scene) {
     const timeout = spec.timeout ?? timeoutDefault;

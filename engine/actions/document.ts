@@ -11,7 +11,7 @@ import { reject } from "./reject.ts";
 import { say } from "./say.ts";
 import { sendDigits } from "./send-digits.ts";
 import { stream } from "./stream.ts";
-import type { NumberUse, UrlUse, Verb } from "./verb.ts";
+import type { DeviceUse, NumberUse, UrlUse, Verb } from "./verb.ts";
 import { wait } from "./wait.ts";
 
 /** Every verb there is. Adding one is its file and this line. */
@@ -59,6 +59,10 @@ export type Document = { [verb in VerbName]?: unknown }[];
 /** Every number in a validated document, by its path: `[1].dial.number`. */
 export const numbersIn = (document: Document): NumberUse[] =>
   usesIn(document, (verb, spec) => verb.numbers?.(spec));
+
+/** Every device, or number's devices, in a validated document, by its path: `[1].dial.sip`. */
+export const devicesIn = (document: Document): DeviceUse[] =>
+  usesIn(document, (verb, spec) => verb.devices?.(spec));
 
 /** Every WebSocket that a validated document opens, by its path: `[1].stream.url`. */
 export const socketsIn = (document: Document): UrlUse[] =>

@@ -1,7 +1,7 @@
 import type { z } from "zod";
 import type { ConferenceId, LegId, RecordingId } from "../ids.ts";
 import type { JsonObject } from "../json.ts";
-import type { Command, DialRequest, RoomRequest } from "../calls/command.ts";
+import type { Command, DeviceTarget, DialRequest, RoomRequest } from "../calls/command.ts";
 import type { AskingKind, CallEventKind } from "../calls/event-kinds.ts";
 import type { FailureCode } from "../calls/leg-state.ts";
 import type { RefusalReason } from "../policy/refusal.ts";
@@ -24,6 +24,8 @@ export interface Verb<Spec, State extends JsonObject> {
   needsAnswer?: true;
   /** Numbers in it, so that one which would be refused is refused when the document is given, not in the call. */
   numbers?(spec: Spec): NumberUse[];
+  /** Registered devices that it dials: those of nobody of the workspace's are refused likewise. */
+  devices?(spec: Spec): DeviceUse[];
   /** WebSockets that it opens, so that one which would be refused is refused with the request. `field` as of numbers. */
   sockets?(spec: Spec): UrlUse[];
   /** Where it has us tell of things: checked when the document is given, and again whenever something is told. */
@@ -48,6 +50,12 @@ export interface NumberUse {
   field: string;
   e164: string;
   use: "dialled" | "presented";
+}
+
+/** Devices that a document dials, by whose they are. */
+export interface DeviceUse {
+  field: string;
+  target: DeviceTarget;
 }
 
 /** A URL in a document; `field` is its path as the customer wrote it. */

@@ -1,4 +1,4 @@
-import { mediaIn, numbersIn, type Document } from "../actions/document.ts";
+import { devicesIn, mediaIn, numbersIn, type Document } from "../actions/document.ts";
 import { invalidField, SautikitError } from "../errors.ts";
 import type { CallId, LegId, WorkspaceId } from "../ids.ts";
 import { callOfWorkspace, insertCall, type CallRow } from "../store/calls.ts";
@@ -15,7 +15,7 @@ import { rearmCutOffs } from "./cut-off.ts";
 import { dialTogether, newRecording, stopRecording, newCall } from "./dialing.ts";
 import { DocumentRun, endDocument } from "./document-run.ts";
 import { windDown } from "./leg-progress.ts";
-import { dialSecondLeg } from "./second-leg.ts";
+import { dialSecondLeg, isDeviceOf } from "./second-leg.ts";
 
 export interface CallsParts extends ChangeParts {
   /** The box that dials. */
@@ -186,6 +186,13 @@ export class Calls {
         ...number,
         field: `actions${number.field}`,
       });
+    for (const { field, target } of devicesIn(actions))
+      if (!(await isDeviceOf(tx, workspaceId, target, this.#parts.clock.nowMs())))
+        throw invalidField(
+          `actions${field}`,
+          "sip_not_found",
+          "is no SIP credential, and no number, of this workspace",
+        );
   }
 
   /** Of a call that goes on: neither over nor being hung up. */

@@ -1,11 +1,13 @@
 import type { StepFact } from "../actions/verb.ts";
 import { SautikitError } from "../errors.ts";
+import type { WorkspaceId } from "../ids.ts";
 import { rateFor } from "../metering/rates.ts";
 import type { Destination } from "../policy/destinations.ts";
 import { CallRefused, type RefusedNumber } from "../policy/refusal.ts";
 import { parseObject } from "../store/calls.ts";
 import { activeNumberOf } from "../store/numbers.ts";
 import { holderOfLogin, registrationsOf, type SipRegistrationRow } from "../store/sip-credentials.ts";
+import type { ReadTx } from "../store/store.ts";
 import { isDeviceContact } from "../switch/devices.ts";
 import type { CallChange } from "./call-change.ts";
 import type { CallOptions } from "./call-request.ts";
@@ -123,6 +125,17 @@ async function devicesNow(
     allowed: contacts.slice(0, devicesMax).map((device) => ({ ...callee, device })),
     refused: [],
   };
+}
+
+/** Whether a login, or a number, is one of the workspace's just now, registered or not. */
+export async function isDeviceOf(
+  tx: ReadTx,
+  workspaceId: WorkspaceId,
+  target: DeviceTarget,
+  nowMs: number,
+): Promise<boolean> {
+  if ("number" in target) return (await activeNumberOf(tx, workspaceId, target.number)) !== undefined;
+  return (await holderOfLogin(tx, target.login, nowMs))?.workspaceId === workspaceId;
 }
 
 /** Null: it is none of the workspace's. */

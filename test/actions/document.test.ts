@@ -89,7 +89,13 @@ describe("a voice document", () => {
       [{ dial: { numbers: ["+254712345678", "+254712345679", "+254712345678"] } }],
       /^\[0\]\.dial\.numbers\[2\]: stands in the list twice/,
     ],
-    ["dials by SIP", [{ dial: { sip: "sip:otieno@example.com" } }], /^\[0\]\.dial\.sip: comes with SIP/],
+    ["dials no device", [{ dial: { sip: "sip:Otieno Kamau" } }], /^\[0\]\.dial\.sip: must be sip:/],
+    ["dials a device of the web's", [{ dial: { sip: "https://otieno" } }], /^\[0\]\.dial\.sip: must be sip:/],
+    [
+      "dials a device and a number",
+      [{ dial: { sip: "sip:k7w2mq9xh4td", number: "+254712345678" } }],
+      /^\[0\]\.dial\.sip: cannot stand beside number/,
+    ],
     [
       "records several from ringing",
       [{ dial: { numbers: ["+254712345678", "+254712345679"], record: "from-ringing" } }],

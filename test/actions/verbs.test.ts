@@ -222,8 +222,8 @@ describe("dial", () => {
   const table: [phase: keyof typeof phases, fact: string, then: string][] = [
     ["asked", "wake", "not mine"],
     ["asked", "dialing mine", "-; goes on wake +60000"],
-    ["asked", "dialing nobody", "dial.refused, call.dial_completed failed 0; over"],
-    ["asked", "dialRefused", "dial.refused, call.dial_completed failed 0; over"],
+    ["asked", "dialing nobody", "dial.refused country, call.dial_completed failed 0; over"],
+    ["asked", "dialRefused", "dial.refused country, call.dial_completed failed 0; over"],
     ["asked", "legAnswered mine", "not mine"],
     ["asked", "legAnswered other", "not mine"],
     ["asked", "legsBridged mine", "not mine"],
@@ -233,8 +233,8 @@ describe("dial", () => {
     ["asked", "legEnded other", "not mine"],
     ["ringing", "wake", "hangUp; goes on"],
     ["ringing", "dialing mine", "-; goes on wake +60000"],
-    ["ringing", "dialing nobody", "dial.refused, call.dial_completed failed 0; over"],
-    ["ringing", "dialRefused", "dial.refused, call.dial_completed failed 0; over"],
+    ["ringing", "dialing nobody", "dial.refused country, call.dial_completed failed 0; over"],
+    ["ringing", "dialRefused", "dial.refused country, call.dial_completed failed 0; over"],
     ["ringing", "legAnswered mine", "-; goes on"],
     ["ringing", "legAnswered other", "not mine"],
     ["ringing", "legsBridged mine", "-; goes on wake +60000"],
@@ -244,8 +244,8 @@ describe("dial", () => {
     ["ringing", "legEnded other", "not mine"],
     ["talking", "wake", "not mine"],
     ["talking", "dialing mine", "-; goes on wake +60000"],
-    ["talking", "dialing nobody", "dial.refused, call.dial_completed failed 0; over"],
-    ["talking", "dialRefused", "dial.refused, call.dial_completed failed 0; over"],
+    ["talking", "dialing nobody", "dial.refused country, call.dial_completed failed 0; over"],
+    ["talking", "dialRefused", "dial.refused country, call.dial_completed failed 0; over"],
     ["talking", "legAnswered mine", "-; goes on"],
     ["talking", "legAnswered other", "not mine"],
     ["talking", "legsBridged mine", "-; goes on"],
@@ -298,13 +298,16 @@ describe("dial", () => {
     };
     const legs = [{ leg: otieno, to: "+254711111111" }];
     const step = dial.on(both, { kind: "dialing", legs, refused: [refused] }, scene);
-    assert.equal(line(step), "dial.refused; goes on wake +60000");
+    assert.equal(line(step), "dial.refused country; goes on wake +60000");
     assert.deepEqual(step?.state?.legs, [rung(otieno, "+254711111111")]);
   });
 
   it("to several that is refused as a whole says so of each", () => {
     const step = dial.on(both, facts["dialRefused"]!, scene);
-    assert.equal(line(step), "dial.refused, dial.refused, call.dial_completed failed 0; over");
+    assert.equal(
+      line(step),
+      "dial.refused country, dial.refused country, call.dial_completed failed 0; over",
+    );
     assert.deepEqual([told(step)["to"], told(step)["leg_id"]], [null, null]);
   });
 

@@ -127,12 +127,12 @@ describe("bad input", () => {
       "duplicate",
     ],
     [
-      "a dial by SIP, which comes with SIP credentials",
-      { ...good, actions: [{ dial: { sip: "sip:otieno" } }] },
+      "a dial to SIP devices of nobody here",
+      { ...good, actions: [{ dial: { sip: "sip:otieno@example.com" } }] },
       400,
       "validation.invalid",
       "actions[0].dial.sip",
-      "not_yet",
+      "sip_not_found",
     ],
     [
       "a ringback that is no URL",

@@ -316,8 +316,14 @@ describe("the wallet over HTTP", () => {
     });
 
     it("are not there for months without a wallet, months to come, and what is no month", async () => {
-      for (const month of ["2001-01", "9999-12", "2026-13", "2026-7", "July", "2026-07.pdf"])
-        assert.equal((await ask(`/${month}`)).status, 404, month);
+      for (const month of ["2001-01", "9999-12"]) {
+        const { status, body } = await ask(`/${month}`);
+        assert.deepEqual([status, body.error.code], [404, "wallet.statement_not_found"], month);
+      }
+      for (const month of ["2026-13", "2026-7", "July", "2026-07.pdf"]) {
+        const { status, body } = await ask(`/${month}`);
+        assert.deepEqual([status, body.error.fields[0].field], [400, "month"], month);
+      }
       const nobody = await api.workspace({ name: "Nobody", number: "+254200000080", balanceMinor: 0 });
       const list = await api.ask("GET", "/v1/wallet/statements", { key: nobody.key });
       assert.deepEqual(list.body.data, []);
