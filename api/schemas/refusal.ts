@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { rfc3339Ms } from "../../engine/clock.ts";
+import { rfc3339Seconds } from "../../engine/clock.ts";
 import {
   refusalCodes,
   refusalReasons,
@@ -53,6 +53,6 @@ export const refusalView = (row: RefusalRow) => ({
   call_id: row.callId,
   message: row.message,
   count: row.count,
-  first_at: rfc3339Ms(row.createdAtMs),
-  last_at: rfc3339Ms(row.lastAtMs),
+  first_at: rfc3339Seconds(row.createdAtMs),
+  last_at: rfc3339Seconds(row.lastAtMs),
 });

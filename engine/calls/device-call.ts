@@ -4,7 +4,7 @@ import type { CallId, LegId } from "../ids.ts";
 import { rateFor } from "../metering/rates.ts";
 import { CallRefused, type RefusalReason } from "../policy/refusal.ts";
 import { insertCall, insertLeg, legOfChannel } from "../store/calls.ts";
-import { isInService, numberById, type NumberRow } from "../store/numbers.ts";
+import { numberById, type NumberRow } from "../store/numbers.ts";
 import { holderOfLogin } from "../store/sip-credentials.ts";
 import type { Tx } from "../store/store.ts";
 import type { Arrival, HangupCause } from "../switch/switch.ts";
@@ -43,7 +43,6 @@ export async function takeInDeviceCall(
   const number = holder && (await numberById(tx, holder.numberId));
   // Revoked since the switch read its list.
   if (!holder || !number) return refuse("unknown_login", "CALL_REJECTED");
-  if (!isInService(number)) return refuse("suspended_number", "OUTGOING_CALL_BARRED");
   const to = numberFromCarrier(arrival.to) ?? arrival.to;
   const { workspaceId } = holder;
   const noted = { workspaceId, source: "device", from: number.e164, to } as const;

@@ -6,7 +6,7 @@ import type { EventId, LegId } from "../ids.ts";
 import type { JsonObject } from "../json.ts";
 import type { DialSpec } from "../actions/dial-spec.ts";
 import { numberById, type NumberRow } from "../store/numbers.ts";
-import { registrationsOf } from "../store/sip-credentials.ts";
+import { ringableAt } from "../store/sip-credentials.ts";
 import { CallRefused } from "../policy/refusal.ts";
 import { callEventById, type CallRow } from "../store/calls.ts";
 import type { HangupCause } from "../switch/switch.ts";
@@ -370,7 +370,13 @@ export class DocumentRun {
   async #fallBack(change: CallChange, step: number): Promise<void> {
     const number = await numberOf(change);
     const devices =
-      number && (await registrationsOf(change.tx, { number: number.id }, { nowMs: change.nowMs, limit: 1 }));
+      number &&
+      (await ringableAt(
+        change.tx,
+        change.firstLeg.box,
+        { number: number.id },
+        { nowMs: change.nowMs, limit: 1 },
+      ));
     if (!number || !devices || devices.length === 0) return this.#apologise(change, step);
     await this.#putThrough(change, step, { sip: `sip:${number.e164}`, timeout: deviceRings });
   }

@@ -1,5 +1,5 @@
 import type { ConferenceId, LegId, RecordingId } from "../ids.ts";
-import { parseObject, withdrawUnsentIntents, type LegRow } from "../store/calls.ts";
+import { parseObject, withdrawUnsentIntents, type CallRow, type LegRow } from "../store/calls.ts";
 import * as recordings from "../store/recordings.ts";
 import type { ChannelFacts, HangupCause, SwitchEvent } from "../switch/switch.ts";
 import type { CallChange } from "./call-change.ts";
@@ -317,14 +317,15 @@ export async function windDown(change: CallChange, document: DocumentRun): Promi
   for (const leg of change.legs.filter((row) => row.endedAtUs === null)) {
     if (neverDialled.has(leg.id)) await takeLegNews(change, notDialled(change, leg), document);
     else {
-      change.intend({ kind: "hangUp", leg: leg.id, cause: endingCause(leg) });
+      change.intend({ kind: "hangUp", leg: leg.id, cause: endingCause(change.call, leg) });
     }
   }
 }
 
-function endingCause(leg: LegRow): HangupCause {
+function endingCause({ direction }: CallRow, leg: LegRow): HangupCause {
   if (leg.answeredAtUs !== null) return "NORMAL_CLEARING";
-  return leg.direction === "inbound" ? "CALL_REJECTED" : "ORIGINATOR_CANCEL";
+  // A device's own leg came to us, and yet it is its call that is given up.
+  return leg.direction === "inbound" && direction === "inbound" ? "CALL_REJECTED" : "ORIGINATOR_CANCEL";
 }
 
 /**

@@ -6,7 +6,7 @@ import type { Destination } from "../policy/destinations.ts";
 import { CallRefused, type RefusedNumber } from "../policy/refusal.ts";
 import { parseObject } from "../store/calls.ts";
 import { activeNumberOf } from "../store/numbers.ts";
-import { holderOfLogin, registrationsOf, type SipRegistrationRow } from "../store/sip-credentials.ts";
+import { holderOfLogin, ringableAt } from "../store/sip-credentials.ts";
 import type { ReadTx } from "../store/store.ts";
 import { isDeviceContact } from "../switch/devices.ts";
 import type { CallChange } from "./call-change.ts";
@@ -31,7 +31,8 @@ export async function dialSecondLeg(
 ): Promise<StepFact> {
   const { call, tx, parts } = change;
   const callerId = request.callerId ?? optionsOf(change).callerId;
-  const callerIds = request.callerId === undefined ? [] : [{ field: "callerId", e164: request.callerId }];
+  // Also the call's own: a number may have been suspended, or be another's, since the call began.
+  const callerIds = [{ field: "callerId", e164: callerId }];
   const note = (refusal: CallRefused) =>
     parts.policy.note(tx, refusal, {
       ...{ workspaceId: call.workspaceId, source: "dial", from: callerId, callId: call.id },
@@ -106,15 +107,9 @@ async function devicesNow(
     allowed: [],
     refused: [{ to, code: "sip.not_registered", reason: null, message }],
   });
-  const registered = await registrationsNow(change, target);
-  if (registered === null) return none(`${to} is no SIP credential, or number, of this workspace.`);
-  const here = registered.filter(({ box }) => box === change.firstLeg.box);
-  // One that was started anew may be there twice until its old binding has expired.
-  const contacts = [
-    ...new Set(
-      here.flatMap(({ contact }) => (contact !== null && isDeviceContact(contact) ? [contact] : [])),
-    ),
-  ];
+  const ringable = await ringableNow(change, target);
+  if (ringable === null) return none(`${to} is no SIP credential, or number, of this workspace.`);
+  const contacts = ringable.flatMap(({ contact }) => (isDeviceContact(contact) ? [contact] : []));
   if (contacts.length === 0) return none(`No device that can be called is registered with ${to} just now.`);
   const rate = await rateFor(tx, {
     ...{ workspaceId: call.workspaceId, legKind: "sip", direction: "outbound", remoteE164: to, atMs: nowMs },
@@ -122,7 +117,7 @@ async function devicesNow(
   if (!rate) throw new SautikitError("rates.not_found", "The deck sells no calls to SIP devices.");
   const callee: Destination = { e164: to, country: null, rateMicroKesPerMinute: rate.microKesPerMinute };
   return {
-    allowed: contacts.slice(0, devicesMax).map((device) => ({ ...callee, device })),
+    allowed: contacts.map((device) => ({ ...callee, device })),
     refused: [],
   };
 }
@@ -139,17 +134,17 @@ export async function isDeviceOf(
 }
 
 /** Null: it is none of the workspace's. */
-async function registrationsNow(
-  { call, tx, nowMs }: CallChange,
+async function ringableNow(
+  { call, tx, nowMs, firstLeg: { box } }: CallChange,
   target: DeviceTarget,
-): Promise<SipRegistrationRow[] | null> {
+): Promise<{ contact: string }[] | null> {
   const page = { nowMs, limit: devicesMax };
   if ("number" in target) {
     const number = await activeNumberOf(tx, call.workspaceId, target.number);
-    return number ? registrationsOf(tx, { number: number.id }, page) : null;
+    return number ? ringableAt(tx, box, { number: number.id }, page) : null;
   }
   const holder = await holderOfLogin(tx, target.login, nowMs);
   return holder?.workspaceId === call.workspaceId
-    ? registrationsOf(tx, { credential: holder.credentialId }, page)
+    ? ringableAt(tx, box, { credential: holder.credentialId }, page)
     : null;
 }

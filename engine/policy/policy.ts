@@ -155,15 +155,19 @@ export class Policy {
   ): Promise<string[]> {
     const firsts: string[] = [];
     const busy = new Map<string, number | null>();
+    const watched = new Map<string, number>();
     for (const number of allowed.filter(isForeign)) {
       const { country } = number;
       if (!busy.has(country)) {
-        const { isFirst, busyUntilMs } = await newCountry(tx, workspace, country, nowMs);
+        const { isFirst, busyUntilMs, watchedUntilMs } = await newCountry(tx, workspace, country, nowMs);
         busy.set(country, busyUntilMs);
+        if (watchedUntilMs !== null) watched.set(country, watchedUntilMs);
         if (isFirst) firsts.push(country);
       }
       const untilMs = busy.get(country) ?? null;
       if (untilMs !== null) refused.push(refuseBusyCountry(number, country, untilMs, nowMs));
+      // Of several at once the first takes the place.
+      else if (watched.has(country)) busy.set(country, watched.get(country) ?? null);
     }
     return firsts;
   }

@@ -66,18 +66,19 @@ export async function tooManyOfRange(
   return refused;
 }
 
-/** What is known of a foreign country: whether it was never called, and whether a call there has to wait. */
+/** What is known of a foreign country: whether it was never called, whether a call there has to wait, and until when one at a time goes. */
 export async function newCountry(
   tx: ReadTx,
   { id, newCountryWatch }: Pick<WorkspaceRow, "id" | "newCountryWatch">,
   country: string,
   nowMs: number,
-): Promise<{ isFirst: boolean; busyUntilMs: number | null }> {
+): Promise<{ isFirst: boolean; busyUntilMs: number | null; watchedUntilMs: number | null }> {
   const firstMs = await firstDialledAtMs(tx, id, country);
-  if (firstMs === null) return { isFirst: true, busyUntilMs: null };
-  const untilMs = firstMs + newCountryMs;
-  const watched = newCountryWatch === 1 && nowMs < untilMs;
-  return { isFirst: false, busyUntilMs: watched && (await isCalling(tx, id, country)) ? untilMs : null };
+  const untilMs = (firstMs ?? nowMs) + newCountryMs;
+  const watchedUntilMs = newCountryWatch === 1 && nowMs < untilMs ? untilMs : null;
+  if (firstMs === null) return { isFirst: true, busyUntilMs: null, watchedUntilMs };
+  const busy = watchedUntilMs !== null && (await isCalling(tx, id, country));
+  return { isFirst: false, busyUntilMs: busy ? untilMs : null, watchedUntilMs };
 }
 
 export function refuseBusyCountry(

@@ -63,7 +63,8 @@ export class Directory {
     const there = await readFile(path, "utf8").catch(() => null);
     if (there !== text) await replace(folder, path, text);
     const row = await store.read((tx) => sipDirectory(tx, box));
-    if (row?.writtenSha256 !== hash) await store.write((tx) => directoryWritten(tx, box, hash));
+    if (row?.writtenSha256 !== hash || there !== text)
+      await store.write((tx) => directoryWritten(tx, box, hash));
     if (row?.loadedSha256 !== hash || there !== text) written();
   }
 }

@@ -70,12 +70,18 @@ export async function revokeSipCredential(tx: Tx, id: SipId, nowMs: number): Pro
   ]);
 }
 
-/** Its logins end then, those that end sooner excepted; another becomes its own. */
+/** Its own login ends then; another becomes its own. */
 export async function endSipLogins(tx: Tx, id: SipId, endsAtMs: number, nowMs: number): Promise<void> {
-  await tx.run(
-    "UPDATE sip_logins SET ends_at_ms = ? WHERE credential_id = ? AND (ends_at_ms IS NULL OR ends_at_ms > ?)",
-    [endsAtMs, id, endsAtMs],
-  );
+  // Two are let in at most: however often it is rotated, an earlier overlap ends.
+  await tx.run("UPDATE sip_logins SET ends_at_ms = ? WHERE credential_id = ? AND ends_at_ms > ?", [
+    nowMs,
+    id,
+    nowMs,
+  ]);
+  await tx.run("UPDATE sip_logins SET ends_at_ms = ? WHERE credential_id = ? AND ends_at_ms IS NULL", [
+    endsAtMs,
+    id,
+  ]);
   await tx.run("UPDATE sip_credentials SET rotated_at_ms = ? WHERE id = ?", [nowMs, id]);
 }
 
@@ -106,10 +112,11 @@ export interface SipDirectoryRow {
 export const sipDirectory = (tx: ReadTx, box: string) =>
   tx.get<SipDirectoryRow>("SELECT * FROM sip_directories WHERE box = ?", [box]);
 
+/** From here on it is to be read, whatever it was before. */
 export async function directoryWritten(tx: Tx, box: string, sha256: string): Promise<void> {
   await tx.run(
     `INSERT INTO sip_directories (box, written_sha256) VALUES (?, ?)
-     ON CONFLICT (box) DO UPDATE SET written_sha256 = excluded.written_sha256`,
+     ON CONFLICT (box) DO UPDATE SET written_sha256 = excluded.written_sha256, loaded_sha256 = NULL`,
     [box, sha256],
   );
 }
@@ -156,6 +163,24 @@ export async function deleteRegistration(
     sipCallId,
   ]);
 }
+
+/** What can be rung just now at a box, by its way there, each once; the latest to expire first. */
+export const ringableAt = (
+  tx: ReadTx,
+  box: string,
+  of: { credential: SipId } | { number: NumberId },
+  { nowMs, limit }: { nowMs: number; limit: number },
+) =>
+  tx.all<{ contact: string }>(
+    `SELECT r.contact, MAX(r.expires_at_ms) AS latest_ms FROM sip_registrations r
+       JOIN sip_logins l ON l.username = r.username
+       JOIN sip_credentials c ON c.id = l.credential_id JOIN numbers n ON n.id = c.number_id
+     WHERE ${"credential" in of ? "c.id" : "n.id"} = ? AND c.revoked_at_ms IS NULL AND n.status = 'active'
+       AND n.blocked_at_ms IS NULL AND (l.ends_at_ms IS NULL OR l.ends_at_ms > ?) AND r.expires_at_ms > ?
+       AND r.box = ? AND r.contact IS NOT NULL
+     GROUP BY r.contact ORDER BY latest_ms DESC, r.contact LIMIT ?`,
+    ["credential" in of ? of.credential : of.number, nowMs, nowMs, box, limit],
+  );
 
 /** What a credential's logins are registered with just now, whichever is asked for; the latest to expire first. */
 export const registrationsOf = (

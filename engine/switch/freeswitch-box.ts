@@ -246,7 +246,10 @@ export class FreeSwitchBox implements Switch {
       await this.disarmKill(ring);
       return false;
     }
-    return this.#run(api("uuid_ring_ready", this.#channel(leg)));
+    const rings = await this.#run(api("uuid_ring_ready", this.#channel(leg)));
+    // Done again after a crash it may have been answered meanwhile, by whom it was put through to: it waits no more.
+    if (rings && (await this.channelFacts(leg))?.answeredAtUs != null) await this.disarmKill(ring);
+    return rings;
   }
 
   async refuse(leg: LegId, cause: HangupCause): Promise<boolean> {

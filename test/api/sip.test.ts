@@ -114,6 +114,17 @@ describe(`SIP credentials over the API, on ${databaseKind}`, () => {
     assert.equal((await ask("GET", path(`/${id}`))).body.previous_username, null);
   });
 
+  it("however often it is rotated, two logins are let in at most", async () => {
+    const { id, username } = await made();
+    const second = (await ask("POST", path(`/${id}/rotate`), { overlap_seconds: 3600 })).body;
+    const third = (await ask("POST", path(`/${id}/rotate`), { overlap_seconds: 3600 })).body;
+    const usernames = (await letIn()).map((login) => login.username);
+    assert.deepEqual(
+      [username, second.username, third.username].map((one) => usernames.includes(one)),
+      [false, true, true],
+    );
+  });
+
   it("a rotation without an overlap ends the old login at once, and an earlier overlap with it", async () => {
     const { id, username } = await made();
     const second = (await ask("POST", path(`/${id}/rotate`), { overlap_seconds: 3600 })).body;

@@ -119,6 +119,19 @@ describeOnSwitch("a customer's SIP devices, over HTTP and SIP", function () {
     ]);
   });
 
+  test("given up over the API while it rings, it is canceled, as one of the API's is", async () => {
+    const device = await registered(await credential());
+    const call = device.call(numbers.ringsForEver);
+    await eventually("ringing", () =>
+      call.state === "ringing" || call.state === "early" ? true : undefined,
+    );
+    const { id } = await latestTo(numbers.ringsForEver);
+    await world.customer.until(id, "ringing", ({ legs }) => legs.length === 2);
+    await world.customer.hangUp(id);
+    const done = await world.customer.ended(id);
+    assert.deepEqual([done.status, done.failure_code, done.cost_minor], ["canceled", "canceled", 0]);
+  });
+
   test("dialled as people do, a local number is called", async () => {
     const device = await registered(await credential());
     const to = answersFor("00112");

@@ -132,6 +132,14 @@ describe(`the list of SIP logins beside a media server, on ${databaseKind}`, () 
       assert.equal(written, before);
     });
 
+    it("a list that had to be put back is read again", async () => {
+      const before = reloaded;
+      await writeFile(join(folder, "credentials.xml"), "somebody else's");
+      await directory.write();
+      await look();
+      assert.equal(reloaded, before + 1);
+    });
+
     it("devices are written down as the box lists them, and are gone when it does not", async () => {
       const { username } = await made();
       told.push(registration(username), registration(username, { callId: "two@phone" }));
