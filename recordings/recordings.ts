@@ -189,7 +189,12 @@ class StoredRecordings implements Recordings {
   async #remove(row: RecordingRow): Promise<void> {
     // Without a key no upload has begun, and none will: it has at most a file on the spool, which goes with its own object.
     const unfinished = row.storedAtMs === null;
-    if (row.objectKey !== null) await this.#storage.delete(row.objectKey, { unfinished });
+    if (row.objectKey !== null) {
+      await this.#storage.delete(row.objectKey, { unfinished });
+      // That it is gone is a promise, and asked for: an erasure takes the row's word.
+      if (await this.#storage.head(row.objectKey))
+        throw new SautikitError("storage.unavailable", `The storage still holds ${row.objectKey}.`);
+    }
     await this.#store.write((tx) => rows.markObjectRemoved(tx, row.id, this.#clock.nowMs()));
   }
 }

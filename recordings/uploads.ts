@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 import type { Clock } from "../engine/clock.ts";
+import { SautikitError } from "../engine/errors.ts";
 import { isId, type RecordingId } from "../engine/ids.ts";
 import type { Log } from "../engine/log.ts";
 import * as recordings from "../engine/store/recordings.ts";
@@ -256,6 +257,8 @@ export class Uploads {
   async #removeDeleted(row: RecordingRow, path: string): Promise<void> {
     const { storage, store, clock } = this.#options;
     await storage.delete(objectKey(row), { unfinished: true });
+    if (await storage.head(objectKey(row)))
+      throw new SautikitError("storage.unavailable", `The storage still holds ${objectKey(row)}.`);
     await store.write((tx) => recordings.markObjectRemoved(tx, row.id, clock.nowMs()));
     await remove(path);
   }

@@ -73,12 +73,8 @@ export class PortDocuments {
       if (!isOpen(port.status)) throw new SautikitError("ports.closed");
       await reservePaper(tx, { objectKey: documentKey, portId: id, createdAtMs: clock.nowMs() });
     });
-    try {
-      await storage.putBytes(bytes, documentKey, documentType);
-    } catch (error) {
-      await store.write((tx) => deletePaper(tx, documentKey, clock.nowMs()));
-      throw error;
-    }
+    // One whose answer was lost may arrive yet: the sweep gives it up later, and not at once.
+    await storage.putBytes(bytes, documentKey, documentType);
     const documentSha256 = await sha256Of(bytes);
     const documentAtMs = clock.nowMs();
     return { documentKey, documentType, documentBytes: bytes.length, documentSha256, documentAtMs };

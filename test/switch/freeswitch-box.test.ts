@@ -291,8 +291,17 @@ describe("A FreeSWITCH box", () => {
       const taken = { leg, call, ringSeconds: 120, maxSeconds: 600, cutGroup: `cut-${leg}-0` } as const;
       const sent = () => fake.commands.map(({ firstLine }) => firstLine);
 
+      const dumped = (answered: string) => async () =>
+        start((frame, peer) =>
+          peer.result(
+            frame.firstLine.includes("uuid_dump")
+              ? JSON.stringify({ "Unique-ID": uuid, "Caller-Channel-Answered-Time": answered })
+              : "+OK",
+          ),
+        );
+
       it("arms our limit before it deletes the dialplan's, and only then lets it ring", async () => {
-        await start((_, peer) => peer.result("+OK"));
+        await dumped("0")();
         box.know(leg, uuid);
         assert.equal(await box.takeIn(taken), true);
         assert.deepEqual(sent(), [
@@ -304,7 +313,15 @@ describe("A FreeSWITCH box", () => {
           `api uuid_setvar ${uuid} api_on_answer_ring sched_del ring-${leg}`,
           `api uuid_setvar ${uuid} api_hangup_hook sched_del cut-${leg}-0`,
           `api uuid_ring_ready ${uuid}`,
+          `api uuid_dump ${uuid} json`,
         ]);
+      });
+
+      it("done again after the answer, leaves nothing that would end the talk", async () => {
+        await dumped("1795966649941449")();
+        box.know(leg, uuid);
+        assert.equal(await box.takeIn(taken), true);
+        assert.equal(sent().at(-1), `api sched_del ring-${leg}`);
       });
 
       it("leaves nothing armed where the caller has gone meanwhile", async () => {

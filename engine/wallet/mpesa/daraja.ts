@@ -38,6 +38,8 @@ export interface DarajaParts {
   secrets: Secrets;
 }
 
+/** A push that waits for a new token goes out no later than this: its phone is let go after a while, and must not ring then. */
+const pushAgainMsMax = 15_000;
 /** Longer than Daraja was seen to take; every wait for it ends. */
 const answerMsMax = 20_000;
 const answerBytesMax = 8 * 1024 * 1024;
@@ -94,17 +96,21 @@ export class Daraja {
   /** Asks a phone for money: at most one prompt comes of it. "Asked", not "paid". */
   async push(push: Push): Promise<{ merchantRequestId: string; checkoutRequestId: string }> {
     const { shortcode } = this.#settings;
-    const answer = await this.#authorised("/mpesa/stkpush/v1/processrequest", {
-      ...this.#signed(),
-      TransactionType: "CustomerPayBillOnline",
-      Amount: push.amount,
-      PartyA: push.msisdn,
-      PartyB: shortcode,
-      PhoneNumber: push.msisdn,
-      CallBackURL: push.callbackUrl,
-      AccountReference: push.accountReference,
-      TransactionDesc: push.description,
-    });
+    const answer = await this.#authorised(
+      "/mpesa/stkpush/v1/processrequest",
+      {
+        ...this.#signed(),
+        TransactionType: "CustomerPayBillOnline",
+        Amount: push.amount,
+        PartyA: push.msisdn,
+        PartyB: shortcode,
+        PhoneNumber: push.msisdn,
+        CallBackURL: push.callbackUrl,
+        AccountReference: push.accountReference,
+        TransactionDesc: push.description,
+      },
+      pushAgainMsMax,
+    );
     const code = z.object({ ResponseCode: z.coerce.string() }).safeParse(answer).data?.ResponseCode;
     if (code !== undefined && code !== "0")
       throw new DarajaError("refused", wordsOf(answer), { code, status: 200 });
@@ -197,7 +203,8 @@ export class Daraja {
   }
 
   /** A refused token was refused before anything was done: the same goes once more, with the next one. */
-  async #authorised(path: string, body: JsonObject): Promise<JsonObject> {
+  async #authorised(path: string, body: JsonObject, againMsMax = Infinity): Promise<JsonObject> {
+    const beganMs = this.#clock.monotonicMs();
     const post = (token: string) =>
       this.#exchange(path, {
         method: "POST",
@@ -209,7 +216,10 @@ export class Daraja {
       return await post(token);
     } catch (error) {
       if (!isStaleToken(error)) throw error;
-      return post(await this.#again(() => this.#tokens.instead(token)));
+      const next = await this.#again(() => this.#tokens.instead(token));
+      // Refused, and nothing was done: what comes too late for whoever asked is not sent any more.
+      if (this.#clock.monotonicMs() - beganMs > againMsMax) throw error;
+      return post(next);
     }
   }
 
