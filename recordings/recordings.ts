@@ -178,11 +178,15 @@ class StoredRecordings implements Recordings {
       more = expired.length === batch;
       from = expired.at(-1)?.workspaceId ?? null;
     }
+    // One that cannot be removed keeps no other: it is told once all that can be are.
+    const faults: unknown[] = [];
     for (let more = true; more;) {
       const deleted = await this.#store.read((tx) => rows.toRemove(tx, nowMs, batch));
-      for (const row of deleted) await this.#remove(row);
-      more = deleted.length === batch;
+      const before = faults.length;
+      for (const row of deleted) await this.#remove(row).catch((error: unknown) => faults.push(error));
+      more = deleted.length === batch && faults.length === before;
     }
+    if (faults.length > 0) throw faults[0];
   }
 
   /** Repeatable: a crash in between removes an object again that is gone. */

@@ -201,7 +201,10 @@ export async function countExportsToRemove(tx: ReadTx, workspaceId: WorkspaceId)
 /** One that is still to be made may be now. */
 export async function markExportRemoved(tx: Tx, id: ExportRow["id"], nowMs: number): Promise<void> {
   await tx.run(
-    `UPDATE privacy_exports SET stale = 0, removed_at_ms = CASE status WHEN 'pending' THEN NULL ELSE CAST(? AS BIGINT) END
+    // Whoever was making it and lost touch is told apart by the count of tries: theirs is not taken any more.
+    `UPDATE privacy_exports SET stale = 0, lease_until_ms = NULL,
+       attempts = attempts + CASE status WHEN 'pending' THEN 1 ELSE 0 END,
+       removed_at_ms = CASE status WHEN 'pending' THEN NULL ELSE CAST(? AS BIGINT) END
      WHERE id = ? AND removed_at_ms IS NULL`,
     [nowMs, id],
   );
