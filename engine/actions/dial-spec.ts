@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { DeviceTarget } from "../calls/command.ts";
 import { httpUrl } from "./http-url.ts";
 
 export interface DialSpec {
@@ -107,11 +108,15 @@ export const dialSchema: z.ZodType<DialSpec> = z
   });
 
 /** The devices that `sip` names. */
-export function devicesOf({ sip }: DialSpec): { login: string } | { number: string } | null {
+export function devicesOf({ sip }: DialSpec): DeviceTarget | null {
   const [, login, number] = (sip === undefined ? null : target.exec(sip)) ?? [];
   if (login !== undefined) return { login };
   return number === undefined ? null : { number };
 }
+
+/** What they are called in legs and events. */
+export const nameOf = (devices: DeviceTarget): string =>
+  "login" in devices ? `sip:${devices.login}` : devices.number;
 
 /** Everybody whom it rings. */
 export const numbersOf = ({ number, numbers = [] }: DialSpec): string[] =>

@@ -1,10 +1,10 @@
 import type { JsonObject } from "../json.ts";
 import type { LegId } from "../ids.ts";
-import type { Command, DeviceTarget } from "../calls/command.ts";
+import type { Command } from "../calls/command.ts";
 import { mostTelling, type FailureCode } from "../calls/leg-state.ts";
 import type { LegStatus } from "../store/calls.ts";
 import type { HangupCause } from "../switch/switch.ts";
-import { devicesOf, dialSchema, numbersOf, timeoutDefault, type DialSpec } from "./dial-spec.ts";
+import { devicesOf, dialSchema, nameOf, numbersOf, timeoutDefault, type DialSpec } from "./dial-spec.ts";
 import {
   command,
   done,
@@ -186,9 +186,6 @@ function legEnded(
     }),
   ]);
 }
-
-const nameOf = (devices: DeviceTarget): string =>
-  "login" in devices ? `sip:${devices.login}` : devices.number;
 
 const isOurs = (state: Dialing, leg: LegId): boolean => state.legs.some((dialled) => dialled.leg === leg);
 

@@ -27,8 +27,6 @@ export interface CallOptions {
   maxDurationSeconds: number;
   /** How many were rung at once; absent: one. */
   branches?: number;
-  /** A customer's device placed it, which is its first leg. */
-  fromDevice?: true;
 }
 
 /** The calling number, found by its E.164 among the workspace's active ones. */

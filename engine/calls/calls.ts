@@ -15,7 +15,7 @@ import { rearmCutOffs } from "./cut-off.ts";
 import { dialTogether, newRecording, stopRecording, newCall } from "./dialing.ts";
 import { DocumentRun, endDocument } from "./document-run.ts";
 import { windDown } from "./leg-progress.ts";
-import { dialSecondLeg, isDeviceOf } from "./second-leg.ts";
+import { dialSecondLeg, ownDevices } from "./second-leg.ts";
 
 export interface CallsParts extends ChangeParts {
   /** The box that dials. */
@@ -187,7 +187,7 @@ export class Calls {
         field: `actions${number.field}`,
       });
     for (const { field, target } of devicesIn(actions))
-      if (!(await isDeviceOf(tx, workspaceId, target, this.#parts.clock.nowMs())))
+      if ((await ownDevices(tx, workspaceId, target, this.#parts.clock.nowMs())) === null)
         throw invalidField(
           `actions${field}`,
           "sip_not_found",

@@ -1,19 +1,18 @@
 import { numberFromCarrier } from "../e164.ts";
-import { SautikitError } from "../errors.ts";
+import { isError } from "../errors.ts";
 import type { CallId, LegId } from "../ids.ts";
 import { rateFor } from "../metering/rates.ts";
 import { CallRefused, type RefusalReason } from "../policy/refusal.ts";
-import { insertCall, insertLeg, legOfChannel } from "../store/calls.ts";
+import { legOfChannel } from "../store/calls.ts";
 import { numberById, type NumberRow } from "../store/numbers.ts";
 import { holderOfLogin } from "../store/sip-credentials.ts";
 import type { Tx } from "../store/store.ts";
 import type { Arrival, HangupCause } from "../switch/switch.ts";
-import { CallChange } from "./call-change.ts";
 import type { CallOptions } from "./call-request.ts";
 import type { ChangeParts } from "./change-parts.ts";
 import { newCall, newLeg } from "./dialing.ts";
 import { DocumentRun } from "./document-run.ts";
-import type { Taken } from "./inbound.ts";
+import { storeArrival, type Taken } from "./inbound.ts";
 import { dialAdmitted } from "./second-leg.ts";
 
 /** A device that dials may ring so long: its user sees it ring, and hangs up. */
@@ -46,23 +45,18 @@ export async function takeInDeviceCall(
   const to = numberFromCarrier(arrival.to) ?? arrival.to;
   const { workspaceId } = holder;
   const noted = { workspaceId, source: "device", from: number.e164, to } as const;
-  let admission;
-  try {
-    admission = await parts.policy.admit(tx, {
-      ...{ workspaceId, begins: true },
-      callerIds: [{ field: "from", e164: number.e164 }],
-      to: [{ field: "to", e164: to }],
-    });
-  } catch (error) {
-    if (error instanceof CallRefused) {
-      await parts.policy.note(tx, error, noted);
-      return refuse(error.reason, causes[error.reason]);
-    }
+  const asked = {
+    ...{ workspaceId, begins: true },
+    callerIds: [{ field: "from", e164: number.e164 }],
+    to: [{ field: "to", e164: to }],
+  };
+  const admission = await parts.policy.admit(tx, asked).catch((error: unknown) => {
+    if (error instanceof CallRefused) return { admitted: [], refused: [error] };
     // What is no number at all.
-    if (error instanceof SautikitError && error.code === "validation.invalid")
-      return refuse("unknown_number", "UNALLOCATED_NUMBER");
+    if (isError(error, "validation.invalid")) return null;
     throw error;
-  }
+  });
+  if (admission === null) return refuse("unknown_number", "UNALLOCATED_NUMBER");
   const [refused] = admission.refused;
   if (refused) {
     await parts.policy.note(tx, refused, noted);
@@ -81,17 +75,7 @@ export async function takeInDeviceCall(
     cutAfterSeconds: maxDurationSeconds,
     ...{ createdAtMs: nowMs, dialledAtMs: nowMs, startedAtUs: arrival.createdAtUs },
   });
-  await insertCall(tx, call);
-  await insertLeg(tx, leg);
-  const change = new CallChange(parts, tx, call, [leg]);
-  change.intend({
-    kind: "takeIn",
-    leg: leg.id,
-    call: call.id,
-    ringSeconds: ringSecondsMax,
-    maxSeconds: leg.cutAfterSeconds,
-    cutGroup: `cut-${leg.id}-0`,
-  });
+  const change = await storeArrival(tx, parts, { call, leg, ringSeconds: ringSecondsMax });
   // Whom it may dial was decided above.
   const document = new DocumentRun((change, request) =>
     dialAdmitted(change, request, { gateway, allowed: admission.admitted, refused: [] }),
@@ -136,7 +120,6 @@ function callRow(
     record: number.record === 1 ? "from-answer" : null,
     ringTimeoutSeconds: ringSecondsMax,
     maxDurationSeconds,
-    fromDevice: true,
   };
   return newCall({
     ...{ id, workspaceId: number.workspaceId, numberId: number.id, direction: "outbound" },

@@ -96,6 +96,18 @@ export async function takeInCall(
     ),
     ...{ createdAtMs: nowMs, dialledAtMs: nowMs, startedAtUs: arrival.createdAtUs },
   });
+  const change = await storeArrival(tx, parts, { call, leg, ringSeconds: ringSecondsMax });
+  await document.arrived(change, Math.floor(arrival.createdAtUs / 1000));
+  await change.save();
+  return { kind: "stored" };
+}
+
+/** A call that came to the switch, with its one leg, which is to be taken in there; what becomes of it is to be added. */
+export async function storeArrival(
+  tx: Tx,
+  parts: ChangeParts,
+  { call, leg, ringSeconds }: { call: CallRow; leg: LegRow; ringSeconds: number },
+): Promise<CallChange> {
   await insertCall(tx, call);
   await insertLeg(tx, leg);
   const change = new CallChange(parts, tx, call, [leg]);
@@ -103,13 +115,11 @@ export async function takeInCall(
     kind: "takeIn",
     leg: leg.id,
     call: call.id,
-    ringSeconds: ringSecondsMax,
+    ringSeconds,
     maxSeconds: leg.cutAfterSeconds,
     cutGroup: `cut-${leg.id}-0`,
   });
-  await document.arrived(change, Math.floor(arrival.createdAtUs / 1000));
-  await change.save();
-  return { kind: "stored" };
+  return change;
 }
 
 const refuse = (why: keyof typeof refusals): Taken => ({ kind: "refused", why, cause: refusals[why] });

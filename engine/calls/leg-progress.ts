@@ -248,13 +248,15 @@ async function ownLegEnded(
   await windDown(change, document);
 }
 
-/** A device's own leg came to us, and yet its end is the callee's, and told as such. */
 const failureOf = (
   { call }: CallChange,
   leg: LegRow,
   { failureCode, cause }: Extract<LegNews, { kind: "hungUp" }>,
-): FailureCode =>
-  failureCode ?? failureCodeOf(cause, call.direction === "outbound" ? "outbound" : leg.direction);
+): FailureCode => failureCode ?? failureCodeOf(cause, endsAs(call, leg));
+
+/** As what a leg's end is told: a device's own came to us, and yet it is its call that ended, or was given up. */
+const endsAs = (call: CallRow, leg: LegRow): LegRow["direction"] =>
+  call.direction === "outbound" ? "outbound" : leg.direction;
 
 /** What a channel knows and its leg's row does not, as the events that would have told it, in their order. */
 export function untold(leg: LegRow, { box, atUs, facts, bridgedBefore }: Omit<Found, "adopted">): LegNews[] {
@@ -322,10 +324,9 @@ export async function windDown(change: CallChange, document: DocumentRun): Promi
   }
 }
 
-function endingCause({ direction }: CallRow, leg: LegRow): HangupCause {
+function endingCause(call: CallRow, leg: LegRow): HangupCause {
   if (leg.answeredAtUs !== null) return "NORMAL_CLEARING";
-  // A device's own leg came to us, and yet it is its call that is given up.
-  return leg.direction === "inbound" && direction === "inbound" ? "CALL_REJECTED" : "ORIGINATOR_CANCEL";
+  return endsAs(call, leg) === "inbound" ? "CALL_REJECTED" : "ORIGINATOR_CANCEL";
 }
 
 /**

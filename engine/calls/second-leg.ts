@@ -1,6 +1,7 @@
+import { nameOf } from "../actions/dial-spec.ts";
 import type { StepFact } from "../actions/verb.ts";
 import { SautikitError } from "../errors.ts";
-import type { WorkspaceId } from "../ids.ts";
+import type { NumberId, SipId, WorkspaceId } from "../ids.ts";
 import { rateFor } from "../metering/rates.ts";
 import type { Destination } from "../policy/destinations.ts";
 import { CallRefused, type RefusedNumber } from "../policy/refusal.ts";
@@ -38,17 +39,7 @@ export async function dialSecondLeg(
       ...{ workspaceId: call.workspaceId, source: "dial", from: callerId, callId: call.id },
       to: refusal.number ?? request.to[0] ?? null,
     });
-  if (request.devices) {
-    try {
-      return await dialAdmitted(change, request, {
-        ...(await devicesNow(change, request.devices, callerIds)),
-        gateway,
-      });
-    } catch (error) {
-      if (error instanceof CallRefused) await note(error);
-      throw error;
-    }
-  }
+  // Devices are on no trunk: of them it is asked about the workspace and the number to present alone.
   const asked = {
     ...{ workspaceId: call.workspaceId, begins: false, callerIds },
     to: request.to.map((e164): RefusedNumber => ({ field: "number", e164 })),
@@ -57,6 +48,8 @@ export async function dialSecondLeg(
     if (error instanceof CallRefused) await note(error);
     throw error;
   });
+  if (request.devices)
+    return dialAdmitted(change, request, { gateway, ...(await devicesNow(change, request.devices)) });
   for (const refusal of refused) await note(refusal);
   const told = refused.map(({ number, code, reason, message }) => ({
     to: number ?? "",
@@ -97,18 +90,16 @@ const optionsOf = ({ call }: CallChange): CallOptions => parseObject(call.option
 async function devicesNow(
   change: CallChange,
   target: DeviceTarget,
-  callerIds: readonly RefusedNumber[],
 ): Promise<{ allowed: Callee[]; refused: Refused }> {
-  const { call, tx, parts, nowMs } = change;
-  // They are on no trunk: it is asked about the workspace and the number to present alone.
-  await parts.policy.admit(tx, { workspaceId: call.workspaceId, begins: false, callerIds, to: [] });
-  const to = "login" in target ? `sip:${target.login}` : target.number;
+  const { call, tx, nowMs, firstLeg } = change;
+  const to = nameOf(target);
   const none = (message: string) => ({
     allowed: [],
     refused: [{ to, code: "sip.not_registered", reason: null, message }],
   });
-  const ringable = await ringableNow(change, target);
-  if (ringable === null) return none(`${to} is no SIP credential, or number, of this workspace.`);
+  const own = await ownDevices(tx, call.workspaceId, target, nowMs);
+  if (own === null) return none(`${to} is no SIP credential, or number, of this workspace.`);
+  const ringable = await ringableAt(tx, firstLeg.box, own, { nowMs, limit: devicesMax });
   const contacts = ringable.flatMap(({ contact }) => (isDeviceContact(contact) ? [contact] : []));
   if (contacts.length === 0) return none(`No device that can be called is registered with ${to} just now.`);
   const rate = await rateFor(tx, {
@@ -122,29 +113,17 @@ async function devicesNow(
   };
 }
 
-/** Whether a login, or a number, is one of the workspace's just now, registered or not. */
-export async function isDeviceOf(
+/** Whose devices are meant, registered or not; null: nobody's of the workspace. */
+export async function ownDevices(
   tx: ReadTx,
   workspaceId: WorkspaceId,
   target: DeviceTarget,
   nowMs: number,
-): Promise<boolean> {
-  if ("number" in target) return (await activeNumberOf(tx, workspaceId, target.number)) !== undefined;
-  return (await holderOfLogin(tx, target.login, nowMs))?.workspaceId === workspaceId;
-}
-
-/** Null: it is none of the workspace's. */
-async function ringableNow(
-  { call, tx, nowMs, firstLeg: { box } }: CallChange,
-  target: DeviceTarget,
-): Promise<{ contact: string }[] | null> {
-  const page = { nowMs, limit: devicesMax };
+): Promise<{ number: NumberId } | { credential: SipId } | null> {
   if ("number" in target) {
-    const number = await activeNumberOf(tx, call.workspaceId, target.number);
-    return number ? ringableAt(tx, box, { number: number.id }, page) : null;
+    const number = await activeNumberOf(tx, workspaceId, target.number);
+    return number ? { number: number.id } : null;
   }
   const holder = await holderOfLogin(tx, target.login, nowMs);
-  return holder?.workspaceId === call.workspaceId
-    ? ringableAt(tx, box, { credential: holder.credentialId }, page)
-    : null;
+  return holder?.workspaceId === workspaceId ? { credential: holder.credentialId } : null;
 }

@@ -17,11 +17,12 @@ import { rulesOf } from "./rules.ts";
 import { requireMoney } from "./spending.ts";
 import {
   isForeign,
-  newCountry,
   refuseBusyCountry,
   requireLongerTalks,
   shortSpanMs,
   tooManyOfRange,
+  watchOf,
+  type CountryWatch,
 } from "./velocity.ts";
 
 export interface PolicyParts {
@@ -154,20 +155,20 @@ export class Policy {
     nowMs: number,
   ): Promise<string[]> {
     const firsts: string[] = [];
-    const busy = new Map<string, number | null>();
-    const watched = new Map<string, number>();
+    const watches = new Map<string, CountryWatch>();
     for (const number of allowed.filter(isForeign)) {
       const { country } = number;
-      if (!busy.has(country)) {
-        const { isFirst, busyUntilMs, watchedUntilMs } = await newCountry(tx, workspace, country, nowMs);
-        busy.set(country, busyUntilMs);
-        if (watchedUntilMs !== null) watched.set(country, watchedUntilMs);
-        if (isFirst) firsts.push(country);
+      let watch = watches.get(country);
+      if (!watch) {
+        watch = await watchOf(tx, workspace, country, nowMs);
+        watches.set(country, watch);
+        if (watch.isFirst) firsts.push(country);
       }
-      const untilMs = busy.get(country) ?? null;
-      if (untilMs !== null) refused.push(refuseBusyCountry(number, country, untilMs, nowMs));
+      const { untilMs } = watch;
+      if (untilMs === null) continue;
       // Of several at once the first takes the place.
-      else if (watched.has(country)) busy.set(country, watched.get(country) ?? null);
+      if (watch.taken) refused.push(refuseBusyCountry(number, country, untilMs, nowMs));
+      else watch.taken = true;
     }
     return firsts;
   }

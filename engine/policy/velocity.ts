@@ -66,19 +66,27 @@ export async function tooManyOfRange(
   return refused;
 }
 
-/** What is known of a foreign country: whether it was never called, whether a call there has to wait, and until when one at a time goes. */
-export async function newCountry(
+/** A foreign country that is new to a workspace, or is not any more. */
+export interface CountryWatch {
+  /** It was never called. */
+  isFirst: boolean;
+  /** One call at a time goes there until then; null: as many as may. */
+  untilMs: number | null;
+  /** Whether that one is under way. */
+  taken: boolean;
+}
+
+export async function watchOf(
   tx: ReadTx,
   { id, newCountryWatch }: Pick<WorkspaceRow, "id" | "newCountryWatch">,
   country: string,
   nowMs: number,
-): Promise<{ isFirst: boolean; busyUntilMs: number | null; watchedUntilMs: number | null }> {
+): Promise<CountryWatch> {
   const firstMs = await firstDialledAtMs(tx, id, country);
-  const untilMs = (firstMs ?? nowMs) + newCountryMs;
-  const watchedUntilMs = newCountryWatch === 1 && nowMs < untilMs ? untilMs : null;
-  if (firstMs === null) return { isFirst: true, busyUntilMs: null, watchedUntilMs };
-  const busy = watchedUntilMs !== null && (await isCalling(tx, id, country));
-  return { isFirst: false, busyUntilMs: busy ? untilMs : null, watchedUntilMs };
+  const isFirst = firstMs === null;
+  const endsMs = (firstMs ?? nowMs) + newCountryMs;
+  const untilMs = newCountryWatch === 1 && nowMs < endsMs ? endsMs : null;
+  return { isFirst, untilMs, taken: !isFirst && untilMs !== null && (await isCalling(tx, id, country)) };
 }
 
 export function refuseBusyCountry(
