@@ -28,7 +28,6 @@ import { createSettlement } from "../engine/metering/settlement.ts";
 import type { NumberParts } from "../engine/numbers/claims.ts";
 import { PortDocuments } from "../engine/numbers/port-documents.ts";
 import { Renewals } from "../engine/numbers/renewals.ts";
-import { aesSecrets } from "../engine/secrets.ts";
 import { sweepSignIn } from "../engine/store/sessions.ts";
 import type { Destination } from "../engine/store/deliveries.ts";
 import { FreeSwitchBox } from "../engine/switch/freeswitch-box.ts";
@@ -51,6 +50,7 @@ import { registerMetrics } from "./metrics.ts";
 import { createLog } from "./log.ts";
 import { seedInventory } from "./seed-inventory.ts";
 import { makeBucket, openObjectStorage } from "./object-storage.ts";
+import { keepPort, keptPort } from "./kept-port.ts";
 import { touch } from "../engine/store/migrate.ts";
 import { boxNameOf } from "./open-calls.ts";
 import { openMail } from "./open-mail.ts";
@@ -58,9 +58,9 @@ import { openLedger } from "./open-ledger.ts";
 import { openPrivacy } from "./open-privacy.ts";
 import { openSignals, openStore } from "./open-store.ts";
 import { lockRoles } from "./role-locks.ts";
-import { secretsKey } from "./secrets-key.ts";
+import { openSecrets } from "./secrets-key.ts";
 import { serveMpesa } from "./serve-mpesa.ts";
-import { keepSipPort, keptSipPort, serveDevices, sipAccess, sipDomain } from "./sip-devices.ts";
+import { serveDevices, sipAccess } from "./sip-devices.ts";
 
 export const roles = ["api", "controller", "spool"] as const;
 export type Role = (typeof roles)[number];
@@ -145,7 +145,7 @@ async function build(
   }
   const lock = lockRoles(config.dataDir, wanted);
   closers.push(() => lock.release());
-  const secrets = aesSecrets(await secretsKey(config.secretsKey, config.dataDir, ids), ids);
+  const secrets = await openSecrets(config, ids);
 
   const store = await openStore(config, { clock });
   closers.push(() => store.close());
@@ -383,13 +383,13 @@ async function build(
       gateway: config.gateway,
       cdrDir: join(config.spoolDir, "cdr"),
       devices: {
-        realm: sipDomain(config) ?? "",
+        realm: config.sip.domain ?? "",
         spoolDir: config.spoolDir,
-        port: config.sip.embeddedPort || (await keptSipPort(config.dataDir)),
+        port: config.sip.embeddedPort || (await keptPort(config.dataDir, "sip.port")),
       },
       log,
     });
-    await keepSipPort(config.dataDir, started.devicesPort);
+    await keepPort(config.dataDir, "sip.port", started.devicesPort);
     return { ...started, access: { ...started.esl, password } };
   }
 }

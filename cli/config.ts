@@ -246,7 +246,7 @@ export interface Config {
   gateway: string;
   streamPorts: { first: number; last: number };
   sip: {
-    /** Null: none is set. */
+    /** Null: devices are not let in. */
     domain: string | null;
     ports: Partial<Record<SipTransport, number>>;
     /** Of the simulated switch. */
@@ -329,7 +329,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     gateway: value("TRUNK_GATEWAY"),
     streamPorts: streamPortsOf(value("STREAM_PORTS"), bad),
     sip: {
-      domain: value("SIP_DOMAIN") || null,
+      domain: value("SIP_DOMAIN") || (freeswitch === null ? embeddedSipDomain : null),
       ports: sipPortsOf(value("SIP_PORTS"), bad),
       embeddedPort: Number(value("SIP_DEVICES_PORT")),
     },
@@ -448,6 +448,9 @@ function darajaOf(
   };
   return url === null && besideRealSwitch ? null : config;
 }
+
+/** Where devices of the simulated switch register. */
+const embeddedSipDomain = "127.0.0.1";
 
 function sipPortsOf(text: string, bad: string[]): Config["sip"]["ports"] {
   const ports: Config["sip"]["ports"] = {};

@@ -1,4 +1,4 @@
-import { readFile, writeFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "../engine/clock.ts";
 import type { Ids } from "../engine/ids.ts";
@@ -6,6 +6,7 @@ import type { Log } from "../engine/log.ts";
 import { startEmbeddedS3, type EmbeddedS3 } from "../recordings/embedded-s3/server.ts";
 import { createStorage, type Storage, type StorageOptions } from "../recordings/storage.ts";
 import type { Config } from "./config.ts";
+import { keepPort, keptPort } from "./kept-port.ts";
 import { keptOnce } from "./secrets-key.ts";
 
 interface Parts {
@@ -67,7 +68,8 @@ export async function connectObjectStorage(config: Config, clock: Clock): Promis
   };
   if (endpoint !== null) return createStorage({ ...common, endpoint });
   const kept = (name: string) => readFile(join(config.dataDir, name), "utf8").then((text) => text.trim());
-  const at = port === 0 ? await kept("s3.port").catch(() => "1") : String(port);
+  // Nobody listens on the first one.
+  const at = port || (await keptPort(config.dataDir, "s3.port")) || 1;
   const host = config.host.includes(":") ? `[${config.host}]` : config.host;
   return createStorage({
     ...common,
@@ -85,8 +87,7 @@ async function onItsPort(
   startAt: (port: number) => Promise<EmbeddedS3>,
   log: Log,
 ): Promise<EmbeddedS3> {
-  const file = join(dataDir, "s3.port");
-  const before = Number(await readFile(file, "utf8").catch(() => "0"));
+  const before = await keptPort(dataDir, "s3.port");
   const server = await startAt(before).catch((error: unknown) => {
     if (before === 0) throw error;
     return startAt(0).then((elsewhere) => {
@@ -97,7 +98,7 @@ async function onItsPort(
       return elsewhere;
     });
   });
-  await writeFile(file, String(server.port), { mode: 0o600 });
+  await keepPort(dataDir, "s3.port", server.port);
   return server;
 }
 

@@ -4,15 +4,14 @@ import type { Ids } from "../engine/ids.ts";
 import { aesSecrets, type Secrets } from "../engine/secrets.ts";
 import type { Config } from "./config.ts";
 
-/** The key that seals secrets: configured, or made once and kept in the data folder, readable by its owner alone. */
-export async function secretsKey(configured: string, dataDir: string, ids: Ids): Promise<Buffer> {
-  if (configured !== "") return Buffer.from(configured, "hex");
-  return Buffer.from(await keptOnce(dataDir, "secrets.key", () => ids.bytes(32).toString("hex")), "hex");
+/** Sealed by the key that is configured, or was made once and is kept in the data folder, readable by its owner alone. */
+export async function openSecrets(
+  { secretsKey, dataDir }: Pick<Config, "secretsKey" | "dataDir">,
+  ids: Ids,
+): Promise<Secrets> {
+  const hex = secretsKey || (await keptOnce(dataDir, "secrets.key", () => ids.bytes(32).toString("hex")));
+  return aesSecrets(Buffer.from(hex, "hex"), ids);
 }
-
-/** For a command; the server opens its own. */
-export const openSecrets = async (config: Config, ids: Ids): Promise<Secrets> =>
-  aesSecrets(await secretsKey(config.secretsKey, config.dataDir, ids), ids);
 
 /** Text that is made at the first start and stays the same afterwards. */
 export async function keptOnce(dataDir: string, name: string, make: () => string): Promise<string> {

@@ -106,6 +106,17 @@ function randomFractions(): () => number {
   };
 }
 
+/** So many of these letters, each as likely as another. */
+export function randomText(ids: Pick<Ids, "bytes">, letters: string, length: number): string {
+  // Bytes past the last whole round of letters would favour the first ones.
+  const fair = 256 - (256 % letters.length);
+  let text = "";
+  while (text.length < length)
+    for (const byte of ids.bytes(length))
+      if (byte < fair && text.length < length) text += letters.charAt(byte % letters.length);
+  return text;
+}
+
 const body = /^[0-7][0-9a-hjkmnp-tv-z]{25}$/;
 
 /** Whether `text` is an identifier of that kind, as written by us: 26 lower-case Crockford base 32 digits. */

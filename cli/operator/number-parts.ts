@@ -1,9 +1,8 @@
 import type { NumberParts } from "../../engine/numbers/claims.ts";
 import { createMailQueue } from "../../engine/mail/mail-queue.ts";
-import { aesSecrets } from "../../engine/secrets.ts";
 import { createOutbox } from "../../engine/webhooks/outbox.ts";
 import { openLedger } from "../open-ledger.ts";
-import { secretsKey } from "../secrets-key.ts";
+import { openSecrets } from "../secrets-key.ts";
 import type { Desk } from "./desk.ts";
 
 /** What moves numbers from here. The running controller, another process, finds by itself what there is to tell and arm. */
@@ -12,7 +11,7 @@ export async function numberParts({ clock, ids, config }: Desk): Promise<NumberP
   return {
     clock,
     ids,
-    secrets: aesSecrets(await secretsKey(config.secretsKey, config.dataDir, ids), ids),
+    secrets: await openSecrets(config, ids),
     ledger: openLedger({ clock, ids, changed: nobody, paybill: config.paybill }),
     outbox: createOutbox({ clock, ids, wake: nobody }),
     mails: createMailQueue({ clock, ids, wake: nobody }),

@@ -7,12 +7,11 @@ import type { WorkspaceId } from "../../engine/ids.ts";
 import { createMailQueue } from "../../engine/mail/mail-queue.ts";
 import type { Exports } from "../../engine/privacy/exports.ts";
 import type { Erasures } from "../../engine/privacy/erasures.ts";
-import { aesSecrets } from "../../engine/secrets.ts";
 import { reachedBetween } from "../../engine/store/privacy-erasures.ts";
 import { createLog } from "../log.ts";
 import { connectObjectStorage } from "../object-storage.ts";
 import { openPrivacy } from "../open-privacy.ts";
-import { secretsKey } from "../secrets-key.ts";
+import { openSecrets } from "../secrets-key.ts";
 import { UsageError } from "../usage.ts";
 import { print, recordOperatorChange, words, workspaceOf, type Desk } from "./desk.ts";
 
@@ -101,7 +100,7 @@ async function withPrivacy(desk: Desk, args: string[], work: (asked: Asked) => P
   const parsed = parseE164(number);
   if (!parsed.ok) throw new Error(`"${number}" is not E.164.`);
   const log = createLog(config.logLevel);
-  const secrets = aesSecrets(await secretsKey(config.secretsKey, config.dataDir, ids), ids);
+  const secrets = await openSecrets(config, ids);
   const storage = await connectObjectStorage(config, clock);
   try {
     // The server sends them.

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Clock } from "../clock.ts";
 import { SautikitError } from "../errors.ts";
-import type { Ids, SipId } from "../ids.ts";
+import { randomText, type Ids, type SipId } from "../ids.ts";
 import type { NumberRow } from "../store/numbers.ts";
 import {
   countSipCredentials,
@@ -97,8 +97,8 @@ export async function credentialOf(
 }
 
 async function giveLogin(tx: Tx, { ids, clock, realm }: SipParts, credentialId: SipId): Promise<string> {
-  const username = text(ids, usernameLetters, 12);
-  const password = text(ids, passwordLetters, 24);
+  const username = randomText(ids, usernameLetters, 12);
+  const password = randomText(ids, passwordLetters, 24);
   const ha1 = createHash("md5").update(`${username}:${realm}:${password}`).digest("hex");
   await insertSipLogin(tx, { username, credentialId, ha1, createdAtMs: clock.nowMs(), endsAtMs: null });
   return password;
@@ -108,13 +108,3 @@ async function giveLogin(tx: Tx, { ids, clock, realm }: SipParts, credentialId: 
 const usernameLetters = "abcdefghijkmnpqrstuvwxyz23456789";
 /** 24 of these are over 130 bits, since MD5 is all that most phones know. */
 const passwordLetters = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnpqrstuvwxyz23456789";
-
-function text(ids: Ids, letters: string, length: number): string {
-  let out = "";
-  // Bytes past the last whole round of letters would favour the first ones.
-  const fair = 256 - (256 % letters.length);
-  while (out.length < length)
-    for (const byte of ids.bytes(length))
-      if (byte < fair && out.length < length) out += letters.charAt(byte % letters.length);
-  return out;
-}

@@ -1,28 +1,26 @@
 import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import type { Clock } from "../clock.ts";
 import type { Log } from "../log.ts";
 import { Poll } from "../poll.ts";
 import { sha256 } from "../secrets.ts";
-import { directoryWritten, sipDirectory, sipLogins, type SipLoginRow } from "../store/sip-credentials.ts";
+import { directoryWritten, sipDirectory, sipLogins } from "../store/sip-credentials.ts";
 import type { Store } from "../store/store.ts";
+import { directoryFile, directoryFileName } from "../switch/directory-file.ts";
 
 export interface DirectoryParts {
   store: Store;
   clock: Clock;
   log: Log;
   box: string;
-  /** On the box, where its media server looks. */
-  folder: string;
-  /** Of these logins, as the media server reads it. */
-  file: (logins: readonly Pick<SipLoginRow, "username" | "ha1">[]) => string;
+  /** Of the box; its media server looks below it. */
+  spoolDir: string;
   /** The file is another now: the media server is to read it. */
   written: () => void;
 }
 
 /** Signals tell of changes sooner; this finds logins whose time has run out, and what a signal lost. */
 const everyMs = 5_000;
-const fileName = "credentials.xml";
 
 /**
  * Keeps the list of logins that a media server has beside it: phones register, and calls are let in, whether or not a
@@ -56,12 +54,12 @@ export class Directory {
 
   /** Where it differs from what is there. */
   async write(): Promise<void> {
-    const { store, clock, box, folder, file, written } = this.#parts;
-    const text = file(await store.read((tx) => sipLogins(tx, clock.nowMs())));
+    const { store, clock, box, spoolDir, written } = this.#parts;
+    const text = directoryFile(await store.read((tx) => sipLogins(tx, clock.nowMs())));
     const hash = sha256(text);
-    const path = join(folder, fileName);
+    const path = join(spoolDir, directoryFileName);
     const there = await readFile(path, "utf8").catch(() => null);
-    if (there !== text) await replace(folder, path, text);
+    if (there !== text) await replace(path, text);
     const row = await store.read((tx) => sipDirectory(tx, box));
     if (row?.writtenSha256 !== hash || there !== text)
       await store.write((tx) => directoryWritten(tx, box, hash));
@@ -70,10 +68,11 @@ export class Directory {
 }
 
 /** Nobody but the media server's user reads it, and nobody ever a part of it. */
-async function replace(folder: string, path: string, text: string): Promise<void> {
+async function replace(path: string, text: string): Promise<void> {
+  const folder = dirname(path);
   await mkdir(folder, { recursive: true, mode: 0o700 });
   // One process writes for a box (its role is locked), so that one that was killed here leaves what the next one overwrites.
-  const next = join(folder, `.${fileName}.next`);
+  const next = join(folder, `.${basename(path)}.next`);
   try {
     const handle = await open(next, "w", 0o600);
     try {

@@ -1,4 +1,4 @@
-import type { Ids, WorkspaceId } from "../ids.ts";
+import { randomText, type Ids, type WorkspaceId } from "../ids.ts";
 import type { Tx } from "../store/store.ts";
 import { insertWorkspace, type WorkspaceRow } from "../store/workspaces.ts";
 
@@ -30,5 +30,4 @@ export const allowedCountries = (row: WorkspaceRow): string[] => JSON.parse(row.
 export const accountDigits = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
 /** Short enough for the Paybill's account field and for an STK push (12 characters). */
-const newAccountRef = (ids: Ids): string =>
-  `SK${Array.from(ids.bytes(8), (byte) => accountDigits.charAt(byte % 32)).join("")}`;
+const newAccountRef = (ids: Ids): string => `SK${randomText(ids, accountDigits, 8)}`;

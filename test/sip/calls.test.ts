@@ -215,14 +215,10 @@ describeOnSwitch("a customer's SIP devices, over HTTP and SIP", function () {
 
     it("ring it with `ring_sip`: the caller is answered by its answer and no sooner, and is free", async () => {
       await route({ voice_callback_url: null, events_url: world.inbox.url, ring_sip: true });
-      const device = await registered(await credential("Reception"));
+      const login = await credential("Reception");
+      const device = await registered(login);
       const from = "+254734700001";
-      await eventually("its registration to be known", async () => {
-        const rows = await world.store.read((tx) => tx.all("SELECT * FROM sip_registrations"));
-        return (
-          rows.some((row) => (row as { username: string }).username === device.login.username) || undefined
-        );
-      });
+      await shown(login.id, 1);
       const sip = await place(from);
       const rings = await device.ringing(10_000);
       assert.equal((await world.carrier.placed(sip)).answered_at, null);
@@ -238,13 +234,9 @@ describeOnSwitch("a customer's SIP devices, over HTTP and SIP", function () {
 
     it("where its voice URL fails they ring it too", async () => {
       await route({ voice_callback_url: "http://127.0.0.1:9/nobody", ring_sip: false });
-      const device = await registered(await credential("Fallback"));
-      await eventually("its registration to be known", async () => {
-        const rows = await world.store.read((tx) => tx.all("SELECT * FROM sip_registrations"));
-        return (
-          rows.some((row) => (row as { username: string }).username === device.login.username) || undefined
-        );
-      });
+      const login = await credential("Fallback");
+      const device = await registered(login);
+      await shown(login.id, 1);
       const sip = await place("+254734700002");
       (await device.ringing(25_000)).answer();
       await world.carrier.placed(sip, ({ answered_at }) => answered_at !== null);

@@ -21,9 +21,10 @@ describe(`the list of SIP logins beside a media server, on ${databaseKind}`, () 
   before(async () => {
     api = await world();
     wanjiru = await api.workspace();
-    folder = join(await mkdtemp(join(tmpdir(), "sautikit-directory-")), "directory");
+    const spoolDir = await mkdtemp(join(tmpdir(), "sautikit-directory-"));
+    folder = join(spoolDir, "directory");
     directory = new Directory({
-      ...{ store: api.store, clock: api.clock, log: quiet, box: "box", folder, file: directoryFile },
+      ...{ store: api.store, clock: api.clock, log: quiet, box: "box", spoolDir },
       written: () => (written += 1),
     });
   });
