@@ -2,6 +2,7 @@ import type { Clock } from "../engine/clock.ts";
 import { SautikitError } from "../engine/errors.ts";
 import type { CallId, RecordingId, WorkspaceId } from "../engine/ids.ts";
 import type { Log } from "../engine/log.ts";
+import { removeSurely } from "../engine/object-removal.ts";
 import * as rows from "../engine/store/recordings.ts";
 import type { RecordingRow } from "../engine/store/recordings.ts";
 import type { Store, Tx } from "../engine/store/store.ts";
@@ -193,12 +194,8 @@ class StoredRecordings implements Recordings {
   async #remove(row: RecordingRow): Promise<void> {
     // Without a key no upload has begun, and none will: it has at most a file on the spool, which goes with its own object.
     const unfinished = row.storedAtMs === null;
-    if (row.objectKey !== null) {
-      await this.#storage.delete(row.objectKey, { unfinished });
-      // That it is gone is a promise, and asked for: an erasure takes the row's word.
-      if (await this.#storage.head(row.objectKey))
-        throw new SautikitError("storage.unavailable", `The storage still holds ${row.objectKey}.`);
-    }
+    // An erasure takes the row's word for it.
+    if (row.objectKey !== null) await removeSurely(this.#storage, row.objectKey, { unfinished });
     await this.#store.write((tx) => rows.markObjectRemoved(tx, row.id, this.#clock.nowMs()));
   }
 }

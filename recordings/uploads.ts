@@ -1,9 +1,9 @@
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 import type { Clock } from "../engine/clock.ts";
-import { SautikitError } from "../engine/errors.ts";
 import { isId, type RecordingId } from "../engine/ids.ts";
 import type { Log } from "../engine/log.ts";
+import { removeSurely } from "../engine/object-removal.ts";
 import * as recordings from "../engine/store/recordings.ts";
 import type { Coverage, RecordingRow, SpooledRow } from "../engine/store/recordings.ts";
 import type { Store, Tx } from "../engine/store/store.ts";
@@ -256,9 +256,7 @@ export class Uploads {
    */
   async #removeDeleted(row: RecordingRow, path: string): Promise<void> {
     const { storage, store, clock } = this.#options;
-    await storage.delete(objectKey(row), { unfinished: true });
-    if (await storage.head(objectKey(row)))
-      throw new SautikitError("storage.unavailable", `The storage still holds ${objectKey(row)}.`);
+    await removeSurely(storage, objectKey(row), { unfinished: true });
     await store.write((tx) => recordings.markObjectRemoved(tx, row.id, clock.nowMs()));
     await remove(path);
   }

@@ -107,7 +107,7 @@ async function ofObjects(
   const idsIn = (table: Owner["table"]) =>
     owners.flatMap(({ owner }) => (owner?.table === table ? [owner.id] : []));
   const { rows, others } = await store.read(async (tx) => ({
-    rows: new Map<string, Awaited<ReturnType<typeof recordingsNamed>>[number]>(
+    rows: new Map<string, RecordingRow>(
       (await recordingsNamed(tx, idsIn("recordings"))).map((row) => [row.id, row]),
     ),
     others: new Set([

@@ -3,6 +3,7 @@ import { SautikitError } from "../errors.ts";
 import type { CallId, Ids, KeyId, UserId, WorkspaceId } from "../ids.ts";
 import { Poll } from "../poll.ts";
 import type { Log } from "../log.ts";
+import { removeSurely } from "../object-removal.ts";
 import type { Secrets } from "../secrets.ts";
 import { callToChange } from "../store/calls.ts";
 import {
@@ -203,10 +204,7 @@ export class Erasures {
       const rows = await store.read((tx) => recordingsToProveGone(tx, id, batch));
       let gone = 0;
       for (const row of rows) {
-        const key = recordingKey(row);
-        await storage.delete(key, { unfinished: row.storedAtMs === null });
-        if (await storage.head(key))
-          throw new SautikitError("storage.unavailable", `The storage still holds ${key}.`);
+        await removeSurely(storage, recordingKey(row), { unfinished: row.storedAtMs === null });
         // Not while an upload may bring it again: the erasure waits for that.
         if (await store.write((tx) => markObjectRemoved(tx, row.id, clock.nowMs()))) gone++;
       }
