@@ -17,7 +17,7 @@ import { Customer } from "../world/customer.ts";
 import { freePort } from "../peers/free-ports.ts";
 import { startSautikit, type Child } from "../peers/child.ts";
 import { eventually } from "../peers/waiting.ts";
-import { sautikit } from "./sautikit.ts";
+import { sautikit, toldLines } from "./sautikit.ts";
 
 const shortcode = "600999";
 const settings = { consumerKey: "key", consumerSecret: "secret", shortcode, passkey: "pass" };
@@ -50,14 +50,7 @@ describe("M-Pesa from the command line", function () {
   });
 
   const run = (...args: string[]) => sautikit(args, env);
-  async function told(...args: string[]): Promise<Record<string, unknown>[]> {
-    const { code, stdout, stderr } = await run(...args);
-    assert.equal(code, 0, stderr);
-    return stdout
-      .split("\n")
-      .filter((line) => line !== "")
-      .map((line) => JSON.parse(line) as Record<string, unknown>);
-  }
+  const told = (...args: string[]) => toldLines(args, env);
   const start = (more: Record<string, string> = {}) =>
     startSautikit(["start"], {
       folder,

@@ -8,7 +8,7 @@ import { seedShippedDeck } from "../../engine/metering/rates.ts";
 import { requestPort } from "../../engine/numbers/ports.ts";
 import { openSqlite } from "../../engine/store/sqlite.ts";
 import { customer, eventsOf } from "../numbers/world.ts";
-import { sautikit } from "./sautikit.ts";
+import { sautikit, toldLine } from "./sautikit.ts";
 
 describe("the operator's commands for numbers", function () {
   this.timeout(60_000);
@@ -21,11 +21,7 @@ describe("the operator's commands for numbers", function () {
   after(() => rm(folder, { recursive: true, force: true }));
 
   const run = (...args: string[]) => sautikit(args, { DATA_DIR: folder });
-  async function told(...args: string[]): Promise<Record<string, unknown>> {
-    const { code, stdout, stderr } = await run(...args);
-    assert.equal(code, 0, stderr);
-    return JSON.parse(stdout) as Record<string, unknown>;
-  }
+  const told = (...args: string[]) => toldLine(args, { DATA_DIR: folder });
   async function refused(says: RegExp, ...args: string[]): Promise<void> {
     const { code, stdout, stderr } = await run(...args);
     assert.deepEqual([code, stdout], [1, ""]);

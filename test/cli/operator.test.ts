@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { freePort } from "../peers/free-ports.ts";
-import { sautikit } from "./sautikit.ts";
+import { sautikit, toldLine } from "./sautikit.ts";
 
 describe("the operator's commands", function () {
   this.timeout(30_000);
@@ -18,11 +18,7 @@ describe("the operator's commands", function () {
 
   const run = (...args: string[]) => sautikit(args, { DATA_DIR: folder });
   /** The one line of JSON that a command prints. */
-  async function told(...args: string[]): Promise<Record<string, unknown>> {
-    const { code, stdout, stderr } = await run(...args);
-    assert.equal(code, 0, stderr);
-    return JSON.parse(stdout) as Record<string, unknown>;
-  }
+  const told = (...args: string[]) => toldLine(args, { DATA_DIR: folder });
   async function refused(says: RegExp, ...args: string[]): Promise<void> {
     const { code, stdout, stderr } = await run(...args);
     assert.equal(code, 1, stdout);

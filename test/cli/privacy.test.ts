@@ -6,7 +6,7 @@ import { systemClock } from "../../engine/clock.ts";
 import { openSqlite } from "../../engine/store/sqlite.ts";
 import { startEmbeddedS3 } from "../../recordings/embedded-s3/server.ts";
 import { unzipped } from "../privacy/world.ts";
-import { sautikit } from "./sautikit.ts";
+import { sautikit, toldLines } from "./sautikit.ts";
 
 const otieno = "+254712345678";
 
@@ -33,15 +33,7 @@ describe("the operator's commands for people", function () {
     await rm(folder, { recursive: true, force: true });
   });
 
-  async function told(...args: string[]): Promise<Record<string, unknown>[]> {
-    const { code, stdout, stderr } = await sautikit(args, env);
-    assert.equal(code, 0, stderr);
-    return stdout
-      .trim()
-      .split("\n")
-      .filter(Boolean)
-      .map((line) => JSON.parse(line) as Record<string, unknown>);
-  }
+  const told = (...args: string[]) => toldLines(args, env);
   async function rows<Row>(sql: string): Promise<Row[]> {
     const store = await openSqlite(join(folder, "sautikit.db"), { clock: systemClock });
     try {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { sautikit } from "./sautikit.ts";
+import { sautikit, toldLines } from "./sautikit.ts";
 
 describe("the operator's deck and prices", function () {
   this.timeout(60_000);
@@ -18,14 +18,7 @@ describe("the operator's deck and prices", function () {
     await writeFile(path, text);
     return path;
   };
-  async function told(...args: string[]): Promise<Record<string, unknown>[]> {
-    const { code, stdout, stderr } = await run(...args);
-    assert.equal(code, 0, stderr);
-    return stdout
-      .trimEnd()
-      .split("\n")
-      .map((line) => JSON.parse(line) as Record<string, unknown>);
-  }
+  const told = (...args: string[]) => toldLines(args, { DATA_DIR: join(folder, "data") });
 
   it("are imported from CSV after a look at what would change, listed, exported, and set for one workspace", async () => {
     // The deck that a first start seeds.

@@ -17,7 +17,7 @@ import { describeOnSwitch, startSwitchUnderTest, type SwitchUnderTest } from "..
 import { eventually } from "../peers/waiting.ts";
 import { Customer, wavSeconds } from "../world/customer.ts";
 import { WebhookInbox } from "../world/webhook-inbox.ts";
-import { sautikit } from "./sautikit.ts";
+import { sautikit, toldLine } from "./sautikit.ts";
 
 const wanjiru = "+254700000001";
 const hangsUpAfter3s = "+254700000103";
@@ -64,11 +64,7 @@ describeOnSwitch("sautikit start, each role a process of its own", function () {
   }
 
   /** What an operator's command prints. */
-  async function told(...args: string[]): Promise<Record<string, unknown>> {
-    const { code, stdout, stderr } = await sautikit(args, env);
-    assert.equal(code, 0, stderr);
-    return JSON.parse(stdout) as Record<string, unknown>;
-  }
+  const told = (...args: string[]) => toldLine(args, env);
 
   /** More questions a minute than these tests ask. */
   async function liftLimits(workspace: string): Promise<void> {
