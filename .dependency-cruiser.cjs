@@ -28,7 +28,7 @@ module.exports = {
       from: { path: "^engine/sip/" },
       to: {
         path: "^(engine|api|recordings|cli)/",
-        pathNot: ["^engine/(sip|store|switch)/", "^engine/poll\\.ts$", base],
+        pathNot: ["^engine/(sip|store|switch)/", "^engine/(poll|field-errors)\\.ts$", base],
       },
     },
     {
