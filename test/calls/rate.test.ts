@@ -22,6 +22,8 @@ describeOnSwitch("the rate of a leg", function () {
     assert.deepEqual(imported.bad, []);
     const second = await w.place({ to: talksOn, maxDurationSeconds: 14_400 });
     await w.until(second, "its answer", ({ status }) => status === "answered");
+    // The switch's stamps go by ticks: what is answered and ended within one lasts no time at all.
+    await w.until(second, "its second second", ({ duration_seconds }) => duration_seconds >= 2);
     for (const id of [first, second]) await w.hangUp(id);
 
     for (const [id, centsPerSecond] of [

@@ -199,7 +199,8 @@ describe("recordings on the spool", function () {
     });
 
     assert.equal(told.length, 1);
-    assert.equal(spool.status().recordingsWaiting, 0);
+    // It is done with a moment after its file is gone.
+    await until("none waits", () => spool.status().recordingsWaiting === 0);
   });
 
   it("stay on the spool while the storage tells another checksum", async () => {
