@@ -9,12 +9,20 @@ export interface RunReport {
   failures: number;
   pending: number;
   failed: { title: string; error: string }[];
+  /** How long each file took. */
+  files: FileTime[];
+}
+
+export interface FileTime {
+  file: string;
+  tests: number;
+  ms: number;
 }
 
 /** So many of the slowest files are listed behind a run of several. */
 const slowestMax = 25;
 
-/** The spec reporter, the slowest files, each test that passed (into SAUTIKIT_RUN_PASSED), and a {@link RunReport} for test/run.ts. */
+/** The spec reporter, the slowest files of a run by hand, each test that passed (into SAUTIKIT_RUN_PASSED), and a {@link RunReport} for test/run.ts. */
 export default class SautikitReporter extends reporters.Spec {
   constructor(runner: Runner, options: MochaOptions) {
     super(runner, options);
@@ -33,10 +41,11 @@ export default class SautikitReporter extends reporters.Spec {
     runner.once("end", () => {
       const { SAUTIKIT_RUN_PASSED: passedFile } = process.env;
       if (passedFile) writeFileSync(passedFile, passed.map((line) => `${line}\n`).join(""), { flag: "a" });
-      process.stdout.write(files.table());
+      const times = files.all();
       const { passes, failures, pending } = runner.stats ?? { passes: 0, failures: 1, pending: 0 };
-      if (process.env["SAUTIKIT_RUN_REPORT"] !== "3") return;
-      writeSync(3, JSON.stringify({ passes, failures, pending, failed } satisfies RunReport));
+      if (process.env["SAUTIKIT_RUN_REPORT"] !== "3") process.stdout.write(slowest(times));
+      else
+        writeSync(3, JSON.stringify({ passes, failures, pending, failed, files: times } satisfies RunReport));
     });
   }
 }
@@ -56,24 +65,9 @@ class FileTimes {
     });
   }
 
-  table(): string {
+  all(): FileTime[] {
     this.#enter(undefined);
-    if (this.#files.size < 2) return "";
-    const all = [...this.#files];
-    const slowest = all.sort(([, a], [, b]) => b.ms - a.ms).slice(0, slowestMax);
-    const rows = slowest.map(
-      ([file, { tests, ms }]) =>
-        `${seconds(ms).padStart(9)} ${String(tests).padStart(6)}  ${relative(process.cwd(), file)}`,
-    );
-    const whole = seconds(all.reduce((sum, [, { ms }]) => sum + ms, 0));
-    return [
-      `  The slowest of ${all.length} files, ${whole} s in all:`,
-      "",
-      "  seconds  tests  file",
-      ...rows,
-      "",
-      "",
-    ].join("\n");
+    return [...this.#files].map(([file, times]) => ({ file: relative(process.cwd(), file), ...times }));
   }
 
   #enter(file: string | undefined): void {
@@ -89,6 +83,24 @@ class FileTimes {
     this.#files.set(file, times);
     return times;
   }
+}
+
+/** A table of the slowest of several files. */
+export function slowest(files: readonly FileTime[]): string {
+  if (files.length < 2) return "";
+  const rows = files
+    .toSorted((a, b) => b.ms - a.ms)
+    .slice(0, slowestMax)
+    .map(({ file, tests, ms }) => `${seconds(ms).padStart(9)} ${String(tests).padStart(6)}  ${file}`);
+  const whole = seconds(files.reduce((sum, { ms }) => sum + ms, 0));
+  return [
+    `  The slowest of ${files.length} files, ${whole} s in all:`,
+    "",
+    "  seconds  tests  file",
+    ...rows,
+    "",
+    "",
+  ].join("\n");
 }
 
 const seconds = (ms: number): string => (ms / 1000).toFixed(1);

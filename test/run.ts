@@ -4,14 +4,15 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { notHeld } from "./docs/promises.ts";
-import { postgresPrograms } from "./peers/postgres-server.ts";
-import type { RunReport } from "./reporter.ts";
+import { jobsOf, runJobs, type Job } from "./mocha-jobs.ts";
+import { postgresPrograms, startPostgres } from "./peers/postgres-server.ts";
+import { slowest } from "./reporter.ts";
 
 /**
  * The one test command: what a machine can check of the code, then every suite. Ends with what failed, once more, and
  * a line `N passed, N failed, N skipped`. Arguments: nothing (all), `check` (no suites), or folders of test/.
  * SAUTIKIT_DATABASE=sqlite or postgres: on that one alone. SAUTIKIT_POSTGRES_URL=postgres://…/: on that server, as a user
- * who may make databases; else one is started.
+ * who may make databases; else one is started. SAUTIKIT_TEST_JOBS: so many processes of tests at once.
  */
 const checks: [name: string, command: string, args: string[]][] = [
   ["types", "tsc", ["-p", "."]],
@@ -50,9 +51,6 @@ const storeSuites = [
 ];
 
 const wanted = process.argv.slice(2);
-/** After its last test mocha has so long to end by itself. */
-const exitMsMax = 30_000;
-
 /** Every test that passed, for what is promised (docs/promises.md) to be looked up in. */
 const passedFolder = mkdtempSync(join(tmpdir(), "sautikit-run-"));
 const passedFile = join(passedFolder, "passed");
@@ -65,7 +63,7 @@ const failures: string[] = [];
 
 if (wanted.length === 0 || wanted.includes("check")) {
   for (const [name, command, args] of checks) {
-    const ok = await run(command, args);
+    const ok = await succeeds(command, args);
     process.stdout.write(`${ok ? "ok    " : "FAILED"} ${name}\n`);
     if (ok) passed++;
     else failures.push(name);
@@ -73,12 +71,14 @@ if (wanted.length === 0 || wanted.includes("check")) {
 }
 if (!wanted.includes("check")) {
   const { SAUTIKIT_DATABASE: only } = process.env;
-  if (only !== "postgres") await suites("sqlite", wanted.length === 0 ? [""] : wanted);
+  const jobs: Job[] = [];
+  if (only !== "postgres") jobs.push(...suites("sqlite", wanted.length === 0 ? [""] : wanted));
   const again = storeSuites.filter(
     (suite) => wanted.length === 0 || wanted.includes(suite.split("/")[0] ?? ""),
   );
-  if (only === undefined && again.length > 0) await onPostgres(again);
-  else if (only === "postgres") await suites("postgres", wanted.length === 0 ? storeSuites : wanted);
+  if (only === "postgres") jobs.push(...suites("postgres", wanted.length === 0 ? storeSuites : wanted));
+  else if (only === undefined && again.length > 0 && hasPostgres()) jobs.push(...suites("postgres", again));
+  await run(jobs);
 }
 
 if (wanted.length === 0 && process.env["SAUTIKIT_DATABASE"] === undefined) {
@@ -93,58 +93,54 @@ for (const failure of failures) process.stdout.write(`FAILED ${failure}\n\n`);
 process.stdout.write(`${passed} passed, ${failures.length} failed, ${skipped} skipped\n`);
 process.exitCode = failures.length > 0 ? 1 : 0;
 
-async function run(command: string, args: string[]): Promise<boolean> {
+async function succeeds(command: string, args: string[]): Promise<boolean> {
   const child = spawn(command, args, { stdio: ["ignore", "inherit", "inherit"] });
   const [code] = (await once(child, "close")) as [number | null];
   return code === 0;
 }
 
-/** One run of mocha: folders of test/, or files without their ending. */
-async function suites(database: "sqlite" | "postgres", names: readonly string[]): Promise<void> {
-  const files = names.map((name) =>
+/** Of folders of test/, or files without their ending. */
+function suites(database: Job["database"], names: readonly string[]): Job[] {
+  const patterns = names.map((name) =>
     name.includes("/") ? `test/${name}.test.ts` : `test/${name === "" ? "" : `${name}/`}**/*.test.ts`,
   );
-  process.stdout.write(`\nOn ${database}:\n`);
-  const ignored = database === "postgres" ? ["--ignore", leftOutOnPostgres] : [];
-  const child = spawn("mocha", ["--config", "test/mocharc.json", ...ignored, ...files], {
-    stdio: ["ignore", "inherit", "inherit", "pipe"],
-    env: {
-      ...process.env,
-      SAUTIKIT_DATABASE: database,
-      SAUTIKIT_RUN_REPORT: "3",
-      SAUTIKIT_RUN_PASSED: passedFile,
-    },
-  });
-  let told = "";
-  child.stdio[3]?.on("data", (chunk: Buffer) => (told += chunk.toString()));
-  child.stdio[3]?.once("data", () => {
-    // Whatever still holds the process then was left open by a test, which is a failure of its own.
-    setTimeout(() => {
-      if (child.exitCode === null) child.kill("SIGKILL");
-    }, exitMsMax).unref();
-  });
-  const [code] = (await once(child, "close")) as [number | null];
-  if (told === "") {
-    // A run that died before it could tell has failed, whatever it had passed.
-    failures.push(`on ${database}: the run died before its end`);
-    return;
-  }
-  const report = JSON.parse(told) as RunReport;
-  passed += report.passes;
-  skipped += report.pending;
-  failures.push(...report.failed.map(({ title, error }) => `on ${database}: ${title}\n${error}`));
-  if (code !== 0 && report.failures === 0)
-    failures.push(`on ${database}: the tests ended, but their process did not: something was left open`);
+  return jobsOf(database, patterns, database === "postgres" ? [leftOutOnPostgres] : []);
 }
 
-async function onPostgres(names: readonly string[]): Promise<void> {
-  if (postgresPrograms() !== null || process.env["SAUTIKIT_POSTGRES_URL"] !== undefined)
-    return suites("postgres", names);
+async function run(jobs: readonly Job[]): Promise<void> {
+  const isNeeded = jobs.some(({ database }) => database === "postgres");
+  const server = isNeeded && !process.env["SAUTIKIT_POSTGRES_URL"] ? await startPostgres() : undefined;
+  const results = await runJobs(jobs, {
+    ...process.env,
+    ...(server ? { SAUTIKIT_POSTGRES_URL: server.url } : {}),
+    SAUTIKIT_RUN_PASSED: passedFile,
+    // Each test starts processes; what Node makes of our TypeScript is kept from one to the next.
+    NODE_COMPILE_CACHE: join(passedFolder, "compiled"),
+  });
+  await server?.stop();
+  for (const { job, report, leftOpen } of results) {
+    const where = `on ${job.database}`;
+    passed += report?.passes ?? 0;
+    skipped += report?.pending ?? 0;
+    failures.push(...(report?.failed ?? []).map(({ title, error }) => `${where}: ${title}\n${error}`));
+    // A run that died before it could tell has failed, whatever it had passed.
+    if (report === null) failures.push(`${where}: the run of ${job.files.join(", ")} died before its end`);
+    if (leftOpen)
+      failures.push(
+        `${where}: the tests of ${job.files.join(", ")} ended, but their process did not: something was left open`,
+      );
+  }
+  process.stdout.write(`\n${slowest(results.flatMap(({ report }) => report?.files ?? []))}`);
+}
+
+function hasPostgres(): boolean {
+  if (postgresPrograms() !== null || process.env["SAUTIKIT_POSTGRES_URL"] !== undefined) return true;
   const reason = "PostgreSQL is not on this machine (Debian: apt-get install postgresql)";
   if (process.env["CI"] === "true") {
     failures.push(`the suites on a store: ${reason}`);
-    return;
+    return false;
   }
   skipped++;
   process.stdout.write(`skipped the suites on a store: ${reason}\n`);
+  return false;
 }
