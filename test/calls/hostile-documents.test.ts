@@ -203,7 +203,7 @@ describeOnSwitch("a flood of texts", function () {
     const id = await on.place({ to: wanjiru, actions: [{ say: { text: "Nambari yako ni moja mbili." } }] });
     const call = await on.ended(id, 60_000);
     const heard = await Promise.all(
-      flood.map(async (one) => kindsOf((await on.view(one))).includes("say.started")),
+      flood.map(async (one) => kindsOf(await on.view(one)).includes("say.started")),
     );
 
     assert.ok(kindsOf(call).includes("say.finished"), kindsOf(call).join());
