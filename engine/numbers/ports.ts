@@ -120,7 +120,8 @@ export async function movePort(
   await updatePort(tx, id, after);
   await tellPort(tx, parts, after);
   await parts.mails.send(tx, {
-    key: `${id} ${to} at ${nowMs}`,
+    // Moved twice within a millisecond it is told twice.
+    key: `${id} ${to} ${parts.ids.next("evt")}`,
     workspaceId: after.workspaceId,
     to: await ownersOf(tx, after.workspaceId),
     subject: `${after.e164}: ${subjects[to]}`,

@@ -60,8 +60,8 @@ describe("porting requests", () => {
     account_reference: "TKL-0042",
     ...more,
   });
-  const move = (id: PortId, to: PortMove["to"], more: Partial<PortMove> = {}) =>
-    api.store.write((tx) => movePort(tx, api.numbers, id, { to, ...more }));
+  const move = (id: PortId, to: PortMove["to"], more: Partial<PortMove> = {}, parts = api.numbers) =>
+    api.store.write((tx) => movePort(tx, parts, id, { to, ...more }));
   const told = async (id: string) =>
     (await eventsOf(api.store, wanjiru.id))
       .filter(({ kind, data }) => kind === "port.updated" && data["port_id"] === id)
@@ -96,8 +96,10 @@ describe("porting requests", () => {
     const { body: port } = await ask("POST", "/v1/ports", request({ voice_callback_url: voice }));
     const before = await api.store.read((tx) => walletBalanceMinor(tx, wanjiru.id));
     await move(port.id, "in_review");
-    await move(port.id, "scheduled", { scheduledForMs: Date.parse("2026-07-01T06:00:00Z") });
-    await move(port.id, "scheduled", { scheduledForMs: Date.parse("2026-07-02T06:00:00Z") });
+    const nowMs = api.numbers.clock.nowMs();
+    const atOnce = { ...api.numbers, clock: { ...api.numbers.clock, nowMs: () => nowMs } };
+    for (const day of ["2026-07-01T06:00:00Z", "2026-07-02T06:00:00Z"])
+      await move(port.id, "scheduled", { scheduledForMs: Date.parse(day) }, atOnce);
     const refused = await ask("POST", "/v1/calls", { from: port.number, to: "+254712345678" });
     assert.equal(refused.body.error.code, "calls.caller_id_not_owned", "not yet");
     await move(port.id, "completed");
