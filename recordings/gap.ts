@@ -11,10 +11,14 @@ const gapShareMin = 0.02;
 export function talkMsOf(row: SpooledRow): number | null {
   // One that was found ended, the word of its end lost, ended nobody knows when.
   const foundEnded = row.status === "uploading" && row.startedAtUs !== null;
-  const endUs = row.endedAtUs ?? (foundEnded ? null : row.legEndedAtUs);
+  const endUs = earlier(row.endedAtUs ?? (foundEnded ? null : row.legEndedAtUs), row.legEndedAtUs);
   const startUs = startUsOf(row);
   return endUs === null || startUs === null ? null : Math.max(0, Math.round((endUs - startUs) / 1000));
 }
+
+/** The switch may close the file, and stamp that, a moment after the leg's end. */
+const earlier = (endedAtUs: number | null, legEndedAtUs: number | null) =>
+  endedAtUs === null || legEndedAtUs === null ? endedAtUs : Math.min(endedAtUs, legEndedAtUs);
 
 function startUsOf({ createdAtMs, startedAtUs, legDialledAtMs, legAnsweredAtUs }: SpooledRow): number | null {
   const askedLater = legDialledAtMs !== null && createdAtMs > legDialledAtMs;

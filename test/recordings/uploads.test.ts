@@ -32,6 +32,8 @@ interface Stamps {
   started?: number | null;
   answered?: number;
   ended: number | null;
+  /** Its leg. */
+  left?: number;
   file: number;
   talk: number | null;
   short: 0 | 1;
@@ -394,7 +396,7 @@ describe("recordings on the spool", function () {
   });
 
   /** Stamps in ms from the dialling; the file's length; how long there was something to record, and whether it is short. */
-  for (const [what, { asked = -1, started = 3000, answered = 3000, ended, file, talk, short }] of [
+  for (const [what, { asked = -1, started = 3000, answered = 3000, ended, left, file, talk, short }] of [
     ["as long as the talk are not short", { ended: 13_000, file: 9980, talk: 10_000, short: 0 }],
     ["that lack 2 % are not short", { ended: 13_000, file: 9800, talk: 10_000, short: 0 }],
     ["that lack more are short", { ended: 13_000, file: 9780, talk: 10_000, short: 1 }],
@@ -411,6 +413,10 @@ describe("recordings on the spool", function () {
       { asked: 9000, started: 9100, ended: 10_100, file: 1000, talk: 1000, short: 0 },
     ],
     ["longer than the talk are not short", { ended: 4000, file: 1100, talk: 1000, short: 0 }],
+    [
+      "that were ended after their leg count to its end",
+      { ended: 4300, left: 4000, file: 1000, talk: 1000, short: 0 },
+    ],
     ["whose end nobody knows say so", { ended: null, file: 1000, talk: null, short: 0 }],
   ] as [string, Stamps][]) {
     it(what, async () => {
@@ -418,7 +424,9 @@ describe("recordings on the spool", function () {
       const us = (afterMs: number | null) => (afterMs === null ? null : (dialledMs + afterMs) * 1000);
       const id = await addRecording(world, "stopping");
       await world.store.write(async (tx) => {
-        await tx.run("UPDATE legs SET dialled_at_ms = ?, answered_at_us = ?", [dialledMs, us(answered)]);
+        await tx.run("UPDATE legs SET dialled_at_ms = ?, answered_at_us = ?, ended_at_us = ?", [
+          ...[dialledMs, us(answered), us(left ?? null)],
+        ]);
         await tx.run("UPDATE recordings SET created_at_ms = ?, started_at_us = ?, ended_at_us = ?", [
           ...[dialledMs + asked, us(started), us(ended)],
         ]);
