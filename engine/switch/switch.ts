@@ -131,6 +131,8 @@ export interface Arrival {
    * comes from the carrier.
    */
   device: string | null;
+  /** The IPv4 address that it comes from; null: none that can be read. */
+  address: string | null;
 }
 
 /**

@@ -151,6 +151,32 @@ describeContract("the contract of the switch: customers' devices", function () {
     assert.deepEqual(names, [wanjiru.username, otieno.username, "kamau00", null, "kamau01"]);
   });
 
+  it("a login that is let in from some addresses alone registers and calls from there, and from nowhere else", async () => {
+    const { spoolDir } = world.switch;
+    const here = await registered(achieng);
+    const there = await SipDevice.open(devices, achieng, { host: "127.0.0.22" });
+    open.push(there);
+    for (const onlyFrom of [["127.0.0.1", "203.0.113.7"], ["203.0.113.7"], []]) {
+      writeDirectory(spoolDir, devices.realm, [wanjiru, otieno, { ...achieng, onlyFrom }]);
+      await world.box.reloadDirectory();
+      const letIn = onlyFrom.includes("127.0.0.1");
+      const statuses = [(await here.register()).status, (await there.register()).status];
+      assert.deepEqual(statuses, [letIn ? 200 : 403, 403], onlyFrom.join());
+      assert.equal((await over(there.call(number()))).status, 403);
+      if (!letIn) continue;
+      const to = number();
+      const call = here.call(to);
+      const { arrival, leg } = await arrivalTo(to);
+      assert.deepEqual([arrival.device, arrival.address], [achieng.username, "127.0.0.1"]);
+      const ended = over(call);
+      await world.box.refuse(leg, "CALL_REJECTED");
+      await ended;
+    }
+    writeDirectory(spoolDir, devices.realm, [wanjiru, otieno, achieng]);
+    await world.box.reloadDirectory();
+    assert.equal((await there.register()).status, 200);
+  });
+
   it("a login is its own name's alone: neither another's, nor one that stands for anybody else", async () => {
     const phone = await device(wanjiru);
     const { realm } = devices;

@@ -15,6 +15,8 @@ const ids = systemIds(systemClock);
 export interface Login {
   username: string;
   password: string;
+  /** Of a credential that is banned: the addresses that it is let in from all the same. */
+  onlyFrom?: readonly string[];
 }
 
 /** A customer's telephone: it registers, calls and is called, with its login, by UDP on loopback. */
@@ -136,7 +138,10 @@ export const ha1Of = ({ username, password }: Login, realm: string): string =>
 export function writeDirectory(spoolDir: string, realm: string, logins: readonly Login[]): void {
   const file = join(spoolDir, directoryFileName);
   mkdirSync(join(spoolDir, "directory"), { recursive: true });
-  const entries = logins.map((login) => ({ username: login.username, ha1: ha1Of(login, realm) }));
+  const entries = logins.map((login) => ({
+    ...{ username: login.username, ha1: ha1Of(login, realm) },
+    onlyFrom: login.onlyFrom ?? null,
+  }));
   writeFileSync(`${file}.new`, directoryFile(entries));
   renameSync(`${file}.new`, file);
 }

@@ -143,7 +143,8 @@ export class Registrar {
       digestResponse(user.ha1, request.method, {
         ...{ nonce, uri: field("uri"), nc, cnonce: field("cnonce"), qop: field("qop") },
       });
-    const mayCome = user !== undefined && proof === response.toLowerCase();
+    const fromThere = user?.onlyFrom?.includes(source.host) ?? true;
+    const mayCome = user !== undefined && fromThere && proof === response.toLowerCase();
     if (!mayCome || (challenge === 401 && this.#isFull(request))) {
       attempted("FORBIDDEN");
       return this.#refuse(server, 403);
