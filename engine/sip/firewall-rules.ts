@@ -15,8 +15,8 @@ const packetsBurst = 300;
 /** New TCP connections, which TLS makes dear. */
 const connectionsPerSecond = 5;
 const connectionsBurst = 50;
-/** Addresses that are told apart at once; a minute after its last packet one is forgotten. */
-const addressesMax = 65_536;
+/** In a set: those that are banned, and those that are told apart until a minute after their last packet. */
+export const addressesMax = 65_536;
 
 /**
  * A file for `nft -f`, to be loaded at the box's start and again after a change: rules are replaced, and the set of banned addresses

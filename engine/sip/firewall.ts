@@ -4,7 +4,7 @@ import type { Log } from "../log.ts";
 import { Poll } from "../poll.ts";
 import { standingBans } from "../store/sip-bans.ts";
 import type { Store } from "../store/store.ts";
-import { table } from "./firewall-rules.ts";
+import { addressesMax, table } from "./firewall-rules.ts";
 
 export interface FirewallParts {
   store: Store;
@@ -16,8 +16,6 @@ export interface FirewallParts {
 const everyMs = 2_000;
 /** Whether or not anything changed: somebody may have loaded the rules anew. */
 const againMs = 30_000;
-/** The set's size, less room for what is just being taken out of it. */
-const bannedMax = 60_000;
 const nftMsMax = 10_000;
 /** Not in everybody's PATH, and nowhere else on any distribution. */
 const program = "/usr/sbin/nft";
@@ -58,7 +56,7 @@ export class Firewall {
   async #look(): Promise<void> {
     const { store, clock } = this.#parts;
     const nowMs = clock.nowMs();
-    const bans = await store.read((tx) => standingBans(tx, nowMs, bannedMax, "address"));
+    const bans = await store.read((tx) => standingBans(tx, nowMs, addressesMax, "address"));
     const list = bans.map(({ subject, untilMs }) => `${subject} ${untilMs}`).join("\n");
     if (list === this.#written && clock.monotonicMs() < this.#writtenMs + againMs) return;
     await nft(bannedSet(bans.map(({ subject, untilMs }) => ({ address: subject, forMs: untilMs - nowMs }))));
@@ -73,7 +71,8 @@ function bannedSet(bans: readonly { address: string; forMs: number }[]): string 
     ({ address, forMs }) => `${address} timeout ${Math.max(1, Math.ceil(forMs / 1000))}s`,
   );
   return [
-    `table ${table} { set banned { type ipv4_addr; flags timeout; size 65536; } }`,
+    `add table ${table}`,
+    `add set ${table} banned { type ipv4_addr; flags timeout; size ${addressesMax}; }`,
     `flush set ${table} banned`,
     ...(elements.length > 0 ? [`add element ${table} banned { ${elements.join(", ")} }`] : []),
     "",
