@@ -64,7 +64,7 @@ export async function sweepBans(
   { beforeMinute, endedBeforeMs }: { beforeMinute: number; endedBeforeMs: number },
 ): Promise<void> {
   await tx.run("DELETE FROM sip_login_failures WHERE minute < ?", [beforeMinute]);
-  await tx.run("DELETE FROM sip_bans WHERE until_ms < ?", [endedBeforeMs]);
+  await tx.run("DELETE FROM sip_bans WHERE until_ms < ? OR lifted_at_ms < ?", [endedBeforeMs, endedBeforeMs]);
 }
 
 /** The last one, whether it stands or is over. */
