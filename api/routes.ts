@@ -4,6 +4,7 @@ import { claimInventory, createNumber } from "./routes/claim-number.ts";
 import { createSipCredential } from "./routes/create-sip-credential.ts";
 import { listSipCredentials } from "./routes/list-sip-credentials.ts";
 import { getSipCredential } from "./routes/get-sip-credential.ts";
+import { changeSipCredential } from "./routes/change-sip-credential.ts";
 import { deleteSipCredential } from "./routes/delete-sip-credential.ts";
 import { rotateSipCredential } from "./routes/rotate-sip-credential.ts";
 import { listSipRegistrations } from "./routes/list-sip-registrations.ts";
@@ -153,6 +154,7 @@ export const routes: readonly Route[] = [
   createSipCredential,
   listSipCredentials,
   getSipCredential,
+  changeSipCredential,
   deleteSipCredential,
   rotateSipCredential,
   listSipRegistrations,

@@ -206,10 +206,7 @@ async function build(
 
   const policy = new Policy({ clock, ids, outbox, mails });
   const access = sipAccess(config, embedded?.devicesPort ?? null);
-  const { devices, directory: logins } =
-    access === null
-      ? { devices: null, directory: null }
-      : serveDevices(config, { store, clock, log, signals, box });
+  const sip = access && serveDevices(config, { store, clock, ids, log, signals, outbox, box });
   const changeParts: ChangeParts = { clock, ids, outbox, settlement, policy, changed };
   const controller = new Controller(
     {
@@ -217,7 +214,8 @@ async function build(
       questioner: new Questioner({ store, egress, secrets, clock }),
       streams: new Streams({ store, egress, secrets, clock, ids, log, ports: config.streamPorts }),
       takesEndRecords: wanted.has("spool"),
-      devicesChanged: () => devices?.wake(),
+      devicesChanged: () => sip?.devices.wake(),
+      loginFailed: (event) => sip?.failures.take(event),
     },
     [box],
   );
@@ -253,7 +251,7 @@ async function build(
     recordingMissing: (tx, row) => news.missing(tx, row),
   });
 
-  registerMetrics(registry, { store, box, spool });
+  registerMetrics(registry, { store, box, spool, clock, failures: sip?.failures ?? null });
 
   if (wanted.has("spool")) {
     // Before the controller looks for what is gone: the records of what ended meanwhile are the truth about it.
@@ -262,9 +260,12 @@ async function build(
     const stopped = new AbortController();
     closers.push(() => stopped.abort());
     void makeBucket(storage, { clock, log }, stopped.signal);
-    if (logins) {
-      signals.listen("logins", () => logins.wake());
-      runs(logins);
+    if (sip) {
+      const { directory, firewall } = sip;
+      signals.listen("logins", () => directory.wake());
+      runs(directory);
+      signals.listen("bans", () => firewall?.wake());
+      if (firewall) runs(firewall);
     }
   }
   if (wanted.has("controller")) {
@@ -273,9 +274,11 @@ async function build(
     });
     signals.listen("calls", (owner) => controller.changed(owner));
     runs(controller);
-    if (devices) {
+    if (sip) {
+      const { devices, failures } = sip;
       signals.listen("directories", () => devices.wake());
       runs(devices);
+      runs(failures);
     }
     const mailTransport = openMail(config);
     closers.push(() => mailTransport.close());

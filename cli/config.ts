@@ -1,4 +1,4 @@
-import { isIP } from "node:net";
+import { isIP, isIPv4 } from "node:net";
 import { isAbsolute, join, resolve } from "node:path";
 import { z } from "zod";
 import type { SpeechCommand } from "../engine/media/speech/command-engine.ts";
@@ -82,6 +82,16 @@ const settings = {
     port(),
     "0",
     "Port of the simulated switch for devices; 0: a free one, kept in DATA_DIR/sip.port, since phones are set to it.",
+  ),
+  BAN_NEVER: setting(
+    z.string(),
+    "127.0.0.0/8",
+    "IPv4 addresses and ranges (CIDR) that are never banned, with commas between; none: any may be. The box's own is not, either (docs/bans.md).",
+  ),
+  FIREWALL: setting(
+    z.enum(["nft", "none"]),
+    "none",
+    "nft: the spool role writes banned addresses into the box's nftables. none: their calls are refused, and their packets reach the switch.",
   ),
   STREAM_PORTS: setting(
     z.string().regex(/^\d{1,5}-\d{1,5}$/, "must be two ports, <first>-<last>"),
@@ -252,6 +262,9 @@ export interface Config {
     /** Of the simulated switch. */
     embeddedPort: number;
   };
+  /** CIDRs. */
+  banNever: readonly string[];
+  firewall: "nft" | "none";
   s3: {
     endpoint: string | null;
     publicUrl: string | null;
@@ -333,6 +346,8 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
       ports: sipPortsOf(value("SIP_PORTS"), bad),
       embeddedPort: Number(value("SIP_DEVICES_PORT")),
     },
+    banNever: rangesOf("BAN_NEVER", value("BAN_NEVER"), bad),
+    firewall: value("FIREWALL") as Config["firewall"],
     s3: {
       endpoint: value("S3_ENDPOINT") || null,
       publicUrl: value("S3_PUBLIC_URL") || null,
@@ -451,6 +466,19 @@ function darajaOf(
 
 /** Where devices of the simulated switch register. */
 const embeddedSipDomain = "127.0.0.1";
+
+/** An address is a range of one. */
+function rangesOf(name: SettingName, text: string, bad: string[]): string[] {
+  if (text === "none") return [];
+  const ranges = text.split(",").map((one) => one.trim());
+  return ranges.flatMap((one) => {
+    const [address = "", bits = "32", ...more] = one.split("/");
+    if (isIPv4(address) && /^\d{1,2}$/.test(bits) && Number(bits) <= 32 && more.length === 0)
+      return [`${address}/${bits}`];
+    bad.push(`${name}: "${one}" is no IPv4 address or range, like 203.0.113.0/24`);
+    return [];
+  });
+}
 
 function sipPortsOf(text: string, bad: string[]): Config["sip"]["ports"] {
   const ports: Config["sip"]["ports"] = {};

@@ -1,6 +1,9 @@
 import { Gauge, type Registry } from "prom-client";
+import type { Clock } from "../engine/clock.ts";
+import type { LoginFailures } from "../engine/sip/login-failures.ts";
 import { countLive } from "../engine/store/calls.ts";
 import { countShort } from "../engine/store/recordings.ts";
+import { countStandingBans } from "../engine/store/sip-bans.ts";
 import type { Store } from "../engine/store/store.ts";
 import type { FreeSwitchBox } from "../engine/switch/freeswitch-box.ts";
 import type { Spool } from "../recordings/spool.ts";
@@ -8,9 +11,9 @@ import type { Spool } from "../recordings/spool.ts";
 /** What /metrics shows beside the API's own: read when it is asked for, never counted along. */
 export function registerMetrics(
   registry: Registry,
-  parts: { store: Store; box: FreeSwitchBox; spool: Spool },
+  parts: { store: Store; box: FreeSwitchBox; spool: Spool; clock: Clock; failures: LoginFailures | null },
 ): void {
-  const { store, box, spool } = parts;
+  const { store, box, spool, clock, failures } = parts;
   const gauge = (name: string, help: string, read: () => number | Promise<number>) =>
     new Gauge({
       name,
@@ -31,6 +34,20 @@ export function registerMetrics(
   );
   gauge("sautikit_switch_connected", "Whether the media server answers: 1 or 0.", () =>
     box.connected ? 1 : 0,
+  );
+  for (const kind of ["address", "credential"] as const)
+    gauge(`sautikit_sip_bans_${kind}`, `Bans that stand: of a SIP device's ${kind}.`, () =>
+      store.read((tx) => countStandingBans(tx, clock.nowMs())).then((count) => count[kind]),
+    );
+  gauge(
+    "sautikit_sip_login_failures",
+    "Logins of SIP devices that failed since the start, as the media server told them.",
+    () => failures?.counts.told ?? 0,
+  );
+  gauge(
+    "sautikit_sip_login_failures_left_out",
+    "Of those, what was not counted for a ban: too many addresses or names at once.",
+    () => failures?.counts.leftOut ?? 0,
   );
   gauge(
     "sautikit_spool_recordings_waiting",

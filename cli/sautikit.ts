@@ -45,6 +45,7 @@ async function main(args: readonly string[]): Promise<void> {
     case "rates":
     case "recordings":
     case "prices":
+    case "bans":
     case "prefixes":
       return (await import("./operator/operator.ts")).operator(command, rest);
     case "simulator":

@@ -1,11 +1,17 @@
+import { isIPv4 } from "node:net";
 import type { SipAccess } from "../api/parts.ts";
 import type { Clock } from "../engine/clock.ts";
+import type { Ids } from "../engine/ids.ts";
 import type { Log } from "../engine/log.ts";
 import { Devices } from "../engine/sip/devices.ts";
 import { Directory } from "../engine/sip/directory.ts";
+import { Firewall } from "../engine/sip/firewall.ts";
+import { LoginFailures } from "../engine/sip/login-failures.ts";
 import type { Signals } from "../engine/store/signals.ts";
 import type { Store } from "../engine/store/store.ts";
 import type { FreeSwitchBox } from "../engine/switch/freeswitch-box.ts";
+import type { Outbox } from "../engine/webhooks/outbox.ts";
+import { tellWorkspace } from "../engine/webhooks/workspace-events.ts";
 import type { Config } from "./config.ts";
 
 /** How customers' devices reach the box; null: they are not let in. `embeddedPort`: the simulated switch's. */
@@ -16,16 +22,39 @@ export function sipAccess({ sip }: Pick<Config, "sip">, embeddedPort: number | n
   return { realm: domain, domain, ports };
 }
 
+/**
+ * Whose packets are dropped by no ban, whatever they send: what the operator names, and the box that the switch runs on. CIDRs.
+ */
+export function neverBanned({ banNever, freeswitch }: Pick<Config, "banNever" | "freeswitch">): string[] {
+  const { host } = freeswitch ?? { host: "" };
+  // Loopback is in BAN_NEVER, and who takes it out of there means it.
+  return isIPv4(host) && !host.startsWith("127.") ? [...banNever, `${host}/32`] : [...banNever];
+}
+
 /** The list of logins beside the box, and who is registered there: each part where its role runs. */
 export function serveDevices(
   config: Config,
-  parts: { store: Store; clock: Clock; log: Log; signals: Signals; box: FreeSwitchBox },
+  parts: {
+    store: Store;
+    clock: Clock;
+    ids: Ids;
+    log: Log;
+    signals: Signals;
+    outbox: Outbox;
+    box: FreeSwitchBox;
+  },
 ) {
   const { signals, box } = parts;
+  const failures = new LoginFailures({
+    ...{ ...parts, never: neverBanned(config) },
+    tell: (tx, event) => tellWorkspace(tx, parts, event),
+    changed: (kind) => signals.tell(kind === "address" ? "bans" : "logins", null),
+  });
+  const firewall = config.firewall === "nft" ? new Firewall(parts) : null;
   const devices = new Devices(parts);
   const directory = new Directory({
     ...{ ...parts, box: box.box, spoolDir: config.spoolDir },
     written: () => signals.tell("directories", null),
   });
-  return { devices, directory };
+  return { devices, directory, failures, firewall };
 }

@@ -36,6 +36,20 @@ const commands: readonly (readonly [synopsis: string, purpose: string])[] = [
   ["prefixes allow +PREFIX", "Ends that."],
   ["prefixes list", "Lists the prefixes that the operator has refused."],
   [
+    "bans list",
+    "Lists the addresses and SIP credentials that are banned just now, the latest first (docs/bans.md).",
+  ],
+  [
+    'bans add ADDRESS|CREDENTIAL --for 30m|6h|7d [--reason "…"]',
+    "Bans an IPv4 address, or a SIP credential (sip_…), for so long.",
+  ],
+  ["bans lift ADDRESS|CREDENTIAL", "Ends a ban within seconds, and forgets the failed logins."],
+  [
+    "bans firewall [--scanners]",
+    "Prints the rules of the media server's box for nft: banned addresses, and what one address may send. --scanners: those for iptables, " +
+      "which drop known scanners.",
+  ],
+  [
     "privacy export WORKSPACE E164 [--from TIME] [--to TIME]",
     "Puts together what is held of a person, by phone number: a ZIP, with a link of an hour. Of calls created between the times.",
   ],

@@ -185,6 +185,26 @@ export const errorCatalogue = {
     "The number has as many SIP credentials as it may: 50.",
     "Revoke one that is not used.",
   ),
+  "sip.address_banned": e(
+    403,
+    "Logins failed too often from the device's address: it is banned for a while.",
+    "Set the password right on each device there; the operator can lift it sooner (docs/bans.md).",
+  ),
+  "sip.credential_banned": e(
+    403,
+    "Logins with the credential's name failed too often: for a while it is let in only from where its devices were registered.",
+    "Wait, or rotate the credential, which gives it a name that nobody else knows (docs/bans.md).",
+  ),
+  "sip.concurrency_limit": e(
+    429,
+    "The credential's devices have as many calls at once as they may.",
+    "Wait for a call to end, or raise its `max_concurrent_calls`.",
+  ),
+  "sip.rate_limit": e(
+    429,
+    "The credential's devices placed as many calls within a second as they may.",
+    "Place calls more slowly, or raise its `max_calls_per_second`.",
+  ),
   "sip.unavailable": e(
     503,
     "Direct SIP is not set up here.",

@@ -21,7 +21,11 @@ export const createSipCredential = changes({
   async change(tx, { parts, caller, params, body }) {
     const access = accessOf(parts);
     const number = await numberToServe(tx, caller.workspace.id, params.id);
-    const { credential, password } = await createCredential(tx, sipParts(parts), number, body.label);
+    const { credential, password } = await createCredential(tx, sipParts(parts), number, {
+      label: body.label,
+      maxConcurrentCalls: body.max_concurrent_calls,
+      maxCallsPerSecond: body.max_calls_per_second,
+    });
     const after = credentialView(credential, access);
     return {
       status: 201,

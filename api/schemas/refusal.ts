@@ -13,12 +13,13 @@ export const refusalReason = z.enum(refusalReasons).meta({
     "`frozen`: the operator stopped the workspace. `caller_id`: the number to call from, or to present, is not its own. " +
     "`destination`: an emergency, short, premium or satellite number, or one without a rate. `country`: not in " +
     "`allowed_countries`. `refused_prefix`, `rate_too_high`, `outside_window`, `spend_cap`: by the workspace's rules. " +
-    "`insufficient_funds`. `concurrency`, `calls_per_second`: by its limits. `short_calls`, `number_range`, " +
+    "`insufficient_funds`. `address_banned`, `credential_banned`: of a device, after failed logins (docs/bans.md). " +
+    "`credential_concurrency`, `credential_calls_per_second`: by its credential's own limits. `concurrency`, `calls_per_second`: by its limits. `short_calls`, `number_range`, " +
     "`new_country`: what fraud looks like (docs/limits.md).",
 });
 
 export const refusalSource = z.enum(refusalSources).meta({
-  description: "`api`: a request; `dial`: a running call's action.",
+  description: "`api`: a request; `dial`: a running call's action; `device`: a SIP device that calls.",
 });
 
 export const refusalSchema = z

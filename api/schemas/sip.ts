@@ -9,10 +9,31 @@ const time = (description: string) => z.string().meta({ format: "date-time", des
 
 export const sipTransports = ["udp", "tcp", "tls", "wss"] as const;
 
+const label = lineOfText(100)
+  .refine((text) => text.trim() !== "", { error: "must not be empty", params: { code: "required" } })
+  .meta({ description: "What it is for, in your words.", examples: ["Reception desk phone"] });
+const limits = {
+  max_concurrent_calls: z.int().min(1).max(1_000).meta({
+    description:
+      "Calls that its devices may have placed at once; the workspace's own limit counts beside it.",
+  }),
+  max_calls_per_second: z
+    .int()
+    .min(1)
+    .max(100)
+    .meta({ description: "Calls that they may place within a second." }),
+};
+
 export const credentialBody = z.strictObject({
-  label: lineOfText(100)
-    .refine((text) => text.trim() !== "", { error: "must not be empty", params: { code: "required" } })
-    .meta({ description: "What it is for, in your words.", examples: ["Reception desk phone"] }),
+  label,
+  max_concurrent_calls: limits.max_concurrent_calls.default(10),
+  max_calls_per_second: limits.max_calls_per_second.default(5),
+});
+
+export const credentialPatch = z.strictObject({
+  label: label.optional(),
+  max_concurrent_calls: limits.max_concurrent_calls.optional(),
+  max_calls_per_second: limits.max_calls_per_second.optional(),
 });
 
 export const rotateBody = z.strictObject({
@@ -25,6 +46,7 @@ export const rotateBody = z.strictObject({
 const credential = {
   id: z.string().meta({ examples: ["sip_01j00000000000000000000001"] }),
   label: z.string(),
+  ...limits,
   username: z.string().meta({ description: "Also the authentication user.", examples: ["k7w2mq9xh4td"] }),
   realm: z.string().meta({ description: "Of digest authentication; phones find it by themselves." }),
   domain: z.string().meta({ description: "The server: what phones call domain, registrar or SIP server." }),
@@ -41,6 +63,9 @@ const credential = {
     .nullable()
     .meta({ description: "Let in beside it while a rotation overlaps; null: none is." }),
   previous_until: time("Until then; null: none is.").nullable(),
+  banned_until: time(
+    "Logins with its name failed too often: until then it is let in only from where its devices were registered (docs/bans.md). Null: it is not banned.",
+  ).nullable(),
 };
 
 export const credentialSchema = z.strictObject(credential).meta({ id: "SipCredential" });
@@ -77,6 +102,8 @@ export const registrationSchema = z
 export const credentialView = (row: SipCredential, access: SipAccess): JsonObject => ({
   id: row.id,
   label: row.label,
+  max_concurrent_calls: row.maxConcurrentCalls,
+  max_calls_per_second: row.maxCallsPerSecond,
   username: row.username,
   realm: access.realm,
   domain: access.domain,
@@ -88,6 +115,7 @@ export const credentialView = (row: SipCredential, access: SipAccess): JsonObjec
   rotated_at: row.rotatedAtMs === null ? null : rfc3339Seconds(row.rotatedAtMs),
   previous_username: row.previousUsername,
   previous_until: row.previousEndsAtMs === null ? null : rfc3339Seconds(row.previousEndsAtMs),
+  banned_until: row.bannedUntilMs === null ? null : rfc3339Seconds(row.bannedUntilMs),
 });
 
 export const registrationView = (row: SipRegistrationRow): JsonObject => ({

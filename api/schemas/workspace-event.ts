@@ -107,4 +107,21 @@ export const workspaceEvents: Record<WorkspaceEventKind, EventDescription> = {
       called_at: time("When."),
     },
   ),
+  "sip.credential_banned": plain(
+    "Logins with a SIP credential's name failed too often: somebody else tries it, or a phone has an old password. For a while it " +
+      "is let in only from where its devices were registered (docs/bans.md).",
+    {
+      credential_id: z.string(),
+      label: z.string(),
+      number_id: z.string(),
+      number: z.string().nullable().meta({ description: "E.164." }),
+      failures: z.int().min(1).meta({ description: "In ten minutes." }),
+      addresses: z.array(z.string()).meta({ description: "Where the last of them came from, five at most." }),
+      let_in_from: z
+        .array(z.string())
+        .meta({ description: "The addresses that it is let in from meanwhile; empty: from none." }),
+      banned_at: time("When."),
+      banned_until: time("Then it is let in from anywhere."),
+    },
+  ),
 };

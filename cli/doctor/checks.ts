@@ -1,5 +1,6 @@
 import { access, constants, mkdir, statfs } from "node:fs/promises";
 import type { Clock } from "../../engine/clock.ts";
+import { rulesAreLoaded } from "../../engine/sip/firewall.ts";
 import { touch } from "../../engine/store/migrate.ts";
 import type { Config } from "../config.ts";
 import { makeDataDir } from "../data-dir.ts";
@@ -18,6 +19,7 @@ export const checks: readonly (readonly [part: string, check: Check])[] = [
   ["database", checkDatabase],
   ["switch", checkSwitch],
   ["spool", checkSpool],
+  ["firewall", checkFirewall],
   ["storage", checkStorage],
   ["storage's place", checkPlace],
   ["speech", checkSpeech],
@@ -67,6 +69,21 @@ async function checkSpool({ spoolDir }: Config): Promise<Finding> {
   } catch (error) {
     return broken(wordsOf(error), "The switch's user and ours must both be able to write into SPOOL_DIR.");
   }
+}
+
+async function checkFirewall({ firewall, sip, freeswitch }: Config): Promise<Finding> {
+  if (sip.domain === null) return sound("not needed: SIP devices are not let in");
+  if (firewall === "nft")
+    return (await rulesAreLoaded())
+      ? sound("the rules for SIP devices are in nftables")
+      : broken(
+          "nftables does not have the rules for SIP devices, so that nobody who is banned is kept out; or we may not look",
+          "Load them on the media server's box: npx sautikit bans firewall | nft -f - (CAP_NET_ADMIN, docs/bans.md).",
+        );
+  const detail = "none: the calls of banned addresses are refused, and their packets reach the media server";
+  return freeswitch === null
+    ? sound(`${detail}; the simulated one is on loopback`)
+    : doubtful(detail, "Set FIREWALL=nft where the spool role runs (docs/bans.md).");
 }
 
 async function checkStorage(config: Config, clock: Clock): Promise<Finding> {

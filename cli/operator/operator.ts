@@ -5,6 +5,7 @@ import { readConfig } from "../config.ts";
 import { makeDataDir } from "../data-dir.ts";
 import { openStore } from "../open-store.ts";
 import { UsageError } from "../usage.ts";
+import { bansAdd, bansFirewall, bansLift, bansList } from "./bans.ts";
 import { credit } from "./credit.ts";
 import type { Command } from "./desk.ts";
 import { numbersImport } from "./inventory.ts";
@@ -58,6 +59,10 @@ const commands: Readonly<Record<string, Command>> = {
   "prefixes refuse": prefixesRefuse,
   "prefixes allow": prefixesAllow,
   "prefixes list": prefixesList,
+  "bans list": bansList,
+  "bans add": bansAdd,
+  "bans lift": bansLift,
+  "bans firewall": bansFirewall,
   "privacy export": privacyExport,
   "privacy erase": privacyErase,
   "privacy reached": privacyReached,

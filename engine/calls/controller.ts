@@ -41,6 +41,7 @@ export interface ControllerParts extends ChangeParts {
   log: Log;
   media: MediaLibrary;
   questioner: Questioner;
+  loginFailed: (event: Extract<BoxEvent, { kind: "loginFailed" }>) => void;
   /** Devices came or went at a box, or it is connected again. */
   devicesChanged: (box: string) => void;
   /** Of this process alone: what runs in it ends with it. */
@@ -382,6 +383,9 @@ export class Controller {
       case "registered":
       case "unregistered":
         this.#parts.devicesChanged(box.box);
+        return;
+      case "loginFailed":
+        this.#parts.loginFailed(event);
         return;
     }
   }

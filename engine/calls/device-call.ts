@@ -1,6 +1,6 @@
 import { numberFromCarrier } from "../e164.ts";
 import { isError } from "../errors.ts";
-import type { CallId, LegId } from "../ids.ts";
+import type { CallId, LegId, SipId } from "../ids.ts";
 import { rateFor } from "../metering/rates.ts";
 import { CallRefused, type RefusalReason } from "../policy/refusal.ts";
 import { legOfChannel } from "../store/calls.ts";
@@ -45,8 +45,10 @@ export async function takeInDeviceCall(
   const to = numberFromCarrier(arrival.to) ?? arrival.to;
   const { workspaceId } = holder;
   const noted = { workspaceId, source: "device", from: number.e164, to } as const;
+  const { credentialId, maxConcurrentCalls, maxCallsPerSecond } = holder;
   const asked = {
     ...{ workspaceId, begins: true },
+    device: { credentialId, maxConcurrentCalls, maxCallsPerSecond, address: arrival.address },
     callerIds: [{ field: "from", e164: number.e164 }],
     to: [{ field: "to", e164: to }],
   };
@@ -67,7 +69,10 @@ export async function takeInDeviceCall(
   });
   if (!rate) return refuse("no_rate", "OUTGOING_CALL_BARRED");
 
-  const call = callRow(ids.call, number, arrival, to, admission.admitted[0]?.country ?? null, nowMs);
+  const call = callRow(ids.call, number, {
+    ...{ arrival, to, nowMs, sipCredentialId: credentialId },
+    country: admission.admitted[0]?.country ?? null,
+  });
   const leg = newLeg({
     ...{ id: ids.leg, callId: call.id, workspaceId, position: 0, kind: "sip", direction: "inbound" },
     ...{ box: arrival.box, channelUuid: arrival.uuid, fromE164: number.e164, toE164: to },
@@ -88,6 +93,8 @@ export async function takeInDeviceCall(
 /** What a device is told: 403 where it may not, 404 where there is none, 486 and 503 where it may try again. */
 const causes: Readonly<Record<RefusalReason, HangupCause>> = {
   frozen: "OUTGOING_CALL_BARRED",
+  address_banned: "OUTGOING_CALL_BARRED",
+  credential_banned: "OUTGOING_CALL_BARRED",
   caller_id: "OUTGOING_CALL_BARRED",
   destination: "OUTGOING_CALL_BARRED",
   country: "OUTGOING_CALL_BARRED",
@@ -98,6 +105,8 @@ const causes: Readonly<Record<RefusalReason, HangupCause>> = {
   spend_cap: "OUTGOING_CALL_BARRED",
   concurrency: "USER_BUSY",
   calls_per_second: "NORMAL_CIRCUIT_CONGESTION",
+  credential_concurrency: "USER_BUSY",
+  credential_calls_per_second: "NORMAL_CIRCUIT_CONGESTION",
   short_calls: "OUTGOING_CALL_BARRED",
   number_range: "OUTGOING_CALL_BARRED",
   new_country: "OUTGOING_CALL_BARRED",
@@ -110,10 +119,13 @@ const refuse = (why: Extract<Taken, { kind: "refused" }>["why"], cause: HangupCa
 function callRow(
   id: CallId,
   number: NumberRow,
-  arrival: Arrival,
-  to: string,
-  country: string | null,
-  nowMs: number,
+  {
+    arrival,
+    to,
+    country,
+    sipCredentialId,
+    nowMs,
+  }: { arrival: Arrival; to: string; country: string | null; sipCredentialId: SipId; nowMs: number },
 ) {
   const options: CallOptions = {
     callerId: number.e164,
@@ -122,7 +134,8 @@ function callRow(
     maxDurationSeconds,
   };
   return newCall({
-    ...{ id, workspaceId: number.workspaceId, numberId: number.id, direction: "outbound" },
+    ...{ id, workspaceId: number.workspaceId, numberId: number.id, sipCredentialId },
+    direction: "outbound",
     ...{ fromE164: number.e164, toE164: to, country, status: "initiated" },
     // Nobody is asked what such a call does; it is told of where the number's calls are.
     ...{ voiceCallbackUrl: null, eventsUrl: number.eventsUrl ?? number.voiceCallbackUrl },

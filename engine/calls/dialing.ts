@@ -12,6 +12,7 @@ import { secondsAtDialling } from "./cut-off.ts";
 export const newCall = (
   call: Omit<
     CallRow,
+    | "sipCredentialId"
     | "wakeAtMs"
     | "hangupRequestedAtMs"
     | "lastPosition"
@@ -21,8 +22,10 @@ export const newCall = (
     | "answeredAtUs"
     | "endedAtUs"
     | "updatedAtMs"
-  >,
+  > &
+    Partial<Pick<CallRow, "sipCredentialId">>,
 ): CallRow => ({
+  sipCredentialId: null,
   ...call,
   wakeAtMs: null,
   hangupRequestedAtMs: null,

@@ -9,6 +9,7 @@ import type { Tx } from "../store/store.ts";
 import { keepWorkspace, workspaceById, type WorkspaceRow } from "../store/workspaces.ts";
 import type { Outbox } from "../webhooks/outbox.ts";
 import { isOpen, opensAtMs } from "./calling-windows.ts";
+import { requireDevicePlace, requireNoBan, type CallingDevice } from "./device-login.ts";
 import { judge, lookUp, type Destination, type Looked } from "./destinations.ts";
 import { tellOfNewCountry } from "./new-country.ts";
 import { noteRefusal } from "./noted-refusals.ts";
@@ -40,6 +41,8 @@ export interface AskedLegs {
   /** Numbers to call from and to present: the workspace's own, or it is refused. */
   callerIds: readonly RefusedNumber[];
   to: readonly RefusedNumber[];
+  /** The customer's device that asks; undefined: a request, or a document. */
+  device?: CallingDevice;
 }
 
 export interface Admission {
@@ -74,6 +77,7 @@ export class Policy {
     for (const number of asked.to) looked.push(await lookUp(tx, asked.workspaceId, number, nowMs));
     const workspace = await kept(tx, asked.workspaceId);
     if (workspace.frozenAtMs !== null) throw new CallRefused("frozen");
+    if (asked.device) await requireNoBan(tx, asked.device, nowMs);
     const numbers: CallingNumber[] = [];
     for (const number of asked.callerIds) numbers.push(await ownNumber(tx, workspace, number));
 
@@ -97,6 +101,7 @@ export class Policy {
       shortMax: workspace.shortCallsMax ?? 0,
     });
     if (asked.begins) requirePlace(workspace, pace);
+    if (asked.device) await requireDevicePlace(tx, asked.device, nowMs);
     await requireLongerTalks(tx, workspace, pace.short, nowMs);
     refused.push(...(await tooManyOfRange(tx, workspace, allowed, nowMs)));
     const firstCountries = await this.#watchCountries(tx, workspace, allowed, refused, nowMs);

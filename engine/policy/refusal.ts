@@ -3,6 +3,8 @@ import { SautikitError, type ErrorCode } from "../errors.ts";
 /** Every reason for which a leg is not dialled, with the code that tells it. */
 export const refusalCodes = {
   frozen: "workspace.frozen",
+  address_banned: "sip.address_banned",
+  credential_banned: "sip.credential_banned",
   caller_id: "calls.caller_id_not_owned",
   destination: "calls.destination_not_allowed",
   country: "calls.destination_not_allowed",
@@ -13,6 +15,8 @@ export const refusalCodes = {
   spend_cap: "calls.spend_cap",
   concurrency: "calls.concurrency_limit",
   calls_per_second: "calls.rate_limit",
+  credential_concurrency: "sip.concurrency_limit",
+  credential_calls_per_second: "sip.rate_limit",
   short_calls: "calls.velocity",
   number_range: "calls.velocity",
   new_country: "calls.velocity",

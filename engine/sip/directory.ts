@@ -55,7 +55,13 @@ export class Directory {
   /** Where it differs from what is there. */
   async write(): Promise<void> {
     const { store, clock, box, spoolDir, written } = this.#parts;
-    const text = directoryFile(await store.read((tx) => sipLogins(tx, clock.nowMs())));
+    const logins = await store.read((tx) => sipLogins(tx, clock.nowMs()));
+    const text = directoryFile(
+      logins.map(({ spared, ...login }) => ({
+        ...login,
+        onlyFrom: spared === null ? null : (JSON.parse(spared) as string[]),
+      })),
+    );
     const hash = sha256(text);
     const path = join(spoolDir, directoryFileName);
     const there = await readFile(path, "utf8").catch(() => null);

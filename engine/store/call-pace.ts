@@ -1,4 +1,4 @@
-import type { WorkspaceId } from "../ids.ts";
+import type { SipId, WorkspaceId } from "../ids.ts";
 import type { ReadTx } from "./store.ts";
 
 /** What a workspace's calls are doing, counted from rows; each count reads so many index entries at most, and no more. */
@@ -32,6 +32,20 @@ export async function callPace(
     [workspaceId, workspaceId, placedAfterMs, workspaceId, shortAfterMs, shortMax],
   );
   return pace ?? { live: 0, placed: 0, short: 0 };
+}
+
+/** Calls that a credential's devices have under way, and placed lately. */
+export async function credentialPace(
+  tx: ReadTx,
+  id: SipId,
+  placedAfterMs: number,
+): Promise<Pick<CallPace, "live" | "placed">> {
+  const pace = await tx.get<Pick<CallPace, "live" | "placed">>(
+    `SELECT (SELECT COUNT(*) FROM calls WHERE sip_credential_id = ? AND ended_at_us IS NULL) AS live,
+       (SELECT COUNT(*) FROM calls WHERE sip_credential_id = ? AND created_at_ms > ?) AS placed`,
+    [id, id, placedAfterMs],
+  );
+  return pace ?? { live: 0, placed: 0 };
 }
 
 /** How many of the newest talks that cost something were short. */

@@ -1,4 +1,4 @@
-import type { CallId, EventId, IntentId, IntentOwner, LegId, NumberId, WorkspaceId } from "../ids.ts";
+import type { CallId, EventId, IntentId, IntentOwner, LegId, NumberId, SipId, WorkspaceId } from "../ids.ts";
 import type { JsonObject } from "../json.ts";
 import { insertRow, updateRow } from "./rows.ts";
 import type { ReadTx, Tx } from "./store.ts";
@@ -10,6 +10,8 @@ export interface CallRow {
   id: CallId;
   workspaceId: WorkspaceId;
   numberId: NumberId | null;
+  /** Whose device placed it; null: it was placed otherwise, or came to us. */
+  sipCredentialId: SipId | null;
   direction: "outbound" | "inbound";
   fromE164: string;
   toE164: string;

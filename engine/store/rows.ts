@@ -12,7 +12,8 @@ type Table =
   | "workspaces"
   | "sip_credentials"
   | "sip_logins"
-  | "sip_registrations";
+  | "sip_registrations"
+  | "sip_bans";
 type Values<Row> = { readonly [Field in keyof Row]: SqlValue };
 
 /** A whole row, by its fields. False: `onConflict` let it be. */

@@ -10,6 +10,8 @@ export interface Topics {
   mails: null;
   /** Who is let in with SIP credentials. */
   logins: null;
+  /** Which addresses are banned. */
+  bans: null;
   /** The list of logins beside a media server is another now. */
   directories: null;
 }

@@ -1,5 +1,5 @@
 import type { NumberId, SipId, WorkspaceId } from "../ids.ts";
-import { insertRow } from "./rows.ts";
+import { insertRow, updateRow } from "./rows.ts";
 import type { ReadTx, Tx } from "./store.ts";
 
 export interface SipCredentialRow {
@@ -10,10 +10,14 @@ export interface SipCredentialRow {
   createdAtMs: number;
   rotatedAtMs: number | null;
   revokedAtMs: number | null;
+  /** Of calls that its devices place. */
+  maxConcurrentCalls: number;
+  maxCallsPerSecond: number;
 }
 
-/** With its own login, and the one before while a rotation overlaps. */
+/** With its own login, and the one before while a rotation overlaps; and until when it is banned. */
 export interface SipCredential extends SipCredentialRow {
+  bannedUntilMs: number | null;
   username: string;
   previousUsername: string | null;
   previousEndsAtMs: number | null;
@@ -30,8 +34,10 @@ export interface SipLoginRow {
 export const insertSipCredential = (tx: Tx, row: SipCredentialRow) => insertRow(tx, "sip_credentials", row);
 export const insertSipLogin = (tx: Tx, row: SipLoginRow) => insertRow(tx, "sip_logins", row);
 
-/** Takes a time: a login before that has ended is none. */
-const credentials = `SELECT c.*, o.username, p.username AS previous_username, p.ends_at_ms AS previous_ends_at_ms
+/** Takes a time, twice: a ban before that is over is none, and so is a login. */
+const credentials = `SELECT c.*, o.username, p.username AS previous_username, p.ends_at_ms AS previous_ends_at_ms,
+    (SELECT b.until_ms FROM sip_bans b WHERE b.kind = 'credential' AND b.subject = c.id AND b.lifted_at_ms IS NULL
+       AND b.until_ms > ?) AS banned_until_ms
   FROM sip_credentials c JOIN sip_logins o ON o.credential_id = c.id AND o.ends_at_ms IS NULL
   LEFT JOIN sip_logins p ON p.username =
     (SELECT username FROM sip_logins WHERE credential_id = c.id AND ends_at_ms > ? ORDER BY ends_at_ms DESC LIMIT 1)`;
@@ -45,12 +51,12 @@ export const sipCredentialsPage = (
   tx.all<SipCredential>(
     `${credentials} WHERE c.number_id = ? AND c.revoked_at_ms IS NULL ${page.before === null ? "" : "AND c.id < ?"}
      ORDER BY c.id DESC LIMIT ?`,
-    [page.nowMs, numberId, ...(page.before === null ? [] : [page.before]), page.limit],
+    [page.nowMs, page.nowMs, numberId, ...(page.before === null ? [] : [page.before]), page.limit],
   );
 
 export const sipCredentialOf = (tx: ReadTx, numberId: NumberId, id: SipId, nowMs: number) =>
   tx.get<SipCredential>(`${credentials} WHERE c.number_id = ? AND c.id = ? AND c.revoked_at_ms IS NULL`, [
-    nowMs,
+    ...[nowMs, nowMs],
     numberId,
     id,
   ]);
@@ -89,18 +95,76 @@ export async function endSipLogins(tx: Tx, id: SipId, endsAtMs: number, nowMs: n
 const letIn = `FROM sip_logins l JOIN sip_credentials c ON c.id = l.credential_id JOIN numbers n ON n.id = c.number_id
   WHERE c.revoked_at_ms IS NULL AND n.status <> 'released' AND (l.ends_at_ms IS NULL OR l.ends_at_ms > ?)`;
 
-/** All that media servers let in, by username. */
+/**
+ * All that media servers let in, by username. `spared`: its credential is banned, and let in from those addresses alone; JSON
+ * text.
+ */
 export const sipLogins = (tx: ReadTx, nowMs: number) =>
-  tx.all<Pick<SipLoginRow, "username" | "ha1">>(`SELECT l.username, l.ha1 ${letIn} ORDER BY l.username`, [
-    nowMs,
-  ]);
+  tx.all<Pick<SipLoginRow, "username" | "ha1"> & { spared: string | null }>(
+    `SELECT l.username, l.ha1, (SELECT b.spared FROM sip_bans b WHERE b.kind = 'credential' AND b.subject = c.id
+       AND b.lifted_at_ms IS NULL AND b.until_ms > ?) AS spared ${letIn} ORDER BY l.username`,
+    [nowMs, nowMs],
+  );
 
-/** Whose a login is. Undefined: it is let in no more. */
+/** The credentials of those names that are let in, each once. */
+export const credentialsOfLogins = (tx: ReadTx, usernames: readonly string[], nowMs: number) =>
+  tx.all<{ username: string; credentialId: SipId }>(
+    `SELECT l.username, c.id AS credential_id ${letIn} AND l.username IN (${usernames.map(() => "?").join(", ")})`,
+    [nowMs, ...usernames],
+  );
+
+/** Undefined: there is none, or it was revoked. */
+export const credentialToBan = (tx: ReadTx, id: SipId) =>
+  tx.get<Pick<SipCredentialRow, "id" | "workspaceId" | "numberId" | "label">>(
+    "SELECT id, workspace_id, number_id, label FROM sip_credentials WHERE id = ? AND revoked_at_ms IS NULL",
+    [id],
+  );
+
+export async function updateSipCredential(
+  tx: Tx,
+  id: SipId,
+  patch: Partial<Pick<SipCredentialRow, "label" | "maxConcurrentCalls" | "maxCallsPerSecond">>,
+): Promise<void> {
+  await updateRow(tx, "sip_credentials", ["id", id], patch);
+}
+
+/** Where a credential's devices are registered from just now, each address once; the latest to expire first. */
+export async function addressesOfCredential(
+  tx: ReadTx,
+  id: SipId,
+  { nowMs, limit }: { nowMs: number; limit: number },
+): Promise<string[]> {
+  const rows = await tx.all<{ address: string }>(
+    `SELECT r.address, MAX(r.expires_at_ms) AS latest_ms FROM sip_registrations r
+       JOIN sip_logins l ON l.username = r.username
+     WHERE l.credential_id = ? AND r.expires_at_ms > ? GROUP BY r.address ORDER BY latest_ms DESC, r.address LIMIT ?`,
+    [id, nowMs, limit],
+  );
+  return rows.map(({ address }) => address);
+}
+
+/** Whether any customer's device is registered from there. */
+export async function isRegisteredFrom(tx: ReadTx, address: string, nowMs: number): Promise<boolean> {
+  const row = await tx.get(
+    "SELECT username FROM sip_registrations WHERE address = ? AND expires_at_ms > ? LIMIT 1",
+    [address, nowMs],
+  );
+  return row !== undefined;
+}
+
+/** Whose a login is, and what it may do. Undefined: it is let in no more. */
 export const holderOfLogin = (tx: ReadTx, username: string, nowMs: number) =>
-  tx.get<{ credentialId: SipId; numberId: NumberId; workspaceId: WorkspaceId }>(
-    `SELECT c.id AS credential_id, c.number_id, c.workspace_id ${letIn} AND l.username = ?`,
+  tx.get<LoginHolder>(
+    `SELECT c.id AS credential_id, c.number_id, c.workspace_id, c.max_concurrent_calls, c.max_calls_per_second
+     ${letIn} AND l.username = ?`,
     [nowMs, username],
   );
+
+export interface LoginHolder extends Pick<SipCredentialRow, "maxConcurrentCalls" | "maxCallsPerSecond"> {
+  credentialId: SipId;
+  numberId: NumberId;
+  workspaceId: WorkspaceId;
+}
 
 /** Where they register, for `box`. */
 export interface SipDirectoryRow {

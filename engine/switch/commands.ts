@@ -1,6 +1,6 @@
 import { SautikitError } from "../errors.ts";
 import type { Command } from "./codec.ts";
-import { registrationEvents } from "./devices.ts";
+import { loginEvent, registrationEvents } from "./devices.ts";
 import type { MediaFork } from "./switch.ts";
 
 /** Every api of the switch that Sautikit calls. The switch's allow-list of interfaces is made from this. */
@@ -59,7 +59,11 @@ export const switchEvents = [
 ] as const;
 
 /** Events of modules are all CUSTOM, and told apart by these. */
-export const moduleEvents = ["conference::maintenance", ...Object.keys(registrationEvents)] as const;
+export const moduleEvents = [
+  "conference::maintenance",
+  loginEvent,
+  ...Object.keys(registrationEvents),
+] as const;
 
 /** Whatever stands behind CUSTOM is taken for a module's event, so that it comes last. */
 export const subscribe: Command = {

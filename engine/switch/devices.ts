@@ -1,3 +1,4 @@
+import { isIPv4 } from "node:net";
 import type { Fields } from "./codec.ts";
 import type { BoxEvent, DeviceContact, DeviceTransport, Registration } from "./switch.ts";
 
@@ -19,18 +20,29 @@ export const registrationEvents = {
   "sofia::expire": "unregistered",
 } as const;
 
-/** Undefined: it is of something else. */
-export function registrationEvent(
-  box: string,
-  fields: Fields,
-): Extract<BoxEvent, { username: string }> | undefined {
+/** Told of each login that was tried with a challenge of the switch's own, by REGISTER and by INVITE, whatever came of it. */
+export const loginEvent = "sofia::register_attempt";
+
+type DeviceEvent = Extract<BoxEvent, { kind: "registered" | "unregistered" | "loginFailed" }>;
+
+/** Undefined: it is of something else, or of a login that went well. */
+export function deviceEvent(box: string, fields: Fields): DeviceEvent | undefined {
+  if (fields("profile-name") !== devicesProfile) return undefined;
   const subclass = fields("Event-Subclass") ?? "";
-  if (!Object.hasOwn(registrationEvents, subclass) || fields("profile-name") !== devicesProfile)
-    return undefined;
+  if (subclass === loginEvent) return loginFailed(box, fields);
+  if (!Object.hasOwn(registrationEvents, subclass)) return undefined;
   const kind = registrationEvents[subclass as keyof typeof registrationEvents];
   // `username` is what the device wrote, in whatever case; this is what the binding is kept under.
   const who = [fields("from-user"), fields("user")].find((name) => name !== undefined);
   return isUsername(who) ? { kind, box, username: who } : undefined;
+}
+
+function loginFailed(box: string, fields: Fields): DeviceEvent | undefined {
+  const address = fields("network-ip");
+  if (fields("auth-result") !== "FORBIDDEN" || address === undefined || !isIPv4(address)) return undefined;
+  // As the device wrote it, and the directory knows it in whatever case; `unknown` where it is not the name in To.
+  const username = fields("username")?.toLowerCase();
+  return { kind: "loginFailed", box, address, username: isUsername(username) ? username : null };
 }
 
 /**
@@ -47,7 +59,7 @@ export function deviceContact(
   // What the switch has added to it, or the device to look as if it had.
   const [uri = ""] = contact.split(/;(?:fs_|received)/i, 1);
   const { host, port } = source;
-  if (uri.length > uriLengthMax || !dialable.test(uri) || !ipv4.test(host) || !isPort(port)) return null;
+  if (uri.length > uriLengthMax || !dialable.test(uri) || !isIPv4(host) || !isPort(port)) return null;
   const path = `sip:${host}:${port}${transport === "udp" ? "" : `;transport=${transport}`}`;
   return `sofia/${devicesProfile}/${uri};fs_nat=yes;fs_path=${encodeURIComponent(path)}` as DeviceContact;
 }
@@ -67,7 +79,6 @@ const made = new RegExp(
     "fs_path=sip%3A[0-9.]{7,15}%3A[0-9]{1,5}(?:%3Btransport%3D(?:tcp|tls|ws|wss))?$",
   "i",
 );
-const ipv4 = /^(?:[0-9]{1,3}\.){3}[0-9]{1,3}$/;
 const isPort = (port: number): boolean => Number.isInteger(port) && port >= 1 && port <= 65_535;
 
 /**

@@ -1,3 +1,4 @@
+import { isIPv4 } from "node:net";
 import { isId, type LegId, type RecordingId } from "../ids.ts";
 import { isChannelUuid, type ChannelNames } from "./channel-names.ts";
 import type { Fields } from "./codec.ts";
@@ -108,8 +109,11 @@ export function arrivalOf(box: string, fields: Fields): Arrival | undefined {
     to: party("Caller-Destination-Number"),
     sipCallId: (fields("variable_sip_call_id") ?? "").slice(0, sipCallIdLengthMax),
     device,
+    address: addressOf(fields("Caller-Network-Addr")),
   };
 }
+
+const addressOf = (text: string | undefined) => (text !== undefined && isIPv4(text) ? text : null);
 
 /**
  * Which device calls, by the variable that its credential has in the directory; null: none, it is the carrier. Undefined:

@@ -26,7 +26,7 @@ import {
   takenInVariables,
 } from "./dial-string.ts";
 import { arrivalOf, decodeEvent, isCause, playTokenPrefix } from "./events.ts";
-import { devicesProfile, isUsername, registrationEvent, registrationsIn } from "./devices.ts";
+import { deviceEvent, devicesProfile, isUsername, registrationsIn } from "./devices.ts";
 import { Line } from "./line.ts";
 import {
   assertRoom,
@@ -622,7 +622,7 @@ export class FreeSwitchBox implements Switch {
       this.#jobs.get(fields("Job-UUID") ?? "")?.settle((fields("_body") ?? "").trimEnd());
       return;
     }
-    const device = registrationEvent(this.box, fields);
+    const device = deviceEvent(this.box, fields);
     if (device !== undefined) {
       this.counts.delivered++;
       return this.#tell(device);

@@ -131,6 +131,8 @@ export interface Arrival {
    * comes from the carrier.
    */
   device: string | null;
+  /** The IPv4 address that it comes from; null: none that can be read. */
+  address: string | null;
 }
 
 /**
@@ -347,7 +349,12 @@ export type BoxEvent =
   | { kind: "alive"; box: string; coreUuid: string; atUs: number }
   /** A device came, or came again; or one of its bindings was taken back, has expired, or was dropped. */
   | { kind: "registered"; box: string; username: string }
-  | { kind: "unregistered"; box: string; username: string };
+  | { kind: "unregistered"; box: string; username: string }
+  /**
+   * A device was refused with 403: its name, as it wrote it in small letters, is not let in, or not with that password, or not from
+   * there. Null: it is no name that a login could have.
+   */
+  | { kind: "loginFailed"; box: string; address: string; username: string | null };
 
 /** FreeSWITCH's name of a Q.850 cause or of its own, e.g. NORMAL_CLEARING; kept as the switch spells it. */
 export type HangupCause = Uppercase<string>;

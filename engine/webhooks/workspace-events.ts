@@ -17,6 +17,7 @@ export const workspaceEventKinds = [
   "port.updated",
   "calls.refused",
   "calls.new_country",
+  "sip.credential_banned",
 ] as const;
 export type WorkspaceEventKind = (typeof workspaceEventKinds)[number];
 

@@ -58,6 +58,11 @@ describe(`the audit log, on ${databaseKind}`, () => {
       const { body } = await sipCredential();
       return byKey("DELETE", `/v1/numbers/${wanjiru.numberId!}/sip-credentials/${body.id}`);
     },
+    async changeSipCredential() {
+      const { body } = await sipCredential();
+      const path = `/v1/numbers/${wanjiru.numberId!}/sip-credentials/${body.id}`;
+      return byKey("PATCH", path, { max_concurrent_calls: 3 });
+    },
     async rotateSipCredential() {
       const { body } = await sipCredential();
       return byKey("POST", `/v1/numbers/${wanjiru.numberId!}/sip-credentials/${body.id}/rotate`, {});

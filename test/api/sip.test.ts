@@ -38,7 +38,7 @@ describe(`SIP credentials over the API, on ${databaseKind}`, () => {
     assert.equal(status, 201);
     const { id, username, password, created_at: createdAt, ...rest } = body;
     assert.deepEqual(rest, {
-      label: "Reception",
+      ...{ label: "Reception", max_concurrent_calls: 10, max_calls_per_second: 5, banned_until: null },
       realm: "sautikit.example",
       domain: "sip.sautikit.example",
       sip_uri: `sip:${username}@sip.sautikit.example`,
@@ -53,7 +53,7 @@ describe(`SIP credentials over the API, on ${databaseKind}`, () => {
     assert.equal(changed, before + 1);
     assert.deepEqual(
       (await letIn()).find((login) => login.username === username),
-      { username, ha1: ha1(username, password) },
+      { username, ha1: ha1(username, password), spared: null },
     );
     const shown = await ask("GET", path(`/${id}`));
     const listed = await ask("GET", path());
@@ -134,6 +134,33 @@ describe(`SIP credentials over the API, on ${databaseKind}`, () => {
       [username, second.username, third.username].map((one) => usernames.includes(one)),
       [false, false, true],
     );
+  });
+
+  it("its label and its limits are changed, what is left out stays, and nothing else is taken", async () => {
+    const { id } = (
+      await ask("POST", path(), { label: "Switchboard", max_concurrent_calls: 30, max_calls_per_second: 10 })
+    ).body;
+    const patched = await ask("PATCH", path(`/${id}`), { max_concurrent_calls: 2 });
+    assert.equal(patched.status, 200, JSON.stringify(patched.body));
+    const { label, max_concurrent_calls: calls, max_calls_per_second: perSecond } = patched.body;
+    assert.deepEqual([label, calls, perSecond], ["Switchboard", 2, 10]);
+    assert.deepEqual((await ask("GET", path(`/${id}`))).body, patched.body);
+    for (const [body, field] of [
+      [{ max_concurrent_calls: 0 }, "max_concurrent_calls"],
+      [{ max_concurrent_calls: 1_001 }, "max_concurrent_calls"],
+      [{ max_calls_per_second: 1.5 }, "max_calls_per_second"],
+      [{ label: " " }, "label"],
+      [{ username: "otieno" }, "username"],
+    ] as const) {
+      const answer = await ask("PATCH", path(`/${id}`), body);
+      assert.deepEqual(
+        [answer.status, answer.body.error.fields[0].field],
+        [400, field],
+        JSON.stringify(body),
+      );
+    }
+    assert.equal((await ask("DELETE", path(`/${id}`))).status, 204);
+    assert.equal((await ask("PATCH", path(`/${id}`), { label: "Gone" })).body.error.code, "sip.not_found");
   });
 
   it("the devices of a credential are shown, those that have expired are not", async () => {

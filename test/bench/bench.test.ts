@@ -50,6 +50,16 @@ describe("npm run bench", function () {
     ]);
   });
 
+  it("measures what a flood does to a talk, to the next call, and to the controller's memory", async () => {
+    const during = "during a flood of 300 packets a second (simulator)";
+    assert.deepEqual(await measured("flood"), [
+      `from a device's INVITE to its answer, p50, ${during}`,
+      `frames a second that a talking customer hears ${during}`,
+      `longest time between two frames ${during}`,
+      "memory of the controller after that flood (simulator)",
+    ]);
+  });
+
   it("puts calls through the product, and through a bare loop with the same commands", async function () {
     if (spawnSync("sipp", ["-v"]).error !== undefined) {
       assert.notEqual(process.env["CI"], "true", "SIPp (Debian: sip-tester) must be there in CI");

@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { cpus, release, totalmem } from "node:os";
 import { callSetUp } from "./calls/set-up.ts";
 import { eslEvents } from "./esl-events.ts";
+import { floodBench } from "./flood.ts";
 import { ivr } from "./ivr.ts";
 import { ledgerPostings } from "./ledger.ts";
 import { liveCalls } from "./live-calls.ts";
@@ -32,6 +33,7 @@ const calls: Benches = {
     ...(await ivr("simulator", Math.min(200, seconds * 40), seconds)),
   ],
   streams: () => streamBench(kind, seconds / 2),
+  flood: () => floodBench(kind, seconds / 3),
   live: () => liveCalls(seconds / 5),
   "calls-unrecorded": () => callSetUp({ kind, seconds, record: false }),
   "calls-recorded": () => callSetUp({ kind, seconds, record: true }),

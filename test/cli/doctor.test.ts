@@ -92,6 +92,15 @@ describeOnSwitch("doctor", function () {
     }
   });
 
+  it("warns where no firewall keeps banned addresses from a real switch's devices", async () => {
+    const FREESWITCH_URLS = `freeswitch://:secret@127.0.0.1:${await freePort()}`;
+    for (const [env, says] of [
+      [{ FREESWITCH_URLS }, /^ok {5}firewall: not needed/m],
+      [{ FREESWITCH_URLS, SIP_DOMAIN: "sip.example.test" }, /^WARN {3}firewall: none: /m],
+    ] as const)
+      assert.match((await asked(env)).said, says);
+  });
+
   it("tells a wrong password from a switch that is away", async () => {
     const { host, port } = on.esl;
     const { said } = await asked({ FREESWITCH_URLS: `freeswitch://:wrong@${host}:${port}` });

@@ -7,6 +7,7 @@ import { SipDevice, writeDirectory, type Login } from "../peers/sip-device.ts";
 import type { Devices } from "../peers/switch-under-test.ts";
 import { eventually } from "../peers/waiting.ts";
 import { describeContract } from "./report.ts";
+import { rawLogin } from "./raw-login.ts";
 import { audibleDbfs, ids, silentDbfs, World } from "./world.ts";
 
 const wanjiru: Login = { username: "wanjiru7f3a", password: "chapati-na-maharagwe" };
@@ -110,20 +111,70 @@ describeContract("the contract of the switch: customers' devices", function () {
     await listed(wanjiru, 0);
   });
 
-  it("a wrong password and an unknown user get the same answer", async () => {
-    const wrong = await device({ ...wanjiru, password: "ClueCon" });
-    const unknown = await device({ username: "kamau00", password: "ClueCon" });
-    const [one, other] = [await wrong.register(), await unknown.register()];
-    const shape = ({ status, reason, headers }: typeof one) => [
-      status,
-      reason,
-      Object.keys(headers).toSorted(),
-    ];
-    assert.deepEqual(shape(one), shape(other));
-    assert.equal(one.status, 403);
-    assert.equal((await over(wrong.call(number()))).status, 403);
-    assert.equal((await over(unknown.call(number()))).status, 403);
+  it("a wrong password and an unknown user get the same bytes, REGISTER and INVITE alike", async () => {
+    for (const method of ["REGISTER", "INVITE"]) {
+      const attempts = [wanjiru.username, "kamau0000ff"].map((username) =>
+        rawLogin(devices, method, username),
+      );
+      const [wrong, unknown] = await Promise.all(attempts);
+      assert.equal(wrong!.length, 2, "a challenge and a refusal");
+      assert.match(wrong![1]!, /^SIP\/2\.0 403 Forbidden\r\n/);
+      assert.deepEqual(wrong, unknown, method);
+    }
     await listed(wanjiru, 0);
+  });
+
+  it("a login that fails is told with the address that it came from, and its name; one that does not is not", async () => {
+    const from = world.boxEvents.length;
+    const host = "127.0.0.21";
+    const opened = async (login: Login) => {
+      const one = await SipDevice.open(devices, login, { host });
+      open.push(one);
+      return one;
+    };
+    const good = await opened(wanjiru);
+    assert.equal((await good.register()).status, 200);
+    const upper = { username: wanjiru.username.toUpperCase(), password: "ClueCon" };
+    assert.equal((await (await opened(upper)).register()).status, 403);
+    assert.equal((await over((await opened({ ...otieno, password: "" })).call(number()))).status, 403);
+    assert.equal((await (await opened({ username: "kamau00", password: "x" })).register()).status, 403);
+    assert.equal((await (await opened({ username: "nobody-1", password: "x" })).register()).status, 403);
+    // The name of the login is not the one that it registers as.
+    const other = await opened(achieng);
+    assert.equal((await other.register({ username: "kamau01" })).status, 403);
+    const told = await eventually("five failures", () => {
+      const all = world.boxEvents.slice(from).filter((event) => event.kind === "loginFailed");
+      const its = all.filter(({ address }) => address === host);
+      return its.length >= 5 ? its : undefined;
+    });
+    const names = told.map(({ username }) => username);
+    assert.deepEqual(names, [wanjiru.username, otieno.username, "kamau00", null, "kamau01"]);
+  });
+
+  it("a login that is let in from some addresses alone registers and calls from there, and from nowhere else", async () => {
+    const { spoolDir } = world.switch;
+    const here = await registered(achieng);
+    const there = await SipDevice.open(devices, achieng, { host: "127.0.0.22" });
+    open.push(there);
+    for (const onlyFrom of [["127.0.0.1", "203.0.113.7"], ["203.0.113.7"], []]) {
+      writeDirectory(spoolDir, devices.realm, [wanjiru, otieno, { ...achieng, onlyFrom }]);
+      await world.box.reloadDirectory();
+      const letIn = onlyFrom.includes("127.0.0.1");
+      const statuses = [(await here.register()).status, (await there.register()).status];
+      assert.deepEqual(statuses, [letIn ? 200 : 403, 403], onlyFrom.join());
+      assert.equal((await over(there.call(number()))).status, 403);
+      if (!letIn) continue;
+      const to = number();
+      const call = here.call(to);
+      const { arrival, leg } = await arrivalTo(to);
+      assert.deepEqual([arrival.device, arrival.address], [achieng.username, "127.0.0.1"]);
+      const ended = over(call);
+      await world.box.refuse(leg, "CALL_REJECTED");
+      await ended;
+    }
+    writeDirectory(spoolDir, devices.realm, [wanjiru, otieno, achieng]);
+    await world.box.reloadDirectory();
+    assert.equal((await there.register()).status, 200);
   });
 
   it("a login is its own name's alone: neither another's, nor one that stands for anybody else", async () => {

@@ -10,12 +10,13 @@ import { directoryFile, directoryFileName } from "../../engine/switch/directory-
 import type { Devices } from "./switch-under-test.ts";
 import { eventually } from "./waiting.ts";
 
-const host = "127.0.0.1";
 const ids = systemIds(systemClock);
 
 export interface Login {
   username: string;
   password: string;
+  /** Of a credential that is banned: the addresses that it is let in from all the same. */
+  onlyFrom?: readonly string[];
 }
 
 /** A customer's telephone: it registers, calls and is called, with its login, by UDP on loopback. */
@@ -24,22 +25,25 @@ export class SipDevice {
   readonly #agent: SipAgent;
   readonly #devices: Devices;
   readonly #ringing: IncomingSipCall[] = [];
+  readonly #host: string;
   /** Of its REGISTERs: one device is one binding. */
-  readonly callId = `${ids.bytes(8).toString("hex")}@${host}`;
+  readonly callId = `${ids.bytes(8).toString("hex")}@127.0.0.1`;
   #seq = 0;
 
   static async open(
     devices: Devices,
     login: Login,
-    options: Partial<Pick<SipAgentOptions, "log" | "laws" | "port">> = {},
+    options: Partial<Pick<SipAgentOptions, "log" | "laws" | "port" | "host">> = {},
   ): Promise<SipDevice> {
+    const { host = "127.0.0.1" } = options;
     const agent = await createSipAgent({
-      ...{ host, port: 0, clock: systemClock, ids, contactUser: login.username, ...options },
+      ...{ port: 0, clock: systemClock, ids, contactUser: login.username, ...options, host },
     });
-    return new SipDevice(agent, devices, login);
+    return new SipDevice(agent, devices, login, host);
   }
 
-  private constructor(agent: SipAgent, devices: Devices, login: Login) {
+  private constructor(agent: SipAgent, devices: Devices, login: Login, host: string) {
+    this.#host = host;
     this.#agent = agent;
     this.#devices = devices;
     this.login = login;
@@ -55,7 +59,7 @@ export class SipDevice {
 
   /** Its Contact, unless it is told to say another. */
   get contact(): string {
-    return `sip:${this.login.username}@${host}:${this.port}`;
+    return `sip:${this.login.username}@${this.#host}:${this.port}`;
   }
 
   /** How many calls have come to it. */
@@ -95,7 +99,7 @@ export class SipDevice {
     const { realm } = this.#devices;
     return this.#agent.request({
       ...{ method, uri: `sip:+254711000001@${realm}`, to: this.#devices, headers, seq: 1 },
-      ...{ party: `${this.login.username}@${realm}`, callId: `${ids.bytes(8).toString("hex")}@${host}` },
+      ...{ party: `${this.login.username}@${realm}`, callId: `${ids.bytes(8).toString("hex")}@127.0.0.1` },
       login: this.login,
     });
   }
@@ -134,7 +138,10 @@ export const ha1Of = ({ username, password }: Login, realm: string): string =>
 export function writeDirectory(spoolDir: string, realm: string, logins: readonly Login[]): void {
   const file = join(spoolDir, directoryFileName);
   mkdirSync(join(spoolDir, "directory"), { recursive: true });
-  const entries = logins.map((login) => ({ username: login.username, ha1: ha1Of(login, realm) }));
+  const entries = logins.map((login) => ({
+    ...{ username: login.username, ha1: ha1Of(login, realm) },
+    onlyFrom: login.onlyFrom ?? null,
+  }));
   writeFileSync(`${file}.new`, directoryFile(entries));
   renameSync(`${file}.new`, file);
 }

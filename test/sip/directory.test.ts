@@ -36,8 +36,9 @@ describe(`the list of SIP logins beside a media server, on ${databaseKind}`, () 
   const parts = () => ({ clock: api.clock, ids: api.ids, realm: "sip.example", changed: () => undefined });
   const number = async () => (await api.store.read((tx) => numberById(tx, wanjiru.numberId!)))!;
   const text = () => readFile(join(folder, "credentials.xml"), "utf8");
+  const words = { label: "Desk", maxConcurrentCalls: 10, maxCallsPerSecond: 5 };
   const made = async () =>
-    (await api.store.write(async (tx) => createCredential(tx, parts(), await number(), "Desk"))).credential;
+    (await api.store.write(async (tx) => createCredential(tx, parts(), await number(), words))).credential;
 
   it("is there before anybody has a login, is its owner's alone, and is told of until it is read", async () => {
     await directory.write();

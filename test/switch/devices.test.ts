@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { readDial } from "../../engine/simulator/switch/dial.ts";
 import { ChannelNames } from "../../engine/switch/channel-names.ts";
-import { deviceContact, registrationEvent, registrationsIn } from "../../engine/switch/devices.ts";
+import { deviceContact, deviceEvent, registrationsIn } from "../../engine/switch/devices.ts";
 import { dialString } from "../../engine/switch/dial-string.ts";
 import type { Branch, DeviceContact, DeviceTransport } from "../../engine/switch/switch.ts";
 import { ids } from "./peers.ts";
@@ -258,8 +258,8 @@ describe("The list of registrations", () => {
   });
 });
 
-describe("An event of a registration", () => {
-  const event = (fields: Record<string, string>) => registrationEvent("nairobi-1", (name) => fields[name]);
+describe("An event of a device", () => {
+  const event = (fields: Record<string, string>) => deviceEvent("nairobi-1", (name) => fields[name]);
   const register = {
     ...{ "Event-Subclass": "sofia::register", "profile-name": "devices" },
     ...{ "from-user": "a1b2c3", username: "A1B2C3" },
@@ -283,9 +283,27 @@ describe("An event of a registration", () => {
     );
   });
 
+  it("says who was refused, and from where: an address alone where the name is none", () => {
+    const attempt = {
+      ...{ "Event-Subclass": "sofia::register_attempt", "profile-name": "devices" },
+      ...{ "network-ip": "203.0.113.7", username: "A1B2C3", "auth-result": "FORBIDDEN" },
+    };
+    const of = { kind: "loginFailed", box: "nairobi-1", address: "203.0.113.7" };
+    assert.deepEqual(event(attempt), { ...of, username: "a1b2c3" });
+    assert.deepEqual(event({ ...attempt, username: "'; DROP" }), { ...of, username: null });
+    for (const more of [
+      { "auth-result": "SUCCESS" },
+      { "auth-result": "STALE" },
+      { "network-ip": "203.0.113.7; drop" },
+      { "network-ip": "2001:db8::1" },
+      { "profile-name": "edge" },
+    ])
+      assert.equal(event({ ...attempt, ...more }), undefined);
+  });
+
   it("of another profile, another kind or no credential says nothing", () => {
     assert.equal(event({ ...register, "profile-name": "edge" }), undefined);
-    assert.equal(event({ ...register, "Event-Subclass": "sofia::register_attempt" }), undefined);
+    assert.equal(event({ ...register, "Event-Subclass": "sofia::gateway_state" }), undefined);
     assert.equal(event({ ...register, "from-user": "!x" }), undefined);
   });
 });

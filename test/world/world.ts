@@ -20,6 +20,7 @@ import { startSautikit, type Child } from "../peers/child.ts";
 import { freePort } from "../peers/free-ports.ts";
 import {
   startSwitchUnderTest,
+  type SwitchKind,
   type SwitchOptions,
   type SwitchUnderTest,
 } from "../peers/switch-under-test.ts";
@@ -74,18 +75,20 @@ export class TestWorld {
     prepared: {
       database?: TestDatabase;
       switchOptions?: Partial<SwitchOptions>;
+      switchKind?: SwitchKind;
       reach?: (esl: EslAddress) => Promise<EslAddress>;
     } = {},
   ): Promise<TestWorld> {
     const folder = await mkdtemp(join(tmpdir(), "sautikit-world-"));
     const carrier = await startCarrierProcess();
-    const peer = await startSwitchUnderTest({ carrier, ...prepared.switchOptions }).catch(
-      async (error: unknown) => {
-        // Left running it would keep the tests' process from its end.
-        await carrier.stop();
-        throw error;
-      },
-    );
+    const peer = await startSwitchUnderTest(
+      { carrier, ...prepared.switchOptions },
+      prepared.switchKind,
+    ).catch(async (error: unknown) => {
+      // Left running it would keep the tests' process from its end.
+      await carrier.stop();
+      throw error;
+    });
     const { host, port } = (await prepared.reach?.(peer.esl)) ?? peer.esl;
     const [apiPort, s3Port] = [await freePort(), await freePort()];
     const secretsKey = randomBytes(32).toString("hex");

@@ -65,6 +65,8 @@ export interface IncomingSipCall extends SipCall {
   readonly toUser: string;
   readonly fromUser: string;
   readonly fromHost: string;
+  /** Where its INVITE came from. */
+  readonly source: Address;
   readonly headers: Readonly<Record<string, string>>;
   /** 180 without SDP. */
   ring(): void;

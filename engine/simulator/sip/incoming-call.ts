@@ -12,6 +12,7 @@ export class IncomingCall extends LiveCall implements IncomingSipCall {
   readonly toUser: string;
   readonly fromUser: string;
   readonly fromHost: string;
+  readonly source: Address;
   readonly headers: Readonly<Record<string, string>>;
   readonly server: ServerTransaction;
   readonly #offer: RemoteAudio;
@@ -23,6 +24,7 @@ export class IncomingCall extends LiveCall implements IncomingSipCall {
     const { request } = server;
     super(parts, request.headers["call-id"], parts.ids.bytes(6).toString("hex"));
     this.server = server;
+    this.source = from;
     this.#offer = offer;
     this.dialog = Dialog.ofCallee(request, this.localTag, from, parts);
     this.toUser = userOf(request.uri);

@@ -27,7 +27,7 @@ export async function openDevices(
         registrar.register(request, server, from);
         return true;
       case "INVITE": {
-        const who = registrar.identify(request, server, 407);
+        const who = registrar.identify(request, server, 407, from);
         if (who === "answered") return true;
         callers.set(request.headers["call-id"], who.user);
         return false;

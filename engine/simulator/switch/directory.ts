@@ -5,6 +5,8 @@ import { join } from "node:path";
 export interface DirectoryUser {
   id: string;
   ha1: string;
+  /** `auth-acl` as Sautikit writes it: addresses, each with /32. Null: none. */
+  onlyFrom: readonly string[] | null;
   variables: ReadonlyMap<string, string>;
 }
 
@@ -46,6 +48,8 @@ function filesIn(folder: string): string[] {
 
 const readUser = (text: string, id: string): DirectoryUser => ({
   id,
+  onlyFrom:
+    /<param name="auth-acl" value="([^"]*)"/.exec(text)?.[1]?.replaceAll("/32", "").split(",") ?? null,
   ha1: /<param name="a1-hash" value="([^"]*)"/.exec(text)?.[1] ?? "",
   variables: new Map(
     [...text.matchAll(/<variable name="([^"]*)" value="([^"]*)"/g)].map(([, name = "", value = ""]) => [

@@ -70,18 +70,17 @@ export class Registrar {
 
   register(request: SipRequest, server: ServerTransaction, source: Address): void {
     const [contact] = request.headers.contact ?? [];
-    if (contact === undefined) return this.#refuse(server, 400);
     // The real one takes it for anything but an address, too.
-    if (contact.uri !== "*" && parseUri(contact.uri) === undefined) return this.#refuse(server, 400);
-    const who = this.identify(request, server, 401);
+    if (contact === undefined || (contact.uri !== "*" && parseUri(contact.uri) === undefined)) {
+      this.#refuse(server, 400);
+      return;
+    }
+    const who = this.identify(request, server, 401, source);
     if (who === "answered") return;
     const { user, login } = who;
     const named = userOf(request.headers.to.uri);
     const callId = request.headers["call-id"];
-    const others = this.bindings.filter((one) => one.user === named && one.callId !== callId).length;
     const asked = expiresOf(request);
-    if (named.toLowerCase() !== login.toLowerCase() || (asked > 0 && others >= bindingsMax))
-      return this.#refuse(server, 403);
 
     const seconds = asked === 0 ? 0 : Math.min(Math.max(asked, this.#options.expiresMinS), expiresMaxS);
     const binding: Binding = {
@@ -113,17 +112,30 @@ export class Registrar {
   }
 
   /** 401 or 407 where there is no login, or one of an old challenge; 403 for an unknown user and a wrong password alike. */
-  identify(request: SipRequest, server: ServerTransaction, challenge: 401 | 407): Identified {
+  identify(
+    request: SipRequest,
+    server: ServerTransaction,
+    challenge: 401 | 407,
+    source: Address,
+  ): Identified {
     const header = challenge === 401 ? "authorization" : "proxy-authorization";
     const given = credentialsOf(request, header);
     const field = (name: string) => given && fieldOf(given, name);
     const [login = "", response = "", nonce = ""] = ["username", "response", "nonce"].map(field);
     if (given === undefined) return this.#challenge(server, challenge, false);
+    const attempted = (result: string, name = login) => this.#tellAttempt(request, source, name, result);
+    if (challenge === 401 && userOf(request.headers.to.uri).toLowerCase() !== login.toLowerCase()) {
+      attempted("FORBIDDEN", "unknown");
+      return this.#refuse(server, 403);
+    }
     const nc = field("nc");
     const known = this.#nonces.get(nonce);
     const count = nc === undefined ? undefined : Number.parseInt(nc, 16);
     const isOld = known === undefined || this.#options.clock.nowMs() - known.atMs > nonceMsMax;
-    if (isOld || (count !== undefined && count <= known.nc)) return this.#challenge(server, challenge, true);
+    if (isOld || (count !== undefined && count <= known.nc)) {
+      attempted("STALE", "unknown");
+      return this.#challenge(server, challenge, true);
+    }
     if (count !== undefined) known.nc = count;
     const user = this.directory.user(login);
     const proof =
@@ -131,9 +143,20 @@ export class Registrar {
       digestResponse(user.ha1, request.method, {
         ...{ nonce, uri: field("uri"), nc, cnonce: field("cnonce"), qop: field("qop") },
       });
-    if (user !== undefined && proof === response.toLowerCase()) return { user, login };
-    this.#refuse(server, 403);
-    return "answered";
+    const fromThere = user?.onlyFrom?.includes(source.host) ?? true;
+    const mayCome = user !== undefined && fromThere && proof === response.toLowerCase();
+    if (!mayCome || (challenge === 401 && this.#isFull(request))) {
+      attempted("FORBIDDEN");
+      return this.#refuse(server, 403);
+    }
+    attempted("SUCCESS");
+    return { user, login };
+  }
+
+  #isFull(request: SipRequest): boolean {
+    const [named, callId] = [userOf(request.headers.to.uri), request.headers["call-id"]];
+    const others = this.bindings.filter((one) => one.user === named && one.callId !== callId).length;
+    return expiresOf(request) > 0 && others >= bindingsMax;
   }
 
   /** `flush_inbound_reg`: by Call-ID, or by user and domain. */
@@ -161,8 +184,27 @@ export class Registrar {
     return "answered";
   }
 
-  #refuse(server: ServerTransaction, status: number): void {
+  #refuse(server: ServerTransaction, status: number): "answered" {
     server.respond(responseTo(server.request, status, { toTag: this.#tag() }));
+    return "answered";
+  }
+
+  #tellAttempt(request: SipRequest, source: Address, username: string, result: string): void {
+    const { to, from } = request.headers;
+    this.#options.events.publish("CUSTOM", [
+      ["Event-Subclass", "sofia::register_attempt"],
+      ["profile-name", "devices"],
+      ["from-user", userOf(to.uri)],
+      ["from-host", this.realm],
+      ["call-id", request.headers["call-id"]],
+      ["to-user", userOf(from.uri)],
+      ["network-ip", source.host],
+      ["network-port", String(source.port)],
+      ["username", username],
+      ["realm", this.realm],
+      ["user-agent", textOf(request.headers["user-agent"]) || "unknown"],
+      ["auth-result", result],
+    ]);
   }
 
   #expireSoon(): void {

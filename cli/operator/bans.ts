@@ -1,0 +1,102 @@
+import { parseArgs } from "node:util";
+import { rfc3339Seconds } from "../../engine/clock.ts";
+import { isId } from "../../engine/ids.ts";
+import { banByOperator, liftBan, type BanParts } from "../../engine/sip/bans.ts";
+import { isWithin } from "../../engine/sip/addresses.ts";
+import { standingBans, type BanSubject, type SipBanRow } from "../../engine/store/sip-bans.ts";
+import { devicesRuleset, scannerRules } from "../../engine/sip/firewall-rules.ts";
+import { isIPv4 } from "node:net";
+import { neverBanned } from "../sip-devices.ts";
+import { UsageError } from "../usage.ts";
+import { print, recordOperatorChange, words, type Desk } from "./desk.ts";
+
+/** More than there ever are. */
+const listedMax = 100_000;
+
+export async function bansList(desk: Desk, args: string[]): Promise<void> {
+  const { positionals } = parseArgs({ args, allowPositionals: true, options: {} });
+  words(positionals);
+  const { store, clock } = desk;
+  for (const row of await store.read((tx) => standingBans(tx, clock.nowMs(), listedMax))) print(view(row));
+}
+
+/** The box's firewall, or the media server's list of logins, has it within seconds. */
+export async function bansAdd(desk: Desk, args: string[]): Promise<void> {
+  const { values, positionals } = parseArgs({
+    args,
+    allowPositionals: true,
+    options: { for: { type: "string" }, reason: { type: "string" } },
+  });
+  const subject = subjectOf(words(positionals, "ADDRESS|CREDENTIAL")[0]);
+  const forMs = durationOf(values.for);
+  const note = values.reason?.trim() || null;
+  if (subject.kind === "address" && isWithin(subject.subject, neverBanned(desk.config)))
+    throw new Error(`${subject.subject} is never banned: BAN_NEVER, or the media server's own address.`);
+  const row = await desk.store.write(async (tx) => {
+    const banned = await banByOperator(tx, parts(desk), subject, { forMs, note });
+    await recordOperatorChange(tx, desk, {
+      ...{ workspaceId: banned.workspaceId, action: "bans add", subject: subject.subject },
+      ...{ before: null, after: view(banned) },
+    });
+    return banned;
+  });
+  print(view(row));
+}
+
+export async function bansLift(desk: Desk, args: string[]): Promise<void> {
+  const { positionals } = parseArgs({ args, allowPositionals: true, options: {} });
+  const subject = subjectOf(words(positionals, "ADDRESS|CREDENTIAL")[0]);
+  const lifted = await desk.store.write(async (tx) => {
+    const row = await liftBan(tx, parts(desk), subject);
+    if (!row) throw new Error(`${subject.subject} is not banned.`);
+    await recordOperatorChange(tx, desk, {
+      ...{ workspaceId: row.workspaceId, action: "bans lift", subject: subject.subject },
+      ...{ before: view({ ...row, liftedAtMs: null }), after: null },
+    });
+    return row;
+  });
+  print(view(lifted));
+}
+
+/** What the operator loads at the box's start; the spool role keeps its set of banned addresses. */
+export function bansFirewall({ config }: Desk, args: string[]): Promise<void> {
+  const { values, positionals } = parseArgs({
+    args,
+    allowPositionals: true,
+    options: { scanners: { type: "boolean", default: false } },
+  });
+  words(positionals);
+  const ports = Object.entries(config.sip.ports).map(([transport, port]) => ({ transport, port }));
+  const rules = values.scanners ? scannerRules(ports) : devicesRuleset({ ports, never: neverBanned(config) });
+  process.stdout.write(rules);
+  return Promise.resolve();
+}
+
+function subjectOf(text: string | undefined): BanSubject {
+  if (text !== undefined && isIPv4(text)) return { kind: "address", subject: text };
+  if (isId("sip", text)) return { kind: "credential", subject: text };
+  throw new UsageError(`"${text ?? ""}" is neither an IPv4 address nor a SIP credential's id (sip_…).`);
+}
+
+const units: Record<string, number> = { m: 60_000, h: 3_600_000, d: 86_400_000 };
+const forMsMax = 365 * 86_400_000;
+
+function durationOf(text: string | undefined): number {
+  const [, count = "0", unit = "m"] = /^([1-9][0-9]{0,5})([mhd])$/.exec(text ?? "") ?? [];
+  const forMs = Number(count) * (units[unit] ?? 0);
+  if (forMs === 0 || forMs > forMsMax)
+    throw new UsageError(`bans add: --for "${text ?? ""}" is no time like 30m, 6h or 7d, a year at most.`);
+  return forMs;
+}
+
+/** Whoever acts on it looks every few seconds. */
+const parts = ({ clock }: Desk): BanParts => ({ clock, changed: () => undefined });
+
+const view = (row: SipBanRow) => ({
+  ...{ kind: row.kind, subject: row.subject, workspace_id: row.workspaceId },
+  ...{ reason: row.reason, note: row.note, failures: row.failures, round: row.round },
+  since: rfc3339Seconds(row.sinceMs),
+  until: rfc3339Seconds(row.untilMs),
+  lifted_at: row.liftedAtMs === null ? null : rfc3339Seconds(row.liftedAtMs),
+  let_in_from: JSON.parse(row.spared) as string[],
+});
