@@ -253,7 +253,7 @@ async function build(
     recordingMissing: (tx, row) => news.missing(tx, row),
   });
 
-  registerMetrics(registry, { store, box, spool });
+  registerMetrics(registry, { store, clock, box, spool });
 
   if (wanted.has("spool")) {
     // Before the controller looks for what is gone: the records of what ended meanwhile are the truth about it.

@@ -1,16 +1,19 @@
 import { Gauge, type Registry } from "prom-client";
-import { countLive } from "../engine/store/calls.ts";
+import type { Clock } from "../engine/clock.ts";
+import { countLive, countOneWay } from "../engine/store/calls.ts";
 import { countShort } from "../engine/store/recordings.ts";
 import type { Store } from "../engine/store/store.ts";
 import type { FreeSwitchBox } from "../engine/switch/freeswitch-box.ts";
 import type { Spool } from "../recordings/spool.ts";
 
+const oneWayUs = 3_600_000_000;
+
 /** What /metrics shows beside the API's own: read when it is asked for, never counted along. */
 export function registerMetrics(
   registry: Registry,
-  parts: { store: Store; box: FreeSwitchBox; spool: Spool },
+  parts: { store: Store; clock: Clock; box: FreeSwitchBox; spool: Spool },
 ): void {
-  const { store, box, spool } = parts;
+  const { store, clock, box, spool } = parts;
   const gauge = (name: string, help: string, read: () => number | Promise<number>) =>
     new Gauge({
       name,
@@ -28,6 +31,9 @@ export function registerMetrics(
   );
   gauge("sautikit_deliveries_pending", "Webhook deliveries that are still to be made.", () =>
     store.read(countLive).then((live) => live.deliveries),
+  );
+  gauge("sautikit_legs_one_way", "Legs that ended in the last hour with audio one way, or none.", () =>
+    store.read((tx) => countOneWay(tx, clock.nowUs() - oneWayUs)),
   );
   gauge("sautikit_switch_connected", "Whether the media server answers: 1 or 0.", () =>
     box.connected ? 1 : 0,

@@ -139,6 +139,21 @@ export const cutOff = z
       "neither.",
   });
 
+/** Of a whole leg, from its first media to its end. */
+export const legAudio = z.strictObject({
+  packets_received: z.int().meta({ description: "RTP packets that came from the party." }),
+  packets_sent: z.int().meta({ description: "RTP packets that were sent to it." }),
+  one_way: z
+    .enum(["not_heard", "not_sent"])
+    .nullable()
+    .meta({
+      description:
+        "What an answered leg of 5 s or more lacked: `not_heard`, nothing at all came from the party, though it had not said " +
+        "that it would send nothing; `not_sent`, nothing was sent to it, though it was joined to another leg for 5 s or " +
+        "more. Null: neither.",
+    }),
+});
+
 export const legSchema = z
   .strictObject({
     id: z.string(),
@@ -160,14 +175,27 @@ export const legSchema = z
       .nullable()
       .meta({ description: "Q.850 name.", examples: ["normal_clearing"] }),
     cut_off: cutOff,
+    q850: z
+      .int()
+      .nullable()
+      .meta({
+        description:
+          "Q.850's number of that cause. The media server's own causes have none, and say 16 (or 0: never dialled).",
+        examples: [17],
+      }),
     sip_status: z
       .int()
       .nullable()
-      .meta({ description: "The carrier's final answer where it refused; else null.", examples: [486] }),
+      .meta({
+        description:
+          "The final SIP answer to its INVITE: 200 where it was answered; null: none yet, or none came.",
+        examples: [486],
+      }),
     quality: z
       .strictObject({ mos: z.number(), jitter_ms: z.number(), packet_loss_percent: z.number() })
       .nullable()
-      .meta({ description: "Of what came from the party, once the leg has ended; null without media." }),
+      .meta({ description: "Of what came from the party, once the leg has ended; null where nothing came." }),
+    audio: legAudio.nullable().meta({ description: "Once the leg has ended; null without media." }),
     recording_ids: z.array(z.string()).meta({ description: "Oldest first." }),
   })
   .meta({ id: "Leg" });

@@ -22,8 +22,17 @@ export function legView(leg: LegRow, nowUs: number, recordingIds: readonly strin
     cost_minor: leg.costMinor ?? accruedMinor([leg], leg.endedAtUs ?? nowUs),
     hangup_cause: leg.hangupCause,
     cut_off: cutOff(leg),
+    q850: leg.q850,
     sip_status: leg.sipStatus,
     quality: leg.quality === null ? null : parseObject(leg.quality),
+    audio:
+      leg.packetsReceived === null
+        ? null
+        : {
+            packets_received: leg.packetsReceived,
+            packets_sent: leg.packetsSent,
+            one_way: leg.oneWay,
+          },
     recording_ids: [...recordingIds],
   };
 }

@@ -4,6 +4,7 @@ import type { Fields } from "./codec.ts";
 import { isUsername, loginVariable } from "./devices.ts";
 import type {
   Arrival,
+  AudioPackets,
   HangupCause,
   HungUp,
   PlaybackOutcome,
@@ -42,11 +43,11 @@ export function decodeEvent(box: string, fields: Fields, names: ChannelNames): D
     case "CHANNEL_CREATE":
       return event({ kind: "created", ...at("Caller-Channel-Created-Time") });
     case "CHANNEL_PROGRESS":
-      return event({ kind: "ringing", ...at("Caller-Channel-Progress-Time") });
+      return event({ kind: "ringing", ...at("Caller-Channel-Progress-Time"), ...dialogOf(fields) });
     case "CHANNEL_PROGRESS_MEDIA":
-      return event({ kind: "earlyMedia", ...at("Caller-Channel-Progress-Media-Time") });
+      return event({ kind: "earlyMedia", ...at("Caller-Channel-Progress-Media-Time"), ...dialogOf(fields) });
     case "CHANNEL_ANSWER":
-      return event({ kind: "answered", ...at("Caller-Channel-Answered-Time") });
+      return event({ kind: "answered", ...at("Caller-Channel-Answered-Time"), ...dialogOf(fields) });
     case "CHANNEL_PARK":
       return event({ kind: "parked", ...at(eventTime) });
     case "CHANNEL_UNBRIDGE":
@@ -106,7 +107,7 @@ export function arrivalOf(box: string, fields: Fields): Arrival | undefined {
     ...{ box, uuid, createdAtUs },
     from: party("Caller-Caller-ID-Number"),
     to: party("Caller-Destination-Number"),
-    sipCallId: (fields("variable_sip_call_id") ?? "").slice(0, sipCallIdLengthMax),
+    sipCallId: sipCallId((name) => fields(`variable_${name}`)) ?? "",
     device,
   };
 }
@@ -128,6 +129,14 @@ function callingDevice(fields: Fields): string | null | undefined {
   }
 }
 const sipCallIdLengthMax = 256;
+
+const sipCallId = (variable: Fields): string | null =>
+  variable("sip_call_id")?.slice(0, sipCallIdLengthMax) ?? null;
+
+function dialogOf(fields: Fields): { sipCallId?: string } {
+  const id = sipCallId((name) => fields(`variable_${name}`));
+  return id === null ? {} : { sipCallId: id };
+}
 
 function bridged(fields: Fields, at: At, names: ChannelNames): Decoded {
   // Carried by one leg of the pair alone, mostly by A; whichever it is, the other one is the other.
@@ -233,17 +242,21 @@ export function hungUp(variable: Fields): HungUp | undefined {
     q850: count(variable("hangup_cause_q850")) ?? 0,
     sipStatus: sipStatus(variable, answeredAtUs !== null),
     quality: quality(variable),
+    audio: audioPackets(variable),
+    sipCallId: sipCallId(variable),
   };
 }
 
 export const isCause = (text: string | undefined): text is HangupCause =>
   text !== undefined && /^[A-Z][A-Z0-9_]*$/.test(text);
 
+/**
+ * Of an answered leg the switch writes 200 where the party hung up, nothing where we did, and a failed B-leg's status where
+ * that was its partner; so that only the answer itself counts.
+ */
 function sipStatus(variable: Fields, answered: boolean): number | null {
-  const own = count(variable("sip_term_status"));
-  if (own !== undefined) return own;
-  // The switch also writes a failed B-leg's status onto its partner, so it says nothing about a leg that was answered.
-  return answered ? null : (count(variable("sip_invite_failure_status")) ?? null);
+  if (answered) return 200;
+  return count(variable("sip_term_status")) ?? count(variable("sip_invite_failure_status")) ?? null;
 }
 
 /** What we heard of them; null where no packet of theirs came. */
@@ -259,6 +272,23 @@ function quality(variable: Fields): Quality | null {
     mos,
     jitterMs: Math.round(Math.sqrt(variance) * 100) / 100,
     packetLossPercent: Math.round((lossRate / (1 + lossRate)) * 10_000) / 100,
+  };
+}
+
+/** Null where the leg never had media. */
+function audioPackets(variable: Fields): AudioPackets | null {
+  const received = count(variable("rtp_audio_in_packet_count"));
+  const sent = count(variable("rtp_audio_out_packet_count"));
+  if (received === undefined || sent === undefined) return null;
+  const flow = variable("remote_audio_media_flow");
+  return {
+    received,
+    sent,
+    party: {
+      sends: flow !== "recvonly" && flow !== "inactive",
+      hears: flow !== "sendonly" && flow !== "inactive",
+    },
+    bridgedAtUs: microseconds(variable("bridge_uepoch")) ?? null,
   };
 }
 

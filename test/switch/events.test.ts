@@ -88,7 +88,7 @@ describe("How a leg ended", () => {
       answeredAtUs !== null,
     ]);
     assert.deepEqual(facts, [
-      ["NORMAL_CLEARING", 16, null, true],
+      ["NORMAL_CLEARING", 16, 200, true],
       ["NORMAL_CLEARING", 16, 200, true],
       ["USER_BUSY", 17, 486, false],
       ["NO_ANSWER", 19, 487, false],
@@ -120,7 +120,7 @@ describe("How a leg ended", () => {
   });
 
   it("does not take a failed B-leg's status for that of the answered leg beside it", () => {
-    assert.equal(end({ sip_invite_failure_status: "486" })?.sipStatus, null);
+    assert.equal(end({ sip_invite_failure_status: "486" })?.sipStatus, 200);
     assert.equal(end({ sip_invite_failure_status: "486", answer_uepoch: "0" })?.sipStatus, 486);
   });
 
