@@ -83,6 +83,22 @@ const settings = {
     "0",
     "Port of the simulated switch for devices; 0: a free one, kept in DATA_DIR/sip.port, since phones are set to it.",
   ),
+  SIP_TRACE: setting(
+    z.enum(["off", "on"]),
+    "off",
+    "Whether the SIP of calls is kept for the call page, secrets masked (docs/sip-trace.md). FreeSWITCH needs SIP_TRACE_TO.",
+  ),
+  HEP_HOST: setting(
+    z.ipv4("must be an IPv4 address of this machine"),
+    "127.0.0.1",
+    "IPv4 address on which the controller takes what media servers capture of SIP, as HEP3 over UDP: loopback, or a private network.",
+  ),
+  HEP_PORT: setting(port(), "9060", "Its port; 0: a free one, which only the simulated switch can be told."),
+  SIP_TRACE_DAYS: setting(
+    z.string().regex(/^([1-9]|[1-8]\d|90)$/, "must be a number from 1 to 90"),
+    "14",
+    "For how many days the SIP of a call is kept.",
+  ),
   STREAM_PORTS: setting(
     z.string().regex(/^\d{1,5}-\d{1,5}$/, "must be two ports, <first>-<last>"),
     "12000-15999",
@@ -252,6 +268,8 @@ export interface Config {
     /** Of the simulated switch. */
     embeddedPort: number;
   };
+  /** Null: SIP is not kept. */
+  sipTrace: { host: string; port: number; days: number } | null;
   s3: {
     endpoint: string | null;
     publicUrl: string | null;
@@ -333,6 +351,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
       ports: sipPortsOf(value("SIP_PORTS"), bad),
       embeddedPort: Number(value("SIP_DEVICES_PORT")),
     },
+    sipTrace: sipTraceOf(value),
     s3: {
       endpoint: value("S3_ENDPOINT") || null,
       publicUrl: value("S3_PUBLIC_URL") || null,
@@ -461,6 +480,12 @@ function sipPortsOf(text: string, bad: string[]): Config["sip"]["ports"] {
     ports[transport] = Number(at);
   }
   return ports;
+}
+
+function sipTraceOf(value: (name: SettingName) => string): Config["sipTrace"] {
+  const trace = { host: value("HEP_HOST"), port: Number(value("HEP_PORT")) };
+  const days = Number(value("SIP_TRACE_DAYS"));
+  return value("SIP_TRACE") === "on" ? { ...trace, days } : null;
 }
 
 function streamPortsOf(text: string, bad: string[]): Config["streamPorts"] {

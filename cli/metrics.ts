@@ -3,6 +3,7 @@ import type { Clock } from "../engine/clock.ts";
 import { countLive, countOneWay } from "../engine/store/calls.ts";
 import { countShort } from "../engine/store/recordings.ts";
 import type { Store } from "../engine/store/store.ts";
+import type { TraceCounts } from "../engine/sip/trace/sip-trace.ts";
 import type { FreeSwitchBox } from "../engine/switch/freeswitch-box.ts";
 import type { Spool } from "../recordings/spool.ts";
 
@@ -11,9 +12,9 @@ const oneWayUs = 3_600_000_000;
 /** What /metrics shows beside the API's own: read when it is asked for, never counted along. */
 export function registerMetrics(
   registry: Registry,
-  parts: { store: Store; clock: Clock; box: FreeSwitchBox; spool: Spool },
+  parts: { store: Store; clock: Clock; box: FreeSwitchBox; spool: Spool; trace: TraceCounts | null },
 ): void {
-  const { store, clock, box, spool } = parts;
+  const { store, clock, box, spool, trace } = parts;
   const gauge = (name: string, help: string, read: () => number | Promise<number>) =>
     new Gauge({
       name,
@@ -52,5 +53,13 @@ export function registerMetrics(
     "sautikit_spool_end_records_waiting",
     "End-of-leg records that are still to be taken in.",
     () => spool.status().endRecordsWaiting,
+  );
+  if (trace === null) return;
+  gauge("sautikit_sip_trace_received", "Captured datagrams since the start.", () => trace.received);
+  gauge("sautikit_sip_trace_stored", "SIP messages of calls kept since the start.", () => trace.stored);
+  gauge(
+    "sautikit_sip_trace_dropped",
+    "SIP messages let go since the start: of no leg of ours, or too many at once.",
+    () => trace.dropped,
   );
 }

@@ -200,6 +200,25 @@ export const legSchema = z
   })
   .meta({ id: "Leg" });
 
+export const sipMessageSchema = z
+  .strictObject({
+    at: time.meta({ description: "By the media server's clock, to the microsecond." }),
+    direction: z.enum(["sent", "received"]).meta({ description: "Of the media server." }),
+    leg_id: z.string(),
+    method: z.string().meta({ description: "A response has its request's.", examples: ["INVITE"] }),
+    summary: z.string().meta({
+      description: "A request's method and whom it is for; a response's status and reason.",
+      examples: ["180 Ringing"],
+    }),
+    transport: z.string().meta({ examples: ["udp"] }),
+    message: z.string().meta({
+      description:
+        "The text, lines ended by CR LF. Passwords, proofs and media keys are `***`; a body that is not SDP is left out; what is " +
+        "beyond 8 KiB is cut.",
+    }),
+  })
+  .meta({ id: "SipMessage" });
+
 export const failureCode = z.enum(Object.keys(failureCodes) as [string, ...string[]]).meta({
   id: "FailureCode",
   description: Object.entries(failureCodes)
