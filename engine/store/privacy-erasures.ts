@@ -265,6 +265,8 @@ const texts: readonly Place[] = [
     columns: ["response"],
   },
   { table: "intents", keys: ["id"], of: callOver("intents"), columns: ["commands"] },
+  // Some networks write numbers into it.
+  { table: "legs", keys: ["id"], of: callOver("legs"), columns: ["sip_call_id"] },
   {
     table: "conferences",
     keys: ["id"],

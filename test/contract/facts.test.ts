@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { setTimeout as sleep } from "node:timers/promises";
 import fc from "fast-check";
 import { systemClock } from "../../engine/clock.ts";
 import type { LegId } from "../../engine/ids.ts";
@@ -155,6 +156,33 @@ describeContract("the contract of the switch: what it tells", function () {
       assert.ok(audio!.received > 5 && audio!.sent > 5, JSON.stringify(audio));
       assert.ok(audio!.bridgedAtUs! >= answeredAtUs! - 100_000);
     }
+  });
+
+  test("who is joined to somebody that is not heard is sent nothing", async () => {
+    const [waiting, joining] = await world.pair([numbers.answers440, numbers.isNotHeard]);
+    await world.box.hangUp(waiting.leg, "NORMAL_CLEARING");
+    const [one, other] = await Promise.all(
+      [waiting, joining].map(async ({ leg }) => (await world.event(leg, "hungUp")).audio!),
+    );
+    assert.deepEqual([one!.sent, other!.received], [0, 0]);
+    assert.ok(one!.received > 0 && other!.sent > 0);
+  });
+
+  test("a third that is lost is a third, and is heard as bad; a whole leg is neither", async () => {
+    const [lossy, whole] = await Promise.all(
+      [numbers.losesAThird, numbers.answers440].map((number) => world.parked(number)),
+    );
+    // It is reckoned every 5 s.
+    await sleep(6_000);
+    const [bad, good] = await Promise.all(
+      [lossy!, whole!].map(async ({ leg }) => {
+        await world.box.hangUp(leg, "NORMAL_CLEARING");
+        return (await world.event(leg, "hungUp")).quality!;
+      }),
+    );
+    assert.ok(bad!.packetLossPercent > 28 && bad!.packetLossPercent < 38, JSON.stringify(bad));
+    assert.ok(bad!.mos < 3 && bad!.jitterMs >= 0, JSON.stringify(bad));
+    assert.ok(good!.packetLossPercent < 5 && good!.mos > 4 && good!.jitterMs < 60, JSON.stringify(good));
   });
 
   test("SIP's name of a leg's dialog is told from its ringing on, as the far end knows it", async () => {

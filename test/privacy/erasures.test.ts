@@ -66,6 +66,9 @@ describe(`the erasure of a person, on ${databaseKind}`, () => {
       ]);
     });
     // In the SIP of his calls, and in that of Achieng's, who was called in his place.
+    await api.store.write((tx) =>
+      tx.run("UPDATE legs SET sip_call_id = ?", [`1-${otienosPhone.slice(1)}@ims`]),
+    );
     await keepSip(api, `Diversion: <sip:${otienosPhone}@carrier>`);
     // And where a call to him was refused.
     await api.ask("PATCH", "/v1/workspace", { key: wanjiru.key, body: { refused_prefixes: ["+25471"] } });
