@@ -41,6 +41,7 @@ import { getTopUp } from "./routes/get-topup.ts";
 import { patchWallet } from "./routes/patch-wallet.ts";
 import { getWallet, getWalletBalance } from "./routes/get-wallet.ts";
 import { getStorage } from "./routes/get-storage.ts";
+import { getSipTrace } from "./routes/get-sip-trace.ts";
 import { getStatement } from "./routes/get-statement.ts";
 import { getWebhook } from "./routes/get-webhook.ts";
 import { getWorkspace } from "./routes/get-workspace.ts";
@@ -103,6 +104,7 @@ export const routes: readonly Route[] = [
   listCalls,
   getCallStats,
   getCall,
+  getSipTrace,
   listCallEvents,
   hangUpCall,
   directCall,

@@ -31,6 +31,7 @@ import { Renewals } from "../engine/numbers/renewals.ts";
 import { sweepSignIn } from "../engine/store/sessions.ts";
 import type { Destination } from "../engine/store/deliveries.ts";
 import { FreeSwitchBox } from "../engine/switch/freeswitch-box.ts";
+import { SipTrace } from "../engine/sip/trace/sip-trace.ts";
 import { Streams } from "../engine/streams/streams.ts";
 import { createMailQueue } from "../engine/mail/mail-queue.ts";
 import { MailSender } from "../engine/mail/mail-sender.ts";
@@ -49,6 +50,7 @@ import { startEmbeddedSwitch } from "./embedded.ts";
 import { registerMetrics } from "./metrics.ts";
 import { createLog } from "./log.ts";
 import { seedInventory } from "./seed-inventory.ts";
+import { warnOfAddresses } from "./doctor/check-addresses.ts";
 import { makeBucket, openObjectStorage } from "./object-storage.ts";
 import { keepPort, keptPort } from "./kept-port.ts";
 import { touch } from "../engine/store/migrate.ts";
@@ -192,6 +194,14 @@ async function build(
   const media = new MediaLibrary({ directory, egress, prompts, inUse, speech, clock, log });
   closers.push(() => media.close());
 
+  const trace =
+    config.sipTrace !== null && wanted.has("controller")
+      ? new SipTrace({ store, clock, ids, log, ...config.sipTrace })
+      : null;
+  if (trace) closers.push(() => trace.stop());
+  const hepPort = (await trace?.open()) ?? null;
+  trace?.start();
+
   const boxName = boxNameOf(config);
   const embedded = config.freeswitch === null && wanted.has("controller") ? await embeddedSwitch() : null;
   if (embedded) closers.push(() => embedded.stop());
@@ -251,7 +261,10 @@ async function build(
     recordingMissing: (tx, row) => news.missing(tx, row),
   });
 
-  registerMetrics(registry, { store, box, spool, clock, failures: sip?.failures ?? null });
+  registerMetrics(registry, {
+    ...{ store, clock, box, spool, trace: trace?.counts ?? null },
+    failures: sip?.failures ?? null,
+  });
 
   if (wanted.has("spool")) {
     // Before the controller looks for what is gone: the records of what ended meanwhile are the truth about it.
@@ -274,6 +287,7 @@ async function build(
     });
     signals.listen("calls", (owner) => controller.changed(owner));
     runs(controller);
+    void warnOfAddresses(config, { clock, log });
     if (sip) {
       const { devices, failures } = sip;
       signals.listen("directories", () => devices.wake());
@@ -390,6 +404,7 @@ async function build(
         spoolDir: config.spoolDir,
         port: config.sip.embeddedPort || (await keptPort(config.dataDir, "sip.port")),
       },
+      hep: hepPort === null || !config.sipTrace ? null : `${config.sipTrace.host}:${hepPort}`,
       log,
     });
     await keepPort(config.dataDir, "sip.port", started.devicesPort);

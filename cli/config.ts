@@ -93,6 +93,22 @@ const settings = {
     "none",
     "nft: the spool role writes banned addresses into the box's nftables. none: their calls are refused, and their packets reach the switch.",
   ),
+  SIP_TRACE: setting(
+    z.enum(["off", "on"]),
+    "off",
+    "Whether the SIP of calls is kept for the call page, secrets masked (docs/sip-trace.md). FreeSWITCH needs SIP_TRACE_TO.",
+  ),
+  HEP_HOST: setting(
+    z.ipv4("must be an IPv4 address of this machine"),
+    "127.0.0.1",
+    "IPv4 address on which the controller takes what media servers capture of SIP, as HEP3 over UDP: loopback, or a private network.",
+  ),
+  HEP_PORT: setting(port(), "9060", "Its port; 0: a free one, which only the simulated switch can be told."),
+  SIP_TRACE_DAYS: setting(
+    z.string().regex(/^([1-9]|[1-8]\d|90)$/, "must be a number from 1 to 90"),
+    "14",
+    "For how many days the SIP of a call is kept.",
+  ),
   STREAM_PORTS: setting(
     z.string().regex(/^\d{1,5}-\d{1,5}$/, "must be two ports, <first>-<last>"),
     "12000-15999",
@@ -265,6 +281,8 @@ export interface Config {
   /** CIDRs. */
   banNever: readonly string[];
   firewall: "nft" | "none";
+  /** Null: SIP is not kept. */
+  sipTrace: { host: string; port: number; days: number } | null;
   s3: {
     endpoint: string | null;
     publicUrl: string | null;
@@ -348,6 +366,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     },
     banNever: rangesOf("BAN_NEVER", value("BAN_NEVER"), bad),
     firewall: value("FIREWALL") as Config["firewall"],
+    sipTrace: sipTraceOf(value),
     s3: {
       endpoint: value("S3_ENDPOINT") || null,
       publicUrl: value("S3_PUBLIC_URL") || null,
@@ -489,6 +508,12 @@ function sipPortsOf(text: string, bad: string[]): Config["sip"]["ports"] {
     ports[transport] = Number(at);
   }
   return ports;
+}
+
+function sipTraceOf(value: (name: SettingName) => string): Config["sipTrace"] {
+  const trace = { host: value("HEP_HOST"), port: Number(value("HEP_PORT")) };
+  const days = Number(value("SIP_TRACE_DAYS"));
+  return value("SIP_TRACE") === "on" ? { ...trace, days } : null;
 }
 
 function streamPortsOf(text: string, bad: string[]): Config["streamPorts"] {

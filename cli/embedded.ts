@@ -21,6 +21,8 @@ export async function startEmbeddedSwitch(options: {
   gateway: string;
   cdrDir: string;
   devices: { realm: string; spoolDir: string; port: number };
+  /** Where it sends the SIP that it captures; null: nowhere. */
+  hep: string | null;
   log: Log;
 }): Promise<EmbeddedSwitch> {
   const carrier = await startChild(["simulator", "carrier", "--exit-with-parent"], {}, options.log);
@@ -35,6 +37,7 @@ export async function startEmbeddedSwitch(options: {
     options.cdrDir,
     ...["--devices-port", String(options.devices.port), "--devices-realm", options.devices.realm],
     ...["--devices-spool", options.devices.spoolDir],
+    ...(options.hep === null ? [] : ["--hep", options.hep]),
   ];
   const simulated = await startChild(args, { ESL_PASSWORD: options.eslPassword }, options.log);
   const carrierStatusUrl = String(carrier.ready["status"]);

@@ -1,19 +1,29 @@
 import { Gauge, type Registry } from "prom-client";
 import type { Clock } from "../engine/clock.ts";
 import type { LoginFailures } from "../engine/sip/login-failures.ts";
-import { countLive } from "../engine/store/calls.ts";
+import { countLive, countOneWay } from "../engine/store/calls.ts";
 import { countShort } from "../engine/store/recordings.ts";
 import { countStandingBans } from "../engine/store/sip-bans.ts";
 import type { Store } from "../engine/store/store.ts";
+import type { TraceCounts } from "../engine/sip/trace/sip-trace.ts";
 import type { FreeSwitchBox } from "../engine/switch/freeswitch-box.ts";
 import type { Spool } from "../recordings/spool.ts";
+
+const oneWayUs = 3_600_000_000;
 
 /** What /metrics shows beside the API's own: read when it is asked for, never counted along. */
 export function registerMetrics(
   registry: Registry,
-  parts: { store: Store; box: FreeSwitchBox; spool: Spool; clock: Clock; failures: LoginFailures | null },
+  parts: {
+    store: Store;
+    clock: Clock;
+    box: FreeSwitchBox;
+    spool: Spool;
+    trace: TraceCounts | null;
+    failures: LoginFailures | null;
+  },
 ): void {
-  const { store, box, spool, clock, failures } = parts;
+  const { store, clock, box, spool, trace, failures } = parts;
   const gauge = (name: string, help: string, read: () => number | Promise<number>) =>
     new Gauge({
       name,
@@ -31,6 +41,9 @@ export function registerMetrics(
   );
   gauge("sautikit_deliveries_pending", "Webhook deliveries that are still to be made.", () =>
     store.read(countLive).then((live) => live.deliveries),
+  );
+  gauge("sautikit_legs_one_way", "Legs that ended in the last hour with audio one way, or none.", () =>
+    store.read((tx) => countOneWay(tx, clock.nowUs() - oneWayUs)),
   );
   gauge("sautikit_switch_connected", "Whether the media server answers: 1 or 0.", () =>
     box.connected ? 1 : 0,
@@ -63,5 +76,13 @@ export function registerMetrics(
     "sautikit_spool_end_records_waiting",
     "End-of-leg records that are still to be taken in.",
     () => spool.status().endRecordsWaiting,
+  );
+  if (trace === null) return;
+  gauge("sautikit_sip_trace_received", "Captured datagrams since the start.", () => trace.received);
+  gauge("sautikit_sip_trace_stored", "SIP messages of calls kept since the start.", () => trace.stored);
+  gauge(
+    "sautikit_sip_trace_dropped",
+    "SIP messages let go since the start: of no leg of ours, or too many at once.",
+    () => trace.dropped,
   );
 }

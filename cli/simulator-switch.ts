@@ -18,6 +18,7 @@ export async function runSwitch(args: readonly string[]): Promise<void> {
       "devices-realm": { type: "string" },
       "devices-spool": { type: "string" },
       "devices-expires-min": { type: "string", default: "60" },
+      hep: { type: "string" },
       "exit-with-parent": { type: "boolean", default: false },
     },
   });
@@ -32,8 +33,16 @@ export async function runSwitch(args: readonly string[]): Promise<void> {
     gateways: Object.fromEntries(values.gateway.map(gatewayOf)),
     cdrDir: values["cdr-dir"],
     ...devicesOf(values),
+    ...(values.hep === undefined ? {} : { hep: hepOf(values.hep) }),
     exitWithParent: values["exit-with-parent"],
   });
+}
+
+/** `127.0.0.1:9060`. */
+function hepOf(text: string): { host: string; port: number } {
+  const [, host, port] = /^([0-9.]+):(\d+)$/.exec(text) ?? [];
+  if (host === undefined || port === undefined) throw new Error(`--hep takes address:port, not "${text}".`);
+  return { host, port: Number(port) };
 }
 
 /** Devices are served where all three are given. */

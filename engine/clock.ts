@@ -42,6 +42,10 @@ export const dayMs = 86_400_000;
 /** RFC 3339 UTC with milliseconds, as events and legs show times. */
 export const rfc3339Ms = (epochMs: number): string => new Date(epochMs).toISOString();
 
+/** RFC 3339 UTC with microseconds, as SIP messages show theirs. */
+export const rfc3339Us = (epochUs: number): string =>
+  rfc3339Ms(Math.floor(epochUs / 1000)).replace("Z", `${String(epochUs % 1000).padStart(3, "0")}Z`);
+
 /** RFC 3339 UTC in whole seconds (truncated), as the product page shows times. */
 export const rfc3339Seconds = (epochMs: number): string =>
   new Date(Math.floor(epochMs / 1000) * 1000).toISOString().replace(".000Z", "Z");

@@ -35,13 +35,14 @@ export const idPrefixes = [
   "prc",
   "chg",
   // Not seen by customers: an instruction to the controller, a ledger account, a mail, money that came by M-Pesa, what
-  // Safaricom told us, and a porting request's paper.
+  // Safaricom told us, a porting request's paper, and a SIP message.
   "int",
   "acc",
   "mail",
   "pay",
   "ntc",
   "doc",
+  "sipm",
 ] as const;
 export type IdPrefix = (typeof idPrefixes)[number];
 export type Id<P extends IdPrefix> = `${P}_${string}`;
@@ -53,6 +54,7 @@ export type NumberId = Id<"num">;
 export type InventoryId = Id<"inv">;
 export type PortId = Id<"port">;
 export type SipId = Id<"sip">;
+export type SipMessageId = Id<"sipm">;
 export type CallId = Id<"call">;
 export type LegId = Id<"leg">;
 export type RecordingId = Id<"rec">;

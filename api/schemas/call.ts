@@ -139,6 +139,21 @@ export const cutOff = z
       "neither.",
   });
 
+/** Of a whole leg, from its first media to its end. */
+export const legAudio = z.strictObject({
+  packets_received: z.int().meta({ description: "RTP packets that came from the party." }),
+  packets_sent: z.int().meta({ description: "RTP packets that were sent to it." }),
+  one_way: z
+    .enum(["not_heard", "not_sent"])
+    .nullable()
+    .meta({
+      description:
+        "What an answered leg of 5 s or more lacked: `not_heard`, nothing at all came from the party, though it had not said " +
+        "that it would send nothing; `not_sent`, nothing was sent to it, though it was joined to another leg for 5 s or " +
+        "more. Null: neither.",
+    }),
+});
+
 export const legSchema = z
   .strictObject({
     id: z.string(),
@@ -160,17 +175,49 @@ export const legSchema = z
       .nullable()
       .meta({ description: "Q.850 name.", examples: ["normal_clearing"] }),
     cut_off: cutOff,
+    q850: z
+      .int()
+      .nullable()
+      .meta({
+        description:
+          "Q.850's number of that cause. The media server's own causes have none, and say 16 (or 0: never dialled).",
+        examples: [17],
+      }),
     sip_status: z
       .int()
       .nullable()
-      .meta({ description: "The carrier's final answer where it refused; else null.", examples: [486] }),
+      .meta({
+        description:
+          "The final SIP answer to its INVITE: 200 where it was answered; null: none yet, or none came.",
+        examples: [486],
+      }),
     quality: z
       .strictObject({ mos: z.number(), jitter_ms: z.number(), packet_loss_percent: z.number() })
       .nullable()
-      .meta({ description: "Of what came from the party, once the leg has ended; null without media." }),
+      .meta({ description: "Of what came from the party, once the leg has ended; null where nothing came." }),
+    audio: legAudio.nullable().meta({ description: "Once the leg has ended; null without media." }),
     recording_ids: z.array(z.string()).meta({ description: "Oldest first." }),
   })
   .meta({ id: "Leg" });
+
+export const sipMessageSchema = z
+  .strictObject({
+    at: time.meta({ description: "By the media server's clock, to the microsecond." }),
+    direction: z.enum(["sent", "received"]).meta({ description: "Of the media server." }),
+    leg_id: z.string(),
+    method: z.string().meta({ description: "A response has its request's.", examples: ["INVITE"] }),
+    summary: z.string().meta({
+      description: "A request's method and whom it is for; a response's status and reason.",
+      examples: ["180 Ringing"],
+    }),
+    transport: z.string().meta({ examples: ["udp"] }),
+    message: z.string().meta({
+      description:
+        "The text, lines ended by CR LF. Passwords, proofs and media keys are `***`; a body that is not SDP is left out; what is " +
+        "beyond 8 KiB is cut.",
+    }),
+  })
+  .meta({ id: "SipMessage" });
 
 export const failureCode = z.enum(Object.keys(failureCodes) as [string, ...string[]]).meta({
   id: "FailureCode",

@@ -6,7 +6,7 @@ import { refusalReasons } from "../../engine/policy/refusal.ts";
 import { metadata } from "../../engine/metadata.ts";
 import type { EventDescription } from "./event-description.ts";
 import { workspaceEvents } from "./workspace-event.ts";
-import { callStatus, cutOff, direction, failureCode, legSchema } from "./call.ts";
+import { callStatus, cutOff, direction, failureCode, legAudio, legSchema } from "./call.ts";
 
 const time = (description: string) => z.string().meta({ format: "date-time", description });
 const legId = z.string().meta({ description: "The leg." });
@@ -245,6 +245,10 @@ export const callEvents: Record<CallEventKind, EventDescription> = {
     other_leg_id: z.string().meta({ description: "The one that it was joined to." }),
   }),
   "leg.unbridged": plain("They do so no longer.", { leg_id: legId }),
+  "leg.one_way_audio": plain(
+    "A leg was heard one way only, or not at all: a firewall, a NAT, or a wrong address in somebody's SDP.",
+    { leg_id: legId, ...legAudio.shape, one_way: legAudio.shape.one_way.unwrap() },
+  ),
   "leg.ended": plain("A leg is over and settled.", {
     leg_id: legId,
     status: callStatus,

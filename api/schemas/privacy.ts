@@ -100,6 +100,7 @@ export const erasureSchema = z
       recordings: count("Deleted, and the storage was seen to hold them no more."),
       deliveries: count("Webhook deliveries whose body and answers were emptied."),
       ledger_descriptions: count("The money stays."),
+      sip_messages: count("Of the calls' traces; deleted."),
       mentions: count("Other rows whose text named the number."),
     }),
   })
@@ -120,6 +121,7 @@ export const erasureView = (row: Erasure) => ({
     recordings: row.counts.recordings,
     deliveries: row.counts.deliveries,
     ledger_descriptions: row.counts.ledgerDescriptions,
+    sip_messages: row.counts.sipMessages,
     mentions: row.counts.mentions,
   },
 });

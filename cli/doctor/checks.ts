@@ -8,6 +8,8 @@ import { connectObjectStorage } from "../object-storage.ts";
 import { openMail } from "../open-mail.ts";
 import { openStore } from "../open-store.ts";
 import { checkDaraja } from "./daraja.ts";
+import { checkAddresses } from "./check-addresses.ts";
+import { checkSipTrace } from "./check-sip-trace.ts";
 import { checkSwitch } from "./check-switch.ts";
 import { broken, doubtful, sound, wordsOf, type Finding } from "./finding.ts";
 
@@ -18,6 +20,8 @@ export const checks: readonly (readonly [part: string, check: Check])[] = [
   ["folder", checkFolder],
   ["database", checkDatabase],
   ["switch", checkSwitch],
+  ["switch's addresses", checkAddresses],
+  ["SIP trace", checkSipTrace],
   ["spool", checkSpool],
   ["firewall", checkFirewall],
   ["storage", checkStorage],

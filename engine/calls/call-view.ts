@@ -1,8 +1,9 @@
-import { rfc3339Ms, rfc3339Seconds } from "../clock.ts";
+import { rfc3339Ms, rfc3339Seconds, rfc3339Us } from "../clock.ts";
 import type { JsonObject } from "../json.ts";
 import { accruedMinor } from "../metering/accrual.ts";
 import { billedSeconds } from "../metering/price.ts";
 import { parseObject, type CallEventRow, type CallRow, type LegRow } from "../store/calls.ts";
+import type { SipMessageRow } from "../store/sip-messages.ts";
 import { cutOffBy } from "./cut-off.ts";
 
 /** A leg as the API and `call.completed` show it; while it talks, seconds and cost are those of `nowUs`. */
@@ -22,8 +23,17 @@ export function legView(leg: LegRow, nowUs: number, recordingIds: readonly strin
     cost_minor: leg.costMinor ?? accruedMinor([leg], leg.endedAtUs ?? nowUs),
     hangup_cause: leg.hangupCause,
     cut_off: cutOff(leg),
+    q850: leg.q850,
     sip_status: leg.sipStatus,
     quality: leg.quality === null ? null : parseObject(leg.quality),
+    audio:
+      leg.packetsReceived === null
+        ? null
+        : {
+            packets_received: leg.packetsReceived,
+            packets_sent: leg.packetsSent,
+            one_way: leg.oneWay,
+          },
     recording_ids: [...recordingIds],
   };
 }
@@ -89,6 +99,16 @@ export const eventView = (event: CallEventRow): JsonObject => ({
   payload: parseObject(event.payload),
   occurred_at: rfc3339Ms(event.occurredAtMs),
   created_at: rfc3339Ms(event.createdAtMs),
+});
+
+export const sipMessageView = (row: SipMessageRow): JsonObject => ({
+  at: rfc3339Us(row.atUs),
+  direction: row.direction,
+  leg_id: row.legId,
+  method: row.method,
+  summary: row.summary,
+  transport: row.transport,
+  message: row.message,
 });
 
 /** Rates are micro-KES per minute; a cent is 10 000 of them. Fractions of a cent stay visible. */

@@ -78,6 +78,7 @@ export async function takeInDeviceCall(
     ...{ box: arrival.box, channelUuid: arrival.uuid, fromE164: number.e164, toE164: to },
     ...{ rateMicroKesPerMinute: rate.microKesPerMinute, maxDurationSeconds },
     cutAfterSeconds: maxDurationSeconds,
+    sipCallId: arrival.sipCallId || null,
     ...{ createdAtMs: nowMs, dialledAtMs: nowMs, startedAtUs: arrival.createdAtUs },
   });
   const change = await storeArrival(tx, parts, { call, leg, ringSeconds: ringSecondsMax });

@@ -53,7 +53,12 @@ export function newLeg(
     | "cutAfterSeconds"
     | "createdAtMs"
   > &
-    Partial<Pick<LegRow, "kind" | "direction" | "country" | "channelUuid" | "dialledAtMs" | "startedAtUs">>,
+    Partial<
+      Pick<
+        LegRow,
+        "kind" | "direction" | "country" | "channelUuid" | "sipCallId" | "dialledAtMs" | "startedAtUs"
+      >
+    >,
 ): LegRow {
   return {
     kind: "pstn",
@@ -61,6 +66,7 @@ export function newLeg(
     country: null,
     status: "initiated",
     channelUuid: null,
+    sipCallId: null,
     dialledAtMs: null,
     startedAtUs: null,
     ...leg,
@@ -75,6 +81,9 @@ export function newLeg(
     q850: null,
     sipStatus: null,
     quality: null,
+    packetsReceived: null,
+    packetsSent: null,
+    oneWay: null,
     endedBy: null,
     billedSeconds: null,
     costMinor: null,

@@ -17,6 +17,7 @@ export const callEventKinds = [
   "leg.answered",
   "leg.bridged",
   "leg.unbridged",
+  "leg.one_way_audio",
   "leg.ended",
   "leg.reconciled",
   "answer.failed",

@@ -85,6 +85,7 @@ export async function takeInCall(
   const leg = newLeg({
     ...{ id: ids.leg, callId: call.id, workspaceId: workspace.id, position: 0 },
     ...{ box: arrival.box, channelUuid: arrival.uuid, direction: "inbound" },
+    sipCallId: arrival.sipCallId || null,
     ...{ fromE164: from, toE164: number.e164 },
     rateMicroKesPerMinute: rate.microKesPerMinute,
     maxDurationSeconds,

@@ -5,6 +5,7 @@ import type { HungUp } from "../switch/switch.ts";
 import type { CallChange } from "./call-change.ts";
 import { callSeconds, cutOff, legView } from "./call-view.ts";
 import { endDocument } from "./document-run.ts";
+import { oneWayOf } from "./one-way-audio.ts";
 import { endFact, isLost, transition, type FailureCode } from "./leg-state.ts";
 
 /** How the end of a leg is known. The first to tell counts; the ledger takes one settlement a leg in any case. */
@@ -56,6 +57,7 @@ export async function endLeg(
     },
     change.nowMs,
   );
+  const oneWay = answeredAtUs === null ? null : oneWayOf(facts, answeredAtUs);
   change.setLeg(leg, {
     status,
     // What never reached the switch never started.
@@ -73,11 +75,20 @@ export async function endLeg(
           packet_loss_percent: facts.quality.packetLossPercent,
         })
       : null,
+    packetsReceived: facts.audio?.received ?? null,
+    packetsSent: facts.audio?.sent ?? null,
+    oneWay,
+    sipCallId: leg.sipCallId ?? facts.sipCallId,
     endedBy,
     billedSeconds: settled.billedSeconds,
     costMinor: settled.costMinor,
   });
   await recordings.finishForLeg(change.tx, leg.id, facts.endedAtUs);
+  if (facts.audio && oneWay) {
+    const { received, sent } = facts.audio;
+    const audio = { packets_received: received, packets_sent: sent, one_way: oneWay };
+    await change.emit("leg.one_way_audio", { leg_id: leg.id, ...audio }, Math.floor(facts.endedAtUs / 1000));
+  }
   await change.emit(
     "leg.ended",
     {

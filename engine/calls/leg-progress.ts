@@ -94,6 +94,7 @@ export async function takeLegNews(change: CallChange, news: LegNews, document: D
     case "ringing":
     case "earlyMedia":
       await started(change, leg, isOwn, news.atUs);
+      inDialog(change, leg, news.sipCallId);
       if (!advance(change, leg, news.kind)) return;
       change.setLeg(leg, { ringingAtUs: leg.ringingAtUs ?? news.atUs });
       if (isOwn && change.call.status === "initiated") change.setCall({ status: leg.status });
@@ -101,6 +102,7 @@ export async function takeLegNews(change: CallChange, news: LegNews, document: D
       return;
     case "answered":
       await started(change, leg, isOwn, news.atUs);
+      inDialog(change, leg, news.sipCallId);
       if (!(await answered(change, leg, news.atUs))) return;
       await recordIfAsked(change, leg);
       if (isOwn) await beginIfWon(change, winnerOf(change), document);
@@ -354,6 +356,8 @@ export function lostLeg(
     q850: 41,
     sipStatus: null,
     quality: null,
+    audio: null,
+    sipCallId: leg.sipCallId,
     endedBy: known ? "last_proven" : "controller",
     failureCode: known ? "switch_failed" : "controller_restarted",
     closed: known ? closed : "never_on_switch",
@@ -370,13 +374,21 @@ const notDialled = (change: CallChange, leg: LegRow) =>
 
 /** An end that the controller knows by itself, without an answer before it. */
 export const unansweredEnd = (
-  { box, id }: LegRow,
+  { box, id, sipCallId }: LegRow,
   createdAtUs: number,
   endedAtUs: number,
   cause: HangupCause,
 ): Extract<LegNews, { kind: "hungUp" }> => ({
   ...{ kind: "hungUp", box, leg: id, atUs: endedAtUs, createdAtUs, endedAtUs, cause, endedBy: "controller" },
-  ...{ ringingAtUs: null, answeredAtUs: null, q850: 0, sipStatus: null, quality: null },
+  ...{
+    ringingAtUs: null,
+    answeredAtUs: null,
+    q850: 0,
+    sipStatus: null,
+    quality: null,
+    audio: null,
+    sipCallId,
+  },
 });
 
 /** The switch took the originate: the first sign of life of a leg, whichever event brings it. */
@@ -390,6 +402,11 @@ async function started(change: CallChange, leg: LegRow, isOwn: boolean, atUs: nu
   if (!isOwn || change.call.startedAtUs !== null) return;
   change.setCall({ startedAtUs: atUs });
   await change.emit("call.started", {}, Math.floor(atUs / 1000));
+}
+
+function inDialog(change: CallChange, leg: LegRow, sipCallId: string | undefined): void {
+  if (sipCallId !== undefined && leg.sipCallId === null && leg.endedAtUs === null)
+    change.setLeg(leg, { sipCallId });
 }
 
 function advance(change: CallChange, leg: LegRow, fact: "ringing" | "earlyMedia" | "answered"): boolean {

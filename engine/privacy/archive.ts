@@ -5,7 +5,7 @@ import { pipeline } from "node:stream/promises";
 import { ZipFile } from "yazl";
 import type { JsonObject } from "../json.ts";
 
-const lists = ["calls", "events", "recordings"] as const;
+const lists = ["calls", "events", "recordings", "sip-trace"] as const;
 type List = (typeof lists)[number];
 
 /** A ZIP in the making: JSON lists that grow an item at a time, and files beside them. All of it is on disk, not in memory. */
@@ -75,6 +75,7 @@ const readme = (asOf: string) =>
 calls.json       calls that the number is a party of, with their legs, times and costs
 events.json      what happened on them, oldest first by call
 recordings.json  their recordings; "file" names the audio where there still is any
+sip-trace.json   the SIP messages of those calls that are still kept, secrets masked
 audio/           stereo WAV: left what the party of that leg said, right what they heard
 
 Times are UTC. Other people are heard and named in it, too.

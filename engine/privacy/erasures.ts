@@ -266,7 +266,7 @@ export class Erasures {
   async #count(tx: Tx, id: ErasureRow["id"], more: Partial<ErasureCounts>): Promise<void> {
     const row = await erasureToChange(tx, id);
     if (!row) return;
-    const counts = JSON.parse(row.counts) as ErasureCounts;
+    const counts = countsOf(row);
     for (const [kind, count] of Object.entries(more)) counts[kind as keyof ErasureCounts] += count;
     await saveCounts(tx, id, JSON.stringify(counts));
   }
@@ -278,7 +278,13 @@ async function hasParty(tx: Tx, erasure: ErasureRow & { e164: string }, id: Call
 
 const none: ErasureCounts = {
   ...{ calls: 0, legs: 0, cdrs: 0, events: 0, recordings: 0, deliveries: 0 },
-  ...{ ledgerDescriptions: 0, mentions: 0 },
+  ...{ ledgerDescriptions: 0, sipMessages: 0, mentions: 0 },
 };
 
-const erasureOf = (row: ErasureRow): Erasure => ({ ...row, counts: JSON.parse(row.counts) as ErasureCounts });
+/** One that was begun before a kind was counted has none of it. */
+const countsOf = ({ counts }: ErasureRow): ErasureCounts => ({
+  ...none,
+  ...(JSON.parse(counts) as Partial<ErasureCounts>),
+});
+
+const erasureOf = (row: ErasureRow): Erasure => ({ ...row, counts: countsOf(row) });

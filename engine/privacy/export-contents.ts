@@ -1,10 +1,11 @@
-import { callView, eventView } from "../calls/call-view.ts";
+import { callView, eventView, sipMessageView } from "../calls/call-view.ts";
 import { rfc3339Ms, type Clock } from "../clock.ts";
 import type { CallId, RecordingId } from "../ids.ts";
 import type { JsonObject } from "../json.ts";
 import { callById, eventsOfCall, legsOfCall } from "../store/calls.ts";
 import { callsWithParty, type ExportRow } from "../store/privacy-exports.ts";
 import { byCall, type RecordingRow } from "../store/recordings.ts";
+import { sipMessagesOfCall } from "../store/sip-messages.ts";
 import type { Store } from "../store/store.ts";
 import type { Archive } from "./archive.ts";
 
@@ -54,11 +55,12 @@ async function addCall(
   contents: ExportContents,
   { store, storage, clock, recordingKey }: Sources,
 ): Promise<void> {
-  const { call, legs, events, recordings } = await store.read(async (tx) => {
+  const { call, legs, events, recordings, sip } = await store.read(async (tx) => {
     const call = await callById(tx, id);
     if (!call) throw new Error(`${id} was there, and is gone`);
     const recordings = await byCall(tx, call.workspaceId, id);
-    return { call, legs: await legsOfCall(tx, id), events: await eventsOfCall(tx, id), recordings };
+    const sip = await sipMessagesOfCall(tx, id);
+    return { call, legs: await legsOfCall(tx, id), events: await eventsOfCall(tx, id), recordings, sip };
   });
   const byLeg = new Map(
     legs.map((leg) => [leg.id, recordings.filter((row) => row.legId === leg.id).map((row) => row.id)]),
@@ -67,6 +69,7 @@ async function addCall(
   contents.calls++;
   for (const event of events) await archive.add("events", eventView(event));
   contents.events += events.length;
+  for (const row of sip) await archive.add("sip-trace", sipMessageView(row));
   requireRoom(archive, 0);
   for (const recording of recordings) {
     const name = `audio/${recording.id}.wav`;

@@ -6,6 +6,9 @@ import type { ReadTx, Tx } from "./store.ts";
 export type LegStatus =
   "initiated" | "ringing" | "answered" | "completed" | "no_answer" | "busy" | "canceled" | "failed";
 
+/** What audio lacked: nothing came from the party, or nothing was sent to it. */
+export type OneWay = "not_heard" | "not_sent";
+
 export interface CallRow {
   id: CallId;
   workspaceId: WorkspaceId;
@@ -68,6 +71,11 @@ export interface LegRow {
   q850: number | null;
   sipStatus: number | null;
   quality: string | null;
+  /** RTP of the whole leg; null: it has not ended, or never had media. */
+  packetsReceived: number | null;
+  packetsSent: number | null;
+  oneWay: OneWay | null;
+  sipCallId: string | null;
   endedBy: string | null;
   billedSeconds: number | null;
   costMinor: number | null;
@@ -251,6 +259,15 @@ export async function countLive(tx: ReadTx): Promise<{ calls: number; legs: numb
        (SELECT COUNT(*) FROM deliveries WHERE next_attempt_at_ms IS NOT NULL) AS deliveries`,
   );
   return row ?? { calls: 0, legs: 0, deliveries: 0 };
+}
+
+/** Legs that ended since then with audio one way, or none. */
+export async function countOneWay(tx: ReadTx, sinceUs: number): Promise<number> {
+  const row = await tx.get<{ legs: number }>(
+    "SELECT COUNT(*) AS legs FROM legs WHERE one_way IS NOT NULL AND ended_at_us >= ?",
+    [sinceUs],
+  );
+  return row?.legs ?? 0;
 }
 
 /** Calls that nobody has asked to end. */

@@ -30,6 +30,8 @@ export interface ErasureCounts {
   recordings: number;
   deliveries: number;
   ledgerDescriptions: number;
+  /** Of the calls' traces. */
+  sipMessages: number;
   /** Other rows whose text named the number. */
   mentions: number;
 }
@@ -184,6 +186,9 @@ export async function eraseCall(
        AND delivery_id IN (SELECT id FROM deliveries WHERE call_id = ?)`,
     [callId],
   );
+  // No late one can be kept any more: its dialog is nobody's.
+  await tx.run("UPDATE legs SET sip_call_id = NULL WHERE call_id = ?", [callId]);
+  const sipMessages = await tx.run("DELETE FROM sip_messages WHERE call_id = ?", [callId]);
   const ledger = await tx.run(
     `UPDATE ledger_transactions SET description = REPLACE(description, ?, ?)
      WHERE reference IN (SELECT l.id || ' settled' FROM legs l WHERE l.call_id = ?) AND description LIKE ?`,
@@ -196,6 +201,7 @@ export async function eraseCall(
     events: events.changes,
     deliveries: deliveries.changes,
     ledgerDescriptions: ledger.changes,
+    sipMessages: sipMessages.changes,
   };
 }
 
@@ -239,6 +245,7 @@ const texts: readonly Place[] = [
     audit_entries: ["before", "after"],
     media: ["name"],
     refusals: ["from_e164", "to_e164", "message"],
+    sip_messages: ["summary", "message"],
     sip_credentials: ["label"],
   }).map(([table, columns]) => ({
     ...{ table, columns, keys: ["id"] },
@@ -258,6 +265,8 @@ const texts: readonly Place[] = [
     columns: ["response"],
   },
   { table: "intents", keys: ["id"], of: callOver("intents"), columns: ["commands"] },
+  // Some networks write numbers into it.
+  { table: "legs", keys: ["id"], of: callOver("legs"), columns: ["sip_call_id"] },
   {
     table: "conferences",
     keys: ["id"],

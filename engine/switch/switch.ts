@@ -304,6 +304,16 @@ export interface Quality {
   packetLossPercent: number;
 }
 
+/** RTP of a leg from its first media to its end, digits and comfort noise included. */
+export interface AudioPackets {
+  received: number;
+  sent: number;
+  /** What the party last said of its own direction (RFC 3264): whether it meant to send, and to hear. */
+  party: { sends: boolean; hears: boolean };
+  /** When it was last joined to another leg; null: never. */
+  bridgedAtUs: number | null;
+}
+
 interface At {
   box: string;
   leg: LegId;
@@ -311,8 +321,14 @@ interface At {
   atUs: number;
 }
 
+/** SIP's name of the leg's dialog, cut to 256 characters; absent where the event has none. */
+interface Dialog {
+  sipCallId?: string;
+}
+
 export type SwitchEvent =
-  | (At & { kind: "created" | "ringing" | "earlyMedia" | "answered" | "parked" | "unbridged" })
+  | (At & { kind: "created" | "parked" | "unbridged" })
+  | (At & Dialog & { kind: "ringing" | "earlyMedia" | "answered" })
   | (At & { kind: "bridged"; otherLeg: LegId })
   | (At & HungUp & { kind: "hungUp" })
   /** The switch finished what we played with a token; `played` also where it was stopped or the leg hung up. */
@@ -336,8 +352,14 @@ export interface HungUp {
   cause: HangupCause;
   /** Q.850 number. */
   q850: number;
+  /** The final answer to its INVITE; null: there was none. */
   sipStatus: number | null;
+  /** Null: nothing came from the party. */
   quality: Quality | null;
+  /** Null: it never had media. */
+  audio: AudioPackets | null;
+  /** SIP's name of its dialog; null: it came to none. */
+  sipCallId: string | null;
 }
 
 /** What happened to a box itself, beside its legs' events. */

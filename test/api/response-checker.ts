@@ -89,10 +89,11 @@ function* millisecondsIn(value: unknown, path = ""): Generator<[path: string, ti
     for (const [key, inner] of Object.entries(value)) yield* millisecondsIn(inner, `${path}/${key}`);
 }
 
-/** Events, their deliveries, and legs alone, and what is a moment of a leg; and what customers or their servers said. */
+/** Events, their deliveries, SIP messages, and legs alone, and what is a moment of a leg; and what customers or their servers said. */
 const mayHaveMilliseconds = (asked: string, path: string): boolean =>
   asked.startsWith("/v1/webhooks/deliveries") ||
   asked.endsWith("/events") ||
+  asked.endsWith("/sip-trace") ||
   /\/(legs|events|members|payload|metadata|response|before|after)(\/|$)/.test(path) ||
   /\/(occurred|started|answered|ended)_at$/.test(path);
 

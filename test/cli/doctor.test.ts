@@ -2,8 +2,10 @@ import assert from "node:assert/strict";
 import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { toCarrier, toDevices } from "../../cli/doctor/check-addresses.ts";
 import { freeSwitchFloor, ofVersion } from "../../cli/doctor/check-switch.ts";
 import { systemClock } from "../../engine/clock.ts";
+import { openSqlite } from "../../engine/store/sqlite.ts";
 import { startEmbeddedS3, type EmbeddedS3 } from "../../recordings/embedded-s3/server.ts";
 import { freePort } from "../peers/free-ports.ts";
 import { describeOnSwitch, startSwitchUnderTest, type SwitchUnderTest } from "../peers/switch-under-test.ts";
@@ -57,6 +59,8 @@ describeOnSwitch("doctor", function () {
       said,
       /^(ok {4}|WARN {2}) switch: 127\.0\.0\.1:\d+ is (FreeSWITCH \d+\.\d+\.\d+|the simulated switch)/m,
     );
+    assert.match(said, /^ok {5}switch's addresses: edge tells 127\.0\.0\.1 to send SIP to 127\.0\.0\.1/m);
+    assert.match(said, /^ok {5}SIP trace: off/m);
     assert.match(said, /^ok {5}storage: .*an object was put, read and deleted$/m);
     assert.equal(code, 0, said);
     assert.ok(!said.includes(password));
@@ -101,6 +105,43 @@ describeOnSwitch("doctor", function () {
       assert.match((await asked(env)).said, says);
   });
 
+  it("fails a switch without the gateway that calls go to", async () => {
+    const { host, port, password } = on.esl;
+    const FREESWITCH_URLS = `freeswitch://:${password}@${host}:${port}`;
+    const { code, said } = await asked({ FREESWITCH_URLS, TRUNK_GATEWAY: "nobody" });
+    assert.match(said, /^BROKEN switch's addresses: the switch has no gateway nobody$/m);
+    assert.equal(code, 1);
+  });
+
+  it("warns where the trace of SIP is on and calls have none", async () => {
+    const trace = { SIP_TRACE: "on", HEP_PORT: "9061", DATABASE_URL: `sqlite:${join(folder, "traced.db")}` };
+    assert.match(
+      (await asked(trace)).said,
+      /^ok {5}SIP trace: on, at 127\.0\.0\.1:9061; there was no call yet$/m,
+    );
+    const store = await openSqlite(join(folder, "traced.db"), { clock: systemClock });
+    await store.write(async (tx) => {
+      await tx.run(
+        "INSERT INTO workspaces (id, name, created_at_ms, mpesa_account_ref) VALUES ('ws_1', 'Wanjiru', 1, 'W1')",
+      );
+      await tx.run(
+        `INSERT INTO calls (id, workspace_id, direction, from_e164, to_e164, status, options, created_at_ms, updated_at_ms)
+         VALUES ('call_1', 'ws_1', 'outbound', '+254200000001', '+254712345678', 'completed', '{}', 1, 1)`,
+      );
+      await tx.run(
+        `INSERT INTO legs (id, call_id, workspace_id, position, kind, direction, from_e164, to_e164, status, box,
+           rate_micro_kes_per_minute, created_at_ms, ended_at_us, max_duration_seconds, cut_after_seconds, sip_call_id)
+         VALUES ('leg_1', 'call_1', 'ws_1', 0, 'pstn', 'outbound', '+254200000001', '+254712345678', 'completed', 'b',
+           1, 1, 1, 60, 60, 'abc')`,
+      );
+    });
+    await store.close();
+    assert.match(
+      (await asked(trace)).said,
+      /^WARN {3}SIP trace: on, .*nothing came of the last 1 legs\n.*SIP_TRACE_TO/m,
+    );
+  });
+
   it("tells a wrong password from a switch that is away", async () => {
     const { host, port } = on.esl;
     const { said } = await asked({ FREESWITCH_URLS: `freeswitch://:wrong@${host}:${port}` });
@@ -132,4 +173,35 @@ describe("doctor, of a switch's version", () => {
   it("fails what does not tell", () => {
     assert.equal(ofVersion("box", "-ERR no such api", true).verdict, "broken");
   });
+});
+
+describe("doctor, of the addresses that the switch tells others", () => {
+  const told = (sip: string, rtp = sip) => ({ profile: "edge", sip, rtp });
+  for (const [sip, rtp, carrier, verdict] of [
+    ["127.0.0.1", "127.0.0.1", ["127.0.0.1"], "ok"],
+    ["196.201.1.1", "196.201.1.1", ["41.90.1.1"], "ok"],
+    ["10.0.0.5", "10.0.0.5", ["10.9.0.1"], "ok"],
+    ["10.0.0.5", "10.0.0.5", [], "ok"],
+    ["10.0.0.5", "10.0.0.5", ["41.90.1.1"], "warn"],
+    ["196.201.1.1", "10.0.0.5", ["41.90.1.1"], "warn"],
+    ["100.64.0.5", "100.64.0.5", ["41.90.1.1"], "warn"],
+    ["127.0.0.1", "127.0.0.1", ["41.90.1.1"], "broken"],
+    ["196.201.1.1", "127.0.0.1", ["10.9.0.1"], "broken"],
+    ["0.0.0.0", "0.0.0.0", ["41.90.1.1"], "broken"],
+    ["auto", "auto", ["41.90.1.1"], "broken"],
+  ] as const)
+    it(`${verdict} where a carrier at ${carrier.join() || "nobody knows where"} is told ${sip} and ${rtp}`, () => {
+      assert.equal(toCarrier(told(sip, rtp), "carrier", [...carrier]).verdict, verdict);
+    });
+  for (const [sip, rtp, verdict] of [
+    ["196.201.1.1", "196.201.1.1", "ok"],
+    ["127.0.0.1", "127.0.0.1", "ok"],
+    ["192.168.1.5", "192.168.1.5", "warn"],
+    ["196.201.1.1", "192.168.1.5", "warn"],
+    ["196.201.1.1", "127.0.0.1", "broken"],
+    ["0.0.0.0", "0.0.0.0", "broken"],
+  ] as const)
+    it(`${verdict} where phones are told ${sip} and ${rtp}`, () => {
+      assert.equal(toDevices(told(sip, rtp)).verdict, verdict);
+    });
 });

@@ -111,6 +111,25 @@ describeContract("the contract of the switch: customers' devices", function () {
     await listed(wanjiru, 0);
   });
 
+  it("one that says it sends nothing, and sends nothing, is told from one that is not heard", async () => {
+    const phone = await registered(wanjiru);
+    const to = number();
+    const call = phone.call(to);
+    const { leg } = await arrivalTo(to);
+    await takeIn(leg);
+    const talks = answered(call);
+    await world.box.answer(leg);
+    await talks;
+    call.changeDirection("recvonly");
+    await eventually("the new direction", async () => {
+      const fields = await (await world.raw()).api(`uuid_dump ${arrivals.at(-1)!.uuid} json`);
+      return /remote_audio_media_flow":\s*"recvonly"/.test(fields) ? true : undefined;
+    });
+    call.end();
+    const { audio } = await world.event(leg, "hungUp");
+    assert.deepEqual([audio!.received, audio!.party], [0, { sends: false, hears: true }]);
+  });
+
   it("a wrong password and an unknown user get the same bytes, REGISTER and INVITE alike", async () => {
     for (const method of ["REGISTER", "INVITE"]) {
       const attempts = [wanjiru.username, "kamau0000ff"].map((username) =>

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { setTimeout as sleep } from "node:timers/promises";
 import fc from "fast-check";
 import { systemClock } from "../../engine/clock.ts";
 import type { LegId } from "../../engine/ids.ts";
@@ -127,6 +128,77 @@ describeContract("the contract of the switch: what it tells", function () {
     });
   }
 
+  test("packets are counted both ways: of who is not heard none came, and what was played to them went out", async () => {
+    const [silent, heard] = await Promise.all(
+      [numbers.isNotHeard, numbers.answers440].map((number) => world.parked(number)),
+    );
+    await world.box.play(silent!.leg, await world.toneFile(700, 1_000), { token: "hello", loops: 1 });
+    await world.event(silent!.leg, "playbackEnded");
+    for (const { leg } of [silent!, heard!]) await world.box.hangUp(leg, "NORMAL_CLEARING");
+    const [ofSilent, ofHeard] = await Promise.all(
+      [silent!, heard!].map(({ leg }) => world.event(leg, "hungUp")),
+    );
+    const { sent, ...rest } = ofSilent!.audio!;
+    assert.deepEqual(rest, { received: 0, party: { sends: true, hears: true }, bridgedAtUs: null });
+    assert.ok(sent >= 45 && sent <= 70, String(sent));
+    assert.equal(ofSilent!.quality, null);
+    assert.ok(ofHeard!.audio!.received >= 40, String(ofHeard!.audio!.received));
+    // Where nothing plays, nothing is sent.
+    assert.equal(ofHeard!.audio!.sent, 0);
+    assert.ok(ofHeard!.quality!.mos > 4);
+  });
+
+  test("packets of a pair are counted on both legs, and each says when it was joined", async () => {
+    const [waiting, joining] = await world.pair();
+    await world.box.hangUp(waiting.leg, "NORMAL_CLEARING");
+    for (const { leg } of [waiting, joining]) {
+      const { audio, answeredAtUs } = await world.event(leg, "hungUp");
+      assert.ok(audio!.received > 5 && audio!.sent > 5, JSON.stringify(audio));
+      assert.ok(audio!.bridgedAtUs! >= answeredAtUs! - 100_000);
+    }
+  });
+
+  test("who is joined to somebody that is not heard is sent nothing", async () => {
+    const [waiting, joining] = await world.pair([numbers.answers440, numbers.isNotHeard]);
+    await world.box.hangUp(waiting.leg, "NORMAL_CLEARING");
+    const [one, other] = await Promise.all(
+      [waiting, joining].map(async ({ leg }) => (await world.event(leg, "hungUp")).audio!),
+    );
+    assert.deepEqual([one!.sent, other!.received], [0, 0]);
+    assert.ok(one!.received > 0 && other!.sent > 0);
+  });
+
+  test("a third that is lost is a third, and is heard as bad; a whole leg is neither", async () => {
+    const [lossy, whole] = await Promise.all(
+      [numbers.losesAThird, numbers.answers440].map((number) => world.parked(number)),
+    );
+    // It is reckoned every 5 s.
+    await sleep(6_000);
+    const [bad, good] = await Promise.all(
+      [lossy!, whole!].map(async ({ leg }) => {
+        await world.box.hangUp(leg, "NORMAL_CLEARING");
+        return (await world.event(leg, "hungUp")).quality!;
+      }),
+    );
+    assert.ok(bad!.packetLossPercent > 28 && bad!.packetLossPercent < 38, JSON.stringify(bad));
+    assert.ok(bad!.mos < 3 && bad!.jitterMs >= 0, JSON.stringify(bad));
+    assert.ok(good!.packetLossPercent < 5 && good!.mos > 4 && good!.jitterMs < 60, JSON.stringify(good));
+  });
+
+  test("SIP's name of a leg's dialog is told from its ringing on, as the far end knows it", async () => {
+    const dialled = world.dial(numbers.ringsThenAnswers);
+    const { sipCallId } = await world.event(dialled.leg, "ringing");
+    const answered = await world.event(dialled.leg, "answered");
+    await world.event(dialled.leg, "parked");
+    await world.box.hangUp(dialled.leg, "NORMAL_CLEARING");
+    const ended = await world.event(dialled.leg, "hungUp");
+    const theirs = (await world.carrierCall(dialled)).sip_call_id;
+    assert.deepEqual(
+      [sipCallId, answered.sipCallId, ended.sipCallId, ended.sipStatus],
+      [theirs, theirs, theirs, 200],
+    );
+  });
+
   test("a variable arrives as it was sent, or is refused before it is sent", async () => {
     const { leg } = await world.parked(numbers.answers440);
     const dump = async (name: string) => {
@@ -180,6 +252,10 @@ describeContract("the contract of the switch: what it tells", function () {
 });
 
 function factsOf(facts: HungUp): HungUp {
-  const { createdAtUs, ringingAtUs, answeredAtUs, endedAtUs, cause, q850, sipStatus, quality } = facts;
-  return { createdAtUs, ringingAtUs, answeredAtUs, endedAtUs, cause, q850, sipStatus, quality };
+  const { createdAtUs, ringingAtUs, answeredAtUs, endedAtUs, cause, q850, sipStatus } = facts;
+  const { quality, audio, sipCallId } = facts;
+  return {
+    ...{ createdAtUs, ringingAtUs, answeredAtUs, endedAtUs, cause, q850, sipStatus },
+    ...{ quality, audio, sipCallId },
+  };
 }

@@ -43,6 +43,7 @@ export async function startRealSwitch(options: SwitchOptions): Promise<SwitchUnd
       DEVICES_EXPIRES_MIN: "1",
       SIP_DOMAIN: devices.realm,
     }),
+    ...(options.hep && { SIP_TRACE_TO: `${options.hep.host}:${options.hep.port}` }),
     ...options.env,
   });
   const stop = async () => {

@@ -24,6 +24,7 @@ export async function startSimulatedSwitchProcess(options: SwitchOptions): Promi
             ...["--devices-expires-min", "1"],
           ]
         : []),
+      ...(options.hep ? ["--hep", `${options.hep.host}:${options.hep.port}`] : []),
     ],
     { folder, env: { ESL_PASSWORD: password } },
   );

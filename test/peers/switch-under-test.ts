@@ -30,6 +30,8 @@ export interface SwitchOptions {
   eslPort?: number;
   /** It serves customers' devices too; a binding lasts a second at least. */
   devices?: boolean;
+  /** Where it sends the SIP that it captures. */
+  hep?: { host: string; port: number };
   /** Of a real switch: more variables of freeswitch-conf/README.md. */
   env?: Record<string, string>;
 }

@@ -48,7 +48,14 @@ export async function policyWorld(atMs = december(1, "10:00")) {
       const atUs = api.clock.nowUs();
       const ended = {
         ...{ createdAtUs: sinceUs ?? atUs, ringingAtUs: null, answeredAtUs: sinceUs, endedAtUs: atUs },
-        ...{ cause: "NORMAL_CLEARING" as const, q850: 16, sipStatus: null, quality: null },
+        ...{
+          cause: "NORMAL_CLEARING" as const,
+          q850: 16,
+          sipStatus: null,
+          quality: null,
+          audio: null,
+          sipCallId: null,
+        },
       };
       for (const { id, box } of await legsOfCall(tx, callId)) {
         const told = { box, leg: id, atUs };

@@ -6,7 +6,7 @@ import { verifyLedger } from "../../engine/wallet/verify.ts";
 import { objectKey } from "../../recordings/object-key.ts";
 import { nairobi, otienosPhone, quiet } from "../api/world.ts";
 import { databaseKind } from "../store/test-database.ts";
-import { everyRow, finishedCall, privacyWorld, type PrivacyWorld } from "./world.ts";
+import { everyRow, finishedCall, keepSip, privacyWorld, type PrivacyWorld } from "./world.ts";
 
 const achieng = "+254733000001";
 
@@ -65,6 +65,11 @@ describe(`the erasure of a person, on ${databaseKind}`, () => {
         wanjiru.id,
       ]);
     });
+    // In the SIP of his calls, and in that of Achieng's, who was called in his place.
+    await api.store.write((tx) =>
+      tx.run("UPDATE legs SET sip_call_id = ?", [`1-${otienosPhone.slice(1)}@ims`]),
+    );
+    await keepSip(api, `Diversion: <sip:${otienosPhone}@carrier>`);
     // And where a call to him was refused.
     await api.ask("PATCH", "/v1/workspace", { key: wanjiru.key, body: { refused_prefixes: ["+25471"] } });
     const refused = { key: wanjiru.key, body: { from: nairobi, to: otienosPhone } };
@@ -85,7 +90,7 @@ describe(`the erasure of a person, on ${databaseKind}`, () => {
       { calls: erased.calls, legs: erased.legs, cdrs: erased.cdrs, recordings: erased.recordings },
       { calls: 2, legs: 2, cdrs: 2, recordings: 1 },
     );
-    assert.equal(erased.ledger_descriptions, 2);
+    assert.deepEqual([erased.ledger_descriptions, erased.sip_messages], [2, 2]);
     for (const [table, rows] of await everyRow(api))
       assert.ok(!rows.includes(otienosPhone.slice(1)), `${table} still has it`);
     assert.deepEqual(await counted(), before);

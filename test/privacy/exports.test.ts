@@ -5,7 +5,7 @@ import { scopes } from "../../engine/workspaces/scopes.ts";
 import { nairobi, otienosPhone } from "../api/world.ts";
 import { eventually } from "../peers/waiting.ts";
 import { databaseKind } from "../store/test-database.ts";
-import { audio, finishedCall, privacyWorld, unzipped, type PrivacyWorld } from "./world.ts";
+import { audio, finishedCall, keepSip, privacyWorld, unzipped, type PrivacyWorld } from "./world.ts";
 
 const dayMs = 86_400_000;
 
@@ -26,7 +26,8 @@ describe(`the export of a person's data, on ${databaseKind}`, () => {
     api.ask("POST", "/v1/privacy/exports", { key: key(), body: { phone_e164: number } });
   const look = (id: string) => api.ask("GET", `/v1/privacy/exports/${id}`, { key: key() });
 
-  it("is a ZIP with their calls, events and recordings, and the audio; of nobody else's", async () => {
+  it("is a ZIP with their calls, events, recordings and SIP, and the audio; of nobody else's", async () => {
+    await keepSip(api);
     const asked = await request();
     assert.deepEqual([asked.status, asked.body.status], [202, "pending"]);
     assert.ok(!asked.text.includes(otienosPhone.slice(1)), "the number is in no answer");
@@ -45,6 +46,7 @@ describe(`the export of a person's data, on ${databaseKind}`, () => {
       "calls.json",
       "events.json",
       "recordings.json",
+      "sip-trace.json",
     ]);
     const json = (name: string) => JSON.parse(files.get(name)!.toString());
     assert.deepEqual(
@@ -52,6 +54,10 @@ describe(`the export of a person's data, on ${databaseKind}`, () => {
       [[call.callId, otienosPhone]],
     );
     assert.ok(json("events.json").some(({ kind }: { kind: string }) => kind === "call.completed"));
+    assert.deepEqual(
+      json("sip-trace.json").map(({ summary }: { summary: string }) => summary),
+      [`INVITE sip:${otienosPhone}@carrier`],
+    );
     assert.equal(json("recordings.json")[0].file, `audio/${call.recordingId!}.wav`);
     assert.deepEqual(files.get(`audio/${call.recordingId!}.wav`), Buffer.from(audio));
   });

@@ -173,3 +173,14 @@ export function unzipped(zip: Buffer): Map<string, Buffer> {
   }
   return files;
 }
+
+/** A message of each leg's SIP, as its trace has it. */
+export const keepSip = (api: World, text = "v=0") =>
+  api.store.write((tx) =>
+    tx.run(
+      `INSERT INTO sip_messages (id, workspace_id, call_id, leg_id, at_us, direction, transport, method, summary, message,
+         created_at_ms) SELECT 'sipm_' || l.id, l.workspace_id, l.call_id, l.id, l.created_at_ms * 1000, 'sent', 'udp',
+         'INVITE', 'INVITE sip:' || l.to_e164 || '@carrier', CAST(? AS TEXT), l.created_at_ms FROM legs l`,
+      [text],
+    ),
+  );

@@ -173,7 +173,7 @@ const jobs: Record<string, (store: Store) => Promise<string>> = {
         await take(leg, {
           ...{ kind: "hungUp", ...at, atUs: endedAtUs, createdAtUs: leg.createdAtMs * 1000 },
           ...{ ringingAtUs: null, answeredAtUs, endedAtUs, cause: "NORMAL_CLEARING", q850: 16 },
-          ...{ sipStatus: null, quality: null, endedBy: "event" },
+          ...{ sipStatus: null, quality: null, audio: null, sipCallId: null, endedBy: "event" },
         });
       }),
     );

@@ -88,7 +88,7 @@ describe("How a leg ended", () => {
       answeredAtUs !== null,
     ]);
     assert.deepEqual(facts, [
-      ["NORMAL_CLEARING", 16, null, true],
+      ["NORMAL_CLEARING", 16, 200, true],
       ["NORMAL_CLEARING", 16, 200, true],
       ["USER_BUSY", 17, 486, false],
       ["NO_ANSWER", 19, 487, false],
@@ -114,13 +114,29 @@ describe("How a leg ended", () => {
   };
 
   it("has the quality of what we heard", () => {
-    assert.deepEqual(end()?.quality, { mos: 4.31, jitterMs: 3, packetLossPercent: 20 });
+    assert.deepEqual(end()?.quality, { mos: 1.12, jitterMs: 3, packetLossPercent: 20 });
+    assert.equal(end({ rtp_audio_in_jitter_loss_rate: "0.00" })?.quality?.mos, 4.31);
     assert.equal(end({ rtp_audio_in_media_packet_count: "0" })?.quality, null);
     assert.equal(end({ rtp_audio_in_mos: "nan" })?.quality, null);
   });
 
+  it("is heard as badly as its loss makes it, though the switch says 4.5", () => {
+    for (const [lossRate, mos] of [
+      ["0.01", 3.84],
+      ["0.03", 2.83],
+      ["0.10", 1.56],
+      ["0.50", 1.02],
+    ] as const)
+      assert.equal(
+        end({ rtp_audio_in_jitter_loss_rate: lossRate, rtp_audio_in_mos: "4.50" })?.quality?.mos,
+        mos,
+        lossRate,
+      );
+    assert.equal(end({ rtp_audio_in_mos: "1.05" })?.quality?.mos, 1.05);
+  });
+
   it("does not take a failed B-leg's status for that of the answered leg beside it", () => {
-    assert.equal(end({ sip_invite_failure_status: "486" })?.sipStatus, null);
+    assert.equal(end({ sip_invite_failure_status: "486" })?.sipStatus, 200);
     assert.equal(end({ sip_invite_failure_status: "486", answer_uepoch: "0" })?.sipStatus, 486);
   });
 

@@ -19,7 +19,7 @@ export interface Embedded {
 }
 
 /** `npm start` on a bare machine, on free ports, with limits that no busy test meets. */
-export async function startEmbedded(): Promise<Embedded> {
+export async function startEmbedded(more: Record<string, string> = {}): Promise<Embedded> {
   const folder = await mkdtemp(join(tmpdir(), "sautikit-embedded-"));
   const database = await testDatabase();
   const env = {
@@ -27,6 +27,7 @@ export async function startEmbedded(): Promise<Embedded> {
     DATABASE_URL: database.url,
     PORT: "0",
     LOG_LEVEL: "warn",
+    ...more,
   };
   const { child } = await startSautikit(["start"], { folder, env });
   const demo = JSON.parse(await readFile(join(folder, "data", "demo.json"), "utf8")) as Demo;

@@ -8,6 +8,7 @@ import type { AgentParts, DialogOwner } from "./agent-parts.ts";
 import type { IncomingSipCall, OutgoingInvite, OutgoingRequest, SipAgent, SipCall } from "./call.ts";
 import type { Dialog } from "./dialog.ts";
 import { answerChallenge } from "./digest.ts";
+import type { HepSender } from "./hep-sender.ts";
 import { IncomingCall } from "./incoming-call.ts";
 import {
   type Address,
@@ -42,6 +43,8 @@ export interface SipAgentOptions {
   contactUser?: string;
   /** Looks at each request that begins something; true: it has answered, or will. */
   screen?: (request: SipRequest, server: ServerTransaction, from: Address) => boolean;
+  /** Is told of each message, as it goes over the wire. */
+  capture?: HepSender;
   /** One line for each message sent and received. */
   log?: (line: string) => void;
 }
@@ -61,6 +64,7 @@ class UdpSipAgent implements SipAgent {
   readonly port: number;
   readonly #socket: Socket;
   readonly #log: (line: string) => void;
+  readonly #capture: HepSender | undefined;
   readonly #screen: NonNullable<SipAgentOptions["screen"]>;
   readonly #parts: AgentParts;
   readonly #transactions: Transactions;
@@ -77,6 +81,7 @@ class UdpSipAgent implements SipAgent {
     this.host = address;
     this.port = port;
     this.#socket = socket;
+    this.#capture = options.capture;
     this.#log = options.log ?? (() => undefined);
     this.#screen = options.screen ?? (() => false);
     const { clock, ids = systemIds(clock), laws = ["PCMU", "PCMA"], sendsWhileHeld = false } = options;
@@ -175,6 +180,7 @@ class UdpSipAgent implements SipAgent {
     if (to.port < 1 || to.port > 65535) return queueMicrotask(() => onError?.());
     const bytes = writeMessage(message);
     this.#log(`sent to ${to.host}:${to.port}\n${bytes.toString()}`);
+    this.#capture?.send(bytes, this, to);
     this.#socket.send(bytes, to.port, to.host, (error) => {
       if (error) onError?.();
     });
@@ -187,6 +193,7 @@ class UdpSipAgent implements SipAgent {
   }
 
   #onDatagram(bytes: Buffer, from: Address): void {
+    this.#capture?.send(bytes, from, this);
     const message = parseMessage(bytes);
     if (!message) return;
     this.#log(`received from ${from.host}:${from.port}\n${bytes.toString()}`);

@@ -55,7 +55,7 @@ function join(core: Core, owner: Channel, other: Channel): void {
     channel.variables.set("signal_bond", party.uuid);
     channel.media.hear(party.media);
   }
-  owner.stamps.bridgedUs = tickUs(core.clock);
+  owner.stamps.bridgedUs = other.stamps.bridgedUs = tickUs(core.clock);
   publishChannel(core, "CHANNEL_BRIDGE", owner, bridgeHeaders(bridge));
   for (const [channel, party] of pairOf(bridge)) {
     channel.variables.set("bridge_to", party.uuid);

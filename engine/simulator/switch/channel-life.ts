@@ -21,6 +21,7 @@ export function follow(core: Core, channel: Channel, call: SipCall): void {
   call.on("ringing", () => ring(core, channel));
   call.on("early", () => earlyMedia(core, channel));
   call.on("answered", () => answered(core, channel));
+  call.on("direction", (direction) => channel.variables.set("remote_audio_media_flow", direction));
   call.on("ended", (end) => {
     if (channel.cause !== null) return;
     const status = end.status ?? (channel.answerState === "answered" ? 200 : null);
@@ -90,6 +91,8 @@ function attachMedia(core: Core, channel: Channel): void {
   channel.variables.set("read_codec", "PCMU");
   channel.variables.set("write_codec", "PCMU");
   channel.variables.set("local_media_port", String(session.localPort));
+  if (!channel.variables.has("remote_audio_media_flow"))
+    channel.variables.set("remote_audio_media_flow", "sendrecv");
   channel.media.attach(session, (digit, durationMs) => heardDigit(core, channel, digit, durationMs));
 }
 

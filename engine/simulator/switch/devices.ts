@@ -1,5 +1,6 @@
 import { createSipAgent } from "../sip/agent.ts";
 import type { IncomingSipCall, SipAgent } from "../sip/call.ts";
+import type { HepSender } from "../sip/hep-sender.ts";
 import { type Address, responseTo, type SipRequest } from "../sip/message.ts";
 import type { ServerTransaction } from "../sip/transactions.ts";
 import type { DirectoryUser } from "./directory.ts";
@@ -15,9 +16,9 @@ export interface DevicesProfile {
 }
 
 export async function openDevices(
-  options: RegistrarOptions & { host: string; port: number },
+  options: RegistrarOptions & { host: string; port: number; capture?: HepSender },
 ): Promise<DevicesProfile> {
-  const { host, port, clock, ids } = options;
+  const { host, port, clock, ids, capture } = options;
   const registrar = new Registrar(options);
   const callers = new Map<string, DirectoryUser>();
   /** True: answered. An INVITE that is let through has its login kept until the call is taken up. */
@@ -40,7 +41,10 @@ export async function openDevices(
         return false;
     }
   };
-  const sip = await createSipAgent({ host, port, clock, ids, sendsWhileHeld: true, sticky: true, screen });
+  const sip = await createSipAgent({
+    ...{ host, port, clock, ids, sendsWhileHeld: true, sticky: true, screen },
+    ...(capture && { capture }),
+  });
   return {
     sip,
     registrar,

@@ -3,6 +3,8 @@ import { once } from "node:events";
 import { systemClock, type Clock } from "../../clock.ts";
 import { systemIds, type Ids } from "../../ids.ts";
 import { createSipAgent } from "../sip/agent.ts";
+import { createHepSender } from "../sip/hep-sender.ts";
+import type { Address } from "../sip/message.ts";
 import { apisOf, runApi } from "./apis.ts";
 import { ChannelListing } from "./channel-listing.ts";
 import { openDevices } from "./devices.ts";
@@ -26,6 +28,8 @@ export interface SimulatedSwitchOptions {
   gateways: Readonly<Record<string, Gateway>>;
   /** Customers' devices, as freeswitch-conf/ has them where DEVICES_HOST is set. */
   devices?: DevicesOptions;
+  /** Whom each SIP message is told, as `capture-server` and `sip-capture` do it; default: nobody. */
+  hep?: Address;
   /** Where end-of-leg records go, one file a leg. */
   cdrDir: string;
   clock?: Clock;
@@ -60,17 +64,20 @@ export async function startSimulatedSwitch(options: SimulatedSwitchOptions): Pro
   }
   const clock = options.clock ?? systemClock;
   const ids = options.ids ?? systemIds(clock);
+  const hep = options.hep && createHepSender(options.hep, clock);
+  const capture = hep ? { capture: hep } : {};
   const sip = await createSipAgent({
     host: options.sipHost,
     port: options.sipPort,
     clock,
     ids,
     sendsWhileHeld: true,
+    ...capture,
   });
   const events = new EventBus({ clock, coreUuid: newUuid(ids), hostname: "simulator" });
   const devices = options.devices
     ? await openDevices({
-        ...{ expiresMinS: 60, ...options.devices, clock, ids, events },
+        ...{ expiresMinS: 60, ...options.devices, clock, ids, events, ...capture },
         directory: new Directory(options.devices.spoolDir),
       })
     : null;
@@ -107,6 +114,7 @@ export async function startSimulatedSwitch(options: SimulatedSwitchOptions): Pro
     await once(server, "listening");
   } catch (error) {
     await Promise.all([sip.close(), devices?.close()]);
+    hep?.close();
     throw error;
   }
   const address = server.address();
@@ -125,6 +133,7 @@ export async function startSimulatedSwitch(options: SimulatedSwitchOptions): Pro
     while (core.channels.size > 0) await clock.sleep(tickMs);
     events.publish("SHUTDOWN", [["Event-Info", "System Shutting Down"]]);
     await Promise.all([sip.close(), devices?.close()]);
+    hep?.close();
     server.close();
     for (const socket of sockets) socket.end();
     await clock.sleep(tickMs);

@@ -1,14 +1,18 @@
 import type { Api } from "./api.ts";
+import type { SipAgent } from "../sip/call.ts";
 import type { Core } from "./core.ts";
 import type { Binding } from "./registrar.ts";
 
-/** `sofia`: what the engine asks of the profile `devices`. */
+/** `sofia`: what the engine asks of profiles and gateways. */
 export const sofia: Api = (core, argument) => {
   const [what, ...words] = argument.split(" ");
   const { devices } = core;
   if (what === "xmlstatus" && words[0] === "profile") {
-    return devices === null || words[1] !== "devices" ? "Invalid Profile!\n" : listing(core);
+    const agent = words[1] === "edge" ? core.sip : words[1] === "devices" ? devices?.sip : undefined;
+    if (agent === undefined) return "Invalid Profile!\n";
+    return words[2] === "reg" ? listing(core) : profileInfo(words[1] ?? "", agent);
   }
+  if (what === "xmlstatus" && words[0] === "gateway") return gatewayInfo(core, words[1] ?? "");
   if (what === "profile") {
     const [profile, order, which] = words;
     if (devices === null || profile !== "devices") return `Invalid Profile [${profile ?? ""}]`;
@@ -17,8 +21,23 @@ export const sofia: Api = (core, argument) => {
       return "+OK flushing all registrations matching specified call_id\n";
     }
   }
-  return "-USAGE: sofia xmlstatus profile <name> reg | profile <name> flush_inbound_reg <which>\n";
+  return "-USAGE: sofia xmlstatus profile <name> [reg] | xmlstatus gateway <name> | profile <name> flush_inbound_reg <which>\n";
 };
+
+const profileInfo = (name: string, { host, port }: SipAgent): string =>
+  '<?xml version="1.0" encoding="ISO-8859-1"?>\n<profile>\n  <profile-info>\n' +
+  `    <name>${name}</name>\n    <rtp-ip>${host}</rtp-ip>\n    <sip-ip>${host}</sip-ip>\n` +
+  `    <url>sip:mod_sofia@${host}:${port}</url>\n  </profile-info>\n</profile>\n`;
+
+function gatewayInfo(core: Core, name: string): string {
+  const gateway = Object.hasOwn(core.gateways, name) ? core.gateways[name] : undefined;
+  if (gateway === undefined) return "Invalid Gateway!\n";
+  return (
+    '<?xml version="1.0" encoding="ISO-8859-1"?>\n  <gateway>\n' +
+    `    <name>${name}</name>\n    <profile>edge</profile>\n` +
+    `    <proxy>sip:${gateway.host}:${gateway.port}</proxy>\n  </gateway>\n`
+  );
+}
 
 function listing(core: Core): string {
   const rows = core.devices?.registrar.bindings ?? [];

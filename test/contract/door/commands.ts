@@ -75,6 +75,8 @@ export class KnownCommands {
       core,
       "version",
       "show channels as json",
+      // Once, at the start.
+      "sofia xmlstatus (?:gateway carrier|profile (?:edge|devices))",
       `uuid_dump ${channel} json`,
       `uuid_kill ${channel} (?:${cause}|${refusal})`,
       `uuid_break ${channel} all`,

@@ -1,0 +1,62 @@
+import { headerOf, headOf } from "./sip-text.ts";
+
+/** What lets somebody in, proves who somebody is, or says where they are. */
+const secretHeaders: ReadonlySet<string> = new Set([
+  ...["authorization", "proxy-authorization", "www-authenticate", "proxy-authenticate"],
+  ...["authentication-info", "proxy-authentication-info", "identity", "y", "identity-info", "n"],
+  ...["geolocation", "p-access-network-info"],
+]);
+/** Ours, between our own boxes. */
+const ourHeaders = /^x-sautikit-/;
+
+const lengthMax = 8_192;
+
+/**
+ * A SIP message fit to be kept and shown: without passwords, proofs, keys of media, control characters, and any body but
+ * SDP (digits come as bodies, too); and not longer than 8 KiB. Lines are looked at one by one, in the head and in the
+ * body, so that no odd way of folding or ending them leads past it.
+ */
+export function maskSip(text: string): string {
+  const head = headOf(text);
+  const body = text.slice(head.length).replace(/^[\r\n]+/, "");
+  const lines = [...maskedLines(head), "", ...(body === "" ? [] : bodyLines(head, body))];
+  const masked = lines.join("\r\n");
+  return masked.length <= lengthMax ? masked : `${masked.slice(0, lengthMax)}\r\n[cut here]`;
+}
+
+function bodyLines(head: string, body: string): string[] {
+  const type = headerOf(head, "content-type", "c") ?? "no type";
+  const isPlainSdp = /^application\/sdp\b/i.test(type) && headerOf(head, "content-encoding", "e") === null;
+  return isPlainSdp
+    ? maskedLines(body)
+    : [`[a body of ${type.replace(/[^\w/.+ -].*$/, "").slice(0, 60)} is not kept]`];
+}
+
+function maskedLines(text: string): string[] {
+  const lines: string[] = [];
+  let isSecret = false;
+  for (const line of printable(text).split(/\r\n|\r|\n/)) {
+    // A folded header's next line is as secret as its first.
+    if (/^[ \t]/.test(line) && isSecret) continue;
+    const [, name = "", value = ""] = /^([^:=]{1,64}?)[ \t]*:[ \t]*(.*)$/.exec(line) ?? [];
+    const lower = name.toLowerCase();
+    isSecret = secretHeaders.has(lower) || ourHeaders.test(lower);
+    lines.push(isSecret ? `${name}: ${schemeOf(value)}***` : maskedLine(line));
+  }
+  return lines;
+}
+
+/** `Digest `, where it is said. */
+const schemeOf = (value: string): string => /^(Digest|Basic|Bearer) /i.exec(value)?.[0] ?? "";
+
+const maskedLine = (line: string): string =>
+  line
+    .replace(/^(\s*a\s*=\s*crypto\s*:\s*\d{0,9}\s*\w{0,64}).*$/i, "$1 ***")
+    .replace(/^(\s*a\s*=\s*(?:ice-pwd|key-mgmt)\s*:).*$/i, "$1***")
+    .replace(/^(\s*k\s*=).*$/i, "$1***")
+    // RFC 3261 §19.1.1: a password may stand in a URI.
+    .replace(/(sips?:[^\s:@<>;"]{1,128}):[^\s@<>]{0,128}@/gi, "$1:***@");
+
+/** A database takes no NUL, and a screen nothing that moves its cursor. */
+const printable = (text: string): string =>
+  text.replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]/g, "\ufffd");

@@ -1,0 +1,78 @@
+import type { CallId, LegId, SipMessageId, WorkspaceId } from "../ids.ts";
+import type { ReadTx, Tx } from "./store.ts";
+
+export interface SipMessageRow {
+  id: SipMessageId;
+  workspaceId: WorkspaceId;
+  callId: CallId;
+  legId: LegId;
+  /** By the media server's clock. */
+  atUs: number;
+  direction: "sent" | "received";
+  transport: string;
+  method: string;
+  summary: string;
+  /** Masked. */
+  message: string;
+  createdAtMs: number;
+}
+
+/** A leg, as its SIP's trace needs it. */
+export interface TracedLeg {
+  id: LegId;
+  direction: "outbound" | "inbound";
+  sipCallId: string;
+}
+
+/** Whose those dialogs are. Where a call came back to us by its own Call-ID, the older leg's. */
+export const legsOfDialogs = (tx: ReadTx, sipCallIds: readonly string[]) =>
+  tx.all<TracedLeg>(
+    `SELECT id, direction, sip_call_id FROM legs WHERE sip_call_id IN (${sipCallIds.map(() => "?").join(", ")})
+     ORDER BY id`,
+    sipCallIds,
+  );
+
+/** Keeps it, unless the leg is that dialog's no more (it was erased), or has so many already. */
+export async function insertSipMessage(
+  tx: Tx,
+  leg: TracedLeg,
+  row: Omit<SipMessageRow, "workspaceId" | "callId" | "legId">,
+  perLegMax: number,
+): Promise<boolean> {
+  const { changes } = await tx.run(
+    `INSERT INTO sip_messages (id, workspace_id, call_id, leg_id, at_us, direction, transport, method, summary, message,
+       created_at_ms)
+     SELECT ?, l.workspace_id, l.call_id, l.id, CAST(? AS BIGINT), ?, ?, ?, ?, ?, CAST(? AS BIGINT) FROM legs l
+     WHERE l.id = ? AND l.sip_call_id = ? AND (SELECT COUNT(*) FROM sip_messages m WHERE m.leg_id = l.id) < ?`,
+    [
+      ...[row.id, row.atUs, row.direction, row.transport, row.method, row.summary, row.message],
+      ...[row.createdAtMs, leg.id, leg.sipCallId, perLegMax],
+    ],
+  );
+  return changes === 1;
+}
+
+/** In the order in which they went over the wire. */
+export const sipMessagesOfCall = (tx: ReadTx, callId: CallId) =>
+  tx.all<SipMessageRow>("SELECT * FROM sip_messages WHERE call_id = ? ORDER BY at_us, id", [callId]);
+
+/** The oldest of those that were kept before then, so many at most; answers how many went. */
+export async function deleteSipMessages(tx: Tx, beforeMs: number, limit: number): Promise<number> {
+  const { changes } = await tx.run(
+    `DELETE FROM sip_messages WHERE id IN
+       (SELECT id FROM sip_messages WHERE created_at_ms < ? ORDER BY created_at_ms LIMIT ?)`,
+    [beforeMs, limit],
+  );
+  return changes;
+}
+
+/** Of the last legs that came to a dialog and are over, how many there are and how many have a trace. */
+export async function lastTraced(tx: ReadTx, limit: number): Promise<{ legs: number; traced: number }> {
+  const row = await tx.get<{ legs: number; traced: number }>(
+    `SELECT COUNT(*) AS legs, COALESCE(SUM(has), 0) AS traced FROM
+       (SELECT CASE WHEN EXISTS (SELECT 1 FROM sip_messages m WHERE m.leg_id = l.id) THEN 1 ELSE 0 END AS has
+        FROM legs l WHERE l.sip_call_id IS NOT NULL AND l.ended_at_us IS NOT NULL ORDER BY l.id DESC LIMIT ?) AS latest`,
+    [limit],
+  );
+  return { legs: row?.legs ?? 0, traced: row?.traced ?? 0 };
+}

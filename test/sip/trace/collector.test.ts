@@ -1,0 +1,172 @@
+import assert from "node:assert/strict";
+import { createSocket } from "node:dgram";
+import { once } from "node:events";
+import { setTimeout as sleep } from "node:timers/promises";
+import { systemClock } from "../../../engine/clock.ts";
+import { systemIds } from "../../../engine/ids.ts";
+import type { Log } from "../../../engine/log.ts";
+import { createHepSender, type HepSender } from "../../../engine/simulator/sip/hep-sender.ts";
+import { SipTrace } from "../../../engine/sip/trace/sip-trace.ts";
+import type { Store } from "../../../engine/store/store.ts";
+import { eventually } from "../../peers/waiting.ts";
+import { databaseKind, openTestStore } from "../../store/test-database.ts";
+
+const host = "127.0.0.1";
+const [ours, theirs] = [
+  { host, port: 5060 },
+  { host: "192.0.2.7", port: 5060 },
+];
+const clock = systemClock;
+const ids = systemIds(clock);
+const quiet: Log = {
+  ...{ debug: () => undefined, info: () => undefined, error: () => undefined },
+  warn: (...said: unknown[]) => assert.ok(false, JSON.stringify(said)),
+};
+
+describe(`what captures of SIP come to, on ${databaseKind}`, function () {
+  this.timeout(30_000);
+  let store: Store;
+  let trace: SipTrace;
+  let port: number;
+  let hep: HepSender;
+  const open = (at = 0, days = 14) =>
+    new SipTrace({ ...{ store, clock, ids, host, days, log: quiet }, port: at });
+  before(async () => {
+    store = await openTestStore();
+    await store.write(async (tx) => {
+      await tx.run(
+        "INSERT INTO workspaces (id, name, created_at_ms, mpesa_account_ref) VALUES ('ws_1', 'Wanjiru', 1, 'W1')",
+      );
+      await tx.run(
+        `INSERT INTO calls (id, workspace_id, direction, from_e164, to_e164, status, options, created_at_ms, updated_at_ms)
+         VALUES ('call_1', 'ws_1', 'outbound', '+254200000001', '+254712345678', 'answered', '{}', 1, 1)`,
+      );
+    });
+    trace = open();
+    port = (await trace.open())!;
+    trace.start();
+    hep = createHepSender({ host, port }, clock);
+  });
+  after(async () => {
+    hep.close();
+    await trace.stop();
+    await store.close();
+  });
+
+  let legs = 0;
+  const leg = async (sipCallId: string): Promise<string> => {
+    const id = `leg_${String(++legs)}`;
+    await store.write((tx) =>
+      tx.run(
+        `INSERT INTO legs (id, call_id, workspace_id, position, kind, direction, from_e164, to_e164, status, box,
+           rate_micro_kes_per_minute, created_at_ms, max_duration_seconds, cut_after_seconds, sip_call_id)
+         VALUES (?, 'call_1', 'ws_1', ?, 'pstn', 'outbound', '+254200000001', '+254712345678', 'answered', 'b', 1, 1, 60,
+           60, ?)`,
+        [id, legs, sipCallId],
+      ),
+    );
+    return id;
+  };
+  const kept = async (id: string) =>
+    (
+      await store.read((tx) =>
+        tx.all<{ direction: string; summary: string }>(
+          "SELECT direction, summary FROM sip_messages WHERE leg_id = ? ORDER BY id",
+          [id],
+        ),
+      )
+    ).map(({ direction, summary }) => `${direction} ${summary}`);
+  const message = (start: string, callId: string, method: string, tag = "") =>
+    Buffer.from(
+      `${start}\r\nVia: SIP/2.0/UDP x\r\nTo: <sip:a@b>${tag}\r\nCall-ID: ${callId}\r\nCSeq: 1 ${method}\r\n\r\n`,
+    );
+  const invite = (callId: string) =>
+    hep.send(message("INVITE sip:a@b SIP/2.0", callId, "INVITE"), ours, theirs);
+  const bye = (callId: string) =>
+    hep.send(message("BYE sip:a@b SIP/2.0", callId, "BYE", ";tag=1"), theirs, ours);
+
+  it("of a dialog that is nobody's yet waits until it is, and is stored in its order", async () => {
+    invite("early");
+    await sleep(700);
+    const id = await leg("early");
+    bye("early");
+    await eventually("both", async () => ((await kept(id)).length === 2 ? true : undefined), { everyMs: 50 });
+    assert.deepEqual(await kept(id), ["sent INVITE sip:a@b", "received BYE sip:a@b"]);
+  });
+
+  it("is nothing where it is a registration, a ping, or no SIP at all", async () => {
+    const id = await leg("register");
+    for (const method of ["REGISTER", "OPTIONS", "MESSAGE", "SUBSCRIBE"])
+      hep.send(message(`${method} sip:a@b SIP/2.0`, "register", method), theirs, ours);
+    const socket = createSocket("udp4");
+    for (const bytes of ["", "HEP3", "HEP3\0\x0c\0\0\0\x0f\0\x02", "x".repeat(60_000)])
+      socket.send(Buffer.from(bytes), port, host);
+    invite("register");
+    await eventually("the call's own", async () => ((await kept(id)).length > 0 ? true : undefined), {
+      everyMs: 50,
+    });
+    socket.close();
+    assert.deepEqual(await kept(id), ["sent INVITE sip:a@b"]);
+  });
+
+  it("is bounded: strangers' floods are let go, and a call that comes behind is kept", async () => {
+    const before = trace.counts.dropped;
+    for (let n = 0; n < 12_000; n++) {
+      invite(`stranger-${String(n)}`);
+      if (n % 200 === 0) await sleep(5);
+    }
+    const id = await leg("behind");
+    invite("behind");
+    await eventually("the call behind", async () => ((await kept(id)).length === 1 ? true : undefined), {
+      everyMs: 50,
+    });
+    assert.ok(trace.counts.dropped > before, "the oldest went");
+  });
+
+  it("of one leg is kept so far and no farther", async () => {
+    const id = await leg("endless");
+    invite("endless");
+    for (let n = 0; n < 4; n++) {
+      for (let one = 0; one < 100; one++) bye("endless");
+      await sleep(600);
+    }
+    assert.equal((await kept(id)).length, 300);
+  });
+
+  it("of a leg that was erased is not kept any more", async () => {
+    const id = await leg("erased");
+    invite("erased");
+    await eventually("the INVITE", async () => ((await kept(id)).length === 1 ? true : undefined), {
+      everyMs: 50,
+    });
+    await store.write((tx) => tx.run("UPDATE legs SET sip_call_id = NULL WHERE id = ?", [id]));
+    bye("erased");
+    await sleep(800);
+    assert.equal((await kept(id)).length, 1);
+  });
+
+  it("is forgotten when it is old", async () => {
+    await store.write((tx) => tx.run("UPDATE sip_messages SET created_at_ms = 1 WHERE leg_id = 'leg_1'"));
+    const another = open();
+    another.start();
+    await eventually(
+      "the old ones' end",
+      async () => ((await kept("leg_1")).length === 0 ? true : undefined),
+      {
+        everyMs: 50,
+      },
+    );
+    await another.stop();
+    assert.ok((await kept("leg_4")).length > 0, "the others stay");
+  });
+
+  it("is nothing where the port is another's, and nobody minds", async () => {
+    const socket = createSocket("udp4").bind(0, host);
+    await once(socket, "listening");
+    const another = open(socket.address().port);
+    assert.equal(await another.open(), null);
+    another.start();
+    await another.stop();
+    socket.close();
+  });
+});
