@@ -27,6 +27,7 @@ import { seedShippedDeck } from "../engine/metering/rates.ts";
 import { createSettlement } from "../engine/metering/settlement.ts";
 import type { NumberParts } from "../engine/numbers/claims.ts";
 import { PortDocuments } from "../engine/numbers/port-documents.ts";
+import { comesByItself } from "../engine/sip/edge/admission.ts";
 import { Renewals } from "../engine/numbers/renewals.ts";
 import { sweepSignIn } from "../engine/store/sessions.ts";
 import type { Destination } from "../engine/store/deliveries.ts";
@@ -53,6 +54,7 @@ import { makeBucket, openObjectStorage } from "./object-storage.ts";
 import { keepPort, keptPort } from "./kept-port.ts";
 import { touch } from "../engine/store/migrate.ts";
 import { boxNameOf } from "./open-calls.ts";
+import { openEdge } from "./open-edge.ts";
 import { openMail } from "./open-mail.ts";
 import { openLedger } from "./open-ledger.ts";
 import { openPrivacy } from "./open-privacy.ts";
@@ -210,6 +212,7 @@ async function build(
     access === null
       ? { devices: null, directory: null }
       : serveDevices(config, { store, clock, log, signals, box });
+  const edge = await openEdge(config, { store, clock, ids, log, box });
   const changeParts: ChangeParts = { clock, ids, outbox, settlement, policy, changed };
   const controller = new Controller(
     {
@@ -217,6 +220,7 @@ async function build(
       questioner: new Questioner({ store, egress, secrets, clock }),
       streams: new Streams({ store, egress, secrets, clock, ids, log, ports: config.streamPorts }),
       takesEndRecords: wanted.has("spool"),
+      ticketed: (source) => edge !== null && !comesByItself(edge.trunks.trunks, source),
       devicesChanged: () => devices?.wake(),
     },
     [box],
@@ -253,7 +257,7 @@ async function build(
     recordingMissing: (tx, row) => news.missing(tx, row),
   });
 
-  registerMetrics(registry, { store, box, spool });
+  registerMetrics(registry, { store, box, spool, edge: edge?.edge ?? null });
 
   if (wanted.has("spool")) {
     // Before the controller looks for what is gone: the records of what ended meanwhile are the truth about it.
@@ -273,6 +277,10 @@ async function build(
     });
     signals.listen("calls", (owner) => controller.changed(owner));
     runs(controller);
+    if (edge) {
+      runs(edge.trunks);
+      runs(edge.edge);
+    }
     if (devices) {
       signals.listen("directories", () => devices.wake());
       runs(devices);

@@ -136,6 +136,10 @@ const commands: readonly (readonly [synopsis: string, purpose: string])[] = [
   ],
   ["simulator carrier [--port P] [options]", "Runs the simulated carrier."],
   [
+    "simulator edge [--sip-port P] [--admin-port P] [options]",
+    "Runs the simulated drachtio-server; its secret is DRACHTIO_SECRET.",
+  ],
+  [
     "simulator daraja [--port P]",
     "Runs the stand-in of Safaricom's Daraja; its secrets are those of DARAJA_….",
   ],

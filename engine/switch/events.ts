@@ -108,6 +108,8 @@ export function arrivalOf(box: string, fields: Fields): Arrival | undefined {
     to: party("Caller-Destination-Number"),
     sipCallId: (fields("variable_sip_call_id") ?? "").slice(0, sipCallIdLengthMax),
     device,
+    source: party("Caller-Network-Addr"),
+    ticket: fields(`variable_sip_h_${ticketHeader}`)?.slice(0, partyLengthMax) ?? null,
   };
 }
 
@@ -128,6 +130,8 @@ function callingDevice(fields: Fields): string | null | undefined {
   }
 }
 const sipCallIdLengthMax = 256;
+/** As engine/sip/edge/ writes it. */
+const ticketHeader = "X-Sautikit-Ticket";
 
 function bridged(fields: Fields, at: At, names: ChannelNames): Decoded {
   // Carried by one leg of the pair alone, mostly by A; whichever it is, the other one is the other.

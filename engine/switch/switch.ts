@@ -131,6 +131,10 @@ export interface Arrival {
    * comes from the carrier.
    */
   device: string | null;
+  /** Address that its INVITE came from, as the switch saw it. */
+  source: string;
+  /** What the trunk edge gave the call on its way, cut to 64 characters; null: nothing. */
+  ticket: string | null;
 }
 
 /**

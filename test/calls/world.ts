@@ -141,6 +141,7 @@ export async function world(options: WorldOptions = {}) {
     new Controller(
       {
         ...{ ...changeParts, clock: time, log, media, gateway: "carrier", takesEndRecords: true },
+        ticketed: () => false,
         devicesChanged: () => undefined,
         questioner: new Questioner({ store, egress, secrets, clock }),
         streams: new Streams({

@@ -28,6 +28,8 @@ export interface OutgoingInvite {
   fromDisplay?: string;
   /** The request URI, where that is not the address that it goes to. */
   uri?: string;
+  /** Where it is sent, whatever it names. */
+  proxy?: Address;
   /** Used once, if the far end asks for it. */
   login?: Login;
   /** Further headers, e.g. `X-Something`; names and values already checked. */
@@ -65,6 +67,8 @@ export interface IncomingSipCall extends SipCall {
   readonly toUser: string;
   readonly fromUser: string;
   readonly fromHost: string;
+  /** Where the INVITE came from. */
+  readonly sourceHost: string;
   readonly headers: Readonly<Record<string, string>>;
   /** 180 without SDP. */
   ring(): void;

@@ -12,6 +12,7 @@ export class IncomingCall extends LiveCall implements IncomingSipCall {
   readonly toUser: string;
   readonly fromUser: string;
   readonly fromHost: string;
+  readonly sourceHost: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly server: ServerTransaction;
   readonly #offer: RemoteAudio;
@@ -28,6 +29,7 @@ export class IncomingCall extends LiveCall implements IncomingSipCall {
     this.toUser = userOf(request.uri);
     this.fromUser = userOf(request.headers.from.uri);
     this.fromHost = parseUri(request.headers.from.uri)?.host ?? "";
+    this.sourceHost = from.host;
     this.headers = textHeaders(request);
     parts.remember(this);
   }

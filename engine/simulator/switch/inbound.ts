@@ -35,7 +35,7 @@ export function acceptInbound(core: Core, call: IncomingSipCall, device: Directo
     destination: call.toUser,
     callerName: call.fromUser,
     callerNumber: call.fromUser,
-    networkAddress: call.fromHost,
+    networkAddress: call.sourceHost,
     context: device === null ? "public" : "devices",
     createdUs: tickUs(core.clock),
     media: new MediaPort(),
