@@ -27,6 +27,8 @@ async function main(args: readonly string[]): Promise<void> {
       nothingMore(command, rest);
       process.stdout.write(`${describeConfig(process.env)}\n`);
       return;
+    case "firewall":
+      return (await import("./firewall.ts")).firewall(rest);
     case "doctor":
       nothingMore(command, rest);
       return (await import("./doctor/doctor.ts")).doctor();

@@ -7,6 +7,7 @@ import { connectObjectStorage } from "../object-storage.ts";
 import { openMail } from "../open-mail.ts";
 import { openStore } from "../open-store.ts";
 import { checkDaraja } from "./daraja.ts";
+import { checkEdge } from "./check-edge.ts";
 import { checkSwitch } from "./check-switch.ts";
 import { broken, doubtful, sound, wordsOf, type Finding } from "./finding.ts";
 
@@ -17,6 +18,7 @@ export const checks: readonly (readonly [part: string, check: Check])[] = [
   ["folder", checkFolder],
   ["database", checkDatabase],
   ["switch", checkSwitch],
+  ["trunk edge", checkEdge],
   ["spool", checkSpool],
   ["storage", checkStorage],
   ["storage's place", checkPlace],

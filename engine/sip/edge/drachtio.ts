@@ -111,10 +111,11 @@ export class Drachtio {
   async #run(): Promise<void> {
     const { clock, log } = this.#options;
     const { signal } = this.#stopped;
+    const stopped = () => signal.aborted;
     let delayMs = retryMsMin;
-    while (!signal.aborted) {
+    while (!stopped()) {
       const wasIn = await this.#connectOnce();
-      if (signal.aborted) return;
+      if (stopped()) return;
       if (wasIn || delayMs === retryMsMin)
         log.warn({ wasConnected: wasIn }, "the trunk edge is not connected");
       delayMs = wasIn ? retryMsMin : Math.min(delayMs * 2, retryMsMax);

@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { pino } from "pino";
@@ -7,6 +10,7 @@ import { systemClock } from "../../../engine/clock.ts";
 import { systemIds } from "../../../engine/ids.ts";
 import type { IncomingSipCall, SipAgent, SipCall } from "../../../engine/simulator/sip/call.ts";
 import { Edge } from "../../../engine/sip/edge/edge.ts";
+import { sautikit } from "../../cli/sautikit.ts";
 import { edgeKind, startEdgeUnderTest } from "../../peers/edge-under-test.ts";
 import { freePort } from "../../peers/free-ports.ts";
 import { eventually } from "../../peers/waiting.ts";
@@ -18,6 +22,7 @@ const ticketHeader = "x-sautikit-ticket";
 
 describe(`the trunk edge (${edgeKind})`, function () {
   this.timeout(20_000);
+  const folder = mkdtempSync(join(tmpdir(), "edge-doctor-"));
   let world: Awaited<ReturnType<typeof edgeWorld>>;
   /** A carrier's switch, and two of our boxes. */
   let safaricom: SipAgent, first: SipAgent, second: SipAgent;
@@ -31,7 +36,10 @@ describe(`the trunk edge (${edgeKind})`, function () {
     world.setTrunks(trunksIn({ name: "safaricom", via: "edge", host, port, addresses: ["127.0.0.1/32"] }));
   });
   afterEach(closeAgents);
-  after(() => world.end());
+  after(async () => {
+    await world.end();
+    rmSync(folder, { recursive: true, force: true });
+  });
 
   const callIn = (more: { to?: string; headers?: Record<string, string>; from?: SipAgent } = {}): SipCall =>
     (more.from ?? safaricom).invite({
@@ -48,6 +56,13 @@ describe(`the trunk edge (${edgeKind})`, function () {
     await Promise.all([answered, acknowledged]);
     return arrived;
   }
+
+  /** What comes before drachtio-server has noticed is answered by nobody. */
+  const noApplication = () =>
+    eventually("503", async () => {
+      const answer = asks(safaricom, "OPTIONS", world.server.sip).then(({ status: told }) => told === 503);
+      return (await Promise.race([answer, sleep(200)])) === true || undefined;
+    });
 
   it("brings a trunk's call to a box, with a ticket for the number dialled that is in the database by then", async () => {
     const arriving = nextInvite(first);
@@ -183,27 +198,52 @@ describe(`the trunk edge (${edgeKind})`, function () {
     assert.equal(await status(elsewhere), 403);
   });
 
+  it("is looked at by doctor: with a controller, without one, with another secret", async () => {
+    const found = async (env: Record<string, string> = {}) => {
+      const { stdout } = await sautikit(["doctor"], {
+        ...{ DATA_DIR: folder, SPOOL_DIR: folder, TRUNKS_FILE: join(folder, "trunks.yaml") },
+        ...{ FREESWITCH_URLS: "freeswitch://:secret@127.0.0.1:1", ...world.server.env, ...env },
+      });
+      return stdout.split("\n").find((line) => line.includes(" trunk edge: ")) ?? stdout;
+    };
+    assert.match(await found(), /^ok .*a controller answers at 127\.0\.0\.1:\d+$/);
+    const { host, port } = world.server.admin;
+    assert.match(await found({ DRACHTIO_URL: `drachtio://:wrong@${host}:${port}` }), /^BROKEN .*the secret$/);
+    await world.edge.stop();
+    try {
+      await noApplication();
+      assert.match(await found(), /^WARN .*has no controller/);
+    } finally {
+      world.edge.start();
+      await world.connected();
+    }
+  });
+
   it("tells new calls 503 while no application is there, and takes them again after", async () => {
     await world.edge.stop();
-    // What comes before drachtio-server has noticed is answered by nobody.
-    await eventually("503", async () => {
-      const answer = asks(safaricom, "OPTIONS", world.server.sip).then(({ status: told }) => told === 503);
-      return (await Promise.race([answer, sleep(200)])) === true || undefined;
-    });
+    await noApplication();
     assert.equal(await status(callIn()), 503);
     world.edge.start();
     await world.connected();
     assert.equal((await asks(safaricom, "OPTIONS", world.server.sip)).status, 200);
   });
 
-  it("comes back when drachtio-server does", async () => {
+  it("comes back when drachtio-server does, and a call that was answered before goes on", async () => {
     const { sip, admin } = world.server;
+    const call = callIn();
+    const arrived = await talk(call, nextInvite(first));
     const ports = { sip: sip.port, admin: admin.port };
     await world.server.stop();
     await eventually("the loss", () => !world.edge.connected || undefined);
     world.server = await startEdgeUnderTest(ports);
     await world.connected();
     assert.equal((await asks(safaricom, "OPTIONS", world.server.sip)).status, 200);
+    const held = happens(arrived, "direction");
+    call.changeDirection("sendonly");
+    await held;
+    const over = happens(call, "ended");
+    arrived.end();
+    assert.equal((await over)[0].by, "them");
   });
 
   it("outlives a server that talks nonsense, and tries again", async () => {
