@@ -212,7 +212,7 @@ async function build(
     access === null
       ? { devices: null, directory: null }
       : serveDevices(config, { store, clock, log, signals, box });
-  const edge = await openEdge(config, { store, clock, ids, log, box });
+  const edge = wanted.has("controller") ? await openEdge(config, { store, clock, ids, log, box }) : null;
   const changeParts: ChangeParts = { clock, ids, outbox, settlement, policy, changed };
   const controller = new Controller(
     {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFile, writeFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { systemClock } from "../../engine/clock.ts";
 import { systemIds } from "../../engine/ids.ts";
@@ -44,14 +45,15 @@ describeOnSwitch(`calls by way of the trunk edge (${edgeKind})`, function () {
     await voice.close();
   });
 
-  const edgeIsThere = () =>
-    eventually("the edge", async () => {
-      const answer = phone.request({
-        ...{ method: "OPTIONS", uri: `sip:${edge.sip.host}:${edge.sip.port}`, to: edge.sip, seq: 1 },
-        ...{ party: "otieno@127.0.0.1", callId: ids.bytes(8).toString("hex") },
-      });
-      return (await Promise.race([answer, sleep(300)]))?.status === 200 || undefined;
+  const optionsOf = () => {
+    const answer = phone.request({
+      ...{ method: "OPTIONS", uri: `sip:${edge.sip.host}:${edge.sip.port}`, to: edge.sip, seq: 1 },
+      ...{ party: "otieno@127.0.0.1", callId: ids.bytes(8).toString("hex") },
     });
+    return Promise.race([answer, sleep(300)]);
+  };
+  const edgeIsThere = () =>
+    eventually("the edge", async () => (await optionsOf())?.status === 200 || undefined);
   let callers = 736_000_001;
   const callIn = (to: { host: string; port: number } = edge.sip, headers: Record<string, string> = {}) => {
     const from = `+254${callers++}`;
@@ -114,6 +116,28 @@ describeOnSwitch(`calls by way of the trunk edge (${edgeKind})`, function () {
       call: phone.invite({ user: "+254200009999", ...edge.sip, fromUser: "+254736999999" }),
     };
     assert.equal(await status(call), 404);
+  });
+
+  it("what is changed in trunks.yaml counts at once; what is wrong there changes nothing", async () => {
+    const file = world.env["TRUNKS_FILE"]!;
+    const before = await readFile(file, "utf8");
+    const told = async () => (await optionsOf())?.status;
+    await writeFile(file, before.replaceAll("127.0.0.1/32", "192.0.2.7/32"));
+    await eventually("403", async () => (await told()) === 403 || undefined);
+    await writeFile(file, before);
+    await eventually("200", async () => (await told()) === 200 || undefined);
+    await writeFile(file, "trunks: [{name: [}]");
+    await sleep(2_500);
+    assert.equal(await told(), 200);
+    await writeFile(file, before);
+  });
+
+  it("the metrics tell that drachtio-server is there, and what it was asked", async () => {
+    const response = await fetch(`${world.customer.baseUrl}/metrics`);
+    const text = await response.text();
+    assert.match(text, /^sautikit_edge_connected 1$/m);
+    assert.match(text, /^sautikit_edge_requests\{outcome="to_box"\} [1-9]/m);
+    assert.match(text, /^sautikit_edge_requests\{outcome="stranger"\} [1-9]/m);
   });
 
   describe("who comes without the edge's leave", () => {

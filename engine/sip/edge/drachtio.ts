@@ -27,6 +27,8 @@ export interface ProxyHow {
   destinations: readonly string[];
   /** Stays on the dialog's way (Record-Route). */
   recordRoute: boolean;
+  /** Of a destination that answers nothing, not even 100; without it a dead one is waited for for half a minute. */
+  silenceMs: number;
   /** Added to the request. */
   headers?: Readonly<Record<string, string>>;
 }
@@ -37,9 +39,6 @@ export interface DrachtioOptions extends DrachtioAddress {
   log: Log;
   onRequest(request: EdgeRequest): void;
 }
-
-/** Without it a dead destination is still waited for after half a minute. */
-export const provisionalTimeoutMs = 1_000;
 
 const methods = [
   ...["invite", "options", "register", "message", "subscribe", "notify", "publish", "info"],
@@ -214,10 +213,10 @@ function requestOf(application: Application, request: SrfRequest, response: SrfR
       return cancelled;
     },
     answer: (status, headers = {}) => response.send(status, { headers: { ...headers } }),
-    async proxy({ destinations, recordRoute, headers }) {
+    async proxy({ destinations, recordRoute, silenceMs, headers }) {
       const result = await application.proxyRequest(request, [...destinations], {
         remainInDialog: recordRoute,
-        provisionalTimeout: `${provisionalTimeoutMs}ms`,
+        provisionalTimeout: `${silenceMs}ms`,
         followRedirects: false,
         ...(headers && { headers: { ...headers } }),
       });

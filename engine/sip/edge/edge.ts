@@ -37,8 +37,13 @@ export interface EdgeCounts {
 
 /** The controller alone reads it; the media server names its variable after it. */
 const ticketHeader = "X-Sautikit-Ticket";
-/** A dead box costs a second, and nobody waits longer than for a few. */
+/** A dead box costs that, and nobody waits longer than for a few; a live one says 100 at once. */
+const boxSilenceMs = 1_000;
 const boxesTriedMax = 3;
+/** A carrier is further away: one INVITE may be lost, and the next, before its phone is given up that may ring by then. */
+const trunkSilenceMs = 3_000;
+/** Of one kind of refusal a line so often at most: a flood of them is not to fill the disk. */
+const refusalLoggedEveryMs = 1_000;
 
 /**
  * The trunk edge: what comes from a trunk goes, with a ticket, to the box that has least to do; what comes from a box
@@ -54,6 +59,8 @@ export class Edge {
   };
   readonly #parts: EdgeParts;
   readonly #drachtio: Drachtio;
+  /** When a refusal of that kind was last logged, monotonic. */
+  readonly #toldMs = new Map<EdgeRefusal, number>();
 
   constructor(parts: EdgeParts) {
     this.#parts = parts;
@@ -99,7 +106,9 @@ export class Edge {
 
   async #toTrunk(request: EdgeRequest): Promise<void> {
     this.counts.toTrunk++;
-    await request.proxy({ destinations: [request.uri], recordRoute: request.method === "INVITE" });
+    await request.proxy({
+      ...{ destinations: [request.uri], recordRoute: request.method === "INVITE", silenceMs: trunkSilenceMs },
+    });
   }
 
   async #toBox(request: EdgeRequest, trunk: Trunk, dialled: string): Promise<void> {
@@ -122,7 +131,7 @@ export class Edge {
     this.counts.toBox++;
     const status = await request.proxy({
       destinations: boxes.map(({ sip }) => `sip:${dialled}@${sip.host}:${sip.port}`),
-      recordRoute: true,
+      ...{ recordRoute: true, silenceMs: boxSilenceMs },
       headers: { [ticketHeader]: ticket },
     });
     log.debug({ trunk: trunk.name, sipCallId, status }, "a trunk's call was decided");
@@ -137,7 +146,12 @@ export class Edge {
   #refuse(request: EdgeRequest, why: EdgeRefusal, status: number): void {
     const { method, source, sipCallId } = request;
     this.counts.refused[why]++;
-    this.#parts.log.warn({ why, method, source, sipCallId }, "the edge refused a request");
+    const nowMs = this.#parts.clock.monotonicMs();
+    if (nowMs - (this.#toldMs.get(why) ?? -Infinity) >= refusalLoggedEveryMs) {
+      this.#toldMs.set(why, nowMs);
+      const count = this.counts.refused[why];
+      this.#parts.log.warn({ why, method, source, sipCallId, count }, "the edge refused a request");
+    }
     request.answer(status, status === 405 ? { Allow: allowed } : {});
   }
 }

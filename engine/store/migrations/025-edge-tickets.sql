@@ -2,7 +2,7 @@
 CREATE TABLE edge_tickets (
   ticket TEXT PRIMARY KEY,
   trunk TEXT NOT NULL,
-  -- User part of the request URI, as it was sent on to the media server.
+  -- User part of the request URI, as it was sent on to the media server: a number of ours, or nobody's; never the caller's.
   dialled TEXT NOT NULL,
   created_at_ms BIGINT NOT NULL,
   expires_at_ms BIGINT NOT NULL,

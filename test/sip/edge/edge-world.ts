@@ -34,6 +34,11 @@ export async function edgeWorld() {
     ...{ server, store, edge },
     setTrunks: (now: readonly Trunk[]) => (trunks = now),
     setBoxes: (...now: readonly EdgeBox[]) => boxes.splice(0, boxes.length, ...now),
+    /** That box has a leg more, as far as the edge knows. */
+    addLeg: (box: string) =>
+      database.byHand(`INSERT INTO legs (id, call_id, workspace_id, position, kind, direction, from_e164, to_e164, status, box,
+        rate_micro_kes_per_minute, created_at_ms, max_duration_seconds, cut_after_seconds)
+        VALUES ('leg_1', 'call_1', 'ws_1', 0, 'pstn', 'inbound', '+1', '+2', 'answered', '${box}', 0, 0, 0, 0)`),
     connected: () => eventually("the connection", () => edge.connected || undefined),
     async end() {
       await edge.stop();

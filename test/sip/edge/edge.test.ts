@@ -131,14 +131,45 @@ describe(`the trunk edge (${edgeKind})`, function () {
     await over;
   });
 
-  it("takes boxes that are driven first, and those with less to do", async () => {
+  it("takes boxes that are driven first, one that is not all the same at the last", async () => {
     world.setBoxes(boxAt("first", first, false), boxAt("second", second));
+    const [later, sooner] = [nextInvite(first), nextInvite(second)];
+    const call = callIn();
+    (await sooner).reject(503);
+    await talk(call, later);
+    const over = happens(call, "ended");
+    (await later).end();
+    await over;
+  });
+
+  it("takes of two boxes the one that has less to do", async () => {
+    await world.addLeg("busy");
+    world.setBoxes(boxAt("busy", first), boxAt("idle", second));
     const arriving = nextInvite(second);
     const call = callIn();
-    (await arriving).reject(486);
-    // The other one is asked all the same, and cannot be.
-    (await nextInvite(first)).reject(503);
-    assert.equal(await status(call), 486);
+    const arrived = await talk(call, arriving);
+    const over = happens(call, "ended");
+    arrived.end();
+    await over;
+  });
+
+  it("carries forty calls at once, each with a ticket of its own", async () => {
+    const tickets = new Set<string>();
+    first.onInvite((call) => {
+      tickets.add(call.headers[ticketHeader] ?? "");
+      call.answer();
+    });
+    world.setBoxes(boxAt("first", first));
+    await Promise.all(
+      Array.from({ length: 40 }, async () => {
+        const call = callIn();
+        await happens(call, "answered");
+        const over = happens(call, "ended");
+        call.end();
+        await over;
+      }),
+    );
+    assert.equal(tickets.size, 40);
   });
 
   for (const [answer, after, told] of [
@@ -187,11 +218,27 @@ describe(`the trunk edge (${edgeKind})`, function () {
     assert.equal(await status(callIn({ to: "x y" })), 404);
   });
 
+  /** A second trunk, where nobody listens. */
+  async function deadTrunk(): Promise<number> {
+    const port = await freePort();
+    const trunk = { name: "dead", via: "edge", host: "127.0.0.1", port, addresses: ["192.0.2.1/32"] };
+    const alive = { name: "safaricom", via: "edge", host: safaricom.host, port: safaricom.port };
+    world.setTrunks(trunksIn(alive, trunk));
+    return port;
+  }
+
   it("lets boxes reach its trunks, and nobody else", async () => {
     const { sip } = world.server;
     const { host, port } = safaricom;
     assert.equal((await asks(first, "OPTIONS", sip, `sip:${host}:${port}`)).status, 200);
     assert.equal((await asks(first, "OPTIONS", sip, `sip:${host}:${second.port}`)).status, 403);
+    const startedMs = performance.now();
+    const silent = first.invite({
+      ...{ user: "+254722000001", host, port: await deadTrunk(), proxy: sip, fromUser: number },
+    });
+    assert.equal(await status(silent), 408);
+    const waitedMs = performance.now() - startedMs;
+    assert.ok(waitedMs > 2_500 && waitedMs < 4_500, `${waitedMs} ms`);
     const elsewhere = first.invite({
       ...{ user: "+881600000001", host, port: second.port, proxy: sip, fromUser: number },
     });
