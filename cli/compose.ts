@@ -27,6 +27,7 @@ import { seedShippedDeck } from "../engine/metering/rates.ts";
 import { createSettlement } from "../engine/metering/settlement.ts";
 import type { NumberParts } from "../engine/numbers/claims.ts";
 import { PortDocuments } from "../engine/numbers/port-documents.ts";
+import { comesByItself } from "../engine/sip/edge/admission.ts";
 import { Renewals } from "../engine/numbers/renewals.ts";
 import { sweepSignIn } from "../engine/store/sessions.ts";
 import type { Destination } from "../engine/store/deliveries.ts";
@@ -55,6 +56,7 @@ import { makeBucket, openObjectStorage } from "./object-storage.ts";
 import { keepPort, keptPort } from "./kept-port.ts";
 import { touch } from "../engine/store/migrate.ts";
 import { boxNameOf } from "./open-calls.ts";
+import { openEdge } from "./open-edge.ts";
 import { openMail } from "./open-mail.ts";
 import { openLedger } from "./open-ledger.ts";
 import { openPrivacy } from "./open-privacy.ts";
@@ -217,6 +219,7 @@ async function build(
   const policy = new Policy({ clock, ids, outbox, mails });
   const access = sipAccess(config, embedded?.devicesPort ?? null);
   const sip = access && serveDevices(config, { store, clock, ids, log, signals, outbox, box });
+  const edge = wanted.has("controller") ? await openEdge(config, { store, clock, ids, log, box }) : null;
   const changeParts: ChangeParts = { clock, ids, outbox, settlement, policy, changed };
   const controller = new Controller(
     {
@@ -224,6 +227,7 @@ async function build(
       questioner: new Questioner({ store, egress, secrets, clock }),
       streams: new Streams({ store, egress, secrets, clock, ids, log, ports: config.streamPorts }),
       takesEndRecords: wanted.has("spool"),
+      ticketed: (source) => edge !== null && (source === null || !comesByItself(edge.trunks.trunks, source)),
       devicesChanged: () => sip?.devices.wake(),
       loginFailed: (event) => sip?.failures.take(event),
     },
@@ -263,7 +267,7 @@ async function build(
 
   registerMetrics(registry, {
     ...{ store, clock, box, spool, trace: trace?.counts ?? null },
-    failures: sip?.failures ?? null,
+    ...{ failures: sip?.failures ?? null, edge: edge?.edge ?? null },
   });
 
   if (wanted.has("spool")) {
@@ -288,6 +292,10 @@ async function build(
     signals.listen("calls", (owner) => controller.changed(owner));
     runs(controller);
     void warnOfAddresses(config, { clock, log });
+    if (edge) {
+      runs(edge.trunks);
+      runs(edge.edge);
+    }
     if (sip) {
       const { devices, failures } = sip;
       signals.listen("directories", () => devices.wake());

@@ -49,8 +49,25 @@ const settings = {
       .string()
       .regex(/^(freeswitch:\/\/[^@\s]+@[^\s]+)?$/, "must be freeswitch://:<esl password>@<host>:<port>"),
     "",
-    "The box: freeswitch://:<ESL password>@<host>:<port>. Empty: the simulated switch is started.",
+    "The box: freeswitch://:<ESL password>@<host>:<port>, and ?sip=<host>:<port> where its profile `edge` is elsewhere than " +
+      "on that host's 5060. Empty: the simulated switch is started.",
     "secret",
+  ),
+  DRACHTIO_URL: setting(
+    z.string().regex(/^(drachtio:\/\/[^@\s]*@[^@\s]+)?$/, "must be drachtio://:<secret>@<host>:<port>"),
+    "",
+    "The trunk edge: drachtio://:<secret>@<host>:9022 of a drachtio-server (docs/edge.md). Empty: trunks reach the box itself.",
+    "secret",
+  ),
+  EDGE_SIP: setting(
+    z.string().regex(/^(\d+\.\d+\.\d+\.\d+:\d{1,5})?$/, "must be an IPv4 address and a port"),
+    "",
+    "Where that drachtio-server takes SIP, as the boxes reach it: <IPv4 address>:<port>.",
+  ),
+  TRUNKS_FILE: setting(
+    z.string(),
+    "",
+    "trunks.yaml: the trunks, and where their calls come from (docs/edge.md).",
   ),
   SPOOL_DIR: setting(
     z.string(),
@@ -267,7 +284,19 @@ export interface Config {
   dataDir: string;
   database: { kind: "sqlite"; file: string } | { kind: "postgres"; url: string };
   secretsKey: string;
-  freeswitch: { box: string; host: string; port: number; password: string } | null;
+  freeswitch: {
+    box: string;
+    host: string;
+    port: number;
+    password: string;
+    /** Where its profile `edge` takes SIP. */
+    sip: { host: string; port: number };
+  } | null;
+  /** Null: there is no trunk edge. */
+  drachtio: { host: string; port: number; secret: string } | null;
+  /** Where it takes SIP; null: nobody said. */
+  edgeSip: { host: string; port: number } | null;
+  trunksFile: string | null;
   spoolDir: string;
   gateway: string;
   streamPorts: { first: number; last: number };
@@ -356,6 +385,9 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     database: databaseOf(value("DATABASE_URL"), dataDir),
     secretsKey: value("SECRETS_KEY"),
     freeswitch,
+    drachtio: drachtioOf(value("DRACHTIO_URL"), bad),
+    edgeSip: value("EDGE_SIP") === "" ? null : addressOf(value("EDGE_SIP")),
+    trunksFile: value("TRUNKS_FILE") === "" ? null : resolve(value("TRUNKS_FILE")),
     spoolDir,
     gateway: value("TRUNK_GATEWAY"),
     streamPorts: streamPortsOf(value("STREAM_PORTS"), bad),
@@ -387,6 +419,12 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
   };
   if (config.s3.endpoint && (config.s3.accessKeyId === "" || config.s3.secretAccessKey === "")) {
     bad.push("S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY: needed with S3_ENDPOINT");
+  }
+  if (config.drachtio !== null) {
+    if (config.trunksFile === null) bad.push("TRUNKS_FILE: needed with DRACHTIO_URL");
+    if (freeswitch === null) bad.push("DRACHTIO_URL: is for a real box: FREESWITCH_URLS is needed with it");
+    else if (isIP(freeswitch.sip.host) !== 4)
+      bad.push("FREESWITCH_URLS: the edge reaches boxes by IPv4 address; add ?sip=<address>:<port>");
   }
   if (config.seller?.name === "") bad.push("SELLER_NAME: needed with SELLER_PIN");
   if (bad.length > 0) throw new Error(`The configuration is wrong:\n  ${bad.join("\n  ")}`);
@@ -420,7 +458,31 @@ function freeswitchOf(url: string, bad: string[]): Config["freeswitch"] {
     return null;
   }
   const boxPort = Number(parsed.port || "8021");
-  return { box: `${parsed.hostname}:${boxPort}`, host: parsed.hostname, port: boxPort, password };
+  const sip = parsed.searchParams.get("sip") ?? `${parsed.hostname}:5060`;
+  if (!/^[a-z0-9.-]+:\d{1,5}$/i.test(sip)) bad.push("FREESWITCH_URLS: sip must be <host>:<port>");
+  return {
+    box: `${parsed.hostname}:${boxPort}`,
+    ...{ host: parsed.hostname, port: boxPort, password, sip: addressOf(sip) },
+  };
+}
+
+function drachtioOf(url: string, bad: string[]): Config["drachtio"] {
+  if (url === "") return null;
+  const parsed = URL.parse(url);
+  const secret = decodeURIComponent(parsed?.password ?? "");
+  // In a line of drachtio's protocol `|` would begin something else.
+  if (!parsed || !/^[\x21-\x7b\x7d\x7e]+$/.test(secret) || secret === "cymru") {
+    bad.push(
+      "DRACHTIO_URL: needs a secret of its own, neither empty nor the one that drachtio-server ships with",
+    );
+    return null;
+  }
+  return { host: parsed.hostname, port: Number(parsed.port || "9022"), secret };
+}
+
+function addressOf(text: string): { host: string; port: number } {
+  const [host = "", sipPort = ""] = text.split(":");
+  return { host, port: Number(sipPort) };
 }
 
 /** Sandbox's own Paybill, where nothing is said of it. */

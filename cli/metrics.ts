@@ -4,6 +4,7 @@ import type { LoginFailures } from "../engine/sip/login-failures.ts";
 import { countLive, countOneWay } from "../engine/store/calls.ts";
 import { countShort } from "../engine/store/recordings.ts";
 import { countStandingBans } from "../engine/store/sip-bans.ts";
+import type { Edge } from "../engine/sip/edge/edge.ts";
 import type { Store } from "../engine/store/store.ts";
 import type { TraceCounts } from "../engine/sip/trace/sip-trace.ts";
 import type { FreeSwitchBox } from "../engine/switch/freeswitch-box.ts";
@@ -21,9 +22,10 @@ export function registerMetrics(
     spool: Spool;
     trace: TraceCounts | null;
     failures: LoginFailures | null;
+    edge: Edge | null;
   },
 ): void {
-  const { store, clock, box, spool, trace, failures } = parts;
+  const { store, clock, box, spool, trace, failures, edge } = parts;
   const gauge = (name: string, help: string, read: () => number | Promise<number>) =>
     new Gauge({
       name,
@@ -77,12 +79,28 @@ export function registerMetrics(
     "End-of-leg records that are still to be taken in.",
     () => spool.status().endRecordsWaiting,
   );
-  if (trace === null) return;
-  gauge("sautikit_sip_trace_received", "Captured datagrams since the start.", () => trace.received);
-  gauge("sautikit_sip_trace_stored", "SIP messages of calls kept since the start.", () => trace.stored);
-  gauge(
-    "sautikit_sip_trace_dropped",
-    "SIP messages let go since the start: of no leg of ours, or too many at once.",
-    () => trace.dropped,
+  if (trace !== null) {
+    gauge("sautikit_sip_trace_received", "Captured datagrams since the start.", () => trace.received);
+    gauge("sautikit_sip_trace_stored", "SIP messages of calls kept since the start.", () => trace.stored);
+    gauge(
+      "sautikit_sip_trace_dropped",
+      "SIP messages let go since the start: of no leg of ours, or too many at once.",
+      () => trace.dropped,
+    );
+  }
+  if (edge === null) return;
+  gauge("sautikit_edge_connected", "Whether the trunk edge's drachtio-server answers: 1 or 0.", () =>
+    edge.connected ? 1 : 0,
   );
+  new Gauge({
+    name: "sautikit_edge_requests",
+    help: "Requests outside of calls at the trunk edge since the start, by what became of them.",
+    labelNames: ["outcome"],
+    registers: [registry],
+    collect() {
+      const { refused, toBox, toTrunk } = edge.counts;
+      for (const [outcome, count] of Object.entries({ ...refused, to_box: toBox, to_trunk: toTrunk }))
+        this.set({ outcome }, count);
+    },
+  });
 }

@@ -27,6 +27,8 @@ async function main(args: readonly string[]): Promise<void> {
       nothingMore(command, rest);
       process.stdout.write(`${describeConfig(process.env)}\n`);
       return;
+    case "firewall":
+      return (await import("./firewall.ts")).firewall(rest);
     case "doctor":
       nothingMore(command, rest);
       return (await import("./doctor/doctor.ts")).doctor();
@@ -74,7 +76,8 @@ async function simulator([part, ...args]: readonly string[]): Promise<void> {
   if (part === "carrier") return runCarrierProcess(args);
   if (part === "switch") return (await import("./simulator-switch.ts")).runSwitch(args);
   if (part === "daraja") return (await import("./simulator-daraja.ts")).runDaraja(args);
-  throw new UsageError("simulator takes `switch`, `carrier` or `daraja`.");
+  if (part === "edge") return (await import("../engine/simulator/edge/process.ts")).runEdgeProcess(args);
+  throw new UsageError("simulator takes `switch`, `carrier`, `edge` or `daraja`.");
 }
 
 /** With what was wrong underneath, without which "the database cannot be written" helps nobody. */

@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import type { Gateway } from "../engine/simulator/switch/core.ts";
 import type { DevicesOptions } from "../engine/simulator/switch/simulated-switch.ts";
 import { runSwitchProcess } from "../engine/simulator/switch/switch-process.ts";
 
@@ -58,11 +59,13 @@ function devicesOf(values: Readonly<Record<string, unknown>>): { devices?: Devic
   };
 }
 
-/** `carrier=127.0.0.1:5070`. */
-function gatewayOf(text: string): [string, { host: string; port: number }] {
-  const [, name, host, port] = /^([a-z0-9-]+)=([0-9a-z.-]+):(\d+)$/.exec(text) ?? [];
+/** `carrier=127.0.0.1:5070`, or `carrier=127.0.0.1:5070@127.0.0.1:5060` by way of another. */
+function gatewayOf(text: string): [string, Gateway] {
+  const form = /^([a-z0-9-]+)=([0-9a-z.-]+):(\d+)(?:@([0-9a-z.-]+):(\d+))?$/;
+  const [, name, host, port, proxy, proxyPort] = form.exec(text) ?? [];
   if (name === undefined || host === undefined || port === undefined) {
-    throw new Error(`--gateway takes name=host:port, not "${text}".`);
+    throw new Error(`--gateway takes name=host:port, or name=host:port@proxy:port, not "${text}".`);
   }
-  return [name, { host, port: Number(port) }];
+  const by = proxy === undefined ? {} : { proxy: { host: proxy, port: Number(proxyPort) } };
+  return [name, { host, port: Number(port), ...by }];
 }

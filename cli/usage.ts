@@ -10,6 +10,11 @@ const commands: readonly (readonly [synopsis: string, purpose: string])[] = [
   ["version", "Prints the version, as --version does."],
   ["config", "Prints every setting and its value."],
   [
+    "firewall [--controller ADDRESS]",
+    "Prints the nftables rules of the trunk edge's host, of TRUNKS_FILE, EDGE_SIP and the boxes (docs/edge.md). --controller, perhaps " +
+      "several times: who may reach its admin port from another machine.",
+  ],
+  [
     "doctor",
     "Looks at each part: reachable, its version, what is wrong, how to mend it; fails where one is broken.",
   ],
@@ -149,6 +154,10 @@ const commands: readonly (readonly [synopsis: string, purpose: string])[] = [
     "Runs the simulated FreeSWITCH; its password is ESL_PASSWORD. With --devices-port P --devices-realm DOMAIN --devices-spool DIR it serves SIP devices.",
   ],
   ["simulator carrier [--port P] [options]", "Runs the simulated carrier."],
+  [
+    "simulator edge [--sip-port P] [--admin-port P] [options]",
+    "Runs the simulated drachtio-server; its secret is DRACHTIO_SECRET.",
+  ],
   [
     "simulator daraja [--port P]",
     "Runs the stand-in of Safaricom's Daraja; its secrets are those of DARAJA_….",

@@ -10,6 +10,7 @@ import { openStore } from "../open-store.ts";
 import { checkDaraja } from "./daraja.ts";
 import { checkAddresses } from "./check-addresses.ts";
 import { checkSipTrace } from "./check-sip-trace.ts";
+import { checkEdge } from "./check-edge.ts";
 import { checkSwitch } from "./check-switch.ts";
 import { broken, doubtful, sound, wordsOf, type Finding } from "./finding.ts";
 
@@ -22,6 +23,7 @@ export const checks: readonly (readonly [part: string, check: Check])[] = [
   ["switch", checkSwitch],
   ["switch's addresses", checkAddresses],
   ["SIP trace", checkSipTrace],
+  ["trunk edge", checkEdge],
   ["spool", checkSpool],
   ["firewall", checkFirewall],
   ["storage", checkStorage],

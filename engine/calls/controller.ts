@@ -47,6 +47,8 @@ export interface ControllerParts extends ChangeParts {
   /** Of this process alone: what runs in it ends with it. */
   streams: Streams;
   gateway: string;
+  /** Whether a carrier's call from that address is taken in by a ticket of the edge's alone. */
+  ticketed: (source: string | null) => boolean;
   /** End-of-leg records are taken in by this process too, and before it looks for legs that are gone. */
   takesEndRecords: boolean;
 }

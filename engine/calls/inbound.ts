@@ -11,9 +11,11 @@ import {
   type CallRow,
   type LegRow,
 } from "../store/calls.ts";
+import { noteTicketRefused, useTicket } from "../store/edge-tickets.ts";
 import type { Tx } from "../store/store.ts";
 import { isInService, numberByE164, type NumberRow } from "../store/numbers.ts";
 import { keepWorkspace } from "../store/workspaces.ts";
+import { isCause } from "../switch/events.ts";
 import type { Arrival, HangupCause } from "../switch/switch.ts";
 import { CallChange } from "./call-change.ts";
 import type { CallOptions } from "./call-request.ts";
@@ -29,7 +31,7 @@ const maxDurationSeconds = 14_400;
 /** Who hides their number, or has one that nobody can call back. */
 export const anonymous = "anonymous";
 
-/** Why nobody takes a caller in, and what their network is told: 404, 480, 603, 486. */
+/** Why nobody takes a caller in, and what their network is told: 404, 480, 603, 486, 403. */
 const refusals = {
   unknown_number: "UNALLOCATED_NUMBER",
   suspended_number: "SUBSCRIBER_ABSENT",
@@ -37,6 +39,7 @@ const refusals = {
   concurrency_limit: "USER_BUSY",
   no_rate: "SUBSCRIBER_ABSENT",
   no_funds: "SUBSCRIBER_ABSENT",
+  no_ticket: "INCOMING_CALL_BARRED",
 } as const satisfies Record<string, HangupCause>;
 export type Refusal = keyof typeof refusals | RefusalReason | "unknown_login";
 
@@ -47,18 +50,44 @@ export type Taken =
   | { kind: "refused"; why: Refusal; cause: HangupCause };
 
 /**
- * Stores a call that came to the switch, has it taken in there and its voice URL asked. Refused, nothing is stored.
- * The ids are chosen beforehand, since the leg's events follow at once.
+ * Stores a call that came to the switch, has it taken in there and its voice URL asked. Refused, nothing is stored but
+ * that its ticket is used. The ids are chosen beforehand, since the leg's events follow at once.
  */
 export async function takeInCall(
   tx: Tx,
-  parts: ChangeParts,
+  parts: ChangeParts & { ticketed: (source: string | null) => boolean },
   arrival: Arrival,
   ids: { call: CallId; leg: LegId },
   document: DocumentRun,
 ): Promise<Taken> {
   const before = await legOfChannel(tx, arrival.uuid);
   if (before) return { kind: "known", leg: before };
+  if (!parts.ticketed(arrival.address)) return takeInAdmitted(tx, parts, arrival, ids, document);
+  const { ticket, to: dialled } = arrival;
+  const use = ticket === null ? null : await useTicket(tx, { ticket, dialled, nowMs: parts.clock.nowMs() });
+  if (ticket === null || use === null) return refuse("no_ticket");
+  if (use.kind === "again") return { kind: "refused", why: "no_ticket", cause: again(use.cause) };
+  const taken = await takeInAdmitted(tx, parts, arrival, ids, document);
+  if (taken.kind === "refused") await noteTicketRefused(tx, ticket, taken.cause);
+  return taken;
+}
+
+/**
+ * The edge sends a call that one box refused on to the next, and answers with the better of the two: the same once more
+ * where the first was refused, and else 503, which no answer of a box that had the call loses to.
+ */
+function again(cause: string | null): HangupCause {
+  const first = cause ?? undefined;
+  return isCause(first) ? first : "NORMAL_TEMPORARY_FAILURE";
+}
+
+async function takeInAdmitted(
+  tx: Tx,
+  parts: ChangeParts,
+  arrival: Arrival,
+  ids: { call: CallId; leg: LegId },
+  document: DocumentRun,
+): Promise<Taken> {
   const to = numberFromCarrier(arrival.to);
   const seen = to === null ? undefined : await numberByE164(tx, to);
   if (!seen) return refuse("unknown_number");

@@ -270,6 +270,14 @@ export async function countOneWay(tx: ReadTx, sinceUs: number): Promise<number> 
   return row?.legs ?? 0;
 }
 
+/** How many legs live on each box that has any. */
+export async function liveLegsByBox(tx: ReadTx): Promise<Map<string, number>> {
+  const rows = await tx.all<{ box: string; legs: number }>(
+    "SELECT box, COUNT(*) AS legs FROM legs WHERE ended_at_us IS NULL GROUP BY box",
+  );
+  return new Map(rows.map(({ box, legs }) => [box, legs]));
+}
+
 /** Calls that nobody has asked to end. */
 export const callsToHangUp = (tx: ReadTx, workspaceId: WorkspaceId, limit: number) =>
   tx.all<{ id: CallId }>(

@@ -111,6 +111,7 @@ export function arrivalOf(box: string, fields: Fields): Arrival | undefined {
     sipCallId: sipCallId((name) => fields(`variable_${name}`)) ?? "",
     device,
     address: addressOf(fields("Caller-Network-Addr")),
+    ticket: fields(`variable_sip_h_${ticketHeader}`)?.slice(0, partyLengthMax) ?? null,
   };
 }
 
@@ -133,6 +134,8 @@ function callingDevice(fields: Fields): string | null | undefined {
   }
 }
 const sipCallIdLengthMax = 256;
+/** As engine/sip/edge/ writes it. */
+const ticketHeader = "X-Sautikit-Ticket";
 
 const sipCallId = (variable: Fields): string | null =>
   variable("sip_call_id")?.slice(0, sipCallIdLengthMax) ?? null;

@@ -133,6 +133,8 @@ export interface Arrival {
   device: string | null;
   /** The IPv4 address that it comes from; null: none that can be read. */
   address: string | null;
+  /** What the trunk edge gave the call on its way, cut to 64 characters; null: nothing. */
+  ticket: string | null;
 }
 
 /**

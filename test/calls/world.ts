@@ -142,6 +142,7 @@ export async function world(options: WorldOptions = {}) {
       {
         ...{ ...changeParts, clock: time, log, media, gateway: "carrier", takesEndRecords: true },
         ...{ devicesChanged: () => undefined, loginFailed: () => undefined },
+        ticketed: () => false,
         questioner: new Questioner({ store, egress, secrets, clock }),
         streams: new Streams({
           ...{ store, egress, secrets, clock, ids, log },

@@ -21,6 +21,7 @@ describe("the configuration", () => {
       host: "10.1.0.4",
       port: 18021,
       password: "mfalme-2026",
+      sip: { host: "10.1.0.4", port: 5060 },
     });
     assert.equal(config.allowPrivateUrls, false);
     assert.equal(readConfig({ FREESWITCH_URLS: url, ALLOW_PRIVATE_URLS: "yes" }).allowPrivateUrls, true);
@@ -29,6 +30,26 @@ describe("the configuration", () => {
       "pw@home",
     );
     assert.equal(readConfig({ FREESWITCH_URLS: "freeswitch://:secret@box" }).freeswitch?.port, 8021);
+  });
+
+  it("reads the trunk edge, which needs a box by its address and a file of trunks", () => {
+    const edge = {
+      DRACHTIO_URL: "drachtio://:mlango%2Fwa@10.1.0.3",
+      EDGE_SIP: "10.1.0.3:5060",
+      TRUNKS_FILE: "/etc/trunks.yaml",
+    };
+    const box = {
+      FREESWITCH_URLS: "freeswitch://:secret@box:8021?sip=10.1.0.4:5062",
+      SPOOL_DIR: "/srv/spool",
+    };
+    const { drachtio, edgeSip, trunksFile, freeswitch } = readConfig({ ...edge, ...box });
+    assert.deepEqual(drachtio, { host: "10.1.0.3", port: 9022, secret: "mlango/wa" });
+    assert.deepEqual([edgeSip, trunksFile], [{ host: "10.1.0.3", port: 5060 }, "/etc/trunks.yaml"]);
+    assert.deepEqual(freeswitch?.sip, { host: "10.1.0.4", port: 5062 });
+    const refuses = (env: Record<string, string>, why: RegExp) => assert.throws(() => readConfig(env), why);
+    refuses({ ...edge, ...box, TRUNKS_FILE: "" }, /TRUNKS_FILE: needed/);
+    refuses(edge, /FREESWITCH_URLS is needed/);
+    refuses({ ...edge, ...box, FREESWITCH_URLS: "freeswitch://:secret@box" }, /by IPv4 address/);
   });
 
   it("reads the command that speaks, and gives it the environment without what is ours in it", () => {
@@ -74,6 +95,12 @@ describe("the configuration", () => {
     ["FREESWITCH_URLS", "10.1.0.4"],
     ["FREESWITCH_URLS", "freeswitch://:ClueCon@127.0.0.1:8021"],
     ["FREESWITCH_URLS", "freeswitch://:@127.0.0.1:8021"],
+    ["FREESWITCH_URLS", "freeswitch://:secret@127.0.0.1?sip=here"],
+    ["DRACHTIO_URL", "10.1.0.3:9022"],
+    ["DRACHTIO_URL", "drachtio://:@10.1.0.3:9022"],
+    ["DRACHTIO_URL", "drachtio://:cymru@10.1.0.3:9022"],
+    ["DRACHTIO_URL", "drachtio://:a%7Cb@10.1.0.3:9022"],
+    ["EDGE_SIP", "edge.example:5060"],
     ["SPOOL_DIR", "spool"],
     ["TRUNK_GATEWAY", "carrier/../x"],
     ["S3_BUCKET", "ab"],

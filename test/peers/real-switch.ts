@@ -32,6 +32,7 @@ export async function startRealSwitch(options: SwitchOptions): Promise<SwitchUnd
     RTP_PORT_LAST: String(rtpPorts.last),
     CARRIER_HOST: options.carrier.host,
     CARRIER_PORT: String(options.carrier.port),
+    ...(options.edge && { CARRIER_PROXY: `${options.edge.host}:${options.edge.port}` }),
     SPOOL_DIR: spoolDir,
     FREESWITCH_LOG_LEVEL: "info",
     // Many tests share it, and fifty calls at once are one of them.

@@ -16,7 +16,7 @@ export async function startSimulatedSwitchProcess(options: SwitchOptions): Promi
   const { child, ready } = await startSautikit(
     [
       ...["simulator", "switch", "--exit-with-parent", "--cdr-dir", join(spoolDir, "cdr")],
-      ...["--gateway", `carrier=${options.carrier.host}:${options.carrier.port}`],
+      ...["--gateway", `carrier=${[options.carrier, options.edge].flatMap(hostPort).join("@")}`],
       ...["--esl-port", String(options.eslPort ?? 0)],
       ...(options.devices
         ? [
@@ -41,6 +41,9 @@ export async function startSimulatedSwitchProcess(options: SwitchOptions): Promi
     },
   };
 }
+
+const hostPort = (to: { host: string; port: number } | undefined): string[] =>
+  to === undefined ? [] : [`${to.host}:${to.port}`];
 
 function address(text: unknown): { host: string; port: number } {
   const [host = "", port = ""] = String(text).split(":");

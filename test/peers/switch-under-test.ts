@@ -25,6 +25,8 @@ export interface Devices {
 export interface SwitchOptions {
   /** Where the gateway `carrier` leads. */
   carrier: { host: string; port: number };
+  /** The trunk edge, by way of which that is reached. */
+  edge?: { host: string; port: number };
   /** For a switch that comes back after its end. */
   spoolDir?: string;
   eslPort?: number;

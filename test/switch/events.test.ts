@@ -229,9 +229,15 @@ describe("A single event", () => {
         arrival: {
           ...{ box: "nairobi-1", uuid, from: "+254722000001", to: "+254200000001" },
           ...{ createdAtUs: 1795906030496664, sipCallId: "0f0b981e062286c07cf92265@127.0.0.1" },
-          ...{ device: null, address: "127.0.0.1" },
+          ...{ device: null, address: "127.0.0.1", ticket: null },
         },
       });
+    });
+
+    it("has the ticket that the edge gave it", () => {
+      const decoded = arrival({ "variable_sip_h_X-Sautikit-Ticket": `t${"x".repeat(100)}` });
+      assert.ok(decoded.kind === "arrival");
+      assert.equal(decoded.arrival.ticket, `t${"x".repeat(63)}`);
     });
 
     it("is a device that logged in, whatever it says of itself", () => {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "../../engine/clock.ts";
@@ -17,6 +17,7 @@ import { createWorkspace } from "../../engine/workspaces/workspaces.ts";
 import { Auditor } from "../faults/auditor/auditor.ts";
 import { startCarrierProcess, type CarrierProcess } from "../peers/carrier-process.ts";
 import { startSautikit, type Child } from "../peers/child.ts";
+import type { EdgeUnderTest } from "../peers/edge-under-test.ts";
 import { freePort } from "../peers/free-ports.ts";
 import {
   startSwitchUnderTest,
@@ -76,15 +77,16 @@ export class TestWorld {
       database?: TestDatabase;
       switchOptions?: Partial<SwitchOptions>;
       switchKind?: SwitchKind;
+      /** Stands between carrier and switch, which are its one trunk and its one box. */
+      edge?: EdgeUnderTest;
       reach?: (esl: EslAddress) => Promise<EslAddress>;
     } = {},
   ): Promise<TestWorld> {
     const folder = await mkdtemp(join(tmpdir(), "sautikit-world-"));
     const carrier = await startCarrierProcess();
-    const peer = await startSwitchUnderTest(
-      { carrier, ...prepared.switchOptions },
-      prepared.switchKind,
-    ).catch(async (error: unknown) => {
+    const { edge } = prepared;
+    const options = { carrier, ...(edge && { edge: edge.sip }), ...prepared.switchOptions };
+    const peer = await startSwitchUnderTest(options, prepared.switchKind).catch(async (error: unknown) => {
       // Left running it would keep the tests' process from its end.
       await carrier.stop();
       throw error;
@@ -100,7 +102,8 @@ export class TestWorld {
       S3_PORT: String(s3Port),
       SECRETS_KEY: secretsKey,
       SPOOL_DIR: peer.spoolDir,
-      FREESWITCH_URLS: `freeswitch://:${peer.esl.password}@${host}:${port}`,
+      FREESWITCH_URLS: `freeswitch://:${peer.esl.password}@${host}:${port}?sip=${peer.sip.host}:${peer.sip.port}`,
+      ...(edge ? await edgeEnv(folder, edge, carrier) : {}),
       ALLOW_PRIVATE_URLS: "yes",
       ...(peer.devices
         ? { SIP_DOMAIN: peer.devices.realm, SIP_PORTS: `udp:${peer.devices.port},tcp:${peer.devices.port}` }
@@ -202,6 +205,15 @@ export class TestWorld {
     await this.#database.remove();
     await rm(this.folder, { recursive: true, force: true });
   }
+}
+
+/** The carrier as the trunk `carrier`, whose people call from wherever on this machine. */
+async function edgeEnv(folder: string, edge: EdgeUnderTest, carrier: { host: string; port: number }) {
+  const file = join(folder, "trunks.yaml");
+  const addresses = [`${carrier.host}/32`];
+  const trunk = { name: "carrier", via: "edge", host: carrier.host, port: carrier.port, addresses };
+  await writeFile(file, JSON.stringify({ trunks: [trunk] }));
+  return { ...edge.env, TRUNKS_FILE: file };
 }
 
 interface EslAddress {

@@ -28,6 +28,8 @@ export interface OutgoingInvite {
   fromDisplay?: string;
   /** The request URI, where that is not the address that it goes to. */
   uri?: string;
+  /** Where it is sent, whatever it names. */
+  proxy?: Address;
   /** Used once, if the far end asks for it. */
   login?: Login;
   /** Further headers, e.g. `X-Something`; names and values already checked. */

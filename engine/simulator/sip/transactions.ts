@@ -65,9 +65,12 @@ export class Transactions {
     return [...this.#clients.values()].every((client) => client.finished);
   }
 
-  /** Sends a request in a transaction of its own; a CANCEL takes the Via of what it cancels (§9.1). */
+  /**
+   * Sends a request in a transaction of its own, our Via upon those that it has; a CANCEL takes the Via of what it
+   * cancels (§9.1).
+   */
   send(request: SipRequest, to: Address, onResponse: ResponseListener): ClientTransaction {
-    if (request.method !== "CANCEL") request.headers.via = [this.newVia()];
+    if (request.method !== "CANCEL") request.headers.via = [this.newVia(), ...request.headers.via];
     const key = clientKey(request);
     const client = new Client(this.#options, request, to, onResponse, () => this.#clients.delete(key));
     this.#clients.set(key, client);
@@ -87,9 +90,15 @@ export class Transactions {
     return this.#servers.get(serverKey(cancel, "INVITE"));
   }
 
-  receive(message: SipRequest | SipResponse, from: Address): void {
-    if (isRequest(message)) this.#receiveRequest(message, from);
-    else this.#clients.get(clientKey(message))?.receive(message);
+  /** False for a response that answers no request of ours. */
+  receive(message: SipRequest | SipResponse, from: Address): boolean {
+    if (isRequest(message)) {
+      this.#receiveRequest(message, from);
+      return true;
+    }
+    const client = this.#clients.get(clientKey(message));
+    client?.receive(message);
+    return client !== undefined;
   }
 
   close(): void {
@@ -223,7 +232,7 @@ class Client implements ClientTransaction {
         method: "ACK",
         uri,
         headers: {
-          via: headers.via,
+          via: headers.via.slice(0, 1),
           "max-forwards": 70,
           ...(headers.route ? { route: headers.route } : {}),
           from: headers.from,

@@ -10,6 +10,8 @@ import type { Scheduler } from "./scheduler.ts";
 export interface Gateway {
   host: string;
   port: number;
+  /** `outbound-proxy`: where its requests are sent, whatever they name. */
+  proxy?: { host: string; port: number };
 }
 
 /** What the parts of the simulated switch share; built once, in simulated-switch.ts. */

@@ -60,6 +60,8 @@ export interface Route {
   gateway: string | null;
   /** A binding on the profile for devices, by the URI that it gave. */
   uri?: string;
+  /** `outbound-proxy` of the gateway. */
+  proxy?: { host: string; port: number };
 }
 
 /** Where a branch goes, or the cause for which it goes nowhere. */

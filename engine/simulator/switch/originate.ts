@@ -122,6 +122,7 @@ function dialBranch(core: Core, dial: Dial, branch: Dial["branches"][number]): C
     host: to.host,
     port: to.port,
     ...(to.uri === undefined ? {} : { uri: to.uri }),
+    ...(to.proxy === undefined ? {} : { proxy: to.proxy }),
     fromUser: callerNumber,
     ...(callerName === "" ? {} : { fromDisplay: callerName }),
     headers: sipHeaders(variables),

@@ -1,0 +1,67 @@
+import { pino } from "pino";
+import { systemClock } from "../../../engine/clock.ts";
+import { systemIds } from "../../../engine/ids.ts";
+import type { SipAgent } from "../../../engine/simulator/sip/call.ts";
+import type { SipResponse } from "../../../engine/simulator/sip/message.ts";
+import { Edge, type EdgeBox } from "../../../engine/sip/edge/edge.ts";
+import { readTrunkFile, type Trunk } from "../../../engine/sip/trunks/trunk-file.ts";
+import { startEdgeUnderTest, type EdgeUnderTest } from "../../peers/edge-under-test.ts";
+import { eventually } from "../../peers/waiting.ts";
+import { testDatabase } from "../../store/test-database.ts";
+
+const ids = systemIds(systemClock);
+
+export function trunksIn(...trunks: readonly Record<string, unknown>[]): readonly Trunk[] {
+  const read = readTrunkFile(JSON.stringify({ trunks }), { secretOf: () => undefined, edge: true });
+  if (!read.ok) throw new Error(JSON.stringify(read.bad));
+  return read.trunks;
+}
+
+/** The edge in this process, beside the drachtio-server under test; boxes and trunks are the test's. */
+export async function edgeWorld() {
+  const server: EdgeUnderTest = await startEdgeUnderTest();
+  const database = await testDatabase();
+  const store = await database.open();
+  let trunks: readonly Trunk[] = [];
+  const boxes: EdgeBox[] = [];
+  const edge = new Edge({
+    ...{ drachtio: server.admin, store, clock: systemClock, ids, trunks: () => trunks, boxes },
+    log: pino({ level: "silent" }),
+  });
+  edge.start();
+  await eventually("the connection", () => edge.connected || undefined);
+  return {
+    ...{ server, store, edge },
+    setTrunks: (now: readonly Trunk[]) => (trunks = now),
+    setBoxes: (...now: readonly EdgeBox[]) => boxes.splice(0, boxes.length, ...now),
+    /** That box has a leg more, as far as the edge knows. */
+    addLeg: (box: string) =>
+      database.byHand(`INSERT INTO legs (id, call_id, workspace_id, position, kind, direction, from_e164, to_e164, status, box,
+        rate_micro_kes_per_minute, created_at_ms, max_duration_seconds, cut_after_seconds)
+        VALUES ('leg_1', 'call_1', 'ws_1', 0, 'pstn', 'inbound', '+1', '+2', 'answered', '${box}', 0, 0, 0, 0)`),
+    connected: () => eventually("the connection", () => edge.connected || undefined),
+    async end() {
+      await edge.stop();
+      await server.stop();
+      await store.close();
+      await database.remove();
+    },
+  };
+}
+
+export const boxAt = (name: string, { host, port }: SipAgent, connected = true): EdgeBox => ({
+  ...{ name, sip: { host, port } },
+  isConnected: () => connected,
+});
+
+/** A request outside of dialogs to the edge, from that agent. */
+export const asks = (
+  agent: SipAgent,
+  method: string,
+  to: { host: string; port: number },
+  uri = `sip:+254200000001@${to.host}:${to.port}`,
+): Promise<SipResponse> =>
+  agent.request({
+    ...{ method, uri, to, party: `wanjiru@${agent.host}`, seq: 1 },
+    callId: `${ids.bytes(8).toString("hex")}@${agent.host}`,
+  });
