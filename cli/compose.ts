@@ -217,7 +217,7 @@ async function build(
       questioner: new Questioner({ store, egress, secrets, clock }),
       streams: new Streams({ store, egress, secrets, clock, ids, log, ports: config.streamPorts }),
       takesEndRecords: wanted.has("spool"),
-      devicesChanged: () => devices?.wake(),
+      devices,
     },
     [box],
   );

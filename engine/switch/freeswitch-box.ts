@@ -96,6 +96,9 @@ const heartbeatTimeoutMs = 3000;
 /** What an originate may take beyond its ring time-out: the switch's own timers run late by up to the backstop. */
 const originateMarginMs = (backstopSeconds + 5) * 1000;
 
+/** Of ten thousand devices and more. */
+const listTimeoutMs = 30_000;
+
 /** A leg that is told to park is parked 30 ms later. */
 const parkMsMax = 2000;
 
@@ -136,6 +139,7 @@ export class FreeSwitchBox implements Switch {
   /** Legs that are told to park: whether they are, or have ended. */
   readonly #parking = new Map<LegId, (parked: boolean) => void>();
   #heartbeat: Timer | undefined;
+  #stopping = new AbortController();
   #connected = false;
 
   /** Opens nothing yet. Throws RangeError on a password or folder that cannot be used. */
@@ -170,12 +174,14 @@ export class FreeSwitchBox implements Switch {
 
   /** Set the listeners before: what happens from the first connection on is told once. */
   start(): void {
+    if (this.#stopping.signal.aborted) this.#stopping = new AbortController();
     this.#eventLine.start();
     for (const line of this.#commandLines) line.start();
   }
 
   /** Closes the connections; calls in the switch go on. Whatever waits is rejected. */
   async stop(): Promise<void> {
+    this.#stopping.abort();
     await Promise.all([this.#eventLine, ...this.#commandLines].map((line) => line.stop()));
   }
 
@@ -452,20 +458,29 @@ export class FreeSwitchBox implements Switch {
     if (reply.trim() !== "+OK [Success]") throw refused("reloadxml", reply);
   }
 
-  async registrations(): Promise<Registration[]> {
-    const reply = await this.#send(api("sofia", "xmlstatus", "profile", devicesProfile, "reg"));
+  async registrations(username?: string): Promise<Registration[]> {
+    const status = ["xmlstatus", "profile", devicesProfile];
+    const reply =
+      username === undefined
+        ? await this.#sendAlone(api("sofia", ...status, "reg"), listTimeoutMs)
+        : await this.#send(api("sofia", ...status, "user", await this.#address(username)));
     const found = registrationsIn(reply, this.#options.clock.nowMs());
     if (found === undefined) throw refused("sofia xmlstatus", reply);
     return found;
   }
 
   async forgetDevice(username: string): Promise<void> {
+    const address = await this.#address(username);
+    const reply = await this.#send(api("sofia", "profile", devicesProfile, "flush_inbound_reg", address));
+    if (!reply.startsWith("Invalid Profile")) accepted("sofia profile flush_inbound_reg", reply);
+  }
+
+  /** By which the switch keeps a device's bindings. */
+  async #address(username: string): Promise<string> {
     if (!isUsername(username)) throw new RangeError("not a username");
     const domain = await this.#send(api("global_getvar", "sip_domain"));
     if (!/^[A-Za-z0-9.-]{1,253}$/.test(domain)) throw refused("global_getvar sip_domain", domain);
-    const address = `${username}@${domain}`;
-    const reply = await this.#send(api("sofia", "profile", devicesProfile, "flush_inbound_reg", address));
-    if (!reply.startsWith("Invalid Profile")) accepted("sofia profile flush_inbound_reg", reply);
+    return `${username}@${domain}`;
   }
 
   async version(): Promise<string> {
@@ -520,6 +535,20 @@ export class FreeSwitchBox implements Switch {
     const [first = this.#eventLine.connection, ...others] = connections;
     if (first === undefined) return Promise.reject(this.#unavailable());
     return others.reduce((best, next) => (next.pending < best.pending ? next : best), first).send(command);
+  }
+
+  /** Over a connection of its own: whatever its reply does to that, nothing else is cut. */
+  async #sendAlone(command: Command, timeoutMs: number): Promise<string> {
+    const { signal } = this.#stopping;
+    const connection = await this.#open(signal);
+    const close = () => connection.close(stoppedReason);
+    signal.addEventListener("abort", close, { once: true });
+    try {
+      return await connection.send(command, timeoutMs);
+    } finally {
+      signal.removeEventListener("abort", close);
+      close();
+    }
   }
 
   /** Runs `originate` in the background, and resolves with its result. Its one send is never repeated. */
@@ -622,7 +651,7 @@ export class FreeSwitchBox implements Switch {
       this.#jobs.get(fields("Job-UUID") ?? "")?.settle((fields("_body") ?? "").trimEnd());
       return;
     }
-    const device = registrationEvent(this.box, fields);
+    const device = registrationEvent(this.box, fields, this.#options.clock.nowMs());
     if (device !== undefined) {
       this.counts.delivered++;
       return this.#tell(device);

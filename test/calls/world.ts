@@ -141,7 +141,7 @@ export async function world(options: WorldOptions = {}) {
     new Controller(
       {
         ...{ ...changeParts, clock: time, log, media, gateway: "carrier", takesEndRecords: true },
-        devicesChanged: () => undefined,
+        devices: null,
         questioner: new Questioner({ store, egress, secrets, clock }),
         streams: new Streams({
           ...{ store, egress, secrets, clock, ids, log },

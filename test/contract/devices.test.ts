@@ -105,9 +105,16 @@ describeContract("the contract of the switch: customers' devices", function () {
     });
     const inMs = expiresAtMs - Date.now();
     assert.ok(inMs > 55_000 && inMs < 70_000, String(inMs));
-    assert.equal((await world.boxEvent("registered", from)).username, wanjiru.username);
+    // What is told has all that the list has; their seconds are cut where each is told.
+    const { registration } = await world.boxEvent("registered", from);
+    const apartMs = registration.expiresAtMs - expiresAtMs;
+    assert.deepEqual({ ...registration, expiresAtMs }, binding);
+    assert.ok(Math.abs(apartMs) < 2_000, String(apartMs));
+    assert.deepEqual(await world.box.registrations(otieno.username), []);
+    assert.equal((await world.box.registrations(wanjiru.username)).length, 1);
     assert.equal((await phone.unregister()).status, 200);
-    assert.equal((await world.boxEvent("unregistered", from)).username, wanjiru.username);
+    const gone = await world.boxEvent("unregistered", from);
+    assert.deepEqual([gone.username, gone.callId], [wanjiru.username, phone.callId]);
     await listed(wanjiru, 0);
   });
 
