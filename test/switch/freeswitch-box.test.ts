@@ -312,6 +312,7 @@ describe("A FreeSWITCH box", () => {
           `api uuid_setvar ${uuid} api_on_answer_cut sched_api +601 cut-${leg}-0 uuid_kill ${uuid} ALLOTTED_TIMEOUT`,
           `api uuid_setvar ${uuid} api_on_answer_ring sched_del ring-${leg}`,
           `api uuid_setvar ${uuid} api_hangup_hook sched_del cut-${leg}-0`,
+          `api uuid_setvar ${uuid} execute_on_answer `,
           `api uuid_ring_ready ${uuid}`,
           `api uuid_dump ${uuid} json`,
         ]);
