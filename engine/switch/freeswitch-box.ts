@@ -3,7 +3,7 @@ import type { Clock, Timer } from "../clock.ts";
 import { SautikitError } from "../errors.ts";
 import { isId, type ConferenceId, type Ids, type LegId, type RecordingId } from "../ids.ts";
 import type { Log } from "../log.ts";
-import { ChannelNames } from "./channel-names.ts";
+import { ChannelNames, isChannelUuid } from "./channel-names.ts";
 import { channelFacts, channelListings, withToken, type Listed } from "./channels.ts";
 import { jsonFields, type Command, type Fields } from "./codec.ts";
 import {
@@ -25,7 +25,7 @@ import {
   scheduleKill,
   takenInVariables,
 } from "./dial-string.ts";
-import { arrivalOf, decodeEvent, isCause, playTokenPrefix } from "./events.ts";
+import { arrivalOf, decodeEvent, isAnsweredCaller, isCause, playTokenPrefix } from "./events.ts";
 import { devicesProfile, isUsername, registrationEvent, registrationsIn } from "./devices.ts";
 import { Line } from "./line.ts";
 import {
@@ -438,13 +438,27 @@ export class FreeSwitchBox implements Switch {
   }
 
   async arrivals(): Promise<Arrival[]> {
-    const arrivals: Arrival[] = [];
+    return this.#unknown((_, fields) => arrivalOf(this.box, fields));
+  }
+
+  async strangers(): Promise<string[]> {
+    return this.#unknown((uuid, fields) => (isAnsweredCaller(fields) ? uuid : undefined));
+  }
+
+  async endStranger(uuid: string): Promise<boolean> {
+    if (!isChannelUuid(uuid)) throw new RangeError("not a channel's uuid");
+    return this.#run(api("uuid_kill", uuid, "MANAGER_REQUEST"));
+  }
+
+  /** What `of` makes of each channel that came to the box and is no leg. */
+  async #unknown<Found>(of: (uuid: string, fields: Fields) => Found | undefined): Promise<Found[]> {
+    const found: Found[] = [];
     for (const uuid of (await this.#list()).unknown) {
       const fields = await this.#dump(uuid);
-      const arrival = fields && arrivalOf(this.box, fields);
-      if (arrival) arrivals.push(arrival);
+      const one = fields && of(uuid, fields);
+      if (one != null) found.push(one);
     }
-    return arrivals;
+    return found;
   }
 
   async channelFacts(leg: LegId): Promise<ChannelFacts | null> {

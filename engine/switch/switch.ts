@@ -103,6 +103,10 @@ export interface Switch {
   listChannels(): Promise<ChannelListing[]>;
   /** Callers who wait and whose uuid is not known: from the same listing, and each looked at. */
   arrivals(): Promise<Arrival[]>;
+  /** Channels that came to the box by SIP, are answered, and stand for no leg: uuids, each looked at. */
+  strangers(): Promise<string[]>;
+  /** Ends such a channel. False: it is gone. */
+  endStranger(uuid: string): Promise<boolean>;
   /** `uuid_dump` of one channel: exact, not lagging. Null: no such channel. */
   channelFacts(leg: LegId): Promise<ChannelFacts | null>;
   /** `reloadxml`: the box reads its folder of credentials anew. One that it cannot read leaves what was there before. */

@@ -5,6 +5,7 @@ import { sideBySide } from "../peers/side-by-side.ts";
 import { describeOnSwitch } from "../peers/switch-under-test.ts";
 import { eventually } from "../peers/waiting.ts";
 import { numbers } from "../contract/world.ts";
+import { EslClient } from "../simulator/switch/esl-client.ts";
 import type { ApiCall } from "../world/customer.ts";
 import { nairobi, TestWorld } from "../world/world.ts";
 
@@ -271,6 +272,29 @@ describeOnSwitch("a customer's SIP devices, over HTTP and SIP", function () {
     const talkedMs = Date.parse(callee.ended_at!) - Date.parse(callee.answered_at!);
     assert.equal(callee.billed_seconds, Math.ceil(talkedMs / 1000));
     await world.verifyLedger();
+  });
+
+  it("an answered caller whom nobody took in is hung up, since they would talk on nobody's account", async () => {
+    await world.killSautikit();
+    const { host, port } = world.switch.sip;
+    const sip = await world.carrier.place({ from: "+254734700003", to: nairobi, switch: `${host}:${port}` });
+    const { esl } = world.switch;
+    const client = await EslClient.login(esl.port, esl.password, "CHANNEL_HANGUP_COMPLETE");
+    const uuid = await eventually("the caller at the switch", async () => {
+      const listed = JSON.parse(await client.api("show channels as json")) as { rows?: { uuid: string }[] };
+      return listed.rows?.[0]?.uuid;
+    });
+    await client.api(`sched_del ${uuid}`);
+    await client.api(`uuid_answer ${uuid}`);
+    await world.carrier.placed(sip, ({ answered_at }) => answered_at !== null);
+    await world.startSautikit();
+    const end = await eventually(
+      "the caller's end",
+      () => client.events.find((event) => event["Unique-ID"] === uuid),
+      { withinMs: 20_000 },
+    );
+    assert.equal(end["variable_hangup_cause"], "MANAGER_REQUEST");
+    client.close();
   });
 
   function finalStatus(call: ReturnType<SipDevice["call"]>): Promise<number | null> {
