@@ -40,6 +40,8 @@ export interface AskedLegs {
   /** Numbers to call from and to present: the workspace's own, or it is refused. */
   callerIds: readonly RefusedNumber[];
   to: readonly RefusedNumber[];
+  /** What else talks and is paid for: a device's own leg, or one to a device, which go to no number. */
+  beside?: readonly Pick<Destination, "rateMicroKesPerMinute">[];
 }
 
 export interface Admission {
@@ -78,6 +80,13 @@ export class Policy {
     for (const number of asked.callerIds) numbers.push(await ownNumber(tx, workspace, number));
 
     const rules = rulesOf(workspace);
+    const { beside = [] } = asked;
+    const payFor = (legs: readonly Pick<Destination, "rateMicroKesPerMinute">[]) =>
+      requireMoney(tx, workspace.id, [...legs, ...beside], rules.dailySpendCapMinor, clock.nowUs());
+    if (asked.to.length === 0) {
+      await payFor([]);
+      return { numbers, admitted: [], refused: [] };
+    }
     const refused: CallRefused[] = [];
     const allowed: Allowed[] = [];
     for (const one of looked) {
@@ -91,7 +100,7 @@ export class Policy {
 
     if (!isOpen(rules.callingWindows, nowMs))
       throw outsideWindow(opensAtMs(rules.callingWindows, nowMs), nowMs);
-    await requireMoney(tx, workspace.id, allowed, rules.dailySpendCapMinor, clock.nowUs());
+    await payFor(allowed);
     const pace = await callPace(tx, workspace.id, {
       ...{ placedAfterMs: nowMs - 1000, shortAfterMs: nowMs - shortSpanMs },
       shortMax: workspace.shortCallsMax ?? 0,

@@ -1,5 +1,9 @@
 import { strict as assert } from "node:assert";
 import { setTimeout as sleep } from "node:timers/promises";
+import { systemClock } from "../../engine/clock.ts";
+import { systemIds } from "../../engine/ids.ts";
+import { readDeck } from "../../engine/metering/deck-file.ts";
+import { importDeck } from "../../engine/metering/deck-import.ts";
 import { SipDevice, type Login } from "../peers/sip-device.ts";
 import { sideBySide } from "../peers/side-by-side.ts";
 import { describeOnSwitch } from "../peers/switch-under-test.ts";
@@ -143,6 +147,27 @@ describeOnSwitch("a customer's SIP devices, over HTTP and SIP", function () {
     assert.equal(done.legs[1]!.to, to);
   });
 
+  test("digits that its workspace sends into its call go to whom it called, not to the device", async () => {
+    const device = await registered(await credential());
+    const to = answersFor("00117");
+    const call = device.call(to);
+    const atDevice: string[] = [];
+    await eventually("an answer", () => (call.state === "answered" ? true : undefined));
+    call.media!.onDigit((digit) => void atDevice.push(digit));
+    const { id } = await latestTo(to);
+    await world.customer.until(id, "answered", ({ status }) => status === "answered");
+    const { status } = await world.customer.ask("POST", `/v1/calls/${id}/digits`, {
+      body: { digits: "42#" },
+    });
+    assert.equal(status, 202);
+    await eventually("the digits at the callee", async () =>
+      (await world.carrier.calls()).find((one) => one.number === to && one.digits === "42#"),
+    );
+    call.end();
+    await world.customer.ended(id);
+    assert.deepEqual(atDevice, []);
+  });
+
   test("`dial.sip` rings every device of a credential; the first to answer has it, and is free", async () => {
     const login = await credential("Two phones");
     const [first, second] = [await registered(login), await registered(login)];
@@ -152,6 +177,7 @@ describeOnSwitch("a customer's SIP devices, over HTTP and SIP", function () {
       actions: [{ dial: { sip: `sip:${login.username}@anything.example` } }, { hangup: {} }],
     });
     const [ringsHere, ringsThere] = [await first.ringing(10_000), await second.ringing(10_000)];
+    assert.equal(ringsHere.fromUser, answersFor("00113"), "it is shown whom it would talk with");
     ringsHere.answer();
     await world.customer.until(id, "joined", ({ legs }) =>
       legs.some((leg) => leg.to.startsWith("sip:") && leg.answered_at !== null),
@@ -222,6 +248,7 @@ describeOnSwitch("a customer's SIP devices, over HTTP and SIP", function () {
       await shown(login.id, 1);
       const sip = await place(from);
       const rings = await device.ringing(10_000);
+      assert.equal(rings.fromUser, from, "it is shown who calls");
       assert.equal((await world.carrier.placed(sip)).answered_at, null);
       rings.answer();
       await world.carrier.placed(sip, ({ answered_at }) => answered_at !== null);
@@ -295,6 +322,46 @@ describeOnSwitch("a customer's SIP devices, over HTTP and SIP", function () {
     );
     assert.equal(end["variable_hangup_cause"], "MANAGER_REQUEST");
     client.close();
+  });
+
+  describe("with another deck", () => {
+    it("where the deck charges for devices they are paid for, and asked for money, as any leg", async () => {
+      const { lines } = readDeck(
+        "prefix,kes_per_minute,leg_kind,direction\n254,0,pstn,outbound\n,60,sip,outbound\n,60,sip,inbound",
+      );
+      const parts = { ids: systemIds(systemClock), clock: systemClock };
+      const { bad } = await world.store.write((tx) => importDeck(tx, parts, { lines, force: true }));
+      assert.deepEqual(bad, []);
+      const cut = await world.customer.ask("PATCH", "/v1/wallet", { body: { on_zero_balance: "hangup" } });
+      assert.equal(cut.status, 200);
+      const login = await credential("Charged");
+      const device = await registered(login);
+      const to = answersFor("00118");
+      const call = device.call(to);
+      await eventually("an answer", () => (call.state === "answered" ? true : undefined));
+      const { id } = await latestTo(to);
+      const [{ seconds } = { seconds: 0 }] = await world.byHand(
+        `SELECT cut_after_seconds AS seconds FROM legs WHERE call_id = '${id}' AND position = 0`,
+      );
+      // KES 10,000 or less, at a shilling a second; its own longest is four hours.
+      assert.ok(Number(seconds) > 9_000 && Number(seconds) <= 10_000, String(seconds));
+      call.end();
+      const [own, callee] = (await world.customer.ended(id)).legs;
+      assert.deepEqual([own!.cost_minor > 0, callee!.cost_minor], [true, 0]);
+
+      await world.byHand("UPDATE workspaces SET daily_spend_cap_minor = 1");
+      assert.equal(await finalStatus(device.call(answersFor("00119"))), 403);
+      const { body } = await world.customer.ask("GET", "/v1/refusals");
+      assert.deepEqual([body.data[0].source, body.data[0].reason], ["device", "spend_cap"]);
+      const dials = await world.customer.place({
+        ...{ from: nairobi, to: answersFor("00120") },
+        actions: [{ dial: { sip: `sip:${login.username}` } }, { hangup: {} }],
+      });
+      const done = await world.customer.ended(dials);
+      const refused = done.events.find(({ kind }) => kind === "dial.refused");
+      assert.equal(refused?.payload["reason"], "spend_cap");
+      await world.verifyLedger();
+    });
   });
 
   function finalStatus(call: ReturnType<SipDevice["call"]>): Promise<number | null> {
