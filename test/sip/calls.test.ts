@@ -230,16 +230,16 @@ describeOnSwitch("a customer's SIP devices, over HTTP and SIP", function () {
     assert.equal(await finalStatus(next.call(answersFor("00115"))), 403);
   });
 
-  describe("calls to its number", () => {
-    const place = async (from: string) => {
-      const { host, port } = world.switch.sip;
-      return world.carrier.place({ from, to: nairobi, switch: `${host}:${port}` });
-    };
-    const route = (body: unknown) =>
-      world.customer
-        .ask("PATCH", `/v1/numbers/${numberId}/routing`, { body })
-        .then(({ status }) => assert.equal(status, 200));
+  const place = async (from: string) => {
+    const { host, port } = world.switch.sip;
+    return world.carrier.place({ from, to: nairobi, switch: `${host}:${port}` });
+  };
+  const route = (body: unknown) =>
+    world.customer
+      .ask("PATCH", `/v1/numbers/${numberId}/routing`, { body })
+      .then(({ status }) => assert.equal(status, 200));
 
+  describe("calls to its number", () => {
     it("ring it with `ring_sip`: the caller is answered by its answer and no sooner, and is free", async () => {
       await route({ voice_callback_url: null, events_url: world.inbox.url, ring_sip: true });
       const login = await credential("Reception");
@@ -287,7 +287,6 @@ describeOnSwitch("a customer's SIP devices, over HTTP and SIP", function () {
     call.end();
     const endedMs = Date.now();
     await sleep(2_000);
-    assert.equal((await device.register()).status, 200, "it registers while no controller runs");
     await world.startSautikit();
     const done = await world.customer.ended(id);
     const callee = done.legs[1]!;
@@ -299,6 +298,53 @@ describeOnSwitch("a customer's SIP devices, over HTTP and SIP", function () {
     const talkedMs = Date.parse(callee.ended_at!) - Date.parse(callee.answered_at!);
     assert.equal(callee.billed_seconds, Math.ceil(talkedMs / 1000));
     await world.verifyLedger();
+  });
+
+  it("a device that registers while no controller runs is rung once one is back", async () => {
+    await route({ voice_callback_url: null, events_url: world.inbox.url, ring_sip: true });
+    const login = await credential("Early bird");
+    const there = await registered(login);
+    await shown(login.id, 1);
+    await world.killSautikit();
+    const came = await SipDevice.open(world.switch.devices!, login);
+    devices.push(came);
+    assert.equal((await came.register()).status, 200);
+    assert.equal((await there.unregister()).status, 200);
+    await world.startSautikit();
+    await eventually("the one that came, without the one that went", async () => {
+      const [row, ...others] = await shown(login.id, 1);
+      return (others.length === 0 && row.contact === came.contact) || undefined;
+    });
+    const sip = await place("+254734700004");
+    (await came.ringing(10_000)).answer();
+    await world.carrier.placed(sip, ({ answered_at }) => answered_at !== null);
+    await world.carrier.hangUp(sip);
+    assert.equal((await world.customer.ended((await latestTo("+254734700004")).id)).status, "completed");
+    assert.equal(there.calls, 0);
+  });
+
+  it("a recording goes on while the device holds (re-INVITE), and is as long as the talk", async () => {
+    await route({ record: true });
+    const device = await registered(await credential("Holder"));
+    const to = answersFor("00121");
+    const call = device.call(to);
+    await eventually("an answer", () => (call.state === "answered" ? true : undefined));
+    await sleep(1_000);
+    call.changeDirection("sendonly");
+    await sleep(2_000);
+    call.changeDirection("sendrecv");
+    await sleep(1_000);
+    call.end();
+    const [own] = (await world.customer.ended((await latestTo(to)).id)).legs;
+    await route({ record: false });
+    const recording = await eventually("the recording", async () => {
+      const { body } = await world.customer.ask("GET", `/v1/recordings/${own!.recording_ids[0]}`);
+      return body.status === "ready" ? body : undefined;
+    });
+    const talkedSeconds = (Date.parse(own!.ended_at!) - Date.parse(own!.answered_at!)) / 1000;
+    assert.ok(talkedSeconds > 3.9, String(talkedSeconds));
+    const { duration_seconds: seconds } = recording;
+    assert.ok(Math.abs(seconds - talkedSeconds) < 0.3, `${seconds} s of ${talkedSeconds} s`);
   });
 
   it("an answered caller whom nobody took in is hung up, since they would talk on nobody's account", async () => {
