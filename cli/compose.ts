@@ -228,7 +228,7 @@ async function build(
       streams: new Streams({ store, egress, secrets, clock, ids, log, ports: config.streamPorts }),
       takesEndRecords: wanted.has("spool"),
       ticketed: (source) => edge !== null && (source === null || !comesByItself(edge.trunks.trunks, source)),
-      devicesChanged: () => sip?.devices.wake(),
+      devices: sip?.devices ?? null,
       loginFailed: (event) => sip?.failures.take(event),
     },
     [box],

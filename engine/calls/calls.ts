@@ -1,7 +1,7 @@
 import { devicesIn, mediaIn, numbersIn, type Document } from "../actions/document.ts";
 import { invalidField, SautikitError } from "../errors.ts";
 import type { CallId, LegId, WorkspaceId } from "../ids.ts";
-import { callOfWorkspace, insertCall, type CallRow } from "../store/calls.ts";
+import { callOfWorkspace, insertCall, type CallRow, type LegRow } from "../store/calls.ts";
 import * as media from "../store/media.ts";
 import * as recordings from "../store/recordings.ts";
 import type { PromptUrls } from "../media/prompt-urls.ts";
@@ -122,8 +122,10 @@ export class Calls {
     const change = await this.#liveChange(tx, workspaceId, callId);
     if (change.call.answeredAtUs === null)
       throw new SautikitError("calls.not_live", "The call is not answered yet.");
+    const party = farParty(change);
+    if (!party) throw new SautikitError("calls.not_live", "There is nobody who could hear them.");
     await change.emit("digits.sent", { digits });
-    change.intend({ kind: "sendDigits", leg: change.firstLeg.id, digits });
+    change.intend({ kind: "sendDigits", leg: party.id, digits });
     await change.save();
   }
 
@@ -213,6 +215,13 @@ export class Calls {
 }
 
 /** The number to call from, and another to present. */
+/** Whom the call is with: of one that a customer's device placed, not the device. */
+function farParty({ firstLeg, legs }: CallChange): LegRow | undefined {
+  const isDevices = firstLeg.kind === "sip" && firstLeg.direction === "inbound";
+  if (!isDevices) return firstLeg;
+  return legs.find((leg) => leg !== firstLeg && leg.answeredAtUs !== null && leg.endedAtUs === null);
+}
+
 const callerIdsOf = ({ fromE164, callerId }: CallRequest): RefusedNumber[] => [
   { field: "from", e164: fromE164 },
   ...(callerId === undefined || callerId === fromE164 ? [] : [{ field: "caller_id", e164: callerId }]),

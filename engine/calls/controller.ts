@@ -19,7 +19,7 @@ import {
 import type { Store, Tx } from "../store/store.ts";
 import type { Streams } from "../streams/streams.ts";
 import { parseEndRecord } from "../switch/end-record.ts";
-import type { Arrival, BoxEvent, Switch, SwitchEvent } from "../switch/switch.ts";
+import type { Arrival, BoxEvent, DeviceEvent, LoginFailed, Switch, SwitchEvent } from "../switch/switch.ts";
 import { CallChange } from "./call-change.ts";
 import type { ChangeParts } from "./change-parts.ts";
 import { rearmCutOffs } from "./cut-off.ts";
@@ -41,9 +41,9 @@ export interface ControllerParts extends ChangeParts {
   log: Log;
   media: MediaLibrary;
   questioner: Questioner;
-  loginFailed: (event: Extract<BoxEvent, { kind: "loginFailed" }>) => void;
-  /** Devices came or went at a box, or it is connected again. */
-  devicesChanged: (box: string) => void;
+  loginFailed: (event: LoginFailed) => void;
+  /** Who keeps the devices at a box; null: none are let in. */
+  devices: { take(event: DeviceEvent): void; connected(): void } | null;
   /** Of this process alone: what runs in it ends with it. */
   streams: Streams;
   gateway: string;
@@ -370,7 +370,7 @@ export class Controller {
           });
         return;
       case "connected":
-        this.#parts.devicesChanged(box.box);
+        this.#parts.devices?.connected();
         await reconciler?.connected(event);
         // Its legs first: who is gone is in no room any more.
         await this.#reconcileRooms(box);
@@ -384,7 +384,7 @@ export class Controller {
         return;
       case "registered":
       case "unregistered":
-        this.#parts.devicesChanged(box.box);
+        this.#parts.devices?.take(event);
         return;
       case "loginFailed":
         this.#parts.loginFailed(event);

@@ -10,6 +10,7 @@ import type { Tx } from "../store/store.ts";
 import type { Arrival, HangupCause } from "../switch/switch.ts";
 import type { CallOptions } from "./call-request.ts";
 import type { ChangeParts } from "./change-parts.ts";
+import { secondsAtDialling } from "./cut-off.ts";
 import { newCall, newLeg } from "./dialing.ts";
 import { DocumentRun } from "./document-run.ts";
 import { storeArrival, type Taken } from "./inbound.ts";
@@ -45,9 +46,14 @@ export async function takeInDeviceCall(
   const to = numberFromCarrier(arrival.to) ?? arrival.to;
   const { workspaceId } = holder;
   const noted = { workspaceId, source: "device", from: number.e164, to } as const;
+  const rate = await rateFor(tx, {
+    ...{ workspaceId, legKind: "sip", direction: "inbound", remoteE164: to, atMs: nowMs },
+  });
+  if (!rate) return refuse("no_rate", "OUTGOING_CALL_BARRED");
+  const { microKesPerMinute: rateMicroKesPerMinute } = rate;
   const { credentialId, maxConcurrentCalls, maxCallsPerSecond } = holder;
   const asked = {
-    ...{ workspaceId, begins: true },
+    ...{ workspaceId, begins: true, beside: [{ rateMicroKesPerMinute }] },
     device: { credentialId, maxConcurrentCalls, maxCallsPerSecond, address: arrival.address },
     callerIds: [{ field: "from", e164: number.e164 }],
     to: [{ field: "to", e164: to }],
@@ -64,20 +70,16 @@ export async function takeInDeviceCall(
     await parts.policy.note(tx, refused, noted);
     return refuse(refused.reason, causes[refused.reason]);
   }
-  const rate = await rateFor(tx, {
-    ...{ workspaceId, legKind: "sip", direction: "inbound", remoteE164: to, atMs: nowMs },
-  });
-  if (!rate) return refuse("no_rate", "OUTGOING_CALL_BARRED");
-
   const call = callRow(ids.call, number, {
     ...{ arrival, to, nowMs, sipCredentialId: credentialId },
     country: admission.admitted[0]?.country ?? null,
   });
+  const limits = { rateMicroKesPerMinute, maxDurationSeconds };
   const leg = newLeg({
     ...{ id: ids.leg, callId: call.id, workspaceId, position: 0, kind: "sip", direction: "inbound" },
     ...{ box: arrival.box, channelUuid: arrival.uuid, fromE164: number.e164, toE164: to },
-    ...{ rateMicroKesPerMinute: rate.microKesPerMinute, maxDurationSeconds },
-    cutAfterSeconds: maxDurationSeconds,
+    ...limits,
+    cutAfterSeconds: await secondsAtDialling(tx, workspaceId, limits, parts.clock.nowUs()),
     sipCallId: arrival.sipCallId || null,
     ...{ createdAtMs: nowMs, dialledAtMs: nowMs, startedAtUs: arrival.createdAtUs },
   });

@@ -47,6 +47,8 @@ const neverSeenGraceMs = 60_000;
 const doubtsEveryMs = 2_000;
 /** By then the switch has done what it was asked, and lists it. */
 const inDoubtMs = 10_000;
+/** What answers a caller is stored before: one that stands for no leg when it is looked at again talks unbilled. */
+const strangerGraceMs = 5_000;
 /** The longest that a phone may ring, with room. */
 const ringMsMax = 600_000;
 
@@ -57,6 +59,8 @@ export class Reconciler {
   readonly #missing = new Map<LegId, number>();
   /** Legs that lived when this connection was made, and were not found since. */
   #toAdopt = new Map<LegId, NonNullable<Found["adopted"]>>();
+  /** Answered callers whom the store does not know, by uuid, and when that was first noticed, monotonic ms. */
+  #strangers = new Map<string, number>();
   #connections = 0;
   /** That could not be stored yet. */
   #unsaved: Connected | null = null;
@@ -171,8 +175,10 @@ export class Reconciler {
     this.#lastMs = clock.monotonicMs();
     const all = wanted.length === legs.length;
     if (all) this.#allMs = this.#lastMs;
-    if (all || this.#lastMs < this.#inDoubtUntilMs)
+    if (all || this.#lastMs < this.#inDoubtUntilMs) {
       for (const arrival of await box.arrivals()) this.#parts.arrived(arrival);
+      await this.#endAnsweredStrangers();
+    }
     const seen: LegId[] = [];
     for (const leg of wanted) {
       if (this.#stopped) return;
@@ -191,7 +197,7 @@ export class Reconciler {
     for (const id of this.#toAdopt.keys()) if (!live.has(id)) this.#toAdopt.delete(id);
     // One a transaction: a call that keeps its own leg is not waited for with all the others kept.
     await Promise.all(seen.map((leg) => store.write((tx) => markSeen(tx, box.box, leg, askedAtUs))));
-    await this.#endStrangers(listed, live);
+    await this.#endStrayLegs(listed, live);
   }
 
   /** The list says who is probably there; the channel itself says what is true of it. */
@@ -249,8 +255,24 @@ export class Reconciler {
     }
   }
 
+  /** A caller who talks, and who is no leg: nobody took them in, or they came past all that would have. */
+  async #endAnsweredStrangers(): Promise<void> {
+    const { box, clock, log } = this.#parts;
+    const nowMs = clock.monotonicMs();
+    const found = await box.strangers();
+    this.#strangers = new Map(found.map((uuid) => [uuid, this.#strangers.get(uuid) ?? nowMs]));
+    for (const [uuid, sinceMs] of this.#strangers) {
+      if (nowMs - sinceMs < strangerGraceMs) {
+        this.soon();
+        continue;
+      }
+      log.warn({ channel: uuid, box: box.box }, "ending an answered caller whom no leg stands for");
+      await box.endStranger(uuid);
+    }
+  }
+
   /** A channel with an id of ours that the store has ended, or never had, talks on nobody's account. */
-  async #endStrangers(listed: ReadonlySet<LegId>, live: ReadonlySet<LegId>): Promise<void> {
+  async #endStrayLegs(listed: ReadonlySet<LegId>, live: ReadonlySet<LegId>): Promise<void> {
     const { box, store, clock, log, news } = this.#parts;
     for (const leg of listed) {
       if (live.has(leg) || this.#parts.isArriving(leg)) continue;

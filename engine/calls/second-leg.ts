@@ -1,5 +1,6 @@
 import { nameOf } from "../actions/dial-spec.ts";
 import type { StepFact } from "../actions/verb.ts";
+import { parseE164 } from "../e164.ts";
 import { SautikitError } from "../errors.ts";
 import type { NumberId, SipId, WorkspaceId } from "../ids.ts";
 import { rateFor } from "../metering/rates.ts";
@@ -39,9 +40,10 @@ export async function dialSecondLeg(
       ...{ workspaceId: call.workspaceId, source: "dial", from: callerId, callId: call.id },
       to: refusal.number ?? request.to[0] ?? null,
     });
-  // Devices are on no trunk: of them it is asked about the workspace and the number to present alone.
+  // Devices are on no trunk: of them it is asked about the workspace, the number to present and the money alone.
+  const rated = request.devices ? await deviceRate(change, request.devices) : null;
   const asked = {
-    ...{ workspaceId: call.workspaceId, begins: false, callerIds },
+    ...{ workspaceId: call.workspaceId, begins: false, callerIds, beside: rated ? [rated] : [] },
     to: request.to.map((e164): RefusedNumber => ({ field: "number", e164 })),
   };
   const { admitted, refused } = await parts.policy.admit(tx, asked).catch(async (error: unknown) => {
@@ -49,7 +51,7 @@ export async function dialSecondLeg(
     throw error;
   });
   if (request.devices)
-    return dialAdmitted(change, request, { gateway, ...(await devicesNow(change, request.devices)) });
+    return dialAdmitted(change, request, { gateway, ...(await devicesNow(change, request.devices, rated)) });
   for (const refusal of refused) await note(refusal);
   const told = refused.map(({ number, code, reason, message }) => ({
     to: number ?? "",
@@ -74,7 +76,7 @@ export async function dialAdmitted(
     change.firstLeg.box,
     allowed,
     {
-      ...{ gateway, callerId: request.callerId ?? options.callerId, ringTimeoutSeconds, record, waiting },
+      ...{ gateway, callerId: shownBy(change, request), ringTimeoutSeconds, record, waiting },
       maxDurationSeconds: request.maxDurationSeconds ?? options.maxDurationSeconds,
       ...(untilAnswer ? { untilAnswer } : {}),
     },
@@ -84,12 +86,23 @@ export async function dialAdmitted(
   return { kind: "dialing", legs: legs.map(({ id, toE164 }) => ({ leg: id, to: toE164 })), refused };
 }
 
+/**
+ * The number that rings: the workspace's own; but its own devices are shown whom they would talk to, where that is known and
+ * the document does not say otherwise.
+ */
+function shownBy(change: CallChange, { callerId, devices }: DialRequest): string {
+  const { direction, fromE164, toE164 } = change.call;
+  const party = direction === "inbound" ? fromE164 : toE164;
+  return callerId ?? (devices && parseE164(party).ok ? party : optionsOf(change).callerId);
+}
+
 const optionsOf = ({ call }: CallChange): CallOptions => parseObject(call.options) as unknown as CallOptions;
 
 /** Devices of the call's workspace that are registered just now at the box of its first leg. */
 async function devicesNow(
   change: CallChange,
   target: DeviceTarget,
+  rated: { rateMicroKesPerMinute: number } | null,
 ): Promise<{ allowed: Callee[]; refused: Refused }> {
   const { call, tx, nowMs, firstLeg } = change;
   const to = nameOf(target);
@@ -102,15 +115,24 @@ async function devicesNow(
   const ringable = await ringableAt(tx, firstLeg.box, own, { nowMs, limit: devicesMax });
   const contacts = ringable.flatMap(({ contact }) => (isDeviceContact(contact) ? [contact] : []));
   if (contacts.length === 0) return none(`No device that can be called is registered with ${to} just now.`);
-  const rate = await rateFor(tx, {
-    ...{ workspaceId: call.workspaceId, legKind: "sip", direction: "outbound", remoteE164: to, atMs: nowMs },
-  });
-  if (!rate) throw new SautikitError("rates.not_found", "The deck sells no calls to SIP devices.");
-  const callee: Destination = { e164: to, country: null, rateMicroKesPerMinute: rate.microKesPerMinute };
+  if (!rated) throw new SautikitError("rates.not_found", "The deck sells no calls to SIP devices.");
+  const callee: Destination = { e164: to, country: null, ...rated };
   return {
     allowed: contacts.map((device) => ({ ...callee, device })),
     refused: [],
   };
+}
+
+/** What a minute with a device costs. Null: the deck sells none. */
+async function deviceRate(
+  { call, tx, nowMs }: CallChange,
+  target: DeviceTarget,
+): Promise<{ rateMicroKesPerMinute: number } | null> {
+  const rate = await rateFor(tx, {
+    ...{ workspaceId: call.workspaceId, legKind: "sip", direction: "outbound", atMs: nowMs },
+    remoteE164: nameOf(target),
+  });
+  return rate && { rateMicroKesPerMinute: rate.microKesPerMinute };
 }
 
 /** Whose devices are meant, registered or not; null: nobody's of the workspace. */

@@ -43,6 +43,8 @@ export interface AskedLegs {
   to: readonly RefusedNumber[];
   /** The customer's device that asks; undefined: a request, or a document. */
   device?: CallingDevice;
+  /** What else talks and is paid for: a device's own leg, or one to a device, which go to no number. */
+  beside?: readonly Pick<Destination, "rateMicroKesPerMinute">[];
 }
 
 export interface Admission {
@@ -82,6 +84,13 @@ export class Policy {
     for (const number of asked.callerIds) numbers.push(await ownNumber(tx, workspace, number));
 
     const rules = rulesOf(workspace);
+    const { beside = [] } = asked;
+    const payFor = (legs: readonly Pick<Destination, "rateMicroKesPerMinute">[]) =>
+      requireMoney(tx, workspace.id, [...legs, ...beside], rules.dailySpendCapMinor, clock.nowUs());
+    if (asked.to.length === 0) {
+      await payFor([]);
+      return { numbers, admitted: [], refused: [] };
+    }
     const refused: CallRefused[] = [];
     const allowed: Allowed[] = [];
     for (const one of looked) {
@@ -95,7 +104,7 @@ export class Policy {
 
     if (!isOpen(rules.callingWindows, nowMs))
       throw outsideWindow(opensAtMs(rules.callingWindows, nowMs), nowMs);
-    await requireMoney(tx, workspace.id, allowed, rules.dailySpendCapMinor, clock.nowUs());
+    await payFor(allowed);
     const pace = await callPace(tx, workspace.id, {
       ...{ placedAfterMs: nowMs - 1000, shortAfterMs: nowMs - shortSpanMs },
       shortMax: workspace.shortCallsMax ?? 0,

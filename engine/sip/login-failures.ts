@@ -11,7 +11,7 @@ import {
 } from "../store/sip-bans.ts";
 import { credentialsOfLogins, isRegisteredFrom } from "../store/sip-credentials.ts";
 import type { Store, Tx } from "../store/store.ts";
-import type { BoxEvent } from "../switch/switch.ts";
+import type { LoginFailed } from "../switch/switch.ts";
 import { isWithin } from "./addresses.ts";
 import { banForFailures, quietMs, type BanParts, type TellOfBan } from "./bans.ts";
 
@@ -74,7 +74,7 @@ export class LoginFailures {
     return this.#poll.stop();
   }
 
-  take({ address, username }: Extract<BoxEvent, { kind: "loginFailed" }>): void {
+  take({ address, username }: LoginFailed): void {
     this.counts.told++;
     const { addresses, names } = this.#pending;
     const isNew = !addresses.has(address) || (username !== null && !names.has(username));

@@ -399,15 +399,19 @@ export interface ReachedRow {
   lastAtMs: number;
 }
 
-/** Whom calls that ran between two moments had at their other end, each once by workspace. */
+/**
+ * Whom calls that ran between two moments had at their other end, each once by workspace. A device of the workspace's own is
+ * nobody's; what was recorded at it is of whom it talked with.
+ */
 export const reachedBetween = (tx: ReadTx, fromMs: number, toMs: number, workspaceId: WorkspaceId | null) =>
   tx.all<ReachedRow>(
     `SELECT workspace_id, number, COUNT(DISTINCT call_id) AS calls, COUNT(DISTINCT recording_id) AS recordings,
        MIN(created_at_ms) AS first_at_ms, MAX(created_at_ms) AS last_at_ms
      FROM (SELECT l.workspace_id, CASE l.direction WHEN 'outbound' THEN l.to_e164 ELSE l.from_e164 END AS number,
          l.call_id, r.id AS recording_id, l.created_at_ms
-       FROM legs l LEFT JOIN recordings r ON r.leg_id = l.id
-       WHERE l.created_at_ms < ? AND (l.ended_at_us IS NULL OR l.ended_at_us >= ?)
+       FROM legs l LEFT JOIN recordings r ON r.call_id = l.call_id AND
+         (r.leg_id = l.id OR EXISTS (SELECT 1 FROM legs d WHERE d.id = r.leg_id AND d.kind <> 'pstn'))
+       WHERE l.kind = 'pstn' AND l.created_at_ms < ? AND (l.ended_at_us IS NULL OR l.ended_at_us >= ?)
          ${workspaceId === null ? "" : "AND l.workspace_id = ?"}) AS parties
      GROUP BY workspace_id, number ORDER BY workspace_id, number`,
     [toMs, fromMs * 1000, ...(workspaceId === null ? [] : [workspaceId])],

@@ -202,9 +202,12 @@ export interface SipRegistrationRow {
   expiresAtMs: number;
 }
 
-/** All of a media server's, as they were last written. */
-export const registrationsOfBox = (tx: ReadTx, box: string) =>
-  tx.all<SipRegistrationRow>("SELECT * FROM sip_registrations WHERE box = ?", [box]);
+/** All of a media server's, or those of one login there, as they were last written. */
+export const registrationsOfBox = (tx: ReadTx, box: string, username: string | null = null) =>
+  tx.all<SipRegistrationRow>(
+    `SELECT * FROM sip_registrations WHERE box = ? ${username === null ? "" : "AND username = ?"}`,
+    username === null ? [box] : [box, username],
+  );
 
 export async function saveRegistration(tx: Tx, row: SipRegistrationRow): Promise<void> {
   await insertRow(
@@ -215,6 +218,26 @@ export async function saveRegistration(tx: Tx, row: SipRegistrationRow): Promise
        contact = excluded.contact, transport = excluded.transport, address = excluded.address,
        port = excluded.port, user_agent = excluded.user_agent, expires_at_ms = excluded.expires_at_ms`,
   );
+}
+
+/** How many bindings a login has there. */
+export async function countRegistrations(tx: ReadTx, box: string, username: string): Promise<number> {
+  const row = await tx.get<{ count: number }>(
+    "SELECT COUNT(*) AS count FROM sip_registrations WHERE box = ? AND username = ?",
+    [box, username],
+  );
+  return row?.count ?? 0;
+}
+
+/** Who is registered there with a login that is let in no more. */
+export const registeredStrangers = (tx: ReadTx, box: string, nowMs: number) =>
+  tx.all<{ username: string }>(
+    `SELECT DISTINCT username FROM sip_registrations WHERE box = ? AND username NOT IN (SELECT l.username ${letIn})`,
+    [box, nowMs],
+  );
+
+export async function deleteRegistrationsOf(tx: Tx, box: string, username: string): Promise<void> {
+  await tx.run("DELETE FROM sip_registrations WHERE box = ? AND username = ?", [box, username]);
 }
 
 export async function deleteRegistration(

@@ -1,6 +1,6 @@
 import { isIPv4 } from "node:net";
 import type { Fields } from "./codec.ts";
-import type { BoxEvent, DeviceContact, DeviceTransport, Registration } from "./switch.ts";
+import type { DeviceContact, DeviceEvent, DeviceTransport, LoginFailed, Registration } from "./switch.ts";
 
 /** The profile in freeswitch-conf/ that customers' devices register with. */
 export const devicesProfile = "devices";
@@ -20,13 +20,18 @@ export const registrationEvents = {
   "sofia::expire": "unregistered",
 } as const;
 
+/** `sip-expires-late-margin` of freeswitch-conf/devices.xml: a binding stays so much longer than its device was told. */
+const lateMarginMs = 5_000;
+
 /** Told of each login that was tried with a challenge of the switch's own, by REGISTER and by INVITE, whatever came of it. */
 export const loginEvent = "sofia::register_attempt";
 
-type DeviceEvent = Extract<BoxEvent, { kind: "registered" | "unregistered" | "loginFailed" }>;
-
 /** Undefined: it is of something else, or of a login that went well. */
-export function deviceEvent(box: string, fields: Fields): DeviceEvent | undefined {
+export function deviceEvent(
+  box: string,
+  fields: Fields,
+  nowMs: number,
+): DeviceEvent | LoginFailed | undefined {
   if (fields("profile-name") !== devicesProfile) return undefined;
   const subclass = fields("Event-Subclass") ?? "";
   if (subclass === loginEvent) return loginFailed(box, fields);
@@ -34,10 +39,24 @@ export function deviceEvent(box: string, fields: Fields): DeviceEvent | undefine
   const kind = registrationEvents[subclass as keyof typeof registrationEvents];
   // `username` is what the device wrote, in whatever case; this is what the binding is kept under.
   const who = [fields("from-user"), fields("user")].find((name) => name !== undefined);
-  return isUsername(who) ? { kind, box, username: who } : undefined;
+  const callId = fields("call-id");
+  if (!isUsername(who) || callId === undefined) return undefined;
+  if (kind === "unregistered") {
+    // Of a socket it is not said which of the bindings that came with one Call-ID, by one socket after another, is meant.
+    const vague = fields("reason") === "socket-disconnection";
+    return { kind, box, username: who, callId: vague ? null : callIdOf(callId) };
+  }
+  const expires = fields("expires") ?? "";
+  if (!/^[0-9]{1,9}$/.test(expires)) return undefined;
+  const registration = registrationOf({
+    ...{ who, callId, contact: fields("contact") ?? "", status: fields("status") ?? "" },
+    ...{ agent: fields("user-agent") ?? "", host: fields("network-ip") ?? "" },
+    ...{ port: Number(fields("network-port")), expiresAtMs: nowMs + Number(expires) * 1000 + lateMarginMs },
+  });
+  return registration && { kind, box, registration };
 }
 
-function loginFailed(box: string, fields: Fields): DeviceEvent | undefined {
+function loginFailed(box: string, fields: Fields): LoginFailed | undefined {
   const address = fields("network-ip");
   if (fields("auth-result") !== "FORBIDDEN" || address === undefined || !isIPv4(address)) return undefined;
   // As the device wrote it, and the directory knows it in whatever case; `unknown` where it is not the name in To.
@@ -82,7 +101,7 @@ const made = new RegExp(
 const isPort = (port: number): boolean => Number.isInteger(port) && port >= 1 && port <= 65_535;
 
 /**
- * The reply to `sofia xmlstatus profile devices reg`; undefined if it is none. A device's Call-ID stands in it as it is,
+ * The reply to `sofia xmlstatus profile devices reg`, or `user`; undefined if it is none. A device's Call-ID stands in it as it is,
  * tags and all, so that it is read by whole lines in their order, which no header can hold.
  */
 export function registrationsIn(reply: string, nowMs: number): Registration[] | undefined {
@@ -116,24 +135,44 @@ const registration = new RegExp(
 
 function readRegistration(row: Record<RowField, string>, nowMs: number): Registration | undefined {
   const [who = ""] = row.user.split("@", 1);
-  const port = Number(row.networkPort);
   const [, expires] = /expsecs\((-?[0-9]{1,9})\)$/.exec(row.status) ?? [];
-  if (!isUsername(who) || !isPort(port) || expires === undefined) return undefined;
-  const [, contact = ""] = /<([^<>]*)>$/.exec(decoded(row.contact)) ?? [];
+  if (expires === undefined) return undefined;
+  return registrationOf({
+    ...{ who, callId: row.callId, contact: decoded(row.contact), status: row.status },
+    ...{ agent: decoded(row.agent), host: row.networkIp, port: Number(row.networkPort) },
+    expiresAtMs: nowMs + Number(expires) * 1000,
+  });
+}
+
+/** Undefined: it is nobody's, or came from nowhere. */
+function registrationOf(told: {
+  who: string;
+  /** With a display name, perhaps, in brackets. */
+  contact: string;
+  status: string;
+  agent: string;
+  host: string;
+  port: number;
+  callId: string;
+  expiresAtMs: number;
+}): Registration | undefined {
+  const { who, host, port } = told;
+  if (!isUsername(who) || !isPort(port)) return undefined;
+  const [, contact = ""] = /<([^<>]*)>$/.exec(told.contact) ?? [];
   const [contactUri = ""] = contact.split(";fs_nat=", 1);
-  const transport = transportOf(contactUri, row.status);
-  const source = { host: row.networkIp, port };
+  const transport = transportOf(contactUri, told.status);
+  const source = { host, port };
   return {
     username: who,
     contact: deviceContact(contact, source, transport),
     contactUri: contactUri.slice(0, 256),
-    transport,
-    source,
-    userAgent: decoded(row.agent).slice(0, 128),
-    expiresAtMs: nowMs + Number(expires) * 1000,
-    callId: row.callId.slice(0, 256),
+    ...{ transport, source, expiresAtMs: told.expiresAtMs },
+    userAgent: told.agent.slice(0, 128),
+    callId: callIdOf(told.callId),
   };
 }
+
+const callIdOf = (text: string): string => text.slice(0, 256);
 
 /** As its Contact says, and, where the way leads through a WebSocket, as the switch saw it. */
 function transportOf(contact: string, status: string): DeviceTransport {

@@ -115,6 +115,8 @@ export function takenInVariables(
     ["api_on_answer_cut", scheduleKill(cutGroup, leg, maxSeconds, "ALLOTTED_TIMEOUT", names)],
     ["api_on_answer_ring", forgetKill(ring)],
     ["api_hangup_hook", forgetKill(cutGroup)],
+    // What ends a device's call that is answered without us.
+    ["execute_on_answer", ""],
   ];
 }
 

@@ -117,6 +117,12 @@ export function arrivalOf(box: string, fields: Fields): Arrival | undefined {
 
 const addressOf = (text: string | undefined) => (text !== undefined && isIPv4(text) ? text : null);
 
+/** A call that came to one of our profiles and talks, whoever answered it. */
+export const isAnsweredCaller = (fields: Fields): boolean =>
+  fields("Call-Direction") === "inbound" &&
+  fields("Answer-State") === "answered" &&
+  /^sofia\/(?:edge|devices)\//.test(fields("Channel-Name") ?? "");
+
 /**
  * Which device calls, by the variable that its credential has in the directory; null: none, it is the carrier. Undefined:
  * neither, and nobody to take in. The contexts are those of the dialplan in freeswitch-conf/, a profile's each.

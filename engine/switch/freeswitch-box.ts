@@ -3,7 +3,7 @@ import type { Clock, Timer } from "../clock.ts";
 import { SautikitError } from "../errors.ts";
 import { isId, type ConferenceId, type Ids, type LegId, type RecordingId } from "../ids.ts";
 import type { Log } from "../log.ts";
-import { ChannelNames } from "./channel-names.ts";
+import { ChannelNames, isChannelUuid } from "./channel-names.ts";
 import { channelFacts, channelListings, withToken, type Listed } from "./channels.ts";
 import { jsonFields, type Command, type Fields } from "./codec.ts";
 import {
@@ -25,7 +25,7 @@ import {
   scheduleKill,
   takenInVariables,
 } from "./dial-string.ts";
-import { arrivalOf, decodeEvent, isCause, playTokenPrefix } from "./events.ts";
+import { arrivalOf, decodeEvent, isAnsweredCaller, isCause, playTokenPrefix } from "./events.ts";
 import { deviceEvent, devicesProfile, isUsername, registrationsIn } from "./devices.ts";
 import { Line } from "./line.ts";
 import {
@@ -96,6 +96,9 @@ const heartbeatTimeoutMs = 3000;
 /** What an originate may take beyond its ring time-out: the switch's own timers run late by up to the backstop. */
 const originateMarginMs = (backstopSeconds + 5) * 1000;
 
+/** Of ten thousand devices and more. */
+const listTimeoutMs = 30_000;
+
 /** A leg that is told to park is parked 30 ms later. */
 const parkMsMax = 2000;
 
@@ -136,6 +139,7 @@ export class FreeSwitchBox implements Switch {
   /** Legs that are told to park: whether they are, or have ended. */
   readonly #parking = new Map<LegId, (parked: boolean) => void>();
   #heartbeat: Timer | undefined;
+  #stopping = new AbortController();
   #connected = false;
 
   /** Opens nothing yet. Throws RangeError on a password or folder that cannot be used. */
@@ -170,12 +174,14 @@ export class FreeSwitchBox implements Switch {
 
   /** Set the listeners before: what happens from the first connection on is told once. */
   start(): void {
+    if (this.#stopping.signal.aborted) this.#stopping = new AbortController();
     this.#eventLine.start();
     for (const line of this.#commandLines) line.start();
   }
 
   /** Closes the connections; calls in the switch go on. Whatever waits is rejected. */
   async stop(): Promise<void> {
+    this.#stopping.abort();
     await Promise.all([this.#eventLine, ...this.#commandLines].map((line) => line.stop()));
   }
 
@@ -432,13 +438,27 @@ export class FreeSwitchBox implements Switch {
   }
 
   async arrivals(): Promise<Arrival[]> {
-    const arrivals: Arrival[] = [];
+    return this.#unknown((_, fields) => arrivalOf(this.box, fields));
+  }
+
+  async strangers(): Promise<string[]> {
+    return this.#unknown((uuid, fields) => (isAnsweredCaller(fields) ? uuid : undefined));
+  }
+
+  async endStranger(uuid: string): Promise<boolean> {
+    if (!isChannelUuid(uuid)) throw new RangeError("not a channel's uuid");
+    return this.#run(api("uuid_kill", uuid, "MANAGER_REQUEST"));
+  }
+
+  /** What `of` makes of each channel that came to the box and is no leg. */
+  async #unknown<Found>(of: (uuid: string, fields: Fields) => Found | undefined): Promise<Found[]> {
+    const found: Found[] = [];
     for (const uuid of (await this.#list()).unknown) {
       const fields = await this.#dump(uuid);
-      const arrival = fields && arrivalOf(this.box, fields);
-      if (arrival) arrivals.push(arrival);
+      const one = fields && of(uuid, fields);
+      if (one != null) found.push(one);
     }
-    return arrivals;
+    return found;
   }
 
   async channelFacts(leg: LegId): Promise<ChannelFacts | null> {
@@ -452,20 +472,29 @@ export class FreeSwitchBox implements Switch {
     if (reply.trim() !== "+OK [Success]") throw refused("reloadxml", reply);
   }
 
-  async registrations(): Promise<Registration[]> {
-    const reply = await this.#send(api("sofia", "xmlstatus", "profile", devicesProfile, "reg"));
+  async registrations(username?: string): Promise<Registration[]> {
+    const status = ["xmlstatus", "profile", devicesProfile];
+    const reply =
+      username === undefined
+        ? await this.#sendAlone(api("sofia", ...status, "reg"), listTimeoutMs)
+        : await this.#send(api("sofia", ...status, "user", await this.#address(username)));
     const found = registrationsIn(reply, this.#options.clock.nowMs());
     if (found === undefined) throw refused("sofia xmlstatus", reply);
     return found;
   }
 
   async forgetDevice(username: string): Promise<void> {
+    const address = await this.#address(username);
+    const reply = await this.#send(api("sofia", "profile", devicesProfile, "flush_inbound_reg", address));
+    if (!reply.startsWith("Invalid Profile")) accepted("sofia profile flush_inbound_reg", reply);
+  }
+
+  /** By which the switch keeps a device's bindings. */
+  async #address(username: string): Promise<string> {
     if (!isUsername(username)) throw new RangeError("not a username");
     const domain = await this.#send(api("global_getvar", "sip_domain"));
     if (!/^[A-Za-z0-9.-]{1,253}$/.test(domain)) throw refused("global_getvar sip_domain", domain);
-    const address = `${username}@${domain}`;
-    const reply = await this.#send(api("sofia", "profile", devicesProfile, "flush_inbound_reg", address));
-    if (!reply.startsWith("Invalid Profile")) accepted("sofia profile flush_inbound_reg", reply);
+    return `${username}@${domain}`;
   }
 
   async version(): Promise<string> {
@@ -520,6 +549,20 @@ export class FreeSwitchBox implements Switch {
     const [first = this.#eventLine.connection, ...others] = connections;
     if (first === undefined) return Promise.reject(this.#unavailable());
     return others.reduce((best, next) => (next.pending < best.pending ? next : best), first).send(command);
+  }
+
+  /** Over a connection of its own: whatever its reply does to that, nothing else is cut. */
+  async #sendAlone(command: Command, timeoutMs: number): Promise<string> {
+    const { signal } = this.#stopping;
+    const connection = await this.#open(signal);
+    const close = () => connection.close(stoppedReason);
+    signal.addEventListener("abort", close, { once: true });
+    try {
+      return await connection.send(command, timeoutMs);
+    } finally {
+      signal.removeEventListener("abort", close);
+      close();
+    }
   }
 
   /** Runs `originate` in the background, and resolves with its result. Its one send is never repeated. */
@@ -622,7 +665,7 @@ export class FreeSwitchBox implements Switch {
       this.#jobs.get(fields("Job-UUID") ?? "")?.settle((fields("_body") ?? "").trimEnd());
       return;
     }
-    const device = deviceEvent(this.box, fields);
+    const device = deviceEvent(this.box, fields, this.#options.clock.nowMs());
     if (device !== undefined) {
       this.counts.delivered++;
       return this.#tell(device);

@@ -103,12 +103,19 @@ export interface Switch {
   listChannels(): Promise<ChannelListing[]>;
   /** Callers who wait and whose uuid is not known: from the same listing, and each looked at. */
   arrivals(): Promise<Arrival[]>;
+  /** Channels that came to the box by SIP, are answered, and stand for no leg: uuids, each looked at. */
+  strangers(): Promise<string[]>;
+  /** Ends such a channel. False: it is gone. */
+  endStranger(uuid: string): Promise<boolean>;
   /** `uuid_dump` of one channel: exact, not lagging. Null: no such channel. */
   channelFacts(leg: LegId): Promise<ChannelFacts | null>;
   /** `reloadxml`: the box reads its folder of credentials anew. One that it cannot read leaves what was there before. */
   reloadDirectory(): Promise<void>;
-  /** Every binding of a customer's device; none where the box has no profile for devices. */
-  registrations(): Promise<Registration[]>;
+  /**
+   * Every binding of a customer's device, or one username's; none where the box has no profile for devices. All of them can
+   * be more than an answer may be long: they are asked for over a connection of their own, which then ends alone.
+   */
+  registrations(username?: string): Promise<Registration[]>;
   /** Drops all its bindings at once, and tells of each as `unregistered`. Calls that it has go on. */
   forgetDevice(username: string): Promise<void>;
   version(): Promise<string>;
@@ -371,14 +378,27 @@ export type BoxEvent =
   | { kind: "disconnected"; box: string; reason: string }
   /** A heartbeat was answered by that core: every leg known to live on it was alive at `atUs` (our wall clock). */
   | { kind: "alive"; box: string; coreUuid: string; atUs: number }
-  /** A device came, or came again; or one of its bindings was taken back, has expired, or was dropped. */
-  | { kind: "registered"; box: string; username: string }
-  | { kind: "unregistered"; box: string; username: string }
+  | DeviceEvent
+  | LoginFailed;
+
+export type DeviceEvent =
+  /** A device came, or came again. */
+  | { kind: "registered"; box: string; registration: Registration }
+  /** A binding was taken back, has expired, or was dropped. Null: which of its bindings is not said. */
+  | { kind: "unregistered"; box: string; username: string; callId: string | null };
+
+/** A device was refused with 403. */
+export interface LoginFailed {
+  kind: "loginFailed";
+  box: string;
+  /** IPv4. */
+  address: string;
   /**
-   * A device was refused with 403: its name, as it wrote it in small letters, is not let in, or not with that password, or not from
-   * there. Null: it is no name that a login could have.
+   * As the device wrote it, in small letters: it is not let in, or not with that password, or not from there. Null: it is no name
+   * that a login could have.
    */
-  | { kind: "loginFailed"; box: string; address: string; username: string | null };
+  username: string | null;
+}
 
 /** FreeSWITCH's name of a Q.850 cause or of its own, e.g. NORMAL_CLEARING; kept as the switch spells it. */
 export type HangupCause = Uppercase<string>;

@@ -228,6 +228,7 @@ describe(`work on one call that crosses, on ${databaseKind}`, function () {
       ...{ box: leg.box, connected: true },
       listChannels: () => Promise.resolve([]),
       arrivals: () => Promise.resolve([]),
+      strangers: () => Promise.resolve([]),
       channelFacts: () => Promise.resolve(null),
     } as Partial<Switch> as Switch;
     const reconciler = new Reconciler({

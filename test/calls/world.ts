@@ -141,8 +141,7 @@ export async function world(options: WorldOptions = {}) {
     new Controller(
       {
         ...{ ...changeParts, clock: time, log, media, gateway: "carrier", takesEndRecords: true },
-        ...{ devicesChanged: () => undefined, loginFailed: () => undefined },
-        ticketed: () => false,
+        ...{ devices: null, loginFailed: () => undefined, ticketed: () => false },
         questioner: new Questioner({ store, egress, secrets, clock }),
         streams: new Streams({
           ...{ store, egress, secrets, clock, ids, log },

@@ -102,16 +102,24 @@ describe("the operator's commands for people", function () {
       ...call(4, "+254733000002", at - 30_000),
       ...call(5, "+254733000003", at - 120_000),
       ...call(6, "+254733000004", at + 3_600_000),
+      // Placed by a device of the workspace's own, and recorded there: what is in the file is of whom it talked with.
+      ...call(7, "+254733000005", at),
+      `INSERT INTO legs (id, call_id, workspace_id, position, kind, direction, from_e164, to_e164, status, box,
+         rate_micro_kes_per_minute, max_duration_seconds, cut_after_seconds, created_at_ms)
+       VALUES ('leg_70', 'call_7', '${workspace}', 1, 'sip', 'inbound', '+254200000007', '+254733000005', 'failed', 'box', 0, 1, 1, ${at})`,
+      `INSERT INTO recordings (id, call_id, leg_id, workspace_id, box, status, created_at_ms)
+       VALUES ('rec_70', 'call_7', 'leg_70', '${workspace}', 'box', 'deleted', ${at})`,
     );
 
     const reached = await told("privacy", "reached", "2026-11-20T10:00:00Z", "2026-11-20T11:00:00Z");
 
     assert.deepEqual(
-      reached.map(({ number, calls }) => [number, calls]),
+      reached.map(({ number, calls, recordings }) => [number, calls, recordings]),
       [
-        [otieno, 2],
-        ["+254733000001", 1],
-        ["+254733000002", 1],
+        [otieno, 2, 0],
+        ["+254733000001", 1, 0],
+        ["+254733000002", 1, 0],
+        ["+254733000005", 1, 1],
       ],
     );
     assert.deepEqual(

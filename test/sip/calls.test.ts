@@ -1,10 +1,15 @@
 import { strict as assert } from "node:assert";
 import { setTimeout as sleep } from "node:timers/promises";
+import { systemClock } from "../../engine/clock.ts";
+import { systemIds } from "../../engine/ids.ts";
+import { readDeck } from "../../engine/metering/deck-file.ts";
+import { importDeck } from "../../engine/metering/deck-import.ts";
 import { SipDevice, type Login } from "../peers/sip-device.ts";
 import { sideBySide } from "../peers/side-by-side.ts";
 import { describeOnSwitch } from "../peers/switch-under-test.ts";
 import { eventually } from "../peers/waiting.ts";
 import { numbers } from "../contract/world.ts";
+import { EslClient } from "../simulator/switch/esl-client.ts";
 import type { ApiCall } from "../world/customer.ts";
 import { nairobi, TestWorld } from "../world/world.ts";
 
@@ -142,6 +147,27 @@ describeOnSwitch("a customer's SIP devices, over HTTP and SIP", function () {
     assert.equal(done.legs[1]!.to, to);
   });
 
+  test("digits that its workspace sends into its call go to whom it called, not to the device", async () => {
+    const device = await registered(await credential());
+    const to = answersFor("00117");
+    const call = device.call(to);
+    const atDevice: string[] = [];
+    await eventually("an answer", () => (call.state === "answered" ? true : undefined));
+    call.media!.onDigit((digit) => void atDevice.push(digit));
+    const { id } = await latestTo(to);
+    await world.customer.until(id, "answered", ({ status }) => status === "answered");
+    const { status } = await world.customer.ask("POST", `/v1/calls/${id}/digits`, {
+      body: { digits: "42#" },
+    });
+    assert.equal(status, 202);
+    await eventually("the digits at the callee", async () =>
+      (await world.carrier.calls()).find((one) => one.number === to && one.digits === "42#"),
+    );
+    call.end();
+    await world.customer.ended(id);
+    assert.deepEqual(atDevice, []);
+  });
+
   test("`dial.sip` rings every device of a credential; the first to answer has it, and is free", async () => {
     const login = await credential("Two phones");
     const [first, second] = [await registered(login), await registered(login)];
@@ -151,6 +177,7 @@ describeOnSwitch("a customer's SIP devices, over HTTP and SIP", function () {
       actions: [{ dial: { sip: `sip:${login.username}@anything.example` } }, { hangup: {} }],
     });
     const [ringsHere, ringsThere] = [await first.ringing(10_000), await second.ringing(10_000)];
+    assert.equal(ringsHere.fromUser, answersFor("00113"), "it is shown whom it would talk with");
     ringsHere.answer();
     await world.customer.until(id, "joined", ({ legs }) =>
       legs.some((leg) => leg.to.startsWith("sip:") && leg.answered_at !== null),
@@ -203,16 +230,16 @@ describeOnSwitch("a customer's SIP devices, over HTTP and SIP", function () {
     assert.equal(await finalStatus(next.call(answersFor("00115"))), 403);
   });
 
-  describe("calls to its number", () => {
-    const place = async (from: string) => {
-      const { host, port } = world.switch.sip;
-      return world.carrier.place({ from, to: nairobi, switch: `${host}:${port}` });
-    };
-    const route = (body: unknown) =>
-      world.customer
-        .ask("PATCH", `/v1/numbers/${numberId}/routing`, { body })
-        .then(({ status }) => assert.equal(status, 200));
+  const place = async (from: string) => {
+    const { host, port } = world.switch.sip;
+    return world.carrier.place({ from, to: nairobi, switch: `${host}:${port}` });
+  };
+  const route = (body: unknown) =>
+    world.customer
+      .ask("PATCH", `/v1/numbers/${numberId}/routing`, { body })
+      .then(({ status }) => assert.equal(status, 200));
 
+  describe("calls to its number", () => {
     it("ring it with `ring_sip`: the caller is answered by its answer and no sooner, and is free", async () => {
       await route({ voice_callback_url: null, events_url: world.inbox.url, ring_sip: true });
       const login = await credential("Reception");
@@ -221,6 +248,7 @@ describeOnSwitch("a customer's SIP devices, over HTTP and SIP", function () {
       await shown(login.id, 1);
       const sip = await place(from);
       const rings = await device.ringing(10_000);
+      assert.equal(rings.fromUser, from, "it is shown who calls");
       assert.equal((await world.carrier.placed(sip)).answered_at, null);
       rings.answer();
       await world.carrier.placed(sip, ({ answered_at }) => answered_at !== null);
@@ -259,7 +287,6 @@ describeOnSwitch("a customer's SIP devices, over HTTP and SIP", function () {
     call.end();
     const endedMs = Date.now();
     await sleep(2_000);
-    assert.equal((await device.register()).status, 200, "it registers while no controller runs");
     await world.startSautikit();
     const done = await world.customer.ended(id);
     const callee = done.legs[1]!;
@@ -271,6 +298,116 @@ describeOnSwitch("a customer's SIP devices, over HTTP and SIP", function () {
     const talkedMs = Date.parse(callee.ended_at!) - Date.parse(callee.answered_at!);
     assert.equal(callee.billed_seconds, Math.ceil(talkedMs / 1000));
     await world.verifyLedger();
+  });
+
+  it("a device that registers while no controller runs is rung once one is back", async () => {
+    await route({ voice_callback_url: null, events_url: world.inbox.url, ring_sip: true });
+    const login = await credential("Early bird");
+    const there = await registered(login);
+    await shown(login.id, 1);
+    await world.killSautikit();
+    const came = await SipDevice.open(world.switch.devices!, login);
+    devices.push(came);
+    assert.equal((await came.register()).status, 200);
+    assert.equal((await there.unregister()).status, 200);
+    await world.startSautikit();
+    await eventually("the one that came, without the one that went", async () => {
+      const [row, ...others] = await shown(login.id, 1);
+      return (others.length === 0 && row.contact === came.contact) || undefined;
+    });
+    const sip = await place("+254734700004");
+    (await came.ringing(10_000)).answer();
+    await world.carrier.placed(sip, ({ answered_at }) => answered_at !== null);
+    await world.carrier.hangUp(sip);
+    assert.equal((await world.customer.ended((await latestTo("+254734700004")).id)).status, "completed");
+    assert.equal(there.calls, 0);
+  });
+
+  it("a recording goes on while the device holds (re-INVITE), and is as long as the talk", async () => {
+    await route({ record: true });
+    const device = await registered(await credential("Holder"));
+    const to = answersFor("00121");
+    const call = device.call(to);
+    await eventually("an answer", () => (call.state === "answered" ? true : undefined));
+    await sleep(1_000);
+    call.changeDirection("sendonly");
+    await sleep(2_000);
+    call.changeDirection("sendrecv");
+    await sleep(1_000);
+    call.end();
+    const [own] = (await world.customer.ended((await latestTo(to)).id)).legs;
+    await route({ record: false });
+    const recording = await eventually("the recording", async () => {
+      const { body } = await world.customer.ask("GET", `/v1/recordings/${own!.recording_ids[0]}`);
+      return body.status === "ready" ? body : undefined;
+    });
+    const talkedSeconds = (Date.parse(own!.ended_at!) - Date.parse(own!.answered_at!)) / 1000;
+    assert.ok(talkedSeconds > 3.9, String(talkedSeconds));
+    const { duration_seconds: seconds } = recording;
+    assert.ok(Math.abs(seconds - talkedSeconds) < 0.3, `${seconds} s of ${talkedSeconds} s`);
+  });
+
+  it("an answered caller whom nobody took in is hung up, since they would talk on nobody's account", async () => {
+    await world.killSautikit();
+    const { host, port } = world.switch.sip;
+    const sip = await world.carrier.place({ from: "+254734700003", to: nairobi, switch: `${host}:${port}` });
+    const { esl } = world.switch;
+    const client = await EslClient.login(esl.port, esl.password, "CHANNEL_HANGUP_COMPLETE");
+    const uuid = await eventually("the caller at the switch", async () => {
+      const listed = JSON.parse(await client.api("show channels as json")) as { rows?: { uuid: string }[] };
+      return listed.rows?.[0]?.uuid;
+    });
+    await client.api(`sched_del ${uuid}`);
+    await client.api(`uuid_answer ${uuid}`);
+    await world.carrier.placed(sip, ({ answered_at }) => answered_at !== null);
+    await world.startSautikit();
+    const end = await eventually(
+      "the caller's end",
+      () => client.events.find((event) => event["Unique-ID"] === uuid),
+      { withinMs: 20_000 },
+    );
+    assert.equal(end["variable_hangup_cause"], "MANAGER_REQUEST");
+    client.close();
+  });
+
+  describe("with another deck", () => {
+    it("where the deck charges for devices they are paid for, and asked for money, as any leg", async () => {
+      const { lines } = readDeck(
+        "prefix,kes_per_minute,leg_kind,direction\n254,0,pstn,outbound\n,60,sip,outbound\n,60,sip,inbound",
+      );
+      const parts = { ids: systemIds(systemClock), clock: systemClock };
+      const { bad } = await world.store.write((tx) => importDeck(tx, parts, { lines, force: true }));
+      assert.deepEqual(bad, []);
+      const cut = await world.customer.ask("PATCH", "/v1/wallet", { body: { on_zero_balance: "hangup" } });
+      assert.equal(cut.status, 200);
+      const login = await credential("Charged");
+      const device = await registered(login);
+      const to = answersFor("00118");
+      const call = device.call(to);
+      await eventually("an answer", () => (call.state === "answered" ? true : undefined));
+      const { id } = await latestTo(to);
+      const [{ seconds } = { seconds: 0 }] = await world.byHand(
+        `SELECT cut_after_seconds AS seconds FROM legs WHERE call_id = '${id}' AND position = 0`,
+      );
+      // KES 10,000 or less, at a shilling a second; its own longest is four hours.
+      assert.ok(Number(seconds) > 9_000 && Number(seconds) <= 10_000, String(seconds));
+      call.end();
+      const [own, callee] = (await world.customer.ended(id)).legs;
+      assert.deepEqual([own!.cost_minor > 0, callee!.cost_minor], [true, 0]);
+
+      await world.byHand("UPDATE workspaces SET daily_spend_cap_minor = 1");
+      assert.equal(await finalStatus(device.call(answersFor("00119"))), 403);
+      const { body } = await world.customer.ask("GET", "/v1/refusals");
+      assert.deepEqual([body.data[0].source, body.data[0].reason], ["device", "spend_cap"]);
+      const dials = await world.customer.place({
+        ...{ from: nairobi, to: answersFor("00120") },
+        actions: [{ dial: { sip: `sip:${login.username}` } }, { hangup: {} }],
+      });
+      const done = await world.customer.ended(dials);
+      const refused = done.events.find(({ kind }) => kind === "dial.refused");
+      assert.equal(refused?.payload["reason"], "spend_cap");
+      await world.verifyLedger();
+    });
   });
 
   function finalStatus(call: ReturnType<SipDevice["call"]>): Promise<number | null> {

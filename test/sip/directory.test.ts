@@ -2,6 +2,8 @@ import { strict as assert } from "node:assert";
 import { mkdtemp, readFile, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { isDeepStrictEqual } from "node:util";
+import { SautikitError } from "../../engine/errors.ts";
 import { Devices } from "../../engine/sip/devices.ts";
 import { Directory } from "../../engine/sip/directory.ts";
 import { createCredential, revokeCredential, rotateCredential } from "../../engine/sip/credentials.ts";
@@ -10,6 +12,7 @@ import { numberById } from "../../engine/store/numbers.ts";
 import { directoryFile } from "../../engine/switch/directory-file.ts";
 import type { DeviceContact, Registration } from "../../engine/switch/switch.ts";
 import { quiet, world, type World } from "../api/world.ts";
+import { eventually } from "../peers/waiting.ts";
 import { databaseKind } from "../store/test-database.ts";
 
 describe(`the list of SIP logins beside a media server, on ${databaseKind}`, () => {
@@ -85,6 +88,8 @@ describe(`the list of SIP logins beside a media server, on ${databaseKind}`, () 
   describe("and who is registered there", () => {
     const told: Registration[] = [];
     const forgotten: string[] = [];
+    const asked: string[] = [];
+    let tooLong = false;
     let reloaded = 0;
     let connected = true;
     const box = {
@@ -96,7 +101,12 @@ describe(`the list of SIP logins beside a media server, on ${databaseKind}`, () 
         reloaded++;
         return Promise.resolve();
       },
-      registrations: () => Promise.resolve([...told]),
+      registrations: (username?: string) => {
+        asked.push(username ?? "all");
+        return tooLong && username === undefined
+          ? Promise.reject(new SautikitError("switch.unknown_outcome", "a frame that is too long"))
+          : Promise.resolve(told.filter((one) => one.username === (username ?? one.username)));
+      },
       forgetDevice: (username: string) => Promise.resolve(void forgotten.push(username)),
     };
     const look = async () => {
@@ -164,6 +174,80 @@ describe(`the list of SIP logins beside a media server, on ${databaseKind}`, () 
       forgotten.length = 0;
       await look();
       assert.deepEqual([await registered(), forgotten.sort()], [[], [username, "stranger"].sort()]);
+    });
+
+    describe("by what the box tells", () => {
+      let devices: Devices;
+      const come = (one: Registration) => devices.take({ kind: "registered", box: "box", registration: one });
+      const go = (username: string, callId: string | null) =>
+        devices.take({ kind: "unregistered", box: "box", username, callId });
+      const settled = (expected: string[]) =>
+        eventually(`${expected.join()} registered`, async () =>
+          isDeepStrictEqual((await registered()).sort(), expected) ? true : undefined,
+        );
+      beforeEach(async () => {
+        await look();
+        asked.length = forgotten.length = told.length = 0;
+        devices = new Devices({ store: api.store, clock: api.clock, log: quiet, box });
+        devices.start();
+        await eventually("the first list", () => (asked.length > 0 ? true : undefined));
+        await settled([]);
+      });
+      afterEach(() => devices.stop());
+
+      it("they are written down and taken away, and nobody asks for the list", async () => {
+        const { username } = await made();
+        come(registration(username));
+        come(registration(username, { callId: "two@phone" }));
+        await settled(["one@phone", "two@phone"]);
+        come(registration(username, { userAgent: "Grandstream" }));
+        go(username, "two@phone");
+        await settled(["one@phone"]);
+        assert.deepEqual(asked, ["all"]);
+        go(username, "one@phone");
+        await settled([]);
+      });
+
+      it("a list that is too long to be had leaves what was told, and is asked for no more for a while", async () => {
+        const { username } = await made();
+        tooLong = true;
+        devices.connected();
+        await eventually("the second list", () => (asked.length === 2 ? true : undefined));
+        come(registration(username));
+        await settled(["one@phone"]);
+        go(username, "one@phone");
+        await settled([]);
+        assert.deepEqual(asked, ["all", "all"]);
+        tooLong = false;
+      });
+
+      it("of a socket that was closed, the box is asked whose binding that was", async () => {
+        const { username } = await made();
+        come(registration(username));
+        come(registration(username, { callId: "two@phone" }));
+        await settled(["one@phone", "two@phone"]);
+        told.push(registration(username, { callId: "two@phone" }));
+        go(username, null);
+        await settled(["two@phone"]);
+        assert.deepEqual(asked, ["all", username]);
+      });
+
+      it("who is let in no more, never was, or has too many is dropped", async () => {
+        const { id, username } = await made();
+        come(registration("stranger"));
+        await eventually("the stranger's end", () => (forgotten.length === 1 ? true : undefined));
+        come(registration(username));
+        await settled(["one@phone"]);
+        await api.store.write(async (tx) => revokeCredential(tx, parts(), await number(), id));
+        await directory.write();
+        devices.wake();
+        await eventually("the end of what was revoked", () => (forgotten.length === 2 ? true : undefined));
+        const many = await made();
+        for (let i = 0; i < 21; i++) come(registration(many.username, { callId: `${i}@phone` }));
+        await eventually("the end of too many", () => (forgotten.length >= 3 ? true : undefined));
+        await settled([]);
+        assert.deepEqual([...new Set(forgotten)], ["stranger", username, many.username]);
+      });
     });
   });
 });

@@ -259,28 +259,30 @@ describe("The list of registrations", () => {
 });
 
 describe("An event of a device", () => {
-  const event = (fields: Record<string, string>) => deviceEvent("nairobi-1", (name) => fields[name]);
+  const nowMs = 1_795_557_600_000;
+  const event = (fields: Record<string, string>) => deviceEvent("nairobi-1", (name) => fields[name], nowMs);
   const register = {
     ...{ "Event-Subclass": "sofia::register", "profile-name": "devices" },
-    ...{ "from-user": "a1b2c3", username: "A1B2C3" },
+    ...{ "from-user": "a1b2c3", username: "A1B2C3", "call-id": "8e13@192.168.1.20", expires: "300" },
+    contact:
+      '"Wanjiru" <sip:a1b2c3@192.168.1.20:5060;fs_nat=yes;fs_path=sip%3Aa1b2c3%40197.248.10.7%3A49152>',
+    ...{ status: "Registered(UDP-NAT)", "user-agent": "Yealink & co" },
+    ...{ "network-ip": source.host, "network-port": String(source.port) },
   };
+  const gone = { ...register, "Event-Subclass": "sofia::unregister", expires: "0" };
 
-  it("says whose bindings have changed", () => {
-    const of = { box: "nairobi-1", username: "a1b2c3" };
-    assert.deepEqual(event(register), { kind: "registered", ...of });
-    assert.deepEqual(event({ ...register, "Event-Subclass": "sofia::unregister" }), {
-      kind: "unregistered",
-      ...of,
-    });
-    assert.deepEqual(
-      event({
-        "Event-Subclass": "sofia::expire",
-        "profile-name": "devices",
-        user: "a1b2c3",
+  it("that a device came has all that the list has of it", () => {
+    assert.deepEqual(event(register), {
+      ...{ kind: "registered", box: "nairobi-1" },
+      registration: {
         username: "a1b2c3",
-      }),
-      { kind: "unregistered", ...of },
-    );
+        contact: `sofia/devices/sip:a1b2c3@192.168.1.20:5060${path}`,
+        contactUri: "sip:a1b2c3@192.168.1.20:5060",
+        ...{ transport: "udp", source, userAgent: "Yealink & co" },
+        // As the switch keeps it: some seconds longer than the device was told.
+        ...{ expiresAtMs: nowMs + 305_000, callId: "8e13@192.168.1.20" },
+      },
+    });
   });
 
   it("says who was refused, and from where: an address alone where the name is none", () => {
@@ -301,9 +303,22 @@ describe("An event of a device", () => {
       assert.equal(event({ ...attempt, ...more }), undefined);
   });
 
-  it("of another profile, another kind or no credential says nothing", () => {
+  it("that one went names the binding, but for a socket that was closed", () => {
+    const of = { kind: "unregistered", box: "nairobi-1", username: "a1b2c3" } as const;
+    assert.deepEqual(event(gone), { ...of, callId: "8e13@192.168.1.20" });
+    const expired = {
+      ...{ "Event-Subclass": "sofia::expire", "profile-name": "devices", user: "a1b2c3", username: "a1b2c3" },
+      "call-id": "8e13@192.168.1.20",
+    };
+    assert.deepEqual(event(expired), { ...of, callId: "8e13@192.168.1.20" });
+    assert.deepEqual(event({ ...gone, reason: "socket-disconnection" }), { ...of, callId: null });
+  });
+
+  it("of another profile, another kind, no credential or no place says nothing", () => {
     assert.equal(event({ ...register, "profile-name": "edge" }), undefined);
     assert.equal(event({ ...register, "Event-Subclass": "sofia::gateway_state" }), undefined);
     assert.equal(event({ ...register, "from-user": "!x" }), undefined);
+    assert.equal(event({ ...register, "network-port": "0" }), undefined);
+    assert.equal(event({ ...register, expires: "soon" }), undefined);
   });
 });

@@ -312,6 +312,7 @@ describe("A FreeSWITCH box", () => {
           `api uuid_setvar ${uuid} api_on_answer_cut sched_api +601 cut-${leg}-0 uuid_kill ${uuid} ALLOTTED_TIMEOUT`,
           `api uuid_setvar ${uuid} api_on_answer_ring sched_del ring-${leg}`,
           `api uuid_setvar ${uuid} api_hangup_hook sched_del cut-${leg}-0`,
+          `api uuid_setvar ${uuid} execute_on_answer `,
           `api uuid_ring_ready ${uuid}`,
           `api uuid_dump ${uuid} json`,
         ]);
@@ -456,16 +457,37 @@ describe("A FreeSWITCH box", () => {
       assert.deepEqual(await box.registrations(), []);
     });
 
+    it("asks for all devices over a connection of their own, and an answer that is too long cuts that alone", async () => {
+      await start((frame, peer) => {
+        if (frame.firstLine !== "api sofia xmlstatus profile devices reg") return peer.result("+OK");
+        peer.raw("api/response", Buffer.alloc(16 * 1024 * 1024 + 1, " "));
+      });
+      const before = fake.peers.length;
+      await assert.rejects(box.registrations(), (error) => isError(error, "switch.unknown_outcome"));
+      assert.deepEqual([fake.peers.length, told("disconnected"), box.connected], [before + 1, 0, true]);
+      for (let i = 0; i < 3; i++) assert.equal(await box.hangUp(leg, "NORMAL_CLEARING"), true);
+      assert.equal(fake.peers.length, before + 1, "nobody had to come back");
+    });
+
     it("tells that a device came and went", async () => {
       await start();
-      const of = { "Event-Name": "CUSTOM", "profile-name": "devices" };
-      fake.eventPeer.event({ ...of, "Event-Subclass": "sofia::register", "from-user": "a1b2c3" });
+      const of = { "Event-Name": "CUSTOM", "profile-name": "devices", "call-id": "8e13@phone" };
+      const from = { "network-ip": "197.248.10.7", "network-port": "49152", expires: "60" };
+      fake.eventPeer.event({
+        ...{ ...of, ...from, "Event-Subclass": "sofia::register", "from-user": "a1b2c3" },
+        contact: '"" <sip:a1b2c3@192.168.1.20>',
+      });
       fake.eventPeer.event({ ...of, "Event-Subclass": "sofia::expire", user: "a1b2c3" });
       await until(() => told("unregistered") === 1);
-      assert.deepEqual(boxEvents.slice(-2), [
-        { kind: "registered", box: "nairobi-1", username: "a1b2c3" },
-        { kind: "unregistered", box: "nairobi-1", username: "a1b2c3" },
-      ]);
+      const [came, went] = boxEvents.slice(-2);
+      assert.ok(came?.kind === "registered");
+      assert.deepEqual(
+        [came.registration.username, came.registration.contactUri],
+        ["a1b2c3", "sip:a1b2c3@192.168.1.20"],
+      );
+      assert.deepEqual(went, {
+        ...{ kind: "unregistered", box: "nairobi-1", username: "a1b2c3", callId: "8e13@phone" },
+      });
     });
 
     it("reads a channel's facts", async () => {

@@ -46,15 +46,18 @@ function filesIn(folder: string): string[] {
   }
 }
 
+/** Of freeswitch-conf/freeswitch.xml. */
+const domainVariables = [["execute_on_answer", "sched_hangup +0 CALL_REJECTED"]] as const;
+
 const readUser = (text: string, id: string): DirectoryUser => ({
   id,
   onlyFrom:
     /<param name="auth-acl" value="([^"]*)"/.exec(text)?.[1]?.replaceAll("/32", "").split(",") ?? null,
   ha1: /<param name="a1-hash" value="([^"]*)"/.exec(text)?.[1] ?? "",
-  variables: new Map(
-    [...text.matchAll(/<variable name="([^"]*)" value="([^"]*)"/g)].map(([, name = "", value = ""]) => [
-      name,
-      value,
-    ]),
-  ),
+  variables: new Map([
+    ...domainVariables,
+    ...[...text.matchAll(/<variable name="([^"]*)" value="([^"]*)"/g)].map(
+      ([, name = "", value = ""]) => [name, value] as const,
+    ),
+  ]),
 });

@@ -231,6 +231,7 @@ export class Registrar {
       ["profile-name", "devices"],
       ["contact", binding.contact],
       ["call-id", binding.callId],
+      ["status", statusOf(binding)],
       ["network-ip", binding.source.host],
       ["network-port", String(binding.source.port)],
       ["user-agent", binding.agent],
@@ -252,4 +253,10 @@ export class Registrar {
 function expiresOf({ headers }: SipRequest): number {
   const text = textOf(headers["expires"]) || headers.contact?.[0]?.params["expires"];
   return text && /^[0-9]{1,9}$/.test(text) ? Number(text) : expiresDefaultS;
+}
+
+/** How it is registered, as the listing and the events say it. */
+export function statusOf({ contact }: Pick<Binding, "contact">): string {
+  const transport = /;transport=(\w+)/i.exec(contact)?.[1] ?? (contact.includes("<sips:") ? "tls" : "udp");
+  return `Registered(${transport.toUpperCase()})`;
 }

@@ -1,7 +1,7 @@
 import type { Api } from "./api.ts";
 import type { SipAgent } from "../sip/call.ts";
 import type { Core } from "./core.ts";
-import type { Binding } from "./registrar.ts";
+import { statusOf, type Binding } from "./registrar.ts";
 
 /** `sofia`: what the engine asks of profiles and gateways. */
 export const sofia: Api = (core, argument) => {
@@ -10,7 +10,8 @@ export const sofia: Api = (core, argument) => {
   if (what === "xmlstatus" && words[0] === "profile") {
     const agent = words[1] === "edge" ? core.sip : words[1] === "devices" ? devices?.sip : undefined;
     if (agent === undefined) return "Invalid Profile!\n";
-    return words[2] === "reg" ? listing(core) : profileInfo(words[1] ?? "", agent);
+    if (words[2] === "reg") return listing(core, undefined);
+    return words[2] === "user" ? listing(core, words[3]) : profileInfo(words[1] ?? "", agent);
   }
   if (what === "xmlstatus" && words[0] === "gateway") return gatewayInfo(core, words[1] ?? "");
   if (what === "profile") {
@@ -21,7 +22,7 @@ export const sofia: Api = (core, argument) => {
       return "+OK flushing all registrations matching specified call_id\n";
     }
   }
-  return "-USAGE: sofia xmlstatus profile <name> [reg] | xmlstatus gateway <name> | profile <name> flush_inbound_reg <which>\n";
+  return "-USAGE: sofia xmlstatus profile <name> [reg|user <who>] | xmlstatus gateway <name> | profile <name> flush_inbound_reg <which>\n";
 };
 
 const profileInfo = (name: string, { host, port }: SipAgent): string =>
@@ -39,26 +40,25 @@ function gatewayInfo(core: Core, name: string): string {
   );
 }
 
-function listing(core: Core): string {
-  const rows = core.devices?.registrar.bindings ?? [];
+function listing(core: Core, whose: string | undefined): string {
+  const { bindings = [], realm = "" } = core.devices?.registrar ?? {};
+  const rows = bindings.filter(({ user }) => whose === undefined || `${user}@${realm}` === whose);
   const nowS = Math.floor(core.clock.nowMs() / 1000);
   return (
     '<?xml version="1.0" encoding="ISO-8859-1"?>\n<profile>\n  <registrations>\n' +
-    rows.map((row) => rowOf(row, core.devices?.registrar.realm ?? "", nowS)).join("") +
+    rows.map((row) => rowOf(row, realm, nowS)).join("") +
     "  </registrations>\n</profile>\n"
   );
 }
 
 /** The Call-ID stands there as the device wrote it. */
 function rowOf(row: Binding, realm: string, nowS: number): string {
-  const transport =
-    /;transport=(\w+)/i.exec(row.contact)?.[1] ?? (row.contact.includes("<sips:") ? "tls" : "udp");
   const fields = {
     "call-id": row.callId,
     user: `${row.user}@${realm}`,
     contact: encoded(row.contact),
     agent: encoded(row.agent),
-    status: `Registered(${transport.toUpperCase()})(unknown) exp(-) expsecs(${row.expiresAtS - nowS})`,
+    status: `${statusOf(row)}(unknown) exp(-) expsecs(${row.expiresAtS - nowS})`,
     "ping-status": "Reachable",
     "ping-time": "0.00",
     host: "simulator",

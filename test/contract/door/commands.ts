@@ -88,6 +88,7 @@ export class KnownCommands {
       `uuid_setvar ${channel} api_hangup_hook sched_del ${group}`,
       `uuid_setvar ${channel} api_on_answer_cut sched_api ${kill}`,
       `uuid_setvar ${channel} api_on_answer_ring sched_del ${group}`,
+      `uuid_setvar ${channel} execute_on_answer `,
       `uuid_setvar ${channel} presence_data ${leg}`,
       `uuid_setvar ${channel} sautikit_call ${call}`,
       `uuid_setvar ${channel} process_cdr false`,
