@@ -260,6 +260,29 @@ describeOnSwitch("a customer's SIP devices, over HTTP and SIP", function () {
       assert.deepEqual([done.status, done.cost_minor], ["completed", 0]);
     });
 
+    it("a PBX has several at once over its one registration, in and out", async () => {
+      const login = await credential("Asterisk");
+      const pbx = await registered(login);
+      await shown(login.id, 1);
+      const out = ["00122", "00123"].map((last) => pbx.call(answersFor(last)));
+      await eventually("two answers", () => out.every(({ state }) => state === "answered") || undefined);
+      const into: string[] = [];
+      const rang = [];
+      for (const from of ["+254734700005", "+254734700006"]) {
+        into.push(await place(from));
+        const call = await pbx.ringing(10_000);
+        assert.equal(call.fromUser, from);
+        call.answer();
+        rang.push(call);
+      }
+      for (const sip of into) await world.carrier.placed(sip, ({ answered_at }) => answered_at !== null);
+      const all = [...out, ...rang];
+      assert.deepEqual([...new Set(all.map(({ state }) => state))], ["answered"]);
+      for (const call of all) call.end();
+      for (const number of [answersFor("00122"), answersFor("00123"), "+254734700005", "+254734700006"])
+        assert.equal((await world.customer.ended((await latestTo(number)).id)).status, "completed");
+    });
+
     it("where its voice URL fails they ring it too", async () => {
       await route({ voice_callback_url: "http://127.0.0.1:9/nobody", ring_sip: false });
       const login = await credential("Fallback");
@@ -354,8 +377,10 @@ describeOnSwitch("a customer's SIP devices, over HTTP and SIP", function () {
     const { esl } = world.switch;
     const client = await EslClient.login(esl.port, esl.password, "CHANNEL_HANGUP_COMPLETE");
     const uuid = await eventually("the caller at the switch", async () => {
-      const listed = JSON.parse(await client.api("show channels as json")) as { rows?: { uuid: string }[] };
-      return listed.rows?.[0]?.uuid;
+      const listed = JSON.parse(await client.api("show channels as json")) as {
+        rows?: { uuid: string; cid_num: string }[];
+      };
+      return listed.rows?.find(({ cid_num }) => cid_num.endsWith("254734700003"))?.uuid;
     });
     await client.api(`sched_del ${uuid}`);
     await client.api(`uuid_answer ${uuid}`);
