@@ -63,6 +63,7 @@ import { lockRoles } from "./role-locks.ts";
 import { openSecrets } from "./secrets-key.ts";
 import { serveMpesa } from "./serve-mpesa.ts";
 import { serveDevices, sipAccess } from "./sip-devices.ts";
+import { openTrunks } from "./open-trunks.ts";
 
 export const roles = ["api", "controller", "spool"] as const;
 export type Role = (typeof roles)[number];
@@ -215,23 +216,26 @@ async function build(
   });
 
   const policy = new Policy({ clock, ids, outbox, mails });
+  const trunks = await openTrunks(config, { store, clock, ids, log, signals, box });
+  closers.push(() => trunks.watch.stop());
   const access = sipAccess(config, embedded?.devicesPort ?? null);
   const sip = access && serveDevices(config, { store, clock, ids, log, signals, outbox, box });
-  const changeParts: ChangeParts = { clock, ids, outbox, settlement, policy, changed };
+  const changeParts: ChangeParts = { clock, ids, outbox, settlement, policy, trunks: trunks.choice, changed };
   const controller = new Controller(
     {
-      ...{ ...changeParts, store, log, media, gateway: config.gateway },
+      ...{ ...changeParts, store, log, media },
       questioner: new Questioner({ store, egress, secrets, clock }),
       streams: new Streams({ store, egress, secrets, clock, ids, log, ports: config.streamPorts }),
       takesEndRecords: wanted.has("spool"),
       devicesChanged: () => sip?.devices.wake(),
       loginFailed: (event) => sip?.failures.take(event),
+      boxConnected: () => trunks.gateways.wake(),
     },
     [box],
   );
   const calls = new Calls({
     ...changeParts,
-    ...{ box: boxName, gateway: config.gateway, promptUrls: prompts.urls },
+    ...{ box: boxName, promptUrls: prompts.urls },
   });
   const conferences = new Conferences(changeParts);
   const recordings = createRecordings({ store, storage, clock, log });
@@ -280,6 +284,7 @@ async function build(
       signals.listen("bans", () => firewall?.wake());
       if (firewall) runs(firewall);
     }
+    runs(trunks.files);
   }
   if (wanted.has("controller")) {
     await media.makeFallback().catch((error: unknown) => {
@@ -294,6 +299,8 @@ async function build(
       runs(devices);
       runs(failures);
     }
+    signals.listen("trunks", () => trunks.gateways.wake());
+    runs(trunks.gateways);
     const mailTransport = openMail(config);
     closers.push(() => mailTransport.close());
     const sender = new MailSender({ store, transport: mailTransport, clock, ids, log });

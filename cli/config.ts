@@ -62,6 +62,17 @@ const settings = {
     "carrier",
     "Gateway of the switch's configuration that reaches the trunk.",
   ),
+  TRUNKS_FILE: setting(
+    z.string(),
+    "",
+    "File of the trunks (docs/trunks.md), the same for every process. Empty: DATA_DIR/trunks.yaml where there is one; without a " +
+      "file TRUNK_GATEWAY is the one trunk.",
+  ),
+  EDGE_SIP: setting(
+    z.string().regex(/^((\d{1,3}\.){3}\d{1,3}:\d{1,5})?$/, "must be an IPv4 address and a port"),
+    "",
+    "Where the edge takes the switch's calls to trunks, 192.0.2.5:5060. Empty: there is no edge.",
+  ),
   SIP_DOMAIN: setting(
     z.string().regex(/^([a-z0-9.-]+)?$/, "must be a host name in small letters, or an address"),
     "",
@@ -270,6 +281,9 @@ export interface Config {
   freeswitch: { box: string; host: string; port: number; password: string } | null;
   spoolDir: string;
   gateway: string;
+  trunks: { file: string; optional: boolean };
+  /** `host:port`; null: there is none. */
+  edgeSip: string | null;
   streamPorts: { first: number; last: number };
   sip: {
     /** Null: devices are not let in. */
@@ -358,6 +372,11 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     freeswitch,
     spoolDir,
     gateway: value("TRUNK_GATEWAY"),
+    trunks: {
+      file: resolve(value("TRUNKS_FILE") || join(dataDir, "trunks.yaml")),
+      optional: value("TRUNKS_FILE") === "",
+    },
+    edgeSip: value("EDGE_SIP") || null,
     streamPorts: streamPortsOf(value("STREAM_PORTS"), bad),
     sip: {
       domain: value("SIP_DOMAIN") || (freeswitch === null ? embeddedSipDomain : null),

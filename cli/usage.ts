@@ -146,7 +146,7 @@ const commands: readonly (readonly [synopsis: string, purpose: string])[] = [
   ],
   [
     "simulator switch --cdr-dir DIR [options]",
-    "Runs the simulated FreeSWITCH; its password is ESL_PASSWORD. With --devices-port P --devices-realm DOMAIN --devices-spool DIR it serves SIP devices.",
+    "Runs the simulated FreeSWITCH; its password is ESL_PASSWORD. With --devices-port P --devices-realm DOMAIN --devices-spool DIR it serves SIP devices, with --trunks-spool DIR the gateways that are in its folder trunks.",
   ],
   ["simulator carrier [--port P] [options]", "Runs the simulated carrier."],
   [

@@ -6,7 +6,10 @@ const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 export const isChannelUuid = (text: string | undefined): text is string =>
   text !== undefined && uuid.test(text);
 
-/** Which channel a leg is: one of its own id where we dialled it, and one of the switch's naming where it came to us. */
+/**
+ * Which channel a leg is: one of its own id where we dialled it, and another where it came to us, or was dialled anew over the
+ * next trunk.
+ */
 export class ChannelNames {
   readonly #channels = new Map<LegId, string>();
   readonly #legs = new Map<string, LegId>();

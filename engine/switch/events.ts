@@ -59,7 +59,10 @@ export function decodeEvent(box: string, fields: Fields, names: ChannelNames): D
       const facts = hungUp((name) => fields(`variable_${name}`));
       return facts === undefined
         ? ignored
-        : event({ kind: "hungUp", ...at(eventTime), ...facts, atUs: facts.endedAtUs });
+        : event({
+            ...{ kind: "hungUp", ...at(eventTime), ...facts, atUs: facts.endedAtUs },
+            channel: fields("Unique-ID") ?? leg,
+          });
     }
     case "CHANNEL_EXECUTE_COMPLETE":
       return playbackEnded(fields, at(eventTime));

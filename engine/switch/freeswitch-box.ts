@@ -27,6 +27,13 @@ import {
 } from "./dial-string.ts";
 import { arrivalOf, decodeEvent, isCause, playTokenPrefix } from "./events.ts";
 import { deviceEvent, devicesProfile, isUsername, registrationsIn } from "./devices.ts";
+import {
+  gatewayStates,
+  isGatewayName,
+  trunkProfiles,
+  type GatewayState,
+  type TrunkProfile,
+} from "./gateway-file.ts";
 import { Line } from "./line.ts";
 import {
   assertRoom,
@@ -193,8 +200,9 @@ export class FreeSwitchBox implements Switch {
     this.#names.know(leg, uuid);
   }
 
-  forget(leg: LegId): void {
-    this.#names.forget(leg);
+  /** `channel`: only if it is that one. */
+  forget(leg: LegId, channel?: string): void {
+    if (channel === undefined || this.#names.channelOf(leg) === channel) this.#names.forget(leg);
   }
 
   /** Whose channel that is. */
@@ -211,14 +219,17 @@ export class FreeSwitchBox implements Switch {
   }
 
   async originate(request: Originate): Promise<OriginateOutcome> {
+    // Its events follow at once.
+    for (const { leg, channel } of request.branches)
+      if (channel !== undefined) this.#names.know(leg, channel);
     const argument = dialString(request, (recording) => this.#file(recording), this.#names);
     const ringSeconds = Math.max(...request.branches.map((branch) => branch.ringTimeoutSeconds));
     const reply = await this.#runJob(argument, ringSeconds * 1000 + originateMarginMs);
 
     const [, uuid] = /^\+OK (\S+)/.exec(reply) ?? [];
     if (uuid !== undefined) {
-      if (isId("leg", uuid) && request.branches.some((branch) => branch.leg === uuid))
-        return { ok: true, leg: uuid };
+      const winner = request.branches.find((branch) => (branch.channel ?? branch.leg) === uuid);
+      if (winner !== undefined) return { ok: true, leg: winner.leg };
       // Some endpoints answer a uuid that is in use with a channel under another one. It is nobody's: end it.
       this.#options.log.error({ box: this.box, uuid }, "originate made a channel that was not asked for");
       if (/^[0-9a-z_-]{1,64}$/i.test(uuid)) await this.#send(api("uuid_kill", uuid));
@@ -466,6 +477,28 @@ export class FreeSwitchBox implements Switch {
     const address = `${username}@${domain}`;
     const reply = await this.#send(api("sofia", "profile", devicesProfile, "flush_inbound_reg", address));
     if (!reply.startsWith("Invalid Profile")) accepted("sofia profile flush_inbound_reg", reply);
+  }
+
+  async loadGateways(down: readonly { name: string; profile: TrunkProfile }[]): Promise<void> {
+    // A file that could not be read is to take nothing down.
+    await this.reloadDirectory();
+    await this.#run(api("reloadacl"));
+    for (const { name, profile } of down) {
+      if (!isGatewayName(name)) throw new RangeError("not a gateway's name");
+      const reply = await this.#send(api("sofia", "profile", profile, "killgw", name));
+      if (!/^(\+OK|-ERR no such gateway)/.test(reply)) throw refused("sofia killgw", reply);
+    }
+    for (const profile of trunkProfiles) {
+      const reply = await this.#send(api("sofia", "profile", profile, "rescan"));
+      if (!/^\+OK|^Invalid Profile/m.test(reply)) throw refused("sofia rescan", reply);
+    }
+  }
+
+  async gateways(): Promise<GatewayState[]> {
+    const reply = await this.#send(api("sofia", "xmlstatus", "gateway"));
+    const states = gatewayStates(reply);
+    if (states === undefined) throw refused("sofia xmlstatus gateway", reply);
+    return states;
   }
 
   async version(): Promise<string> {

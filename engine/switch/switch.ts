@@ -1,4 +1,5 @@
 import type { CallId, ConferenceId, LegId, RecordingId } from "../ids.ts";
+import type { GatewayState, TrunkProfile } from "./gateway-file.ts";
 
 /**
  * One FreeSWITCH box as the engine sees it: typed commands in, typed events out. Nothing of ESL gets past this
@@ -111,6 +112,13 @@ export interface Switch {
   registrations(): Promise<Registration[]>;
   /** Drops all its bindings at once, and tells of each as `unregistered`. Calls that it has go on. */
   forgetDevice(username: string): Promise<void>;
+  /**
+   * The box reads its folder of trunks anew: who may send calls, and the gateways. Those that it has of `down` are taken down
+   * first, and are there again a moment later if they are in the files. Calls that run over them go on.
+   */
+  loadGateways(down: readonly { name: string; profile: TrunkProfile }[]): Promise<void>;
+  /** Every gateway, and whether its trunk answers. */
+  gateways(): Promise<GatewayState[]>;
   version(): Promise<string>;
 }
 
@@ -236,6 +244,8 @@ export interface Originate {
 
 export interface Branch {
   leg: LegId;
+  /** The switch's name of the channel; default: the leg's id. Another one for each time that the leg is dialled anew. */
+  channel?: string;
   call: CallId;
   way: Way;
   /** E.164 with `+`; the CLI shown. */
@@ -258,7 +268,7 @@ export type Way =
       kind: "trunk";
       /** Gateway of the switch's configuration that reaches the trunk. */
       gateway: string;
-      /** E.164 with `+`. */
+      /** As the trunk wants the number: digits, perhaps behind `+`. */
       to: string;
     }
   /** One binding; a device with several is rung by a branch for each. */
@@ -345,6 +355,8 @@ export type RecordingStopper = "silence" | "hangUp" | "other";
 
 /** How a leg ended: the same facts whether read from the event or from the end-of-leg record. */
 export interface HungUp {
+  /** Of which channel of the leg: it may have been dialled anew since. Absent: of the one that it has. */
+  channel?: string;
   createdAtUs: number;
   ringingAtUs: number | null;
   answeredAtUs: number | null;

@@ -116,12 +116,13 @@ function dialBranch(core: Core, dial: Dial, branch: Dial["branches"][number]): C
   channel.variables.set("sip_destination_url", `sip:${to.user}@${to.host}:${to.port}`);
   for (const [name, value] of variables) channel.setVariable(name, value);
   create(core, channel);
-  const sip = to.uri === undefined ? core.sip : (core.devices?.sip ?? core.sip);
+  const sip = profileOf(to) === "devices" ? (core.devices?.sip ?? core.sip) : core.sip;
   const call = sip.invite({
     user: to.user,
     host: to.host,
     port: to.port,
     ...(to.uri === undefined ? {} : { uri: to.uri }),
+    ...(to.login && { login: to.login }),
     fromUser: callerNumber,
     ...(callerName === "" ? {} : { fromDisplay: callerName }),
     headers: sipHeaders(variables),
@@ -133,8 +134,8 @@ function dialBranch(core: Core, dial: Dial, branch: Dial["branches"][number]): C
 }
 
 function profileOf(to: Route): string {
-  if (to.uri !== undefined) return "devices";
-  return to.gateway === null ? "external" : "gateway";
+  if (to.gateway !== null) return "gateway";
+  return to.uri === undefined ? "external" : "devices";
 }
 
 /** `sip_h_X-Something` becomes the header X-Something. */

@@ -12,9 +12,17 @@ export const sofia: Api = (core, argument) => {
     if (agent === undefined) return "Invalid Profile!\n";
     return words[2] === "reg" ? listing(core) : profileInfo(words[1] ?? "", agent);
   }
-  if (what === "xmlstatus" && words[0] === "gateway") return gatewayInfo(core, words[1] ?? "");
+  if (what === "xmlstatus" && words[0] === "gateway")
+    return words[1] === undefined ? core.gateways.status() : gatewayInfo(core, words[1]);
   if (what === "profile") {
     const [profile, order, which] = words;
+    if (profile === "edge" && order === "rescan") {
+      core.gateways.reload();
+      core.gateways.rescan();
+      return "Reload XML [Success]\n+OK scan complete\n";
+    }
+    if (profile === "edge" && order === "killgw" && which !== undefined)
+      return core.gateways.kill(which) ? "+OK gateway marked for deletion.\n" : "-ERR no such gateway.\n";
     if (devices === null || profile !== "devices") return `Invalid Profile [${profile ?? ""}]`;
     if (order === "flush_inbound_reg" && which !== undefined) {
       devices.registrar.flush(which);

@@ -1,0 +1,38 @@
+import type { Clock } from "../engine/clock.ts";
+import type { Ids } from "../engine/ids.ts";
+import type { Log } from "../engine/log.ts";
+import { TrunkFiles } from "../engine/sip/trunks/trunk-files.ts";
+import { TrunkGateways } from "../engine/sip/trunks/trunk-gateways.ts";
+import { TrunkWatch } from "../engine/sip/trunks/trunk-watch.ts";
+import { Trunks } from "../engine/sip/trunks/trunks.ts";
+import type { Signals } from "../engine/store/signals.ts";
+import type { Store } from "../engine/store/store.ts";
+import type { FreeSwitchBox } from "../engine/switch/freeswitch-box.ts";
+import type { Config } from "./config.ts";
+
+/**
+ * The file of trunks and who acts on it: the choice (controller), the files beside the box (spool), and the box's gateways
+ * (controller). Throws an Error that names every fault of the file.
+ */
+export async function openTrunks(
+  config: Pick<Config, "trunks" | "edgeSip" | "gateway" | "spoolDir">,
+  parts: { store: Store; clock: Clock; ids: Ids; log: Log; signals: Signals; box: FreeSwitchBox },
+) {
+  const { clock, ids, log, signals, box } = parts;
+  const { edgeSip: edge, gateway, spoolDir } = config;
+  const watch = new TrunkWatch({
+    ...{ clock, log, path: config.trunks.file, optional: config.trunks.optional, edge: edge !== null },
+    reserved: gateway,
+    secretOf: (name) => process.env[name],
+  });
+  await watch.start();
+  return {
+    watch,
+    choice: new Trunks({ ids, watch, edge, gateway }),
+    files: new TrunkFiles({
+      ...{ ...parts, box: box.box, spoolDir, watch, edge },
+      written: () => signals.tell("trunks", null),
+    }),
+    gateways: new TrunkGateways(parts),
+  };
+}
