@@ -268,6 +268,7 @@ async function build(
   registerMetrics(registry, {
     ...{ store, clock, box, spool, trace: trace?.counts ?? null },
     failures: sip?.failures ?? null,
+    trunks: trunks.watch,
   });
 
   if (wanted.has("spool")) {
@@ -301,6 +302,7 @@ async function build(
     }
     signals.listen("trunks", () => trunks.gateways.wake());
     runs(trunks.gateways);
+    runs(trunks.tests);
     const mailTransport = openMail(config);
     closers.push(() => mailTransport.close());
     const sender = new MailSender({ store, transport: mailTransport, clock, ids, log });

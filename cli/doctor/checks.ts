@@ -11,6 +11,7 @@ import { checkDaraja } from "./daraja.ts";
 import { checkAddresses } from "./check-addresses.ts";
 import { checkSipTrace } from "./check-sip-trace.ts";
 import { checkSwitch } from "./check-switch.ts";
+import { checkTrunks } from "./trunks.ts";
 import { broken, doubtful, sound, wordsOf, type Finding } from "./finding.ts";
 
 export type Check = (config: Config, clock: Clock) => Promise<Finding>;
@@ -20,6 +21,7 @@ export const checks: readonly (readonly [part: string, check: Check])[] = [
   ["folder", checkFolder],
   ["database", checkDatabase],
   ["switch", checkSwitch],
+  ["trunks", checkTrunks],
   ["switch's addresses", checkAddresses],
   ["SIP trace", checkSipTrace],
   ["spool", checkSpool],

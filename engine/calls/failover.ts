@@ -1,5 +1,6 @@
 import type { LegRow } from "../store/calls.ts";
 import { attemptsOfLeg, endAttempt } from "../store/trunks.ts";
+import { channelName } from "../switch/channel-names.ts";
 import type { HungUp } from "../switch/switch.ts";
 import type { CallChange } from "./call-change.ts";
 import type { Dialling } from "./command.ts";
@@ -101,11 +102,4 @@ export async function failOver(change: CallChange, leg: LegRow, news: Ended): Pr
     originate: { ...dialling, branches: [{ ...branch, channel: channelUuid }] },
   });
   return true;
-}
-
-/** As the switch writes its own (RFC 9562, version 4). */
-function channelName(bytes: Buffer): string {
-  bytes.writeUInt8((bytes.readUInt8(6) & 0x0f) | 0x40, 6);
-  bytes.writeUInt8((bytes.readUInt8(8) & 0x3f) | 0x80, 8);
-  return bytes.toString("hex").replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
 }

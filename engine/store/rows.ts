@@ -14,7 +14,8 @@ type Table =
   | "sip_logins"
   | "sip_registrations"
   | "sip_bans"
-  | "leg_attempts";
+  | "leg_attempts"
+  | "trunk_tests";
 type Values<Row> = { readonly [Field in keyof Row]: SqlValue };
 
 /** A whole row, by its fields. False: `onConflict` let it be. */

@@ -2,7 +2,16 @@ import { isId, type LegId, type RecordingId } from "../ids.ts";
 import { isChannelUuid, type ChannelNames } from "./channel-names.ts";
 import { application, queuedApplication } from "./commands.ts";
 import { isDeviceContact } from "./devices.ts";
-import type { Branch, DeviceContact, HangupCause, KillGroup, Originate, TakenIn, Way } from "./switch.ts";
+import type {
+  Branch,
+  DeviceContact,
+  HangupCause,
+  KillGroup,
+  Originate,
+  TakenIn,
+  TestCall,
+  Way,
+} from "./switch.ts";
 
 /**
  * The argument of `originate` for these branches. Only ids of ours, E.164 numbers, a gateway's name and a `DeviceContact` enter it, and
@@ -88,6 +97,36 @@ function branchVariables(
   }
   return list;
 }
+
+/** The argument of `originate` for a call that tries a trunk out. Throws RangeError. */
+export function testDialString({ channel, gateway, to, callerId, ringTimeoutSeconds }: TestCall): string {
+  assert(isChannelUuid(channel), "a channel");
+  assert(e164.test(callerId), "an E.164 caller id");
+  assertWay({ kind: "trunk", gateway, to });
+  assert(Number.isInteger(ringTimeoutSeconds) && ringTimeoutSeconds > 0, "a ring time-out");
+  const group = `test-${channel}`;
+  const settings = variables([
+    ["ignore_early_media", "true"],
+    ["originate_timeout", String(ringTimeoutSeconds + backstopSeconds)],
+  ]);
+  const own = variables([
+    ["origination_uuid", channel],
+    ["process_cdr", "false"],
+    ["origination_caller_id_number", callerId],
+    ["origination_caller_id_name", callerId],
+    ["outbound_redirect_fatal", "true"],
+    ["playback_terminators", "none"],
+    ["api_on_originate", `sched_api +${ringTimeoutSeconds + 1} ${group} uuid_kill ${channel} NO_ANSWER`],
+    ["api_on_answer", `sched_del ${group}`],
+    ["execute_on_answer", application("sched_hangup", `+${testSecondsMax}`)],
+    ["api_hangup_hook", `sched_del ${group}`],
+  ]);
+  return `{${settings}}[${own}]${destination({ kind: "trunk", gateway, to })} &playback(${testTone})`;
+}
+
+/** 440 Hz for 2 s; behind it the switch hangs up. */
+const testTone = "tone_stream://%(2000,0,440)";
+const testSecondsMax = 10;
 
 /** What freeswitch-conf/ has the other way for calls from devices. */
 function deviceVariables(contact: DeviceContact): (readonly [string, string])[] {

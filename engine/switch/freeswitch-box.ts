@@ -23,9 +23,10 @@ import {
   backstopSeconds,
   dialString,
   scheduleKill,
+  testDialString,
   takenInVariables,
 } from "./dial-string.ts";
-import { arrivalOf, decodeEvent, isCause, playTokenPrefix } from "./events.ts";
+import { arrivalOf, decodeEvent, isCause, playTokenPrefix, testOutcome } from "./events.ts";
 import { deviceEvent, devicesProfile, isUsername, registrationsIn } from "./devices.ts";
 import {
   gatewayStates,
@@ -66,6 +67,8 @@ import {
   type Switch,
   type SwitchEvent,
   type TakenIn,
+  type TestCall,
+  type TestOutcome,
 } from "./switch.ts";
 
 export interface FreeSwitchBoxOptions {
@@ -102,6 +105,10 @@ const heartbeatEveryMs = 1000;
 const heartbeatTimeoutMs = 3000;
 /** What an originate may take beyond its ring time-out: the switch's own timers run late by up to the backstop. */
 const originateMarginMs = (backstopSeconds + 5) * 1000;
+
+/** The tone, what limits it, and the event of its end. */
+const testMsMax = 15_000;
+const testEndMsMax = 2_000;
 
 /** A leg that is told to park is parked 30 ms later. */
 const parkMsMax = 2000;
@@ -140,6 +147,8 @@ export class FreeSwitchBox implements Switch {
   readonly #boxListeners: ((event: BoxEvent) => void)[] = [];
   /** Background jobs whose result has not come, by our Job-UUID. */
   readonly #jobs = new Map<string, Job>();
+  /** Calls that try a trunk out, by their channel. */
+  readonly #tests = new Map<string, (outcome: TestOutcome) => void>();
   /** Legs that are told to park: whether they are, or have ended. */
   readonly #parking = new Map<LegId, (parked: boolean) => void>();
   #heartbeat: Timer | undefined;
@@ -501,6 +510,31 @@ export class FreeSwitchBox implements Switch {
     return states;
   }
 
+  async placeTest(test: TestCall): Promise<TestOutcome> {
+    const argument = testDialString(test);
+    const { channel, ringTimeoutSeconds } = test;
+    const ended = Promise.withResolvers<TestOutcome>();
+    this.#tests.set(channel, ended.resolve);
+    try {
+      const reply = await this.#runJob(argument, ringTimeoutSeconds * 1000 + originateMarginMs);
+      const [, cause] = /^-ERR (\S+)/.exec(reply) ?? [];
+      const { clock } = this.#options;
+      const nobody = Promise.withResolvers<null>();
+      // Of a gateway that is down there is never a channel, and so no end of one.
+      const timer = clock.after(cause === undefined ? testMsMax : testEndMsMax, () => nobody.resolve(null));
+      const outcome = await Promise.race([ended.promise, nobody.promise]).finally(() => timer.cancel());
+      if (outcome !== null) return outcome;
+      if (!isCause(cause)) throw refused("originate", reply);
+      const atUs = clock.nowUs();
+      return {
+        ...{ createdAtUs: atUs, ringingAtUs: null, answeredAtUs: null, endedAtUs: atUs, cause },
+        ...{ q850: 0, sipStatus: null, quality: null, codec: null, packetsHeard: 0 },
+      };
+    } finally {
+      this.#tests.delete(channel);
+    }
+  }
+
   async version(): Promise<string> {
     return this.#send(api("version"));
   }
@@ -653,6 +687,12 @@ export class FreeSwitchBox implements Switch {
     }
     if (fields("Event-Name") === "BACKGROUND_JOB") {
       this.#jobs.get(fields("Job-UUID") ?? "")?.settle((fields("_body") ?? "").trimEnd());
+      return;
+    }
+    const test = this.#tests.get(fields("Unique-ID") ?? "");
+    if (test !== undefined) {
+      const outcome = fields("Event-Name") === "CHANNEL_HANGUP_COMPLETE" ? testOutcome(fields) : undefined;
+      if (outcome !== undefined) test(outcome);
       return;
     }
     const device = deviceEvent(this.box, fields);

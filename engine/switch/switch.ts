@@ -119,7 +119,30 @@ export interface Switch {
   loadGateways(down: readonly { name: string; profile: TrunkProfile }[]): Promise<void>;
   /** Every gateway, and whether its trunk answers. */
   gateways(): Promise<GatewayState[]>;
+  /**
+   * Calls a number over one gateway, plays 2 s of a tone to whoever answers, and hangs up: all by the switch itself. It is no
+   * leg, leaves no end-of-leg record, and nothing is told of it. Resolves once it is over.
+   */
+  placeTest(test: TestCall): Promise<TestOutcome>;
   version(): Promise<string>;
+}
+
+export interface TestCall {
+  /** A name for its channel, of the kind that the switch gives. */
+  channel: string;
+  gateway: string;
+  /** As the trunk wants the number. */
+  to: string;
+  callerId: string;
+  ringTimeoutSeconds: number;
+}
+
+/** `createdAtUs` and what follows are the switch's stamps. */
+export interface TestOutcome extends Omit<HungUp, "channel"> {
+  /** What was spoken; null: it did not come to that. */
+  codec: string | null;
+  /** RTP packets that came from them. */
+  packetsHeard: number;
 }
 
 /** A call that came to the switch, parked unanswered, and that nobody has taken in. */

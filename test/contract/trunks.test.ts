@@ -3,6 +3,7 @@ import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { eventOf, kindsOf, world, type World } from "../calls/world.ts";
 import { startCarrierProcess, type CarrierProcess } from "../peers/carrier-process.ts";
+import { startRefusingCarrier } from "../peers/refusing-carrier.ts";
 import { describeOnSwitch } from "../peers/switch-under-test.ts";
 import { eventually } from "../peers/waiting.ts";
 import { numbers } from "./world.ts";
@@ -184,7 +185,7 @@ describeOnSwitch("trunks", function () {
 
   it("a trunk that nobody answers any more is known to be down, is not called, and is up again by itself", async () => {
     let answer = 200;
-    const carrier = await pingedCarrier(() => answer);
+    const carrier = await startRefusingCarrier({ options: () => answer });
     const down = (name: string, up: 0 | 1) =>
       eventually(
         `${name} ${up ? "up" : "down"}`,
@@ -233,28 +234,4 @@ async function invite(from: string, to: { host: string; port: number }): Promise
   const [answer] = await answered;
   socket.close();
   return answer.toString();
-}
-
-/** A carrier that answers OPTIONS as it is told to, and counts INVITEs. */
-async function pingedCarrier(answer: () => number) {
-  const socket = createSocket("udp4").bind(0, "127.0.0.1");
-  await once(socket, "listening");
-  let invites = 0;
-  socket.on("message", (bytes: Buffer, { address, port }) => {
-    const text = bytes.toString();
-    if (text.startsWith("INVITE")) invites++;
-    if (!text.startsWith("OPTIONS")) return;
-    const kept = text.split("\r\n").filter((line) => /^(Via|From|To|Call-ID|CSeq|[vftiVFTI]):/i.test(line));
-    socket.send(
-      `SIP/2.0 ${answer()} Told\r\n${kept.join("\r\n").replace(/^(To:[^\r]*)/im, "$1;tag=1")}\r\nContent-Length: 0\r\n\r\n`,
-      port,
-      address,
-    );
-  });
-  return {
-    host: "127.0.0.1",
-    port: socket.address().port,
-    invites: () => invites,
-    close: () => void socket.close(),
-  };
 }

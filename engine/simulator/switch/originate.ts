@@ -79,8 +79,10 @@ function begin(core: Core, winner: Channel, dial: Dial): void {
   if (dial.application === null) return hangUp(core, winner, "NO_ROUTE_DESTINATION");
   const { name, argument } = dial.application;
   if (name === "park") return startPark(core, winner);
+  if (name !== "intercept")
+    return winner.applications.runNow(name, argument, () => hangUp(core, winner, "NORMAL_CLEARING"));
   winner.applications.runNow(name, argument);
-  if (name === "intercept") clearIfAlone(core, winner);
+  clearIfAlone(core, winner);
 }
 
 /** A channel that is being dialled, or the cause for which there is none. */

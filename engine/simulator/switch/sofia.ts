@@ -38,8 +38,8 @@ const profileInfo = (name: string, { host, port }: SipAgent): string =>
   `    <url>sip:mod_sofia@${host}:${port}</url>\n  </profile-info>\n</profile>\n`;
 
 function gatewayInfo(core: Core, name: string): string {
-  const gateway = Object.hasOwn(core.gateways, name) ? core.gateways[name] : undefined;
-  if (gateway === undefined) return "Invalid Gateway!\n";
+  const gateway = core.gateways.get(name);
+  if ("cause" in gateway) return "Invalid Gateway!\n";
   return (
     '<?xml version="1.0" encoding="ISO-8859-1"?>\n  <gateway>\n' +
     `    <name>${name}</name>\n    <profile>edge</profile>\n` +

@@ -134,11 +134,15 @@ const fileSchema = z
 
 /**
  * Reads `trunks.yaml` (YAML 1.2). `secretOf`: an environment variable that a `password_env` names. `edge`: whether there is one,
- * for trunks that do not say `via`.
+ * for trunks that do not say `via`. `reserved`: the switch's own gateway; a trunk of that name would never be loaded.
  */
 export function readTrunkFile(
   text: string,
-  { secretOf, edge }: { secretOf: (name: string) => string | undefined; edge: boolean },
+  {
+    secretOf,
+    edge,
+    reserved,
+  }: { secretOf: (name: string) => string | undefined; edge: boolean; reserved?: string },
 ): TrunkFile {
   if (Buffer.byteLength(text) > sizeMax) return bad("body", "length", `must be at most ${sizeMax} bytes`);
   const document = parseDocument(text);
@@ -161,6 +165,12 @@ export function readTrunkFile(
         field: `trunks[${index}].password_env`,
         code: "value",
         message: `${given.password_env} is not set, or holds what is no password`,
+      });
+    if (given.name === reserved)
+      faults.push({
+        field: `trunks[${index}].name`,
+        code: "value",
+        message: `${given.name} is the switch's own gateway (TRUNK_GATEWAY)`,
       });
     if (given.via === "edge" && !edge)
       faults.push({

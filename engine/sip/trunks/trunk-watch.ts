@@ -93,25 +93,9 @@ export class TrunkWatch {
         this.#faults = [{ field: "body", code: "missing", message: "the file is gone" }];
       return;
     }
-    const { secretOf, edge } = this.#parts;
-    const read = readTrunkFile(text, { secretOf, edge });
-    this.#faults = read.ok ? this.#reserved(read.trunks) : read.bad;
-    if (read.ok && this.#faults.length === 0) this.#trunks = read.trunks;
-  }
-
-  #reserved(trunks: readonly Trunk[]): FieldError[] {
-    const { reserved } = this.#parts;
-    return trunks.flatMap(({ name }, index) =>
-      name === reserved
-        ? [
-            {
-              field: `trunks[${index}].name`,
-              code: "value",
-              message: `${name} is the switch's own gateway (TRUNK_GATEWAY)`,
-            },
-          ]
-        : [],
-    );
+    const read = readTrunkFile(text, this.#parts);
+    this.#faults = read.ok ? [] : read.bad;
+    if (read.ok) this.#trunks = read.trunks;
   }
 
   /** Null: there is none. */

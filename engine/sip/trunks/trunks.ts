@@ -37,6 +37,14 @@ export class Trunks {
     this.#parts = parts;
   }
 
+  /** Over that one alone, whatever its prefixes, room and state are; undefined: there is none of that name. */
+  named(trunk: string, to: `+${string}`): ChosenTrunk | undefined {
+    const { watch, gateway } = this.#parts;
+    if (watch.trunks === null) return trunk === gateway ? { trunk, gateway, to } : undefined;
+    const found = watch.trunks.find(({ name }) => name === trunk);
+    return found && { trunk, gateway: trunk, to: dialledNumber(found, to) };
+  }
+
   /**
    * One that carries the number from that box, is up, has room, and was not tried: of the longest prefix that fits, the
    * lowest priority, a share by weight. `later`: only such as are being changed just now. `none`: none at all.

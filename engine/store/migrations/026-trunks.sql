@@ -42,3 +42,17 @@ CREATE TABLE trunk_files (
   -- JSON: [{field, message}]; null: nothing.
   faults TEXT
 );
+
+-- Calls that the operator has the controller place over one trunk, to see whether it works: no workspace's, and no leg.
+CREATE TABLE trunk_tests (
+  -- What the media server calls the channel.
+  channel TEXT PRIMARY KEY,
+  trunk TEXT NOT NULL,
+  to_e164 TEXT NOT NULL,
+  from_e164 TEXT NOT NULL,
+  created_at_ms BIGINT NOT NULL,
+  -- Placed once, or never.
+  sent_at_ms BIGINT,
+  -- JSON, what came of it.
+  outcome TEXT
+);
