@@ -138,7 +138,7 @@ export interface TestCall {
 }
 
 /** `createdAtUs` and what follows are the switch's stamps. */
-export interface TestOutcome extends Omit<HungUp, "channel"> {
+export interface TestOutcome extends Omit<HungUp, "channel" | "audio" | "sipCallId"> {
   /** What was spoken; null: it did not come to that. */
   codec: string | null;
   /** RTP packets that came from them. */

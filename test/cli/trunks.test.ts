@@ -25,7 +25,7 @@ describeOnSwitch("the operator's trunks", function () {
 
   const file = () => join(folder, "data", "trunks.yaml");
   const trunk = (name: string, at: { host: string; port: number }) =>
-    `  - { name: ${name}, host: ${at.host}, port: ${at.port}, ping_seconds: 5 }\n`;
+    `  - { name: ${name}, host: ${at.host}, port: ${at.port}, ping_seconds: 5, codecs: [PCMA] }\n`;
   const written = (text: string) => writeFile(file(), text);
 
   before(async () => {
@@ -47,10 +47,10 @@ describeOnSwitch("the operator's trunks", function () {
     );
   });
   after(async () => {
-    await server?.stop();
-    await on?.stop();
-    refusing?.close();
-    await carrier?.stop();
+    await server.stop();
+    await on.stop();
+    refusing.close();
+    await carrier.stop();
     await rm(folder, { recursive: true, force: true });
   });
 
@@ -75,7 +75,7 @@ describeOnSwitch("the operator's trunks", function () {
     const told = await toldLine(["trunk", "test", "safari", answers, "--from", "+254200000009"], env);
     const { ok, sip_status, codec, seconds, packets_heard, billed_minor, ms_to_answer } = told;
     assert.deepEqual({ ok, sip_status, billed_minor }, { ok: true, sip_status: 200, billed_minor: 0 });
-    assert.match(String(codec), /^PCM[AU]$/);
+    assert.equal(codec, "PCMA");
     assert.ok(Number(seconds) >= 1.9 && Number(seconds) < 4, String(seconds));
     assert.ok(Number(packets_heard) > 50, String(packets_heard));
     assert.ok(Number(ms_to_answer) < 2000, String(ms_to_answer));

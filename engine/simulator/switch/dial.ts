@@ -1,4 +1,5 @@
 import type { Login } from "../sip/digest.ts";
+import type { Law } from "../sip/sdp.ts";
 import type { Core } from "./core.ts";
 import { readVariables, separate } from "./separate.ts";
 
@@ -62,6 +63,7 @@ export interface Route {
   /** What is called, where that is not the address: a binding on the profile for devices, a trunk over the edge. */
   uri?: string;
   login?: Login;
+  laws?: readonly Law[];
 }
 
 /** Where a branch goes, or the cause for which it goes nowhere. */
@@ -73,9 +75,16 @@ export function route(core: Core, destination: string): Route | { cause: string 
     const [gateway = "", user = ""] = rest;
     const to = core.gateways.get(gateway);
     if ("cause" in to) return to;
-    const { host, port, over, login } = to;
+    const { host, port, over, login, laws } = to;
     const at = over === undefined ? { host, port } : { ...over, uri: `sip:${user}@${host}:${port}` };
-    return { user, ...at, name: `sofia/external/${user}`, gateway, ...(login && { login }) };
+    return {
+      user,
+      ...at,
+      name: `sofia/external/${user}`,
+      gateway,
+      ...(login && { login }),
+      ...(laws && { laws }),
+    };
   }
   if (profile === "devices") return routeToDevice(core, rest.join("/"));
   const address = /^([^@]+)@([^:]+)(?::(\d+))?$/.exec(rest.join("/"));

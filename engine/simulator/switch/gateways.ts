@@ -5,12 +5,15 @@ import type { Ids } from "../../ids.ts";
 import type { SipAgent } from "../sip/call.ts";
 import type { Login } from "../sip/digest.ts";
 import type { Address } from "../sip/message.ts";
+import type { Law } from "../sip/sdp.ts";
 
 /** Where a gateway's requests are sent, and what they name. */
 export interface Gateway extends Address {
   /** Sent there instead, whatever they name. */
   over?: Address;
   login?: Login;
+  /** `absolute_codec_string`; what the simulator does not speak is left out. */
+  laws?: readonly Law[];
 }
 
 interface FileGateway extends Gateway {
@@ -181,6 +184,9 @@ function readGateway(text: string, name: string): FileGateway {
     ...{ name, ...address(param("proxy") ?? "") },
     ...(over !== undefined && { over: address(over) }),
     ...(username !== "not-used" && { login: { username, password } }),
+    laws: (/name="absolute_codec_string" value="([^"]*)"/.exec(text)?.[1] ?? "")
+      .split(",")
+      .filter((codec) => codec === "PCMU" || codec === "PCMA"),
     registerSeconds: param("register") === "true" ? Number(param("expire-seconds")) : null,
     pingSeconds: Number(param("ping") ?? 0),
   };

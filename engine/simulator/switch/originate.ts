@@ -125,6 +125,7 @@ function dialBranch(core: Core, dial: Dial, branch: Dial["branches"][number]): C
     port: to.port,
     ...(to.uri === undefined ? {} : { uri: to.uri }),
     ...(to.login && { login: to.login }),
+    ...(to.laws && { laws: to.laws }),
     fromUser: callerNumber,
     ...(callerName === "" ? {} : { fromDisplay: callerName }),
     headers: sipHeaders(variables),
