@@ -207,6 +207,26 @@ describeOnSwitch("trunks", function () {
       carrier.close();
     }
   });
+
+  it("a trunk that asks for a login is registered with it, and dialled with it; a wrong password leaves it down", async () => {
+    const login = { username: "sautikit", password: "wanjiru-calls-otieno" };
+    const carrier = await startRefusingCarrier({ login, invite: () => 486 });
+    const up = (value: 0 | 1) =>
+      eventually(`up ${value}`, async () => (await here.trunkStates())[0]?.up === value || undefined);
+    try {
+      const more = { ...login, register: true, register_seconds: 60 };
+      await trunks({ name: "eldoret", at: carrier, more });
+      await up(1);
+      assert.match(carrier.registered() ?? "", /gw\+eldoret@/);
+      const seen = await here.ended(await here.place({ to: numbers.answers440 }));
+      assert.equal(seen.failure_code, "busy");
+      assert.equal(seen.legs[0]!.sip_status, 486);
+      await trunks({ name: "eldoret", at: carrier, more: { ...more, password: "guessed" } });
+      await up(0);
+    } finally {
+      carrier.close();
+    }
+  });
 });
 
 /** The first answer to an INVITE from that address. */
