@@ -4,6 +4,7 @@ import { callById, channelOf, legById, legsOfCall } from "../store/calls.ts";
 import type { ReadTx } from "../store/store.ts";
 import type { HangupCause, Originate, Switch } from "../switch/switch.ts";
 import type { SenderParts } from "./command-sender.ts";
+import { isWithoutChannel } from "./failover.ts";
 import { hangUpWaits } from "./hang-up-waits.ts";
 import { unansweredEnd } from "./leg-progress.ts";
 import type { FailureCode } from "./leg-state.ts";
@@ -77,7 +78,7 @@ export class Dialler {
     const { store, clock, log, boxOf, news } = this.#parts;
     const others = originate.branches.filter(({ leg }) => leg !== winner);
     if (others.length === 0) return;
-    await clock.sleep(failureGraceMs, this.#stopping);
+    if (!isWithoutChannel(cause)) await clock.sleep(failureGraceMs, this.#stopping);
     for (const { leg, channel = leg } of others) {
       const row = await store.read((tx) => legById(tx, leg));
       // It may have been dialled anew meanwhile.

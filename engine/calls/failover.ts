@@ -55,7 +55,11 @@ type Ended = HungUp & { endedBy: EndedBy };
 const isProven = ({ endedBy, cause }: Ended): boolean =>
   endedBy === "event" ||
   endedBy === "end_record" ||
-  (endedBy === "controller" && ["GATEWAY_DOWN", "INVALID_GATEWAY"].includes(cause));
+  (endedBy === "controller" && isWithoutChannel(cause));
+
+/** The switch has no way to the trunk: it made no channel, and nothing tells of its end. */
+export const isWithoutChannel = (cause: string): boolean =>
+  cause === "GATEWAY_DOWN" || cause === "INVALID_GATEWAY";
 
 async function isWanted({ tx, call, firstLeg, ownLegs }: CallChange, leg: LegRow): Promise<boolean> {
   if (call.endedAtUs !== null || call.hangupRequestedAtMs !== null) return false;

@@ -7,6 +7,8 @@ export interface RefusingCarrier {
   readonly port: number;
   /** How many calls it had: an INVITE that is repeated is one. */
   invites(): number;
+  /** What they named, in their order. */
+  uris(): readonly string[];
   /** Whoever registered with the right password: the Contact. */
   registered(): string | null;
   close(): void;
@@ -24,6 +26,7 @@ export async function startRefusingCarrier(
   const socket = createSocket("udp4").bind(0, "127.0.0.1");
   await once(socket, "listening");
   const callIds = new Set<string>();
+  const uris: string[] = [];
   let registered: string | null = null;
   socket.on("message", (bytes: Buffer, from) => {
     const text = bytes.toString();
@@ -52,13 +55,16 @@ export async function startRefusingCarrier(
       registered = header("Contact|m");
       return answer(200, [`Contact: ${registered};expires=600`]);
     }
-    callIds.add(header("Call-ID|i"));
+    const callId = header("Call-ID|i");
+    if (!callIds.has(callId)) uris.push(text.split(" ", 2)[1] ?? "");
+    callIds.add(callId);
     answer(invite());
   });
   return {
     host: "127.0.0.1",
     port: socket.address().port,
     invites: () => callIds.size,
+    uris: () => uris,
     registered: () => registered,
     close: () => void socket.close(),
   };
