@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
-import { eventOf, kindsOf, world, type World } from "../calls/world.ts";
+import { eventOf, kindsOf, world, type PlacedCall, type World } from "../calls/world.ts";
 import { startCarrierProcess, type CarrierProcess } from "../peers/carrier-process.ts";
 import { startRefusingCarrier } from "../peers/refusing-carrier.ts";
 import { describeOnSwitch } from "../peers/switch-under-test.ts";
@@ -100,6 +100,47 @@ describeOnSwitch("trunks", function () {
       assert.equal((await callsTo(second, number)).length, 0);
     });
   }
+
+  it("a carrier that fails after it rang is not followed by another, since that phone has rung", async () => {
+    const rings = await startRefusingCarrier({ rings: true });
+    try {
+      await trunks({ name: "rings", at: rings, more: { priority: 0 } }, baringo());
+      const seen = await here.ended(await here.place({ to: numbers.repeatsDigits }));
+      assert.equal(seen.failure_code, "carrier_failure");
+      assert.deepEqual(
+        seen.legs[0]!.attempts.map(({ trunk, sip_status }) => [trunk, sip_status]),
+        [["rings", 503]],
+      );
+      assert.equal((await callsTo(second, numbers.repeatsDigits)).length, 0);
+    } finally {
+      rings.close();
+    }
+  });
+
+  it("a number that a talking party is put through to is dialled over the next trunk too, and they are joined", async () => {
+    const refuses = await startRefusingCarrier();
+    try {
+      await trunks(
+        { name: "nairobi", at: here.carrier, more: { prefixes: ["254722"] } },
+        { name: "refuses", at: refuses, more: { prefixes: ["2547000"] } },
+        baringo(),
+      );
+      const call = await here.place({
+        to: numbers.ringsThenAnswers,
+        actions: [{ dial: { number: numbers.answers880 } }],
+      });
+      await here.event(call, "leg.bridged");
+      const { legs } = await here.view(call);
+      assert.deepEqual(
+        legs.map(({ attempts }) => attempts.map(({ trunk }) => trunk)),
+        [["nairobi"], ["refuses", "baringo"]],
+      );
+      await here.hangUp(call);
+      assert.equal((await here.ended(call)).status, "completed");
+    } finally {
+      refuses.close();
+    }
+  });
 
   it("a trunk whose carrier is gone is followed by the next one, which is answered, talked over and charged once", async () => {
     const gone = await startCarrierProcess();

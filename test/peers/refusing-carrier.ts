@@ -20,9 +20,11 @@ export async function startRefusingCarrier(
     invite?: () => number;
     options?: () => number;
     login?: { username: string; password: string };
+    /** It says 180 before it refuses. */
+    rings?: boolean;
   } = {},
 ): Promise<RefusingCarrier> {
-  const { invite = () => 503, options = () => 200, login } = answers;
+  const { invite = () => 503, options = () => 200, login, rings = false } = answers;
   const socket = createSocket("udp4").bind(0, "127.0.0.1");
   await once(socket, "listening");
   const callIds = new Set<string>();
@@ -58,7 +60,9 @@ export async function startRefusingCarrier(
     const callId = header("Call-ID|i");
     if (!callIds.has(callId)) uris.push(text.split(" ", 2)[1] ?? "");
     callIds.add(callId);
-    answer(invite());
+    if (!rings) return answer(invite());
+    answer(180);
+    setTimeout(() => answer(invite()), 300);
   });
   return {
     host: "127.0.0.1",
