@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
-import { eventOf, kindsOf, world, type PlacedCall, type World } from "../calls/world.ts";
+import { eventOf, kindsOf, world, type World } from "../calls/world.ts";
 import { startCarrierProcess, type CarrierProcess } from "../peers/carrier-process.ts";
 import { startRefusingCarrier } from "../peers/refusing-carrier.ts";
 import { describeOnSwitch } from "../peers/switch-under-test.ts";
