@@ -122,4 +122,18 @@ describeOnSwitch("the operator's trunks", function () {
     assert.equal(again.code, 1);
     assert.match(again.stderr, /trunks\[0\]\.name: [\s\S]*trunks\[0\]\.port: /);
   });
+
+  it("are gone from the box after a start without a file, and its own gateway is the one trunk", async () => {
+    await server.stop();
+    await rm(file());
+    const { child, ready } = await startSautikit(["start"], { folder, env });
+    server = child;
+    await eventually("no gateway of a trunk", async () => {
+      const metrics = await (await fetch(`${String(ready["base_url"])}/metrics`)).text();
+      return metrics.includes("sautikit_trunk_up{") ? undefined : true;
+    });
+    const [only, ...others] = await list();
+    assert.deepEqual([only?.["name"], only?.["file"], others.length], ["carrier", null, 0]);
+    assert.equal((await toldLine(["trunk", "test", "carrier", answers], env))["ok"], true);
+  });
 });

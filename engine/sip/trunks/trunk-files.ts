@@ -69,11 +69,13 @@ export class TrunkFiles {
     return this.#poll.stop();
   }
 
-  /** Where it differs from what is there. Without a file of trunks nothing of ours is: the box has its own gateway. */
+  /** Where it differs from what is there. Without a file of trunks nothing of ours is: the box has a gateway of its own. */
   async #write(): Promise<void> {
     const { store, box, spoolDir, watch, edge, written } = this.#parts;
-    const { trunks, faults } = watch;
-    if (trunks === null) return;
+    const { faults } = watch;
+    // A file of before that is there no more: then the box is to have none of its trunks either.
+    if (watch.trunks === null && (await store.read((tx) => trunkFilesOfBox(tx, box))) === undefined) return;
+    const trunks = watch.trunks ?? [];
     const { files, sha256: hash } = boxFiles(trunks, edge);
     let replaced = false;
     for (const [name, text] of files) {
