@@ -48,7 +48,7 @@ describeOnSwitch("trunks", function () {
           { name: "safari", at: first, more: { priority: 1 } },
           { name: "baringo", at: second, more: { priority: 2, number_format: "digits" } },
         ]),
-      expectedErrors: /file of trunks/,
+      expectedErrors: /file of trunks|no gateway for these trunks/,
     });
     await here.trunksLoaded("baringo", "safari");
   });
@@ -213,6 +213,24 @@ describeOnSwitch("trunks", function () {
     assert.equal((await here.carrier.calls()).length, before);
     await here.hangUp(first);
     await here.ended(first);
+  });
+
+  it("a trunk that the box cannot have is passed over, and alone nobody waits for it", async () => {
+    const kitale = { name: "kitale", at: second, more: { transport: "tcp", priority: 0 } };
+    await here.writeTrunks(fileOf([kitale, safari()]));
+    await eventually("the box has safari, and not kitale", async () => {
+      const [one, other] = await here.trunkStates();
+      return (one?.loadedSha256 === null && other?.loadedSha256 === other?.writtenSha256) || undefined;
+    });
+    const seen = await here.ended(await here.place({ to: numbers.isBusy }));
+    assert.equal(seen.legs[0]!.attempts[0]!.trunk, "safari");
+    await here.writeTrunks(fileOf([kitale]));
+    await eventually(
+      "the box has no trunk",
+      async () => (await here.trunkStates()).length === 1 || undefined,
+    );
+    const refused = await here.ended(await here.place({ to: numbers.isBusy }), 8_000);
+    assert.equal(refused.failure_code, "no_trunk");
   });
 
   it("an INVITE from an address that no trunk names is refused, as long as none does", async () => {

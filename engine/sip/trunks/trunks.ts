@@ -1,5 +1,10 @@
 import type { Ids } from "../../ids.ts";
-import { keepTrunkGatewaysOfBox, liveLegsByTrunk, trunkGatewaysOfBox } from "../../store/trunks.ts";
+import {
+  keepTrunkGatewaysOfBox,
+  liveLegsByTrunk,
+  trunkFilesOfBox,
+  trunkGatewaysOfBox,
+} from "../../store/trunks.ts";
 import type { Tx } from "../../store/store.ts";
 import { gatewayHash, type EdgeAddress } from "./gateways.ts";
 import { dialledNumber, type Trunk } from "./trunk-file.ts";
@@ -64,9 +69,16 @@ export class Trunks {
     const fit = candidates.filter(
       (trunk) => row(trunk)?.up !== 0 && (trunk.channels === null || used(trunk) < trunk.channels),
     );
-    const loaded = fit.filter((trunk) => row(trunk)?.loadedSha256 === gatewayHash(trunk, edge));
+    const isAsNow = (trunk: Trunk, sha256: string | null | undefined) => sha256 === gatewayHash(trunk, edge);
+    const loaded = fit.filter((trunk) => isAsNow(trunk, row(trunk)?.loadedSha256));
     const chosen = pick(loaded, to, ids.fraction());
-    if (chosen === undefined) return fit.length > 0 ? "later" : "none";
+    if (chosen === undefined) {
+      // Read by the box, and not there: it does not take them, and whoever waits waits in vain.
+      const files = await trunkFilesOfBox(tx, box);
+      const isRead = files !== undefined && files.loadedSha256 === files.writtenSha256;
+      const changing = fit.some((trunk) => !isRead || !isAsNow(trunk, row(trunk)?.writtenSha256));
+      return changing ? "later" : "none";
+    }
     return { trunk: chosen.name, gateway: chosen.name, to: dialledNumber(chosen, to) };
   }
 }
