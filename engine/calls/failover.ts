@@ -53,9 +53,7 @@ type Ended = HungUp & { endedBy: EndedBy };
 
 /** The switch's own word of it, by event or record; or that it has no way to the trunk, and so never had a channel. */
 const isProven = ({ endedBy, cause }: Ended): boolean =>
-  endedBy === "event" ||
-  endedBy === "end_record" ||
-  (endedBy === "controller" && isWithoutChannel(cause));
+  endedBy === "event" || endedBy === "end_record" || (endedBy === "controller" && isWithoutChannel(cause));
 
 /** The switch has no way to the trunk: it made no channel, and nothing tells of its end. */
 export const isWithoutChannel = (cause: string): boolean =>

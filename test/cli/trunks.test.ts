@@ -7,6 +7,7 @@ import { startSautikit, type Child } from "../peers/child.ts";
 import { startRefusingCarrier, type RefusingCarrier } from "../peers/refusing-carrier.ts";
 import { describeOnSwitch, startSwitchUnderTest, type SwitchUnderTest } from "../peers/switch-under-test.ts";
 import { eventually } from "../peers/waiting.ts";
+import { Customer } from "../world/customer.ts";
 import { sautikit, toldLine, toldLines } from "./sautikit.ts";
 
 const answers = "+254700000001";
@@ -22,16 +23,17 @@ describeOnSwitch("the operator's trunks", function () {
   let baseUrl: string;
   let env: Record<string, string>;
   let options = 200;
+  let refusesAfterMs = 0;
 
   const file = () => join(folder, "data", "trunks.yaml");
-  const trunk = (name: string, at: { host: string; port: number }) =>
-    `  - { name: ${name}, host: ${at.host}, port: ${at.port}, ping_seconds: 5, codecs: [PCMA] }\n`;
+  const trunk = (name: string, at: { host: string; port: number }, more = "") =>
+    `  - { name: ${name}, host: ${at.host}, port: ${at.port}, ping_seconds: 5, codecs: [PCMA]${more} }\n`;
   const written = (text: string) => writeFile(file(), text);
 
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), "sautikit-trunks-"));
     carrier = await startCarrierProcess();
-    refusing = await startRefusingCarrier({ options: () => options });
+    refusing = await startRefusingCarrier({ options: () => options, afterMs: () => refusesAfterMs });
     on = await startSwitchUnderTest({ carrier });
     const { host, port, password } = on.esl;
     env = {
@@ -100,9 +102,42 @@ describeOnSwitch("the operator's trunks", function () {
     assert.match(unknown.stderr, /"nobody" is no trunk; there are safari, baringo/);
   });
 
+  it("follow one another once, though Sautikit was killed while the first was asked", async () => {
+    const nairobi = "+254200000001";
+    const { workspace_id: id } = await toldLine(["workspace", "create", "Wanjiru"], env);
+    await toldLine(["number", "add", String(id), nairobi], env);
+    await toldLine(["credit", String(id), "500"], env);
+    const { api_key: key } = await toldLine(["key", "create", String(id)], env);
+    await written(`trunks:\n${trunk("baringo", refusing, ", priority: 1")}${trunk("safari", carrier)}`);
+    await eventually("the order", async () => (await list())[0]?.["name"] === "baringo" || undefined);
+    const before = refusing.invites();
+    refusesAfterMs = 2_000;
+    const placed = await new Customer(baseUrl, String(key)).place({ from: nairobi, to: "+254700000103" });
+    await eventually("the first carrier was asked", () => refusing.invites() > before || undefined);
+    server.kill("SIGKILL");
+    await server.exited();
+    const { child, ready } = await startSautikit(["start"], { folder, env });
+    [server, baseUrl] = [child, String(ready["base_url"])];
+    const call = await new Customer(baseUrl, String(key)).ended(placed, 30_000);
+    refusesAfterMs = 0;
+    assert.equal(call.status, "completed");
+    assert.deepEqual(
+      call.legs[0]!.attempts.map(({ trunk: name, sip_status }) => [name, sip_status]),
+      [
+        ["baringo", 503],
+        ["safari", 200],
+      ],
+    );
+    assert.equal(refusing.invites(), before + 1);
+    const rang = (await carrier.calls()).filter(({ number }) => number === "+254700000103");
+    assert.equal(rang.length, 1);
+    assert.equal(call.cost_minor, call.legs[0]!.cost_minor);
+    assert.ok([3, 4].includes(call.legs[0]!.billed_seconds));
+  });
+
   it("that are down are named by the list and by doctor", async () => {
     options = 503;
-    await eventually("baringo down", async () => ((await states())[1] === "down" ? true : undefined), {
+    await eventually("baringo down", async () => ((await states())[0] === "down" ? true : undefined), {
       withinMs: 30_000,
     });
     const { stdout } = await sautikit(["doctor"], env);

@@ -22,9 +22,17 @@ export async function startRefusingCarrier(
     login?: { username: string; password: string };
     /** It says 180 before it refuses. */
     rings?: boolean;
+    /** So long after the INVITE, or the 180. */
+    afterMs?: () => number;
   } = {},
 ): Promise<RefusingCarrier> {
-  const { invite = () => 503, options = () => 200, login, rings = false } = answers;
+  const {
+    invite = () => 503,
+    options = () => 200,
+    login,
+    rings = false,
+    afterMs = () => (rings ? 300 : 0),
+  } = answers;
   const socket = createSocket("udp4").bind(0, "127.0.0.1");
   await once(socket, "listening");
   const callIds = new Set<string>();
@@ -60,9 +68,10 @@ export async function startRefusingCarrier(
     const callId = header("Call-ID|i");
     if (!callIds.has(callId)) uris.push(text.split(" ", 2)[1] ?? "");
     callIds.add(callId);
-    if (!rings) return answer(invite());
-    answer(180);
-    setTimeout(() => answer(invite()), 300);
+    const delayMs = afterMs();
+    if (delayMs === 0) return answer(invite());
+    answer(rings ? 180 : 100);
+    setTimeout(() => answer(invite()), delayMs);
   });
   return {
     host: "127.0.0.1",
