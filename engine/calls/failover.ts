@@ -98,7 +98,11 @@ export async function failOver(change: CallChange, leg: LegRow, news: Ended): Pr
   );
   const channelUuid = channelName(parts.ids.bytes(16));
   // As if nobody had dialled it yet: what is looked for in the switch from here on is the other channel.
-  change.setLeg(leg, { channelUuid, dialledAtMs: null, startedAtUs: null, seenAtUs: null, trunk: null });
+  change.setLeg(leg, {
+    ...{ channelUuid, dialledAtMs: null, startedAtUs: null, seenAtUs: null, trunk: null },
+    // The dialog of the next attempt is the one that its SIP is looked up by.
+    sipCallId: null,
+  });
   change.intend({
     kind: "originate",
     originate: { ...dialling, branches: [{ ...branch, channel: channelUuid }] },
