@@ -4,6 +4,7 @@ import { isId, type CallId, type WorkspaceId } from "../engine/ids.ts";
 import type { JsonObject } from "../engine/json.ts";
 import { legsOfCalls, recordingIdsOfCalls } from "../engine/store/call-lists.ts";
 import { callOfWorkspace, eventsOfCall, type CallRow } from "../engine/store/calls.ts";
+import { attemptsOfCalls } from "../engine/store/trunks.ts";
 import type { ReadTx } from "../engine/store/store.ts";
 
 /** The workspace's call of that id. Throws `calls.not_found`, for others' ids and for what is no id as well. */
@@ -23,7 +24,8 @@ export async function viewOfCall(tx: ReadTx, call: CallRow, nowUs: number): Prom
   const events = await eventsOfCall(tx, call.id);
   const legs = (await legsOfCalls(tx, [call.id])).get(call.id) ?? [];
   const recordings = await recordingIdsOfCalls(tx, [call.id]);
-  return callView({ call, legs, events, recordings }, nowUs);
+  const attempts = await attemptsOfCalls(tx, [call.id]);
+  return callView({ call, legs, events, recordings, attempts }, nowUs);
 }
 
 /** Without their events, in the order of `calls`. */
@@ -35,5 +37,6 @@ export async function viewsOfCalls(
   const ids = calls.map((call) => call.id);
   const legs = await legsOfCalls(tx, ids);
   const recordings = await recordingIdsOfCalls(tx, ids);
-  return (call) => callView({ call, legs: legs.get(call.id) ?? [], events: [], recordings }, nowUs);
+  const attempts = await attemptsOfCalls(tx, ids);
+  return (call) => callView({ call, legs: legs.get(call.id) ?? [], events: [], recordings, attempts }, nowUs);
 }

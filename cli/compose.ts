@@ -65,6 +65,7 @@ import { lockRoles } from "./role-locks.ts";
 import { openSecrets } from "./secrets-key.ts";
 import { serveMpesa } from "./serve-mpesa.ts";
 import { serveDevices, sipAccess } from "./sip-devices.ts";
+import { openTrunks } from "./open-trunks.ts";
 
 export const roles = ["api", "controller", "spool"] as const;
 export type Role = (typeof roles)[number];
@@ -217,25 +218,31 @@ async function build(
   });
 
   const policy = new Policy({ clock, ids, outbox, mails });
+  const trunks = await openTrunks(config, { store, clock, ids, log, signals, box });
+  closers.push(() => trunks.watch.stop());
   const access = sipAccess(config, embedded?.devicesPort ?? null);
   const sip = access && serveDevices(config, { store, clock, ids, log, signals, outbox, box });
-  const edge = wanted.has("controller") ? await openEdge(config, { store, clock, ids, log, box }) : null;
-  const changeParts: ChangeParts = { clock, ids, outbox, settlement, policy, changed };
+  const edge = wanted.has("controller")
+    ? openEdge(config, { store, clock, ids, log, box, watch: trunks.watch })
+    : null;
+  const changeParts: ChangeParts = { clock, ids, outbox, settlement, policy, trunks: trunks.choice, changed };
   const controller = new Controller(
     {
-      ...{ ...changeParts, store, log, media, gateway: config.gateway },
+      ...{ ...changeParts, store, log, media },
       questioner: new Questioner({ store, egress, secrets, clock }),
       streams: new Streams({ store, egress, secrets, clock, ids, log, ports: config.streamPorts }),
       takesEndRecords: wanted.has("spool"),
-      ticketed: (source) => edge !== null && (source === null || !comesByItself(edge.trunks.trunks, source)),
+      ticketed: (source) =>
+        edge !== null && (source === null || !comesByItself(trunks.watch.trunks ?? [], source)),
       devices: sip?.devices ?? null,
       loginFailed: (event) => sip?.failures.take(event),
+      boxConnected: () => trunks.gateways.wake(),
     },
     [box],
   );
   const calls = new Calls({
     ...changeParts,
-    ...{ box: boxName, gateway: config.gateway, promptUrls: prompts.urls },
+    ...{ box: boxName, promptUrls: prompts.urls },
   });
   const conferences = new Conferences(changeParts);
   const recordings = createRecordings({ store, storage, clock, log });
@@ -267,7 +274,7 @@ async function build(
 
   registerMetrics(registry, {
     ...{ store, clock, box, spool, trace: trace?.counts ?? null },
-    ...{ failures: sip?.failures ?? null, edge: edge?.edge ?? null },
+    ...{ failures: sip?.failures ?? null, trunks: trunks.watch, edge },
   });
 
   if (wanted.has("spool")) {
@@ -284,6 +291,7 @@ async function build(
       signals.listen("bans", () => firewall?.wake());
       if (firewall) runs(firewall);
     }
+    runs(trunks.files);
   }
   if (wanted.has("controller")) {
     await media.makeFallback().catch((error: unknown) => {
@@ -292,16 +300,16 @@ async function build(
     signals.listen("calls", (owner) => controller.changed(owner));
     runs(controller);
     void warnOfAddresses(config, { clock, log });
-    if (edge) {
-      runs(edge.trunks);
-      runs(edge.edge);
-    }
+    if (edge) runs(edge);
     if (sip) {
       const { devices, failures } = sip;
       signals.listen("directories", () => devices.wake());
       runs(devices);
       runs(failures);
     }
+    signals.listen("trunks", () => trunks.gateways.wake());
+    runs(trunks.gateways);
+    runs(trunks.tests);
     const mailTransport = openMail(config);
     closers.push(() => mailTransport.close());
     const sender = new MailSender({ store, transport: mailTransport, clock, ids, log });

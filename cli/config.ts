@@ -62,12 +62,7 @@ const settings = {
   EDGE_SIP: setting(
     z.string().regex(/^(\d+\.\d+\.\d+\.\d+:\d{1,5})?$/, "must be an IPv4 address and a port"),
     "",
-    "Where that drachtio-server takes SIP, as the boxes reach it: <IPv4 address>:<port>.",
-  ),
-  TRUNKS_FILE: setting(
-    z.string(),
-    "",
-    "trunks.yaml: the trunks, and where their calls come from (docs/edge.md).",
+    "Where that drachtio-server takes SIP, as the boxes reach it: <IPv4 address>:<port>. Empty: there is no edge.",
   ),
   SPOOL_DIR: setting(
     z.string(),
@@ -78,6 +73,12 @@ const settings = {
     z.string().regex(/^[a-z0-9-]+$/, "must be letters, digits and dashes"),
     "carrier",
     "Gateway of the switch's configuration that reaches the trunk.",
+  ),
+  TRUNKS_FILE: setting(
+    z.string(),
+    "",
+    "File of the trunks (docs/trunks.md), the same for every process. Empty: DATA_DIR/trunks.yaml where there is one; without a " +
+      "file TRUNK_GATEWAY is the one trunk.",
   ),
   SIP_DOMAIN: setting(
     z.string().regex(/^([a-z0-9.-]+)?$/, "must be a host name in small letters, or an address"),
@@ -294,11 +295,11 @@ export interface Config {
   } | null;
   /** Null: there is no trunk edge. */
   drachtio: { host: string; port: number; secret: string } | null;
-  /** Where it takes SIP; null: nobody said. */
+  /** Where it takes SIP; null: there is none. */
   edgeSip: { host: string; port: number } | null;
-  trunksFile: string | null;
   spoolDir: string;
   gateway: string;
+  trunks: { file: string; optional: boolean };
   streamPorts: { first: number; last: number };
   sip: {
     /** Null: devices are not let in. */
@@ -387,9 +388,12 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     freeswitch,
     drachtio: drachtioOf(value("DRACHTIO_URL"), bad),
     edgeSip: value("EDGE_SIP") === "" ? null : addressOf(value("EDGE_SIP")),
-    trunksFile: value("TRUNKS_FILE") === "" ? null : resolve(value("TRUNKS_FILE")),
     spoolDir,
     gateway: value("TRUNK_GATEWAY"),
+    trunks: {
+      file: resolve(value("TRUNKS_FILE") || join(dataDir, "trunks.yaml")),
+      optional: value("TRUNKS_FILE") === "",
+    },
     streamPorts: streamPortsOf(value("STREAM_PORTS"), bad),
     sip: {
       domain: value("SIP_DOMAIN") || (freeswitch === null ? embeddedSipDomain : null),
@@ -421,7 +425,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     bad.push("S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY: needed with S3_ENDPOINT");
   }
   if (config.drachtio !== null) {
-    if (config.trunksFile === null) bad.push("TRUNKS_FILE: needed with DRACHTIO_URL");
+    if (config.edgeSip === null) bad.push("EDGE_SIP: needed with DRACHTIO_URL");
     if (freeswitch === null) bad.push("DRACHTIO_URL: is for a real box: FREESWITCH_URLS is needed with it");
     else if (isIP(freeswitch.sip.host) !== 4)
       bad.push("FREESWITCH_URLS: the edge reaches boxes by IPv4 address; add ?sip=<address>:<port>");

@@ -36,7 +36,7 @@ export async function startEmbeddedSwitch(options: {
     "--cdr-dir",
     options.cdrDir,
     ...["--devices-port", String(options.devices.port), "--devices-realm", options.devices.realm],
-    ...["--devices-spool", options.devices.spoolDir],
+    ...["--devices-spool", options.devices.spoolDir, "--trunks-spool", options.devices.spoolDir],
     ...(options.hep === null ? [] : ["--hep", options.hep]),
   ];
   const simulated = await startChild(args, { ESL_PASSWORD: options.eslPassword }, options.log);

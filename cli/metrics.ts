@@ -5,6 +5,8 @@ import { countLive, countOneWay } from "../engine/store/calls.ts";
 import { countShort } from "../engine/store/recordings.ts";
 import { countStandingBans } from "../engine/store/sip-bans.ts";
 import type { Edge } from "../engine/sip/edge/edge.ts";
+import { trunkGateways } from "../engine/store/trunks.ts";
+import type { TrunkWatch } from "../engine/sip/trunks/trunk-watch.ts";
 import type { Store } from "../engine/store/store.ts";
 import type { TraceCounts } from "../engine/sip/trace/sip-trace.ts";
 import type { FreeSwitchBox } from "../engine/switch/freeswitch-box.ts";
@@ -22,10 +24,11 @@ export function registerMetrics(
     spool: Spool;
     trace: TraceCounts | null;
     failures: LoginFailures | null;
+    trunks: Pick<TrunkWatch, "faults">;
     edge: Edge | null;
   },
 ): void {
-  const { store, clock, box, spool, trace, failures, edge } = parts;
+  const { store, clock, box, spool, trace, failures, trunks, edge } = parts;
   const gauge = (name: string, help: string, read: () => number | Promise<number>) =>
     new Gauge({
       name,
@@ -73,6 +76,22 @@ export function registerMetrics(
     "sautikit_recordings_short",
     "Recordings that lack more than 2 % of the talk, and more than 100 ms; those without a file too.",
     () => store.read(countShort),
+  );
+  new Gauge({
+    name: "sautikit_trunk_up",
+    help: "Whether a trunk can be called from a media server, as that one says: 1 or 0; while nobody knows it is not there.",
+    labelNames: ["trunk", "box"],
+    registers: [registry],
+    async collect() {
+      this.reset();
+      for (const { trunk, box: at, up } of await store.read(trunkGateways))
+        if (up !== null) this.set({ trunk, box: at }, up);
+    },
+  });
+  gauge(
+    "sautikit_trunk_file_faults",
+    "What is wrong with the file of trunks, which is not in force then.",
+    () => trunks.faults.length,
   );
   gauge(
     "sautikit_spool_end_records_waiting",

@@ -5,6 +5,7 @@ import { createMailQueue } from "../engine/mail/mail-queue.ts";
 import { createPromptUrls } from "../engine/media/prompt-urls.ts";
 import { createSettlement } from "../engine/metering/settlement.ts";
 import { Policy } from "../engine/policy/policy.ts";
+import { loneTrunk } from "../engine/sip/trunks/trunks.ts";
 import { createOutbox } from "../engine/webhooks/outbox.ts";
 import type { Config } from "./config.ts";
 import { openLedger } from "./open-ledger.ts";
@@ -19,7 +20,8 @@ export function openCalls(config: Config, { clock, ids }: { clock: Clock; ids: I
   const outbox = createOutbox({ clock, ids, wake });
   const mails = createMailQueue({ clock, ids, wake });
   return new Calls({
-    ...{ clock, ids, outbox, changed, box: boxNameOf(config), gateway: config.gateway },
+    ...{ clock, ids, outbox, changed, box: boxNameOf(config) },
+    trunks: loneTrunk(config.gateway, ids),
     policy: new Policy({ clock, ids, outbox, mails }),
     settlement: createSettlement({ ledger: openLedger({ clock, ids, changed, outbox, mails }) }),
     promptUrls: createPromptUrls(() => config.publicUrl ?? `http://${config.host}:${config.port}`),

@@ -49,6 +49,7 @@ async function main(args: readonly string[]): Promise<void> {
     case "prices":
     case "bans":
     case "prefixes":
+    case "trunk":
       return (await import("./operator/operator.ts")).operator(command, rest);
     case "simulator":
       return simulator(rest);

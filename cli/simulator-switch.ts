@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import type { Gateway } from "../engine/simulator/switch/core.ts";
+import type { Gateway } from "../engine/simulator/switch/gateways.ts";
 import type { DevicesOptions } from "../engine/simulator/switch/simulated-switch.ts";
 import { runSwitchProcess } from "../engine/simulator/switch/switch-process.ts";
 
@@ -14,6 +14,7 @@ export async function runSwitch(args: readonly string[]): Promise<void> {
       "sip-port": { type: "string", default: "0" },
       gateway: { type: "string", multiple: true, default: [] },
       "cdr-dir": { type: "string" },
+      "trunks-spool": { type: "string" },
       "devices-host": { type: "string", default: "127.0.0.1" },
       "devices-port": { type: "string" },
       "devices-realm": { type: "string" },
@@ -33,6 +34,7 @@ export async function runSwitch(args: readonly string[]): Promise<void> {
     sipPort: Number(values["sip-port"]),
     gateways: Object.fromEntries(values.gateway.map(gatewayOf)),
     cdrDir: values["cdr-dir"],
+    ...(values["trunks-spool"] !== undefined && { spoolDir: values["trunks-spool"] }),
     ...devicesOf(values),
     ...(values.hep === undefined ? {} : { hep: hepOf(values.hep) }),
     exitWithParent: values["exit-with-parent"],
@@ -66,6 +68,6 @@ function gatewayOf(text: string): [string, Gateway] {
   if (name === undefined || host === undefined || port === undefined) {
     throw new Error(`--gateway takes name=host:port, or name=host:port@proxy:port, not "${text}".`);
   }
-  const by = proxy === undefined ? {} : { proxy: { host: proxy, port: Number(proxyPort) } };
+  const by = proxy === undefined ? {} : { over: { host: proxy, port: Number(proxyPort) } };
   return [name, { host, port: Number(port), ...by }];
 }

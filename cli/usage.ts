@@ -39,6 +39,15 @@ const commands: readonly (readonly [synopsis: string, purpose: string])[] = [
   ["workspace unfreeze WORKSPACE", "Ends that."],
   ['prefixes refuse +PREFIX [--reason "…"]', "From the next call on nobody's goes to numbers that begin so."],
   ["prefixes allow +PREFIX", "Ends that."],
+  [
+    "trunk list",
+    "Lists the trunks: where each leads, its live calls, and its state at each box; fails where the file is wrong (docs/trunks.md).",
+  ],
+  [
+    "trunk test NAME NUMBER [--from NUMBER]",
+    "Places one call over that trunk alone, through the running server: 2 s of a tone, billed to nobody. Fails unless it is " +
+      "answered. --from: the number to show; default: the one that is called.",
+  ],
   ["prefixes list", "Lists the prefixes that the operator has refused."],
   [
     "bans list",
@@ -151,7 +160,7 @@ const commands: readonly (readonly [synopsis: string, purpose: string])[] = [
   ],
   [
     "simulator switch --cdr-dir DIR [options]",
-    "Runs the simulated FreeSWITCH; its password is ESL_PASSWORD. With --devices-port P --devices-realm DOMAIN --devices-spool DIR it serves SIP devices.",
+    "Runs the simulated FreeSWITCH; its password is ESL_PASSWORD. With --devices-port P --devices-realm DOMAIN --devices-spool DIR it serves SIP devices, with --trunks-spool DIR the gateways that are in its folder trunks.",
   ],
   ["simulator carrier [--port P] [options]", "Runs the simulated carrier."],
   [

@@ -197,6 +197,24 @@ export const legSchema = z
       .meta({ description: "Of what came from the party, once the leg has ended; null where nothing came." }),
     audio: legAudio.nullable().meta({ description: "Once the leg has ended; null without media." }),
     recording_ids: z.array(z.string()).meta({ description: "Oldest first." }),
+    attempts: z
+      .array(
+        z.strictObject({
+          trunk: z.string().meta({ description: "The operator's name of it." }),
+          sip_status: z.int().nullable().meta({ description: "The carrier's answer where it refused." }),
+          hangup_cause: z
+            .string()
+            .nullable()
+            .meta({ description: "Q.850 name.", examples: ["normal_temporary_failure"] }),
+          started_at: time,
+          ended_at: timeOrNull,
+        }),
+      )
+      .meta({
+        description:
+          "Each trunk that it was dialled over, in order: another one takes it where the one before failed for a technical " +
+          "cause and nothing rang. Empty of what was dialled over none. Only the last can have been answered.",
+      }),
   })
   .meta({ id: "Leg" });
 

@@ -258,6 +258,16 @@ export const callEvents: Record<CallEventKind, EventDescription> = {
     cut_off: cutOff,
     known_by: knownBy,
   }),
+  "leg.failed_over": plain(
+    "A trunk failed before anything rang, for a cause of its own; the leg is dialled over the next one.",
+    {
+      leg_id: legId,
+      attempt: z.int().meta({ description: "Which of the leg's `attempts` failed, from 1." }),
+      trunk: z.string().meta({ description: "The one that failed; the operator's name of it." }),
+      sip_status: z.int().nullable().meta({ description: "Its answer, where there was one." }),
+      hangup_cause: cause,
+    },
+  ),
   "leg.reconciled": plain(
     "After a restart or a lost connection the leg was brought in line with the switch.",
     {

@@ -12,6 +12,7 @@ import { checkAddresses } from "./check-addresses.ts";
 import { checkSipTrace } from "./check-sip-trace.ts";
 import { checkEdge } from "./check-edge.ts";
 import { checkSwitch } from "./check-switch.ts";
+import { checkTrunks } from "./trunks.ts";
 import { broken, doubtful, sound, wordsOf, type Finding } from "./finding.ts";
 
 export type Check = (config: Config, clock: Clock) => Promise<Finding>;
@@ -21,6 +22,7 @@ export const checks: readonly (readonly [part: string, check: Check])[] = [
   ["folder", checkFolder],
   ["database", checkDatabase],
   ["switch", checkSwitch],
+  ["trunks", checkTrunks],
   ["switch's addresses", checkAddresses],
   ["SIP trace", checkSipTrace],
   ["trunk edge", checkEdge],

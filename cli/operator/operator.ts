@@ -21,6 +21,7 @@ import { prefixesAllow, prefixesList, prefixesRefuse } from "./prefixes.ts";
 import { pricesList, pricesSet } from "./prices.ts";
 import { recordingsVerify } from "./recordings.ts";
 import { ratesExport, ratesImport, ratesList, ratesSet } from "./rates.ts";
+import { trunkList, trunkTestCall } from "./trunks.ts";
 import { workspaceCreate, workspaceFind } from "./workspaces.ts";
 
 /** `ledger verify` reads everything. */
@@ -94,4 +95,6 @@ const commands: Readonly<Record<string, Command>> = {
   "rates set": ratesSet,
   "prices set": pricesSet,
   "prices list": pricesList,
+  "trunk list": trunkList,
+  "trunk test": trunkTestCall,
 };

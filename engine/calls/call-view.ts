@@ -4,10 +4,16 @@ import { accruedMinor } from "../metering/accrual.ts";
 import { billedSeconds } from "../metering/price.ts";
 import { parseObject, type CallEventRow, type CallRow, type LegRow } from "../store/calls.ts";
 import type { SipMessageRow } from "../store/sip-messages.ts";
+import type { AttemptRow } from "../store/trunks.ts";
 import { cutOffBy } from "./cut-off.ts";
 
 /** A leg as the API and `call.completed` show it; while it talks, seconds and cost are those of `nowUs`. */
-export function legView(leg: LegRow, nowUs: number, recordingIds: readonly string[] = []): JsonObject {
+export function legView(
+  leg: LegRow,
+  nowUs: number,
+  recordingIds: readonly string[] = [],
+  attempts: readonly AttemptRow[] = [],
+): JsonObject {
   return {
     id: leg.id,
     kind: leg.kind,
@@ -35,8 +41,17 @@ export function legView(leg: LegRow, nowUs: number, recordingIds: readonly strin
             one_way: leg.oneWay,
           },
     recording_ids: [...recordingIds],
+    attempts: attempts.map(attemptView),
   };
 }
+
+const attemptView = (attempt: AttemptRow): JsonObject => ({
+  trunk: attempt.trunk,
+  sip_status: attempt.sipStatus,
+  hangup_cause: attempt.hangupCause,
+  started_at: timeUs(attempt.startedAtUs),
+  ended_at: timeUs(attempt.endedAtUs),
+});
 
 /** What the switch ended a leg for; null: neither for its longest time nor for the workspace's money. */
 export const cutOff = (leg: LegRow): "max_duration" | "wallet" | null =>
@@ -55,11 +70,13 @@ export interface CallParts {
   events: readonly CallEventRow[];
   /** Recording ids by leg id, oldest first. */
   recordings: ReadonlyMap<string, readonly string[]>;
+  /** By leg id, in their order. */
+  attempts: ReadonlyMap<string, readonly AttemptRow[]>;
 }
 
 /** The call as `GET /v1/calls/{id}` shows it. Without `events` (lists) that field is left empty. */
-export function callView({ call, legs, events, recordings }: CallParts, nowUs: number): JsonObject {
-  const views = legs.map((leg) => legView(leg, nowUs, recordings.get(leg.id)));
+export function callView({ call, legs, events, recordings, attempts }: CallParts, nowUs: number): JsonObject {
+  const views = legs.map((leg) => legView(leg, nowUs, recordings.get(leg.id), attempts.get(leg.id)));
   const [first] = legs;
   // A device's own leg stands before the one that is paid for.
   const priced = legs.find((leg) => leg.kind === "pstn") ?? first;

@@ -20,8 +20,6 @@ import { dialSecondLeg, ownDevices } from "./second-leg.ts";
 export interface CallsParts extends ChangeParts {
   /** The box that dials. */
   box: string;
-  /** Gateway of the switch's configuration through which the trunk is reached. */
-  gateway: string;
   promptUrls: PromptUrls;
 }
 
@@ -32,7 +30,7 @@ export class Calls {
 
   constructor(parts: CallsParts) {
     this.#parts = parts;
-    this.#document = new DocumentRun((change, request) => dialSecondLeg(change, request, parts.gateway));
+    this.#document = new DocumentRun(dialSecondLeg);
   }
 
   /**
@@ -84,8 +82,7 @@ export class Calls {
     });
     await insertCall(tx, call);
     const change = new CallChange(this.#parts, tx, call, []);
-    const { box, gateway } = this.#parts;
-    await dialTogether(change, box, admitted, { ...options, gateway });
+    await dialTogether(change, this.#parts.box, admitted, options);
     await change.save();
     return call;
   }

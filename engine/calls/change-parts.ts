@@ -1,4 +1,5 @@
 import type { Clock } from "../clock.ts";
+import type { Trunks } from "../sip/trunks/trunks.ts";
 import type { Policy } from "../policy/policy.ts";
 import type { Outbox } from "../webhooks/outbox.ts";
 import type { Settlement } from "../metering/settlement.ts";
@@ -12,6 +13,8 @@ export interface ChangeParts {
   settlement: Settlement;
   /** What each leg passes before it is dialled. */
   policy: Pick<Policy, "admit" | "requireAllowed" | "note">;
+  /** Over which trunk a number is dialled. */
+  trunks: Pick<Trunks, "choose">;
   /** Called after the commit: the call, or the room, has intents to carry out, or wants to be woken at another time. */
   changed: (owner: IntentOwner) => void;
 }

@@ -4,6 +4,7 @@ import type { JsonObject } from "../json.ts";
 import type { MediaSource } from "../media/media-source.ts";
 import type {
   AfterBridge,
+  Branch,
   EnterRoom,
   HangupCause,
   KillGroup,
@@ -11,6 +12,7 @@ import type {
   Originate,
   RecordingEnds,
   TakenIn,
+  Way,
 } from "../switch/switch.ts";
 
 /**
@@ -18,7 +20,7 @@ import type {
  * All but originate, play, digits, recordUntil and announce are repeatable: redone after a crash, to the same effect.
  */
 export type Command =
-  | { kind: "originate"; originate: Originate }
+  | { kind: "originate"; originate: Dialling }
   /** `file`: of ours, or the beep. */
   | { kind: "play"; leg: LegId; file: string; token: string; loops: number }
   | { kind: "prepareMedia"; source: MediaSource; token: string }
@@ -52,6 +54,13 @@ export type Command =
   /** The end of the leg at a moment, µs since the epoch, whenever this is carried out. */
   | { kind: "cutAt"; leg: LegId; group: KillGroup; atUs: number }
   | { kind: "disarmKill"; leg: LegId; group: KillGroup };
+
+/** What is to be dialled; over which trunk is chosen as it is sent. */
+export type Dialling = Omit<Originate, "branches"> & { branches: readonly [DialBranch, ...DialBranch[]] };
+
+export type DialBranch = Omit<Branch, "way"> & {
+  way: { kind: "number"; to: `+${string}` } | Extract<Way, { kind: "device" }>;
+};
 
 /** What a room's own intents are made of; `box` is where it is. */
 export type RoomCommand = { box: string; room: ConferenceId } & (

@@ -46,7 +46,8 @@ export interface ControllerParts extends ChangeParts {
   devices: { take(event: DeviceEvent): void; connected(): void } | null;
   /** Of this process alone: what runs in it ends with it. */
   streams: Streams;
-  gateway: string;
+  /** A box is connected, perhaps again. */
+  boxConnected: (box: string) => void;
   /** Whether a carrier's call from that address is taken in by a ticket of the edge's alone. */
   ticketed: (source: string | null) => boolean;
   /** End-of-leg records are taken in by this process too, and before it looks for legs that are gone. */
@@ -61,7 +62,8 @@ export interface Box extends Switch {
   onArrival(listener: (arrival: Arrival) => void): void;
   /** What the switch calls the channel of a leg that came to it. */
   know(leg: LegId, uuid: string): void;
-  forget(leg: LegId): void;
+  /** `channel`: only if it is still called that. */
+  forget(leg: LegId, channel?: string): void;
   legOf(uuid: string): LegId | undefined;
   start(): void;
   stop(): Promise<void>;
@@ -107,7 +109,7 @@ export class Controller {
   constructor(parts: ControllerParts, boxes: readonly Box[]) {
     this.#parts = parts;
     this.#boxes = boxes;
-    this.#document = new DocumentRun((change, request) => dialSecondLeg(change, request, parts.gateway));
+    this.#document = new DocumentRun(dialSecondLeg);
     this.#intents = new IntentRunner({
       ...parts,
       boxOf: (name) => boxes.find((box) => box.box === name),
@@ -236,7 +238,7 @@ export class Controller {
         endedBy: "end_record",
       };
       await this.#change(tx, leg.callId, (change) => takeLegNews(change, news, this.#document));
-      tx.afterCommit(() => this.#forget(id));
+      tx.afterCommit(() => this.#forget(id, record.channel));
       return "settled" as const;
     });
   }
@@ -253,13 +255,13 @@ export class Controller {
       delayMs = Math.min(delayMs * 2, eventRetryMsMax);
       kept = await this.#takeNews(news);
     }
-    if (event.kind === "hungUp") this.#forget(event.leg);
+    if (event.kind === "hungUp") this.#forget(event.leg, event.channel);
   }
 
-  /** The leg is over: nothing more is said of it, or to it. */
-  #forget(leg: LegId): void {
+  /** The leg, or that channel of it, is over: nothing more is said of it, or to it. */
+  #forget(leg: LegId, channel?: string): void {
     this.#events.forget(leg);
-    for (const box of this.#boxes) box.forget(leg);
+    for (const box of this.#boxes) box.forget(leg, channel);
   }
 
   /** A call came to the switch. From here on its channel is a leg, so that what follows at once is not lost. */
@@ -297,7 +299,7 @@ export class Controller {
     const { device } = arrival;
     return device === null
       ? takeInCall(tx, this.#parts, arrival, ids, this.#document)
-      : takeInDeviceCall(tx, this.#parts, { ...arrival, device }, ids, this.#parts.gateway);
+      : takeInDeviceCall(tx, this.#parts, { ...arrival, device }, ids);
   }
 
   async #notTaken(
@@ -329,7 +331,7 @@ export class Controller {
         const callId = await callOfLeg(tx, news.leg);
         if (callId) await this.#change(tx, callId, (change) => takeLegNews(change, news, this.#document));
       });
-      if (news.kind === "hungUp") this.#forget(news.leg);
+      if (news.kind === "hungUp") this.#forget(news.leg, news.channel);
       return "stored";
     } catch (error) {
       // An end comes again by its record, a leg's state by the next reconciliation; what a step waits for, by its time.
@@ -371,6 +373,7 @@ export class Controller {
         return;
       case "connected":
         this.#parts.devices?.connected();
+        this.#parts.boxConnected(box.box);
         await reconciler?.connected(event);
         // Its legs first: who is gone is in no room any more.
         await this.#reconcileRooms(box);

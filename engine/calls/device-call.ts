@@ -34,7 +34,6 @@ export async function takeInDeviceCall(
   parts: ChangeParts,
   arrival: FromDevice,
   ids: { call: CallId; leg: LegId },
-  gateway: string,
 ): Promise<Taken> {
   const before = await legOfChannel(tx, arrival.uuid);
   if (before) return { kind: "known", leg: before };
@@ -86,7 +85,7 @@ export async function takeInDeviceCall(
   const change = await storeArrival(tx, parts, { call, leg, ringSeconds: ringSecondsMax });
   // Whom it may dial was decided above.
   const document = new DocumentRun((change, request) =>
-    dialAdmitted(change, request, { gateway, allowed: admission.admitted, refused: [] }),
+    dialAdmitted(change, request, { allowed: admission.admitted, refused: [] }),
   );
   await document.placedByDevice(change, to, Math.floor(arrival.createdAtUs / 1000));
   await change.save();

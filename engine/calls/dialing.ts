@@ -2,10 +2,10 @@ import type { CallId, LegId, RecordingId } from "../ids.ts";
 import type { Destination } from "../policy/destinations.ts";
 import { insertLeg, type CallRow, type LegRow } from "../store/calls.ts";
 import * as recordings from "../store/recordings.ts";
-import type { Branch, DeviceContact, Originate, Way } from "../switch/switch.ts";
+import type { DeviceContact } from "../switch/switch.ts";
 import type { CallChange } from "./call-change.ts";
 import type { RecordFrom } from "./call-request.ts";
-import type { Command } from "./command.ts";
+import type { Command, DialBranch, Dialling } from "./command.ts";
 import { secondsAtDialling } from "./cut-off.ts";
 
 /** A call as it begins. */
@@ -87,6 +87,8 @@ export function newLeg(
     endedBy: null,
     billedSeconds: null,
     costMinor: null,
+    trunk: null,
+    dialling: null,
   };
 }
 
@@ -123,7 +125,7 @@ export async function stopRecording(change: CallChange, leg: LegId, recording: R
 interface ToDial {
   id: LegId;
   callId: CallId;
-  way: Way;
+  way: DialBranch["way"];
   callerId: string;
   ringTimeoutSeconds: number;
   /** From the answer; the switch then ends the leg. */
@@ -136,7 +138,7 @@ export function originateOf(
   legs: readonly [ToDial, ...ToDial[]],
   waiting?: LegId,
   untilAnswer = false,
-): Originate {
+): Dialling {
   const [first, ...others] = legs;
   return {
     then: waiting === undefined ? { kind: "park" } : { kind: "intercept", leg: waiting },
@@ -150,7 +152,7 @@ export function originateOf(
   };
 }
 
-const branchOf = (leg: ToDial, waiting: LegId | undefined): Branch => ({
+const branchOf = (leg: ToDial, waiting: LegId | undefined): DialBranch => ({
   leg: leg.id,
   call: leg.callId,
   way: leg.way,
@@ -171,7 +173,6 @@ const branchOf = (leg: ToDial, waiting: LegId | undefined): Branch => ({
 
 /** What legs that are dialled together have in common. */
 interface Together {
-  gateway: string;
   callerId: string;
   ringTimeoutSeconds: number;
   maxDurationSeconds: number;
@@ -180,7 +181,7 @@ interface Together {
   untilAnswer?: true;
 }
 
-/** Whom a leg is dialled to: a number, over the trunk, or one binding of a device. */
+/** Whom a leg is dialled to: a number, over a trunk, or one binding of a device. */
 export interface Callee extends Destination {
   device?: DeviceContact;
 }
@@ -190,7 +191,7 @@ export async function dialTogether(
   change: CallChange,
   box: string,
   destinations: readonly Callee[],
-  { gateway, callerId, ringTimeoutSeconds, maxDurationSeconds, record, waiting, untilAnswer }: Together,
+  { callerId, ringTimeoutSeconds, maxDurationSeconds, record, waiting, untilAnswer }: Together,
   prepare: readonly Command[] = [],
 ): Promise<LegRow[]> {
   const { call, tx, parts } = change;
@@ -221,7 +222,7 @@ export async function dialTogether(
     toDial.push({
       way:
         device === undefined
-          ? { kind: "trunk", gateway, to: leg.toE164 }
+          ? { kind: "number", to: destination.e164 as `+${string}` }
           : { kind: "device", contact: device },
       ...{ id: leg.id, callId: call.id, callerId, ringTimeoutSeconds },
       ...{ cutAfterSeconds: leg.cutAfterSeconds, record: recording },

@@ -1,17 +1,19 @@
 import { isError, SautikitError } from "../errors.ts";
 import type { LegId } from "../ids.ts";
-import { callById, legById, legsOfCall } from "../store/calls.ts";
+import { callById, channelOf, legById, legsOfCall } from "../store/calls.ts";
 import type { ReadTx } from "../store/store.ts";
 import type { HangupCause, Originate, Switch } from "../switch/switch.ts";
 import type { SenderParts } from "./command-sender.ts";
+import { isWithoutChannel } from "./failover.ts";
 import { hangUpWaits } from "./hang-up-waits.ts";
 import { unansweredEnd } from "./leg-progress.ts";
 import type { FailureCode } from "./leg-state.ts";
 
-/** Why a leg was not dialled: nobody waits for it any more, or no box took it. */
+/** Why a leg was not dialled: nobody waits for it any more, no box took it, or no trunk. */
 const neverDialledCauses = {
   canceled: "ORIGINATOR_CANCEL",
   not_sent: "NORMAL_TEMPORARY_FAILURE",
+  no_trunk: "NORMAL_CIRCUIT_CONGESTION",
 } as const satisfies Partial<Record<FailureCode, HangupCause>>;
 export type NeverDialled = keyof typeof neverDialledCauses;
 
@@ -76,10 +78,11 @@ export class Dialler {
     const { store, clock, log, boxOf, news } = this.#parts;
     const others = originate.branches.filter(({ leg }) => leg !== winner);
     if (others.length === 0) return;
-    await clock.sleep(failureGraceMs, this.#stopping);
-    for (const { leg } of others) {
+    if (!isWithoutChannel(cause)) await clock.sleep(failureGraceMs, this.#stopping);
+    for (const { leg, channel = leg } of others) {
       const row = await store.read((tx) => legById(tx, leg));
-      if (!row || row.endedAtUs !== null) continue;
+      // It may have been dialled anew meanwhile.
+      if (!row || row.endedAtUs !== null || channelOf(row) !== channel) continue;
       const facts = await boxOf(row.box)
         ?.channelFacts(leg)
         .catch(() => undefined);

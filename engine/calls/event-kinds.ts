@@ -19,6 +19,7 @@ export const callEventKinds = [
   "leg.unbridged",
   "leg.one_way_audio",
   "leg.ended",
+  "leg.failed_over",
   "leg.reconciled",
   "answer.failed",
   "action.started",

@@ -22,12 +22,15 @@ import type { Asked } from "../actions/voice-url.ts";
 import { MediaError } from "../media/media-error.ts";
 import type { MediaSource, Prepared } from "../media/media-source.ts";
 import type { Streams } from "../streams/streams.ts";
-import type { MediaFile, PlaybackOutcome, Sound, Switch } from "../switch/switch.ts";
+import type { Tx } from "../store/store.ts";
+import type { MediaFile, Originate, PlaybackOutcome, Sound, Switch } from "../switch/switch.ts";
+import { noteAttempts, route, type Routed } from "./trunk-routing.ts";
 import { isApart, isAtMostOnce, isOfRoom, type ApartCommand, type Command } from "./command.ts";
 import { CommandSender, type Legs, type SenderParts } from "./command-sender.ts";
 import { DoneIntents } from "./done-intents.ts";
 import { Dialler, type NeverDialled } from "./dialler.ts";
 import { isStepOf, type DocumentFact } from "./document-run.ts";
+import type { ChangeParts } from "./change-parts.ts";
 import type { Questioner } from "./questioner.ts";
 
 export interface MediaLibrary {
@@ -38,7 +41,7 @@ export interface MediaLibrary {
   prepare(source: MediaSource, workspace: WorkspaceId): Promise<Prepared>;
 }
 
-interface Parts extends SenderParts {
+interface Parts extends SenderParts, Pick<ChangeParts, "trunks"> {
   media: MediaLibrary;
   questioner: Questioner;
   /** Stores what came of an intent, and takes its row away with it. Throws where it cannot be stored. */
@@ -167,19 +170,34 @@ export class IntentRunner {
       const box = this.#boxOf(commands.find(isAtMostOnce), legs);
       const late = clock.nowMs() - intent.createdAtMs >= unsentMsMax;
       if (!late && !box?.connected) return false;
-      const claimed = await store.write(async (tx) => {
-        const mine = late
-          ? (await deleteIntent(tx, intent.id)).changes === 1
-          : await markIntentSent(tx, intent.id, clock.nowMs());
-        // Also those that come too late: should we die before their end is told, reconciliation closes them.
-        if (mine) await markDialled(tx, dialledBy(commands), clock.nowMs());
-        return mine;
-      });
-      if (claimed && late) await this.#notDone(commands, commands, "not_sent", legs);
-      else if (claimed && !(await this.#send(commands, legs))) return false;
+      const claim = await store.write((tx) => this.#claim(tx, intent, commands, late ? null : box));
+      if (claim === "later") return false;
+      if (claim !== "not mine" && late) await this.#notDone(commands, commands, "not_sent", legs);
+      else if (claim !== "not mine" && !(await this.#send(commands, legs, claim))) return false;
     } else if (!(await this.#becameOf(commands, legs))) return false;
     this.#done.done(intent);
     return true;
+  }
+
+  /** `box` null: too late for it to be sent. */
+  async #claim(
+    tx: Tx,
+    intent: IntentRow,
+    commands: readonly Command[],
+    box: Switch | null | undefined,
+  ): Promise<Routed | null | "not mine" | "later"> {
+    const nowMs = this.#parts.clock.nowMs();
+    const dial = commands.find((command) => command.kind === "originate");
+    const routed = box && dial ? await route(tx, this.#parts, box.box, dial.originate) : null;
+    if (routed === "later") return "later";
+    const mine = box
+      ? await markIntentSent(tx, intent.id, nowMs)
+      : (await deleteIntent(tx, intent.id)).changes === 1;
+    if (!mine) return "not mine";
+    if (routed && dial) await noteAttempts(tx, dial.originate, routed);
+    // Also those that come too late: should we die before their end is told, reconciliation closes them.
+    await markDialled(tx, dialledBy(commands), nowMs);
+    return routed;
   }
 
   #boxOf(command: Command | undefined, legs: Legs): Switch | undefined {
@@ -215,10 +233,13 @@ export class IntentRunner {
   }
 
   /** False: a prompt may have been begun, and is to be asked for once the switch is back. */
-  async #send(commands: readonly Command[], legs: Legs): Promise<boolean> {
+  async #send(commands: readonly Command[], legs: Legs, routed: Routed | null): Promise<boolean> {
+    for (const leg of routed?.none ?? []) await this.#dialler.neverDialled(leg, "no_trunk");
+    if (routed?.originate === null) return true;
     for (const [index, command] of commands.entries()) {
       try {
-        await this.#sendOne(command, legs);
+        if (command.kind !== "originate") await this.#sendOne(command, legs);
+        else if (routed?.originate) await this.#dial(routed.originate, legs);
       } catch (error) {
         this.#parts.log.warn({ err: error, command: command.kind }, "a command failed");
         if (isError(error, "switch.refused") && !isAtMostOnce(command)) continue;
@@ -255,15 +276,14 @@ export class IntentRunner {
     }
   }
 
-  async #sendOne(command: Command, legs: Legs): Promise<void> {
+  async #dial(originate: Originate, legs: Legs): Promise<void> {
+    const box = this.#sender.boxOf(originate.branches[0].leg, legs);
+    const { job } = await this.#dialler.originate(originate, box);
+    this.#track(job, "an originate's outcome could not be stored");
+  }
+
+  async #sendOne(command: Exclude<Command, { kind: "originate" }>, legs: Legs): Promise<void> {
     switch (command.kind) {
-      case "originate": {
-        const { originate } = command;
-        const box = this.#sender.boxOf(originate.branches[0].leg, legs);
-        const { job } = await this.#dialler.originate(originate, box);
-        this.#track(job, "an originate's outcome could not be stored");
-        return;
-      }
       case "play": {
         const { leg, token, loops } = command;
         await this.#sender.boxOf(leg, legs)?.play(leg, command.file as Sound, { token, loops });

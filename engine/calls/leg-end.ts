@@ -1,6 +1,7 @@
 import type { JsonObject } from "../json.ts";
 import type { LegRow } from "../store/calls.ts";
 import * as recordings from "../store/recordings.ts";
+import { attemptsOfCalls } from "../store/trunks.ts";
 import type { HungUp } from "../switch/switch.ts";
 import type { CallChange } from "./call-change.ts";
 import { callSeconds, cutOff, legView } from "./call-view.ts";
@@ -82,6 +83,7 @@ export async function endLeg(
     endedBy,
     billedSeconds: settled.billedSeconds,
     costMinor: settled.costMinor,
+    dialling: null,
   });
   await recordings.finishForLeg(change.tx, leg.id, facts.endedAtUs);
   if (facts.audio && oneWay) {
@@ -137,11 +139,13 @@ export async function endCallIfOver(change: CallChange): Promise<void> {
     return;
   }
   const recorded = await recordings.byCall(change.tx, call.workspaceId, call.id);
+  const attempts = await attemptsOfCalls(change.tx, [call.id]);
   const views = legs.map((leg) =>
     legView(
       leg,
       0,
       recorded.flatMap((row) => (row.legId === leg.id ? [row.id] : [])),
+      attempts.get(leg.id),
     ),
   );
   const payload: JsonObject = {

@@ -1,5 +1,5 @@
 import type { ConferenceId, LegId, RecordingId } from "../ids.ts";
-import { parseObject, withdrawUnsentIntents, type CallRow, type LegRow } from "../store/calls.ts";
+import { channelOf, parseObject, withdrawUnsentIntents, type CallRow, type LegRow } from "../store/calls.ts";
 import * as recordings from "../store/recordings.ts";
 import type { ChannelFacts, HangupCause, SwitchEvent } from "../switch/switch.ts";
 import type { CallChange } from "./call-change.ts";
@@ -8,6 +8,7 @@ import type { Command } from "./command.ts";
 import { leftWithLeg, missedRoom, takeRoomNews } from "./conference.ts";
 import { newRecording } from "./dialing.ts";
 import type { DocumentRun } from "./document-run.ts";
+import { failOver } from "./failover.ts";
 import { decideFate, endCallIfOver, endLeg, type EndedBy } from "./leg-end.ts";
 import { failureCodeOf, isLost, transition, type FailureCode } from "./leg-state.ts";
 import { fateOf, giveCall, winnerOf } from "./race.ts";
@@ -109,6 +110,9 @@ export async function takeLegNews(change: CallChange, news: LegNews, document: D
       else await document.feed(change, { kind: "legAnswered", leg: leg.id });
       return;
     case "hungUp":
+      // Of a channel that the leg had before it was dialled anew: told twice, or late.
+      if (news.channel !== undefined && news.channel !== channelOf(leg)) return;
+      if (await failOver(change, leg, news)) return;
       if (news.closed !== undefined && leg.endedAtUs === null)
         await reconciled(change, leg, "closed", news.closed);
       if (news.endedBy !== "controller") await started(change, leg, isOwn, news.createdAtUs);
@@ -347,6 +351,7 @@ export function lostLeg(
     kind: "hungUp",
     box: leg.box,
     leg: leg.id,
+    channel: channelOf(leg),
     atUs: endedAtUs,
     createdAtUs: leg.startedAtUs ?? leg.createdAtMs * 1000,
     ringingAtUs: leg.ringingAtUs,
@@ -374,21 +379,15 @@ const notDialled = (change: CallChange, leg: LegRow) =>
 
 /** An end that the controller knows by itself, without an answer before it. */
 export const unansweredEnd = (
-  { box, id, sipCallId }: LegRow,
+  leg: LegRow,
   createdAtUs: number,
   endedAtUs: number,
   cause: HangupCause,
 ): Extract<LegNews, { kind: "hungUp" }> => ({
-  ...{ kind: "hungUp", box, leg: id, atUs: endedAtUs, createdAtUs, endedAtUs, cause, endedBy: "controller" },
-  ...{
-    ringingAtUs: null,
-    answeredAtUs: null,
-    q850: 0,
-    sipStatus: null,
-    quality: null,
-    audio: null,
-    sipCallId,
-  },
+  ...{ kind: "hungUp", box: leg.box, leg: leg.id, channel: channelOf(leg), atUs: endedAtUs },
+  ...{ createdAtUs, endedAtUs, cause, endedBy: "controller" },
+  ...{ ringingAtUs: null, answeredAtUs: null, q850: 0, sipStatus: null, quality: null, audio: null },
+  sipCallId: leg.sipCallId,
 });
 
 /** The switch took the originate: the first sign of life of a leg, whichever event brings it. */

@@ -133,6 +133,7 @@ export const failureCodes = {
   controller_restarted:
     "The controller was restarted before it knew that the media server took the call; it was not dialled again.",
   not_sent: "No media server took the call within 10 s; it was not dialled.",
+  no_trunk: "No trunk that carries the number is up and has room; it was not dialled.",
   other: "See hangup_cause.",
 } as const;
 export type FailureCode = keyof typeof failureCodes;
@@ -195,6 +196,7 @@ const tellingOrder: readonly FailureCode[] = [
   "switch_failed",
   "controller_restarted",
   "not_sent",
+  "no_trunk",
   "voice_url_failed",
 ];
 

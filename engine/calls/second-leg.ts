@@ -26,11 +26,7 @@ const devicesMax = 10;
  * number that may not be dialled is left out. Throws what a dial that is refused as a whole is told. Whatever is refused is
  * noted, in the transaction of the call's own event.
  */
-export async function dialSecondLeg(
-  change: CallChange,
-  request: DialRequest,
-  gateway: string,
-): Promise<StepFact> {
+export async function dialSecondLeg(change: CallChange, request: DialRequest): Promise<StepFact> {
   const { call, tx, parts } = change;
   const callerId = request.callerId ?? optionsOf(change).callerId;
   // Also the call's own: a number may have been suspended, or be another's, since the call began.
@@ -50,8 +46,7 @@ export async function dialSecondLeg(
     if (error instanceof CallRefused) await note(error);
     throw error;
   });
-  if (request.devices)
-    return dialAdmitted(change, request, { gateway, ...(await devicesNow(change, request.devices, rated)) });
+  if (request.devices) return dialAdmitted(change, request, await devicesNow(change, request.devices, rated));
   for (const refusal of refused) await note(refusal);
   const told = refused.map(({ number, code, reason, message }) => ({
     to: number ?? "",
@@ -59,14 +54,14 @@ export async function dialSecondLeg(
     reason,
     message,
   }));
-  return dialAdmitted(change, request, { gateway, allowed: admitted, refused: told });
+  return dialAdmitted(change, request, { allowed: admitted, refused: told });
 }
 
 /** The same for those that were admitted before, perhaps none. */
 export async function dialAdmitted(
   change: CallChange,
   request: DialRequest,
-  { gateway, allowed, refused }: { gateway: string; allowed: readonly Callee[]; refused: Refused },
+  { allowed, refused }: { allowed: readonly Callee[]; refused: Refused },
 ): Promise<StepFact> {
   if (allowed.length === 0) return { kind: "dialing", legs: [], refused };
   const options = optionsOf(change);
@@ -76,7 +71,7 @@ export async function dialAdmitted(
     change.firstLeg.box,
     allowed,
     {
-      ...{ gateway, callerId: shownBy(change, request), ringTimeoutSeconds, record, waiting },
+      ...{ callerId: shownBy(change, request), ringTimeoutSeconds, record, waiting },
       maxDurationSeconds: request.maxDurationSeconds ?? options.maxDurationSeconds,
       ...(untilAnswer ? { untilAnswer } : {}),
     },

@@ -7,6 +7,7 @@ import { callsWithParty, type ExportRow } from "../store/privacy-exports.ts";
 import { byCall, type RecordingRow } from "../store/recordings.ts";
 import { sipMessagesOfCall } from "../store/sip-messages.ts";
 import type { Store } from "../store/store.ts";
+import { attemptsOfCalls } from "../store/trunks.ts";
 import type { Archive } from "./archive.ts";
 
 export interface ExportContents {
@@ -55,17 +56,22 @@ async function addCall(
   contents: ExportContents,
   { store, storage, clock, recordingKey }: Sources,
 ): Promise<void> {
-  const { call, legs, events, recordings, sip } = await store.read(async (tx) => {
+  const { call, legs, events, recordings, attempts, sip } = await store.read(async (tx) => {
     const call = await callById(tx, id);
     if (!call) throw new Error(`${id} was there, and is gone`);
     const recordings = await byCall(tx, call.workspaceId, id);
+    const attempts = await attemptsOfCalls(tx, [id]);
     const sip = await sipMessagesOfCall(tx, id);
-    return { call, legs: await legsOfCall(tx, id), events: await eventsOfCall(tx, id), recordings, sip };
+    const [ofCall, events] = [await legsOfCall(tx, id), await eventsOfCall(tx, id)];
+    return { call, legs: ofCall, events, recordings, attempts, sip };
   });
   const byLeg = new Map(
     legs.map((leg) => [leg.id, recordings.filter((row) => row.legId === leg.id).map((row) => row.id)]),
   );
-  await archive.add("calls", callView({ call, legs, events: [], recordings: byLeg }, clock.nowUs()));
+  await archive.add(
+    "calls",
+    callView({ call, legs, events: [], recordings: byLeg, attempts }, clock.nowUs()),
+  );
   contents.calls++;
   for (const event of events) await archive.add("events", eventView(event));
   contents.events += events.length;

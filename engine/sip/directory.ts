@@ -1,5 +1,5 @@
-import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import type { Clock } from "../clock.ts";
 import type { Log } from "../log.ts";
 import { Poll } from "../poll.ts";
@@ -7,6 +7,7 @@ import { sha256 } from "../secrets.ts";
 import { directoryWritten, sipDirectory, sipLogins } from "../store/sip-credentials.ts";
 import type { Store } from "../store/store.ts";
 import { directoryFile, directoryFileName } from "../switch/directory-file.ts";
+import { replaceFile } from "./replace-file.ts";
 
 export interface DirectoryParts {
   store: Store;
@@ -65,31 +66,10 @@ export class Directory {
     const hash = sha256(text);
     const path = join(spoolDir, directoryFileName);
     const there = await readFile(path, "utf8").catch(() => null);
-    if (there !== text) await replace(path, text);
+    if (there !== text) await replaceFile(path, text);
     const row = await store.read((tx) => sipDirectory(tx, box));
     if (row?.writtenSha256 !== hash || there !== text)
       await store.write((tx) => directoryWritten(tx, box, hash));
     if (row?.loadedSha256 !== hash || there !== text) written();
-  }
-}
-
-/** Nobody but the media server's user reads it, and nobody ever a part of it. */
-async function replace(path: string, text: string): Promise<void> {
-  const folder = dirname(path);
-  await mkdir(folder, { recursive: true, mode: 0o700 });
-  // One process writes for a box (its role is locked), so that one that was killed here leaves what the next one overwrites.
-  const next = join(folder, `.${basename(path)}.next`);
-  try {
-    const handle = await open(next, "w", 0o600);
-    try {
-      await handle.writeFile(text);
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    await rename(next, path);
-  } catch (error) {
-    await rm(next, { force: true });
-    throw error;
   }
 }

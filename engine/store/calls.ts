@@ -79,6 +79,10 @@ export interface LegRow {
   endedBy: string | null;
   billedSeconds: number | null;
   costMinor: number | null;
+  /** Over which it is dialled now. */
+  trunk: string | null;
+  /** JSON of a `Dialling`: another trunk may take it, as long as it rings nowhere. */
+  dialling: string | null;
 }
 
 export interface CallEventRow {
@@ -175,6 +179,10 @@ export const raiseSeen = (tx: Tx, box: string, atUs: number) =>
     "UPDATE legs SET seen_at_us = ? WHERE box = ? AND ended_at_us IS NULL AND ended_by IS NULL AND (seen_at_us IS NULL OR seen_at_us < ?) AND dialled_at_ms * 1000 < ?",
     [atUs, box, atUs, atUs],
   );
+
+/** What the switch calls the leg's channel: its id, unless it came to us or was dialled anew. */
+export const channelOf = ({ id, channelUuid }: Pick<LegRow, "id" | "channelUuid">): string =>
+  channelUuid ?? id;
 
 export const legById = (tx: ReadTx, id: LegId) => tx.get<LegRow>("SELECT * FROM legs WHERE id = ?", [id]);
 

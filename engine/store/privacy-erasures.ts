@@ -159,6 +159,10 @@ export async function eraseCall(
     );
   const legs = await parties("legs", "call_id");
   const cdrs = await parties("cdrs", "call_id");
+  await tx.run(
+    "UPDATE leg_attempts SET dialled = '' WHERE leg_id IN (SELECT id FROM legs WHERE call_id = ?)",
+    [callId],
+  );
   await parties("calls", "id");
   await tx.run(
     `UPDATE calls SET metadata = NULL, client_request_id = NULL, document = NULL, options = '{}',

@@ -13,7 +13,9 @@ type Table =
   | "sip_credentials"
   | "sip_logins"
   | "sip_registrations"
-  | "sip_bans";
+  | "sip_bans"
+  | "leg_attempts"
+  | "trunk_tests";
 type Values<Row> = { readonly [Field in keyof Row]: SqlValue };
 
 /** A whole row, by its fields. False: `onConflict` let it be. */

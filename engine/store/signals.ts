@@ -14,6 +14,8 @@ export interface Topics {
   bans: null;
   /** The list of logins beside a media server is another now. */
   directories: null;
+  /** The trunks' files beside a media server are others now. */
+  trunks: null;
 }
 export type Topic = keyof Topics;
 

@@ -6,7 +6,18 @@ const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 export const isChannelUuid = (text: string | undefined): text is string =>
   text !== undefined && uuid.test(text);
 
-/** Which channel a leg is: one of its own id where we dialled it, and one of the switch's naming where it came to us. */
+/** One of that kind, from 16 bytes of chance (RFC 9562, version 4). */
+export function channelName(bytes: Buffer): string {
+  const own = Buffer.from(bytes);
+  own.writeUInt8((own.readUInt8(6) & 0x0f) | 0x40, 6);
+  own.writeUInt8((own.readUInt8(8) & 0x3f) | 0x80, 8);
+  return own.toString("hex").replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
+}
+
+/**
+ * Which channel a leg is: one of its own id where we dialled it, and another where it came to us, or was dialled anew over the
+ * next trunk.
+ */
 export class ChannelNames {
   readonly #channels = new Map<LegId, string>();
   readonly #legs = new Map<string, LegId>();

@@ -8,6 +8,7 @@ export const switchApis = [
   "conference",
   "global_getvar",
   "originate",
+  "reloadacl",
   "reloadxml",
   "sched_api",
   "sched_del",

@@ -1,8 +1,17 @@
 import { isId, type LegId, type RecordingId } from "../ids.ts";
-import type { ChannelNames } from "./channel-names.ts";
+import { isChannelUuid, type ChannelNames } from "./channel-names.ts";
 import { application, queuedApplication } from "./commands.ts";
 import { isDeviceContact } from "./devices.ts";
-import type { Branch, DeviceContact, HangupCause, KillGroup, Originate, TakenIn, Way } from "./switch.ts";
+import type {
+  Branch,
+  DeviceContact,
+  HangupCause,
+  KillGroup,
+  Originate,
+  TakenIn,
+  TestCall,
+  Way,
+} from "./switch.ts";
 
 /**
  * The argument of `originate` for these branches. Only ids of ours, E.164 numbers, a gateway's name and a `DeviceContact` enter it, and
@@ -28,7 +37,7 @@ export function dialString(
   ]);
   const dialled = branches.map((branch) => {
     assertBranch(branch);
-    return `[${variables(branchVariables(branch, recordingFile))}]${destination(branch.way)}`;
+    return `[${variables(branchVariables(branch, recordingFile, names))}]${destination(branch.way)}`;
   });
   return `{${settings}}${dialled.join(",")} &${continuation(then, names)}`;
 }
@@ -42,11 +51,12 @@ export const backstopSeconds = 5;
 function branchVariables(
   branch: Branch,
   recordingFile: (recording: RecordingId) => string,
+  names: ChannelNames,
 ): (readonly [string, string])[] {
   const { leg } = branch;
   const ring: KillGroup = `ring-${leg}`;
   const list: (readonly [string, string])[] = [
-    ["origination_uuid", leg],
+    ["origination_uuid", branch.channel ?? leg],
     // A column of `show channels`, where the uuid of an inbound channel is not an id of ours.
     ["presence_data", leg],
     // Comes back in the end-of-leg record.
@@ -66,8 +76,8 @@ function branchVariables(
     // The default buffers 64 kB, so a killed switch loses the last 2 s.
     ["enable_file_write_buffering", "false"],
     // The order at the answer: on_media (if there was no early media), then on_answer, in the order given here.
-    ["api_on_originate", scheduleKill(ring, leg, branch.ringTimeoutSeconds, "NO_ANSWER")],
-    ["api_on_answer_cut", scheduleKill(branch.cutGroup, leg, branch.maxSeconds, "ALLOTTED_TIMEOUT")],
+    ["api_on_originate", scheduleKill(ring, leg, branch.ringTimeoutSeconds, "NO_ANSWER", names)],
+    ["api_on_answer_cut", scheduleKill(branch.cutGroup, leg, branch.maxSeconds, "ALLOTTED_TIMEOUT", names)],
     ["api_on_answer_ring", `sched_del ${ring}`],
     // A task outlives the leg that it is to end, and waits out its hours in a list that every other is looked up in.
     ["api_hangup_hook", forgetKill(branch.cutGroup)],
@@ -87,6 +97,36 @@ function branchVariables(
   }
   return list;
 }
+
+/** The argument of `originate` for a call that tries a trunk out. Throws RangeError. */
+export function testDialString({ channel, gateway, to, callerId, ringTimeoutSeconds }: TestCall): string {
+  assert(isChannelUuid(channel), "a channel");
+  assert(e164.test(callerId), "an E.164 caller id");
+  assertWay({ kind: "trunk", gateway, to });
+  assert(Number.isInteger(ringTimeoutSeconds) && ringTimeoutSeconds > 0, "a ring time-out");
+  const group = `test-${channel}`;
+  const settings = variables([
+    ["ignore_early_media", "true"],
+    ["originate_timeout", String(ringTimeoutSeconds + backstopSeconds)],
+  ]);
+  const own = variables([
+    ["origination_uuid", channel],
+    ["process_cdr", "false"],
+    ["origination_caller_id_number", callerId],
+    ["origination_caller_id_name", callerId],
+    ["outbound_redirect_fatal", "true"],
+    ["playback_terminators", "none"],
+    ["api_on_originate", `sched_api +${ringTimeoutSeconds + 1} ${group} uuid_kill ${channel} NO_ANSWER`],
+    ["api_on_answer", `sched_del ${group}`],
+    ["execute_on_answer", application("sched_hangup", `+${testSecondsMax}`)],
+    ["api_hangup_hook", `sched_del ${group}`],
+  ]);
+  return `{${settings}}[${own}]${destination({ kind: "trunk", gateway, to })} &playback(${testTone})`;
+}
+
+/** 440 Hz for 2 s; behind it the switch hangs up. */
+const testTone = "tone_stream://%(2000,0,440)";
+const testSecondsMax = 10;
 
 /** What freeswitch-conf/ has the other way for calls from devices. */
 function deviceVariables(contact: DeviceContact): (readonly [string, string])[] {
@@ -166,6 +206,7 @@ export function assertCause(cause: string): void {
 
 function assertBranch(branch: Branch): void {
   assert(isId("leg", branch.leg), "a leg");
+  assert(branch.channel === undefined || isChannelUuid(branch.channel), "a channel");
   assert(isId("call", branch.call), "a call");
   assertWay(branch.way);
   assert(e164.test(branch.callerId), "an E.164 caller id");
@@ -177,7 +218,7 @@ function assertBranch(branch: Branch): void {
 function assertWay(way: Way): void {
   if (way.kind === "device") return assert(isDeviceContact(way.contact), "a device's contact");
   assert(/^[a-z0-9-]{1,64}$/.test(way.gateway), "a gateway");
-  assert(e164.test(way.to), "an E.164 number to dial");
+  assert(e164.test(way.to) || /^[0-9]{7,32}$/.test(way.to), "a number to dial");
 }
 
 const e164 = /^\+[1-9][0-9]{6,14}$/;

@@ -12,6 +12,7 @@ import type {
   Quality,
   RecordingStopper,
   SwitchEvent,
+  TestOutcome,
 } from "./switch.ts";
 
 /** Marks the tokens of `play` on the wire, among the uuids that the switch gives its own applications. */
@@ -59,7 +60,10 @@ export function decodeEvent(box: string, fields: Fields, names: ChannelNames): D
       const facts = hungUp((name) => fields(`variable_${name}`));
       return facts === undefined
         ? ignored
-        : event({ kind: "hungUp", ...at(eventTime), ...facts, atUs: facts.endedAtUs });
+        : event({
+            ...{ kind: "hungUp", ...at(eventTime), ...facts, atUs: facts.endedAtUs },
+            channel: fields("Unique-ID") ?? leg,
+          });
     }
     case "CHANNEL_EXECUTE_COMPLETE":
       return playbackEnded(fields, at(eventTime));
@@ -231,6 +235,19 @@ function room(fields: Fields, at: At): Decoded {
     return event({ kind, ...at, room: name, hungUp: fields("Answer-State") === "hangup" });
   const state = { muted: fields("Speak") === "false", held: fields("Hold") === "true" };
   return event({ kind, ...at, room: name, ...state });
+}
+
+/** How a call ended that tried a trunk out. */
+export function testOutcome(fields: Fields): TestOutcome | undefined {
+  const variable = (name: string) => fields(`variable_${name}`);
+  const facts = hungUp(variable);
+  return (
+    facts && {
+      ...facts,
+      codec: facts.answeredAtUs === null ? null : (variable("read_codec") ?? null),
+      packetsHeard: count(variable("rtp_audio_in_media_packet_count")) ?? 0,
+    }
+  );
 }
 
 /**

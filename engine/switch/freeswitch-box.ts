@@ -23,10 +23,18 @@ import {
   backstopSeconds,
   dialString,
   scheduleKill,
+  testDialString,
   takenInVariables,
 } from "./dial-string.ts";
-import { arrivalOf, decodeEvent, isAnsweredCaller, isCause, playTokenPrefix } from "./events.ts";
+import { arrivalOf, decodeEvent, isAnsweredCaller, isCause, playTokenPrefix, testOutcome } from "./events.ts";
 import { deviceEvent, devicesProfile, isUsername, registrationsIn } from "./devices.ts";
+import {
+  gatewayStates,
+  isGatewayName,
+  trunkProfiles,
+  type GatewayState,
+  type TrunkProfile,
+} from "./gateway-file.ts";
 import { Line } from "./line.ts";
 import {
   assertRoom,
@@ -59,6 +67,8 @@ import {
   type Switch,
   type SwitchEvent,
   type TakenIn,
+  type TestCall,
+  type TestOutcome,
 } from "./switch.ts";
 
 export interface FreeSwitchBoxOptions {
@@ -98,6 +108,9 @@ const originateMarginMs = (backstopSeconds + 5) * 1000;
 
 /** Of ten thousand devices and more. */
 const listTimeoutMs = 30_000;
+/** The tone, what limits it, and the event of its end. */
+const testMsMax = 15_000;
+const testEndMsMax = 2_000;
 
 /** A leg that is told to park is parked 30 ms later. */
 const parkMsMax = 2000;
@@ -136,6 +149,8 @@ export class FreeSwitchBox implements Switch {
   readonly #boxListeners: ((event: BoxEvent) => void)[] = [];
   /** Background jobs whose result has not come, by our Job-UUID. */
   readonly #jobs = new Map<string, Job>();
+  /** Calls that try a trunk out, by their channel. */
+  readonly #tests = new Map<string, (outcome: TestOutcome) => void>();
   /** Legs that are told to park: whether they are, or have ended. */
   readonly #parking = new Map<LegId, (parked: boolean) => void>();
   #heartbeat: Timer | undefined;
@@ -199,8 +214,9 @@ export class FreeSwitchBox implements Switch {
     this.#names.know(leg, uuid);
   }
 
-  forget(leg: LegId): void {
-    this.#names.forget(leg);
+  /** `channel`: only if it is that one. */
+  forget(leg: LegId, channel?: string): void {
+    if (channel === undefined || this.#names.channelOf(leg) === channel) this.#names.forget(leg);
   }
 
   /** Whose channel that is. */
@@ -217,14 +233,17 @@ export class FreeSwitchBox implements Switch {
   }
 
   async originate(request: Originate): Promise<OriginateOutcome> {
+    // Its events follow at once.
+    for (const { leg, channel } of request.branches)
+      if (channel !== undefined) this.#names.know(leg, channel);
     const argument = dialString(request, (recording) => this.#file(recording), this.#names);
     const ringSeconds = Math.max(...request.branches.map((branch) => branch.ringTimeoutSeconds));
     const reply = await this.#runJob(argument, ringSeconds * 1000 + originateMarginMs);
 
     const [, uuid] = /^\+OK (\S+)/.exec(reply) ?? [];
     if (uuid !== undefined) {
-      if (isId("leg", uuid) && request.branches.some((branch) => branch.leg === uuid))
-        return { ok: true, leg: uuid };
+      const winner = request.branches.find((branch) => (branch.channel ?? branch.leg) === uuid);
+      if (winner !== undefined) return { ok: true, leg: winner.leg };
       // Some endpoints answer a uuid that is in use with a channel under another one. It is nobody's: end it.
       this.#options.log.error({ box: this.box, uuid }, "originate made a channel that was not asked for");
       if (/^[0-9a-z_-]{1,64}$/i.test(uuid)) await this.#send(api("uuid_kill", uuid));
@@ -497,6 +516,53 @@ export class FreeSwitchBox implements Switch {
     return `${username}@${domain}`;
   }
 
+  async loadGateways(down: readonly { name: string; profile: TrunkProfile }[]): Promise<void> {
+    // A file that could not be read is to take nothing down.
+    await this.reloadDirectory();
+    await this.#run(api("reloadacl"));
+    for (const { name, profile } of down) {
+      if (!isGatewayName(name)) throw new RangeError("not a gateway's name");
+      const reply = await this.#send(api("sofia", "profile", profile, "killgw", name));
+      if (!/^(\+OK|-ERR no such gateway)/.test(reply)) throw refused("sofia killgw", reply);
+    }
+    for (const profile of trunkProfiles) {
+      const reply = await this.#send(api("sofia", "profile", profile, "rescan"));
+      if (!/^\+OK|^Invalid Profile/m.test(reply)) throw refused("sofia rescan", reply);
+    }
+  }
+
+  async gateways(): Promise<GatewayState[]> {
+    const reply = await this.#send(api("sofia", "xmlstatus", "gateway"));
+    const states = gatewayStates(reply);
+    if (states === undefined) throw refused("sofia xmlstatus gateway", reply);
+    return states;
+  }
+
+  async placeTest(test: TestCall): Promise<TestOutcome> {
+    const argument = testDialString(test);
+    const { channel, ringTimeoutSeconds } = test;
+    const ended = Promise.withResolvers<TestOutcome>();
+    this.#tests.set(channel, ended.resolve);
+    try {
+      const reply = await this.#runJob(argument, ringTimeoutSeconds * 1000 + originateMarginMs);
+      const [, cause] = /^-ERR (\S+)/.exec(reply) ?? [];
+      const { clock } = this.#options;
+      const nobody = Promise.withResolvers<null>();
+      // Of a gateway that is down there is never a channel, and so no end of one.
+      const timer = clock.after(cause === undefined ? testMsMax : testEndMsMax, () => nobody.resolve(null));
+      const outcome = await Promise.race([ended.promise, nobody.promise]).finally(() => timer.cancel());
+      if (outcome !== null) return outcome;
+      if (!isCause(cause)) throw refused("originate", reply);
+      const atUs = clock.nowUs();
+      return {
+        ...{ createdAtUs: atUs, ringingAtUs: null, answeredAtUs: null, endedAtUs: atUs, cause },
+        ...{ q850: 0, sipStatus: null, quality: null, codec: null, packetsHeard: 0 },
+      };
+    } finally {
+      this.#tests.delete(channel);
+    }
+  }
+
   async version(): Promise<string> {
     return this.#send(api("version"));
   }
@@ -663,6 +729,12 @@ export class FreeSwitchBox implements Switch {
     }
     if (fields("Event-Name") === "BACKGROUND_JOB") {
       this.#jobs.get(fields("Job-UUID") ?? "")?.settle((fields("_body") ?? "").trimEnd());
+      return;
+    }
+    const test = this.#tests.get(fields("Unique-ID") ?? "");
+    if (test !== undefined) {
+      const outcome = fields("Event-Name") === "CHANNEL_HANGUP_COMPLETE" ? testOutcome(fields) : undefined;
+      if (outcome !== undefined) test(outcome);
       return;
     }
     const device = deviceEvent(this.box, fields, this.#options.clock.nowMs());

@@ -1,4 +1,5 @@
 import type { CallId, ConferenceId, LegId, RecordingId } from "../ids.ts";
+import type { GatewayState, TrunkProfile } from "./gateway-file.ts";
 
 /**
  * One FreeSWITCH box as the engine sees it: typed commands in, typed events out. Nothing of ESL gets past this
@@ -118,7 +119,37 @@ export interface Switch {
   registrations(username?: string): Promise<Registration[]>;
   /** Drops all its bindings at once, and tells of each as `unregistered`. Calls that it has go on. */
   forgetDevice(username: string): Promise<void>;
+  /**
+   * The box reads its folder of trunks anew: who may send calls, and the gateways. Those that it has of `down` are taken down
+   * first, and are there again a moment later if they are in the files. Calls that run over them go on.
+   */
+  loadGateways(down: readonly { name: string; profile: TrunkProfile }[]): Promise<void>;
+  /** Every gateway, and whether its trunk answers. */
+  gateways(): Promise<GatewayState[]>;
+  /**
+   * Calls a number over one gateway, plays 2 s of a tone to whoever answers, and hangs up: all by the switch itself. It is no
+   * leg, leaves no end-of-leg record, and nothing is told of it. Resolves once it is over.
+   */
+  placeTest(test: TestCall): Promise<TestOutcome>;
   version(): Promise<string>;
+}
+
+export interface TestCall {
+  /** A name for its channel, of the kind that the switch gives. */
+  channel: string;
+  gateway: string;
+  /** As the trunk wants the number. */
+  to: string;
+  callerId: string;
+  ringTimeoutSeconds: number;
+}
+
+/** `createdAtUs` and what follows are the switch's stamps. */
+export interface TestOutcome extends Omit<HungUp, "channel" | "audio" | "sipCallId"> {
+  /** What was spoken; null: it did not come to that. */
+  codec: string | null;
+  /** RTP packets that came from them. */
+  packetsHeard: number;
 }
 
 /** A call that came to the switch, parked unanswered, and that nobody has taken in. */
@@ -245,6 +276,8 @@ export interface Originate {
 
 export interface Branch {
   leg: LegId;
+  /** The switch's name of the channel; default: the leg's id. Another one for each time that the leg is dialled anew. */
+  channel?: string;
   call: CallId;
   way: Way;
   /** E.164 with `+`; the CLI shown. */
@@ -267,7 +300,7 @@ export type Way =
       kind: "trunk";
       /** Gateway of the switch's configuration that reaches the trunk. */
       gateway: string;
-      /** E.164 with `+`. */
+      /** As the trunk wants the number: digits, perhaps behind `+`. */
       to: string;
     }
   /** One binding; a device with several is rung by a branch for each. */
@@ -354,6 +387,8 @@ export type RecordingStopper = "silence" | "hangUp" | "other";
 
 /** How a leg ended: the same facts whether read from the event or from the end-of-leg record. */
 export interface HungUp {
+  /** Of which channel of the leg: it may have been dialled anew since. Absent: of the one that it has. */
+  channel?: string;
   createdAtUs: number;
   ringingAtUs: number | null;
   answeredAtUs: number | null;

@@ -39,6 +39,7 @@ import { addNumber } from "../../engine/numbers/numbers.ts";
 import { PortDocuments } from "../../engine/numbers/port-documents.ts";
 import { Renewals } from "../../engine/numbers/renewals.ts";
 import { createWorkspace } from "../../engine/workspaces/workspaces.ts";
+import { loneTrunk } from "../../engine/sip/trunks/trunks.ts";
 import { objectKey } from "../../recordings/object-key.ts";
 import { createRecordings } from "../../recordings/recordings.ts";
 import { createStorage, type Storage } from "../../recordings/storage.ts";
@@ -107,8 +108,8 @@ export async function world(
     settlement,
     policy,
     changed: (id) => void changed.push(id),
+    trunks: loneTrunk("carrier", ids),
     box: "box",
-    gateway: "carrier",
     promptUrls: urls,
   });
   const conferences = new Conferences({ clock, ids, changed: (id) => void changed.push(id) });

@@ -28,6 +28,7 @@ import { WebhookEndpoints } from "../../engine/webhooks/endpoints.ts";
 import { createOutbox } from "../../engine/webhooks/outbox.ts";
 import { addNumber } from "../../engine/numbers/numbers.ts";
 import { createWorkspace } from "../../engine/workspaces/workspaces.ts";
+import { loneTrunk } from "../../engine/sip/trunks/trunks.ts";
 import { eventually } from "../peers/waiting.ts";
 import { noPrompts } from "../media/no-prompts.ts";
 import { silentLog } from "../switch/peers.ts";
@@ -45,10 +46,11 @@ const parts: ChangeParts = {
   outbox,
   policy: new Policy({ clock, ids, outbox, mails: createMailQueue({ clock, ids, wake }) }),
   settlement: createSettlement({ ledger }),
+  trunks: loneTrunk("carrier", ids),
   changed: () => undefined,
 };
 const document = new DocumentRun(() => Promise.reject(new Error("no second leg here")));
-const api = new Calls({ ...parts, box: "box", gateway: "carrier", promptUrls: noPrompts.urls });
+const api = new Calls({ ...parts, box: "box", promptUrls: noPrompts.urls });
 
 /** Lets another transaction in between, where the database runs them side by side. */
 const linger = (tx: Tx) =>
@@ -136,7 +138,7 @@ describe(`work on one call that crosses, on ${databaseKind}`, function () {
 
   function runner(over: Store, box: Partial<Switch>) {
     return new IntentRunner({
-      ...{ store: over, clock, log: silentLog },
+      ...{ store: over, clock, log: silentLog, trunks: parts.trunks },
       media: { prepare: () => Promise.reject(new Error("no media here")) },
       questioner: new Questioner({
         ...{ store: over, clock, secrets },

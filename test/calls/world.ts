@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -19,7 +19,7 @@ import { RecordingNews } from "../../engine/calls/recording-news.ts";
 import { isError } from "../../engine/errors.ts";
 import { systemClock, type Clock } from "../../engine/clock.ts";
 import { createEgress } from "../../engine/egress/egress.ts";
-import { systemIds, type CallId, type LegId, type WorkspaceId } from "../../engine/ids.ts";
+import { isId, systemIds, type CallId, type LegId, type WorkspaceId } from "../../engine/ids.ts";
 import type { Log } from "../../engine/log.ts";
 import { createMailQueue } from "../../engine/mail/mail-queue.ts";
 import { MediaLibrary } from "../../engine/media/media-library.ts";
@@ -31,7 +31,15 @@ import { Policy } from "../../engine/policy/policy.ts";
 import { createSettlement } from "../../engine/metering/settlement.ts";
 import { aesSecrets } from "../../engine/secrets.ts";
 import { recordingIdsOfCalls } from "../../engine/store/call-lists.ts";
-import { callById, eventsOfCall, intentsOfCall, legOfChannel, legsOfCall } from "../../engine/store/calls.ts";
+import {
+  callById,
+  eventsOfCall,
+  intentsOfCall,
+  legOfChannel,
+  legsOfCall,
+  channelOf,
+  legById,
+} from "../../engine/store/calls.ts";
 import { filesInUse } from "../../engine/store/media.ts";
 import * as recordings from "../../engine/store/recordings.ts";
 import type { Store } from "../../engine/store/store.ts";
@@ -44,9 +52,14 @@ import { createWallet } from "../../engine/wallet/wallet.ts";
 import { createOutbox } from "../../engine/webhooks/outbox.ts";
 import { addNumber } from "../../engine/numbers/numbers.ts";
 import { createWorkspace } from "../../engine/workspaces/workspaces.ts";
+import { boxFiles, TrunkFiles } from "../../engine/sip/trunks/trunk-files.ts";
+import { TrunkGateways } from "../../engine/sip/trunks/trunk-gateways.ts";
+import { TrunkWatch } from "../../engine/sip/trunks/trunk-watch.ts";
+import { Trunks } from "../../engine/sip/trunks/trunks.ts";
+import { attemptsOfCalls, trunkFilesOfBox, trunkGatewaysOfBox } from "../../engine/store/trunks.ts";
 import { createSpool } from "../../recordings/spool.ts";
 import { openTestStore } from "../store/test-database.ts";
-import { startCarrierProcess } from "../peers/carrier-process.ts";
+import { startCarrierProcess, type CarrierProcess } from "../peers/carrier-process.ts";
 import { startObjectStorage } from "../peers/object-storage.ts";
 import { startSwitchUnderTest, type SwitchKind } from "../peers/switch-under-test.ts";
 import { eventually } from "../peers/waiting.ts";
@@ -86,6 +99,8 @@ export interface WorldOptions {
   controller?: boolean;
   /** Awaited before an end-of-leg record is taken in. */
   beforeEndRecord?: (leg: string) => Promise<void> | void;
+  /** The file of trunks, once the carrier is there. Default: none, the switch's own gateway is the one trunk. */
+  trunks?: (carrier: CarrierProcess) => string;
   /** Errors in the log that are part of these stories. */
   expectedErrors?: RegExp;
 }
@@ -114,9 +129,28 @@ export async function world(options: WorldOptions = {}) {
   const objectStorage = await startObjectStorage(clock);
   const { storage } = objectStorage;
 
+  const trunksFile = join(folder, "trunks.yaml");
+  if (options.trunks) await writeFile(trunksFile, options.trunks(carrier));
+  const watch = new TrunkWatch({
+    ...{ clock, log, path: trunksFile, optional: true, edge: false, reserved: "carrier" },
+    secretOf: () => undefined,
+  });
+  await watch.start();
+  let trunksChanged: () => unknown = () => undefined;
+  watch.onChange(() => trunksChanged());
+  const trunkFiles = new TrunkFiles({
+    ...{ store, clock, log, box: "box", spoolDir: peer.spoolDir, watch, edge: null },
+    written: () => trunkGateways?.wake(),
+  });
+  if (options.trunks) trunkFiles.start();
+  let trunkGateways: TrunkGateways | null = null;
+
   function tappedBox(): Box {
     const recordingsFolder = join(peer.spoolDir, "recordings");
     const box = new FreeSwitchBox({ box: "box", ...peer.esl, recordingsFolder, clock, ids, log });
+    void trunkGateways?.stop();
+    trunkGateways = new TrunkGateways({ store, clock, log, box });
+    if (options.trunks) trunkGateways.start();
     return options.tap?.(box) ?? box;
   }
   const changeParts: ChangeParts = {
@@ -125,6 +159,7 @@ export async function world(options: WorldOptions = {}) {
     outbox,
     settlement,
     policy: new Policy({ clock, ids, outbox, mails: createMailQueue({ clock, ids, wake: () => undefined }) }),
+    trunks: new Trunks({ ids, watch, edge: null, gateway: "carrier" }),
     changed: (id) => controller.changed(id),
   };
   const egress = createEgress({ clock, allowPrivate: true });
@@ -140,8 +175,9 @@ export async function world(options: WorldOptions = {}) {
   const newController = (boxes: readonly Box[], time: Clock = clock) =>
     new Controller(
       {
-        ...{ ...changeParts, clock: time, log, media, gateway: "carrier", takesEndRecords: true },
+        ...{ ...changeParts, clock: time, log, media, takesEndRecords: true },
         ...{ devices: null, loginFailed: () => undefined, ticketed: () => false },
+        boxConnected: () => trunkGateways?.wake(),
         questioner: new Questioner({ store, egress, secrets, clock }),
         streams: new Streams({
           ...{ store, egress, secrets, clock, ids, log },
@@ -152,7 +188,7 @@ export async function world(options: WorldOptions = {}) {
       boxes,
     );
   let controller = newController([tappedBox()]);
-  const calls = new Calls({ ...changeParts, box: "box", gateway: "carrier", promptUrls: prompts.urls });
+  const calls = new Calls({ ...changeParts, box: "box", promptUrls: prompts.urls });
   const conferences = new Conferences(changeParts);
   const news = new RecordingNews(changeParts, () => "http://127.0.0.1");
   /** What the switch itself wrote of each leg's end: the truth that charges are held against. */
@@ -173,7 +209,11 @@ export async function world(options: WorldOptions = {}) {
       const outcome = await controller.takeEndRecord(text);
       if (outcome !== "settled") return outcome;
       // A caller's leg is not called by its id.
-      const leg = await store.read((tx) => legOfChannel(tx, channel));
+      const leg = await store.read(async (tx) =>
+        isId("leg", channel) ? legById(tx, channel) : legOfChannel(tx, channel),
+      );
+      // It has been dialled anew since, and has no stamps of its own yet.
+      if (leg && channelOf(leg) !== channel) return outcome;
       stamps.set(leg?.id ?? channel, {
         // Of several that answered at once the switch kept another: nobody talked with this one.
         answeredUs: variables["hangup_cause"] === "LOSE_RACE" ? 0n : BigInt(variables["answer_uepoch"] ?? 0),
@@ -267,6 +307,7 @@ export async function world(options: WorldOptions = {}) {
       legs: await legsOfCall(tx, callId),
       events: await eventsOfCall(tx, callId),
       recordings: await recordingIdsOfCalls(tx, [callId]),
+      attempts: await attemptsOfCalls(tx, [callId]),
     }));
     return callView(seen, clock.nowUs()) as unknown as SeenCall;
   }
@@ -285,6 +326,35 @@ export async function world(options: WorldOptions = {}) {
 
   return {
     ...{ store, storage, prompts, clock, ids, log, calls, changeParts, carrier, peer, home, stamps, wallet },
+    /** As an editor does it: the whole file at once. Resolves once it is noticed. */
+    async writeTrunks(text: string): Promise<void> {
+      if ((await readFile(trunksFile, "utf8")) === text) return;
+      const noticed = Promise.withResolvers<undefined>();
+      trunksChanged = () => noticed.resolve(undefined);
+      await writeFile(`${trunksFile}.next`, text);
+      await rename(`${trunksFile}.next`, trunksFile);
+      await noticed.promise;
+    },
+    /** What is wrong with the file as it is. */
+    trunkFaults: async () => {
+      const row = await store.read((tx) => trunkFilesOfBox(tx, "box"));
+      return row?.faults == null ? undefined : (JSON.parse(row.faults) as string[]);
+    },
+    trunkStates: () => store.read((tx) => trunkGatewaysOfBox(tx, "box")),
+    /** Once the box has each trunk as it is in the file, and no other. */
+    trunksLoaded: (...names: string[]) =>
+      eventually(`the box has ${names.join(", ")}`, async () => {
+        const { rows, files } = await store.read(async (tx) => ({
+          rows: await trunkGatewaysOfBox(tx, "box"),
+          files: await trunkFilesOfBox(tx, "box"),
+        }));
+        const wanted = boxFiles(watch.trunks ?? [], null).sha256;
+        const loaded = rows.every(
+          (row) => row.loadedSha256 !== null && row.loadedSha256 === row.writtenSha256,
+        );
+        const read = files?.loadedSha256 === wanted && String(rows.map((row) => row.trunk)) === String(names);
+        return (loaded && read) || undefined;
+      }),
     changed: (callId: CallId) => controller.changed(callId),
     /** Stops the controller that runs, gracefully. */
     stopController: () => controller.stop(),
@@ -359,6 +429,7 @@ export async function world(options: WorldOptions = {}) {
     /** Everything down, and nothing left behind; throws what was wrong with the books or the log. */
     async end(): Promise<void> {
       const findings = await store.read(verifyLedger);
+      await Promise.all([watch.stop(), trunkFiles.stop(), trunkGateways?.stop()]);
       await controller.stop();
       await media.close();
       await prompts.close();
@@ -416,6 +487,12 @@ export interface SeenLeg {
   ended_at: string | null;
   hangup_cause: string | null;
   sip_status: number | null;
+  attempts: {
+    trunk: string;
+    sip_status: number | null;
+    hangup_cause: string | null;
+    ended_at: string | null;
+  }[];
   recording_ids: string[];
 }
 

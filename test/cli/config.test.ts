@@ -32,7 +32,7 @@ describe("the configuration", () => {
     assert.equal(readConfig({ FREESWITCH_URLS: "freeswitch://:secret@box" }).freeswitch?.port, 8021);
   });
 
-  it("reads the trunk edge, which needs a box by its address and a file of trunks", () => {
+  it("reads the trunk edge, which needs a box, and itself, by an address", () => {
     const edge = {
       DRACHTIO_URL: "drachtio://:mlango%2Fwa@10.1.0.3",
       EDGE_SIP: "10.1.0.3:5060",
@@ -42,12 +42,12 @@ describe("the configuration", () => {
       FREESWITCH_URLS: "freeswitch://:secret@box:8021?sip=10.1.0.4:5062",
       SPOOL_DIR: "/srv/spool",
     };
-    const { drachtio, edgeSip, trunksFile, freeswitch } = readConfig({ ...edge, ...box });
+    const { drachtio, edgeSip, trunks, freeswitch } = readConfig({ ...edge, ...box });
     assert.deepEqual(drachtio, { host: "10.1.0.3", port: 9022, secret: "mlango/wa" });
-    assert.deepEqual([edgeSip, trunksFile], [{ host: "10.1.0.3", port: 5060 }, "/etc/trunks.yaml"]);
+    assert.deepEqual([edgeSip, trunks.file], [{ host: "10.1.0.3", port: 5060 }, "/etc/trunks.yaml"]);
     assert.deepEqual(freeswitch?.sip, { host: "10.1.0.4", port: 5062 });
     const refuses = (env: Record<string, string>, why: RegExp) => assert.throws(() => readConfig(env), why);
-    refuses({ ...edge, ...box, TRUNKS_FILE: "" }, /TRUNKS_FILE: needed/);
+    refuses({ ...edge, ...box, EDGE_SIP: "" }, /EDGE_SIP: needed/);
     refuses(edge, /FREESWITCH_URLS is needed/);
     refuses({ ...edge, ...box, FREESWITCH_URLS: "freeswitch://:secret@box" }, /by IPv4 address/);
   });

@@ -16,7 +16,7 @@ const loopback = "127.0.0.1";
 export async function startRealSwitch(options: SwitchOptions): Promise<SwitchUnderTest> {
   const folder = mkdtempSync(join(tmpdir(), "freeswitch-"));
   const spoolDir = options.spoolDir ?? join(folder, "spool");
-  for (const name of ["recordings", "cdr", "media", "directory"])
+  for (const name of ["recordings", "cdr", "media", "directory", "trunks"])
     mkdirSync(join(spoolDir, name), { recursive: true });
   const eslPort = options.eslPort ?? (await freePort());
   const sipPort = await freePort();

@@ -11,13 +11,13 @@ const realm = "sip.example.test";
 export async function startSimulatedSwitchProcess(options: SwitchOptions): Promise<SwitchUnderTest> {
   const folder = mkdtempSync(join(tmpdir(), "simulated-switch-"));
   const spoolDir = options.spoolDir ?? join(folder, "spool");
-  for (const name of ["recordings", "cdr", "media", "directory"])
+  for (const name of ["recordings", "cdr", "media", "directory", "trunks"])
     mkdirSync(join(spoolDir, name), { recursive: true });
   const { child, ready } = await startSautikit(
     [
       ...["simulator", "switch", "--exit-with-parent", "--cdr-dir", join(spoolDir, "cdr")],
       ...["--gateway", `carrier=${[options.carrier, options.edge].flatMap(hostPort).join("@")}`],
-      ...["--esl-port", String(options.eslPort ?? 0)],
+      ...["--esl-port", String(options.eslPort ?? 0), "--trunks-spool", spoolDir],
       ...(options.devices
         ? [
             ...["--devices-port", "0", "--devices-realm", realm, "--devices-spool", spoolDir],

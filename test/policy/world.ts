@@ -10,6 +10,7 @@ import { takeLegNews } from "../../engine/calls/leg-progress.ts";
 import type { CallId } from "../../engine/ids.ts";
 import { legsOfCall } from "../../engine/store/calls.ts";
 import { scopes } from "../../engine/workspaces/scopes.ts";
+import { loneTrunk } from "../../engine/sip/trunks/trunks.ts";
 import { nairobi, world } from "../api/world.ts";
 import { sautikit } from "../cli/sautikit.ts";
 import { testDatabase } from "../store/test-database.ts";
@@ -38,7 +39,7 @@ export async function policyWorld(atMs = december(1, "10:00")) {
     },
   };
   const api = await world({ checkUrl: () => Promise.resolve() }, { store, clock });
-  const parts: ChangeParts = { ...api, changed: () => undefined };
+  const parts: ChangeParts = { ...api, trunks: loneTrunk("carrier", api.ids), changed: () => undefined };
   const document = new DocumentRun(() => Promise.reject(new Error("no second leg here")));
 
   /** What the switch says of every leg of a call. */

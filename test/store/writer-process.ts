@@ -24,6 +24,7 @@ import type { Caller } from "../../engine/workspaces/api-keys.ts";
 import { claimNumber, type NumberParts } from "../../engine/numbers/claims.ts";
 import { Renewals } from "../../engine/numbers/renewals.ts";
 import { aesSecrets } from "../../engine/secrets.ts";
+import { loneTrunk } from "../../engine/sip/trunks/trunks.ts";
 import { noPrompts } from "../media/no-prompts.ts";
 import { quiet } from "../numbers/world.ts";
 
@@ -39,6 +40,7 @@ const parts: ChangeParts = {
   outbox,
   policy: new Policy({ clock, ids, outbox, mails: createMailQueue({ clock, ids, wake }) }),
   settlement: createSettlement({ ledger }),
+  trunks: loneTrunk("carrier", ids),
   changed: () => undefined,
 };
 
@@ -101,7 +103,7 @@ const jobs: Record<string, (store: Store) => Promise<string>> = {
   /** As many calls as the workspace may have at once. */
   async originate(store) {
     const [workspaceId, e164, count] = [args[0] as WorkspaceId, args[1]!, Number(args[2])];
-    const calls = new Calls({ ...parts, box: "box", gateway: "carrier", promptUrls: noPrompts.urls });
+    const calls = new Calls({ ...parts, box: "box", promptUrls: noPrompts.urls });
     const outcomes = await Promise.all(
       Array.from({ length: count }, () =>
         store

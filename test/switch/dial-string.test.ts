@@ -128,8 +128,30 @@ describe("The dial string", () => {
     );
   });
 
+  for (const to of ["+254722000001", "254722000001", "00254722000001", "0722000001", "990722000001"]) {
+    it(`dials ${to}, as a trunk may want it`, () => {
+      const made = dial([branch({ way: { ...trunk, to } })]);
+      assert.ok(made.endsWith(`sofia/gateway/trunk-1/${to} &park()`), made);
+    });
+  }
+
+  it("names a channel otherwise than its leg, where it is dialled anew, and its timers end that channel", () => {
+    const channel = "0f4b1c3e-8a77-4d52-9c1b-5a6d2e7f8091";
+    const names = new ChannelNames();
+    names.know(otieno, channel);
+    const request = {
+      then: { kind: "park" },
+      ignoreEarlyMedia: true,
+      branches: [branch({ channel })],
+    } as const;
+    const text = dialString(request, file, names);
+    assert.match(text, new RegExp(`origination_uuid=${channel},presence_data=${otieno},`));
+    assert.match(text, new RegExp(`ring-${otieno} uuid_kill ${channel} NO_ANSWER`));
+    assert.match(text, new RegExp(`cut-${otieno}-0 uuid_kill ${channel} ALLOTTED_TIMEOUT`));
+  });
+
   for (const to of [
-    "0722000001",
+    "072200",
     "+0722000001",
     "+25472",
     "+2547220000012345",

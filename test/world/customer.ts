@@ -20,6 +20,7 @@ export interface ApiLeg {
   cost_minor: number;
   hangup_cause: string | null;
   recording_ids: string[];
+  attempts: { trunk: string; sip_status: number | null; hangup_cause: string | null }[];
 }
 
 export interface ApiCall {

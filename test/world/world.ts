@@ -207,11 +207,11 @@ export class TestWorld {
   }
 }
 
-/** The carrier as the trunk `carrier`, whose people call from wherever on this machine. */
+/** The carrier as the trunk `safari`, whose people call from wherever on this machine. */
 async function edgeEnv(folder: string, edge: EdgeUnderTest, carrier: { host: string; port: number }) {
   const file = join(folder, "trunks.yaml");
   const addresses = [`${carrier.host}/32`];
-  const trunk = { name: "carrier", via: "edge", host: carrier.host, port: carrier.port, addresses };
+  const trunk = { name: "safari", via: "edge", host: carrier.host, port: carrier.port, addresses };
   await writeFile(file, JSON.stringify({ trunks: [trunk] }));
   return { ...edge.env, TRUNKS_FILE: file };
 }

@@ -83,6 +83,10 @@ export class RtpSession implements MediaSession {
     this.#followDemand();
   }
 
+  get law(): RtpAgreement["law"] | null {
+    return this.#agreement?.law ?? null;
+  }
+
   onFrame(listener: (pcm: Int16Array) => void): void {
     this.#frameListeners.push(listener);
   }

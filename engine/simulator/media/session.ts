@@ -7,6 +7,8 @@ import type { Pace } from "./telephone-event.ts";
  */
 export interface MediaSession {
   readonly localPort: number;
+  /** On the wire; null: not agreed yet. */
+  readonly law: "PCMU" | "PCMA" | null;
   /** Frames received, in order of arrival; a frame a packet. Silence is not made up: nothing arrives, nothing is called. */
   onFrame(listener: (pcm: Int16Array) => void): void;
   /** A digit, once, at its end (or when its end is lost, after 200 ms). */

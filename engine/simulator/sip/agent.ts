@@ -118,7 +118,8 @@ class UdpSipAgent implements SipAgent {
   }
 
   invite(request: OutgoingInvite): SipCall {
-    return new OutgoingCall(this.#parts, request);
+    const { laws = this.#parts.laws } = request;
+    return new OutgoingCall({ ...this.#parts, laws }, request);
   }
 
   async request(outgoing: OutgoingRequest): Promise<SipResponse> {

@@ -1,6 +1,7 @@
 import type { MediaSession } from "../media/session.ts";
 import type { Login } from "./digest.ts";
 import type { Address, SipResponse } from "./message.ts";
+import type { Law } from "./sdp.ts";
 
 /**
  * The seam between SIP and what sits on it: the simulated switch and the simulated carrier see calls, not messages.
@@ -28,10 +29,10 @@ export interface OutgoingInvite {
   fromDisplay?: string;
   /** The request URI, where that is not the address that it goes to. */
   uri?: string;
-  /** Where it is sent, whatever it names. */
-  proxy?: Address;
   /** Used once, if the far end asks for it. */
   login?: Login;
+  /** What is offered, in order; default: the agent's own. */
+  laws?: readonly Law[];
   /** Further headers, e.g. `X-Something`; names and values already checked. */
   headers?: Readonly<Record<string, string>>;
 }

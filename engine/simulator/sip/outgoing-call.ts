@@ -21,7 +21,7 @@ export class OutgoingCall extends LiveCall {
   constructor(parts: AgentParts, request: OutgoingInvite) {
     super(parts, `${parts.ids.bytes(12).toString("hex")}@${parts.host}`, parts.ids.bytes(6).toString("hex"));
     this.#request = request;
-    this.#to = request.proxy ?? { host: request.host, port: request.port };
+    this.#to = { host: request.host, port: request.port };
     parts.remember(this);
     void this.#start();
   }

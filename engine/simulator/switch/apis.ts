@@ -31,7 +31,12 @@ export const apisOf = (listing: ChannelListing): Readonly<Record<string, Api>> =
   global_getvar: (core, name) => globalVariable(core, name),
   reloadxml: (core) => {
     core.devices?.registrar.directory.reload();
+    core.gateways.reload();
     return "+OK [Success]\n";
+  },
+  reloadacl: (core) => {
+    core.gateways.reloadAddresses();
+    return "+OK acl reloaded\n";
   },
   sofia,
   hupall: (core, argument) => {

@@ -88,8 +88,9 @@ export function answered(core: Core, channel: Channel): void {
 function attachMedia(core: Core, channel: Channel): void {
   const session = channel.call?.media;
   if (!session) return;
-  channel.variables.set("read_codec", "PCMU");
-  channel.variables.set("write_codec", "PCMU");
+  const codec = session.law ?? "PCMU";
+  channel.variables.set("read_codec", codec);
+  channel.variables.set("write_codec", codec);
   channel.variables.set("local_media_port", String(session.localPort));
   if (!channel.variables.has("remote_audio_media_flow"))
     channel.variables.set("remote_audio_media_flow", "sendrecv");

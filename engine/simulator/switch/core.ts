@@ -4,15 +4,9 @@ import type { SipAgent } from "../sip/call.ts";
 import type { Channel } from "./channel.ts";
 import type { DevicesProfile } from "./devices.ts";
 import type { EventBus } from "./event-bus.ts";
+import type { Gateways } from "./gateways.ts";
 import type { Room } from "./room.ts";
 import type { Scheduler } from "./scheduler.ts";
-
-export interface Gateway {
-  host: string;
-  port: number;
-  /** `outbound-proxy`: where its requests are sent, whatever they name. */
-  proxy?: { host: string; port: number };
-}
 
 /** What the parts of the simulated switch share; built once, in simulated-switch.ts. */
 export interface Core {
@@ -23,7 +17,7 @@ export interface Core {
   readonly sip: SipAgent;
   /** Null: this one serves no devices. */
   readonly devices: DevicesProfile | null;
-  readonly gateways: Readonly<Record<string, Gateway>>;
+  readonly gateways: Gateways;
   readonly cdrDir: string;
   readonly startedAtMs: number;
   /** Every channel from its creation until its DESTROY. */

@@ -1,3 +1,5 @@
+import type { Login } from "../sip/digest.ts";
+import type { Law } from "../sip/sdp.ts";
 import type { Core } from "./core.ts";
 import { readVariables, separate } from "./separate.ts";
 
@@ -58,10 +60,10 @@ export interface Route {
   port: number;
   name: string;
   gateway: string | null;
-  /** A binding on the profile for devices, by the URI that it gave. */
+  /** What is called, where that is not the address: a binding on the profile for devices, a trunk over the edge. */
   uri?: string;
-  /** `outbound-proxy` of the gateway. */
-  proxy?: { host: string; port: number };
+  login?: Login;
+  laws?: readonly Law[];
 }
 
 /** Where a branch goes, or the cause for which it goes nowhere. */
@@ -71,9 +73,18 @@ export function route(core: Core, destination: string): Route | { cause: string 
   if (endpoint !== "sofia") return { cause: "CHAN_NOT_IMPLEMENTED" };
   if (profile === "gateway") {
     const [gateway = "", user = ""] = rest;
-    const to = Object.hasOwn(core.gateways, gateway) ? core.gateways[gateway] : undefined;
-    if (to === undefined) return { cause: "INVALID_GATEWAY" };
-    return { user, ...to, name: `sofia/external/${user}`, gateway };
+    const to = core.gateways.get(gateway);
+    if ("cause" in to) return to;
+    const { host, port, over, login, laws } = to;
+    const at = over === undefined ? { host, port } : { ...over, uri: `sip:${user}@${host}:${port}` };
+    return {
+      user,
+      ...at,
+      name: `sofia/external/${user}`,
+      gateway,
+      ...(login && { login }),
+      ...(laws && { laws }),
+    };
   }
   if (profile === "devices") return routeToDevice(core, rest.join("/"));
   const address = /^([^@]+)@([^:]+)(?::(\d+))?$/.exec(rest.join("/"));

@@ -79,8 +79,10 @@ function begin(core: Core, winner: Channel, dial: Dial): void {
   if (dial.application === null) return hangUp(core, winner, "NO_ROUTE_DESTINATION");
   const { name, argument } = dial.application;
   if (name === "park") return startPark(core, winner);
+  if (name !== "intercept")
+    return winner.applications.runNow(name, argument, () => hangUp(core, winner, "NORMAL_CLEARING"));
   winner.applications.runNow(name, argument);
-  if (name === "intercept") clearIfAlone(core, winner);
+  clearIfAlone(core, winner);
 }
 
 /** A channel that is being dialled, or the cause for which there is none. */
@@ -116,13 +118,14 @@ function dialBranch(core: Core, dial: Dial, branch: Dial["branches"][number]): C
   channel.variables.set("sip_destination_url", `sip:${to.user}@${to.host}:${to.port}`);
   for (const [name, value] of variables) channel.setVariable(name, value);
   create(core, channel);
-  const sip = to.uri === undefined ? core.sip : (core.devices?.sip ?? core.sip);
+  const sip = profileOf(to) === "devices" ? (core.devices?.sip ?? core.sip) : core.sip;
   const call = sip.invite({
     user: to.user,
     host: to.host,
     port: to.port,
     ...(to.uri === undefined ? {} : { uri: to.uri }),
-    ...(to.proxy === undefined ? {} : { proxy: to.proxy }),
+    ...(to.login && { login: to.login }),
+    ...(to.laws && { laws: to.laws }),
     fromUser: callerNumber,
     ...(callerName === "" ? {} : { fromDisplay: callerName }),
     headers: sipHeaders(variables),
@@ -134,8 +137,8 @@ function dialBranch(core: Core, dial: Dial, branch: Dial["branches"][number]): C
 }
 
 function profileOf(to: Route): string {
-  if (to.uri !== undefined) return "devices";
-  return to.gateway === null ? "external" : "gateway";
+  if (to.gateway !== null) return "gateway";
+  return to.uri === undefined ? "external" : "devices";
 }
 
 /** `sip_h_X-Something` becomes the header X-Something. */

@@ -4,15 +4,16 @@ import { systemClock, type Clock } from "../../clock.ts";
 import { systemIds, type Ids } from "../../ids.ts";
 import { createSipAgent } from "../sip/agent.ts";
 import { createHepSender } from "../sip/hep-sender.ts";
-import type { Address } from "../sip/message.ts";
+import { responseTo, type Address } from "../sip/message.ts";
 import { apisOf, runApi } from "./apis.ts";
 import { ChannelListing } from "./channel-listing.ts";
 import { openDevices } from "./devices.ts";
 import { Directory } from "./directory.ts";
 import { hangUp } from "./hang-up.ts";
-import { newUuid, tickMs, type Core, type Gateway } from "./core.ts";
+import { newUuid, tickMs, type Core } from "./core.ts";
 import { EslListener } from "./esl-listener.ts";
 import { EventBus } from "./event-bus.ts";
+import { Gateways, type Gateway } from "./gateways.ts";
 import { acceptInbound } from "./inbound.ts";
 import { Scheduler } from "./scheduler.ts";
 
@@ -26,6 +27,8 @@ export interface SimulatedSwitchOptions {
   sipPort: number;
   /** Names as in `sofia/gateway/<name>/…`. */
   gateways: Readonly<Record<string, Gateway>>;
+  /** More of them, and who may call, are in its folder `trunks`. */
+  spoolDir?: string;
   /** Customers' devices, as freeswitch-conf/ has them where DEVICES_HOST is set. */
   devices?: DevicesOptions;
   /** Whom each SIP message is told, as `capture-server` and `sip-capture` do it; default: nobody. */
@@ -73,7 +76,15 @@ export async function startSimulatedSwitch(options: SimulatedSwitchOptions): Pro
     ids,
     sendsWhileHeld: true,
     ...capture,
+    // `timer-T1X64` of freeswitch-conf/.
+    timers: { giveUpMs: 8000 },
+    screen: (request, server, from) => {
+      if (request.method !== "INVITE" || gateways.allows(from.host)) return false;
+      server.respond(responseTo(request, 403, { toTag: ids.bytes(6).toString("hex") }));
+      return true;
+    },
   });
+  const gateways = new Gateways(options.gateways, options.spoolDir ?? null, { clock, ids, sip });
   const events = new EventBus({ clock, coreUuid: newUuid(ids), hostname: "simulator" });
   const devices = options.devices
     ? await openDevices({
@@ -88,7 +99,7 @@ export async function startSimulatedSwitch(options: SimulatedSwitchOptions): Pro
     scheduler: new Scheduler({ clock, events }),
     sip,
     devices,
-    gateways: options.gateways,
+    gateways,
     cdrDir: options.cdrDir,
     startedAtMs: clock.nowMs(),
     channels: new Map(),
@@ -129,6 +140,7 @@ export async function startSimulatedSwitch(options: SimulatedSwitchOptions): Pro
 
   async function stop(): Promise<void> {
     core.scheduler.close();
+    gateways.close();
     for (const channel of [...core.channels.values()]) hangUp(core, channel, "SYSTEM_SHUTDOWN");
     while (core.channels.size > 0) await clock.sleep(tickMs);
     events.publish("SHUTDOWN", [["Event-Info", "System Shutting Down"]]);

@@ -13,9 +13,17 @@ export const sofia: Api = (core, argument) => {
     if (words[2] === "reg") return listing(core, undefined);
     return words[2] === "user" ? listing(core, words[3]) : profileInfo(words[1] ?? "", agent);
   }
-  if (what === "xmlstatus" && words[0] === "gateway") return gatewayInfo(core, words[1] ?? "");
+  if (what === "xmlstatus" && words[0] === "gateway")
+    return words[1] === undefined ? core.gateways.status() : gatewayInfo(core, words[1]);
   if (what === "profile") {
     const [profile, order, which] = words;
+    if (profile === "edge" && order === "rescan") {
+      core.gateways.reload();
+      core.gateways.rescan();
+      return "Reload XML [Success]\n+OK scan complete\n";
+    }
+    if (profile === "edge" && order === "killgw" && which !== undefined)
+      return core.gateways.kill(which) ? "+OK gateway marked for deletion.\n" : "-ERR no such gateway.\n";
     if (devices === null || profile !== "devices") return `Invalid Profile [${profile ?? ""}]`;
     if (order === "flush_inbound_reg" && which !== undefined) {
       devices.registrar.flush(which);
@@ -31,8 +39,8 @@ const profileInfo = (name: string, { host, port }: SipAgent): string =>
   `    <url>sip:mod_sofia@${host}:${port}</url>\n  </profile-info>\n</profile>\n`;
 
 function gatewayInfo(core: Core, name: string): string {
-  const gateway = Object.hasOwn(core.gateways, name) ? core.gateways[name] : undefined;
-  if (gateway === undefined) return "Invalid Gateway!\n";
+  const gateway = core.gateways.get(name);
+  if ("cause" in gateway) return "Invalid Gateway!\n";
   return (
     '<?xml version="1.0" encoding="ISO-8859-1"?>\n  <gateway>\n' +
     `    <name>${name}</name>\n    <profile>edge</profile>\n` +

@@ -33,7 +33,7 @@ export interface Trunk {
   priority: number;
   /** Among those of one priority: a share of the calls. */
   weight: number;
-  /** Between two OPTIONS that ask whether it is there. */
+  /** Between two OPTIONS that ask whether it is there; 0: nobody asks. */
   pingSeconds: number;
 }
 
@@ -91,7 +91,10 @@ const trunkSchema = z
     channels: z.int().min(1).max(100_000).optional(),
     priority: z.int().min(0).max(1000).default(10),
     weight: z.int().min(1).max(1000).default(1),
-    ping_seconds: z.int().min(5).max(600).default(15),
+    ping_seconds: z
+      .int()
+      .refine((seconds) => seconds === 0 || (seconds >= 5 && seconds <= 600), "must be 5 to 600, or 0: none")
+      .default(15),
   })
   .superRefine((trunk, context) => {
     const fault = (field: string, message: string) =>
@@ -131,11 +134,15 @@ const fileSchema = z
 
 /**
  * Reads `trunks.yaml` (YAML 1.2). `secretOf`: an environment variable that a `password_env` names. `edge`: whether there is one,
- * for trunks that do not say `via`.
+ * for trunks that do not say `via`. `reserved`: the switch's own gateway; a trunk of that name would never be loaded.
  */
 export function readTrunkFile(
   text: string,
-  { secretOf, edge }: { secretOf: (name: string) => string | undefined; edge: boolean },
+  {
+    secretOf,
+    edge,
+    reserved,
+  }: { secretOf: (name: string) => string | undefined; edge: boolean; reserved?: string },
 ): TrunkFile {
   if (Buffer.byteLength(text) > sizeMax) return bad("body", "length", `must be at most ${sizeMax} bytes`);
   const document = parseDocument(text);
@@ -158,6 +165,18 @@ export function readTrunkFile(
         field: `trunks[${index}].password_env`,
         code: "value",
         message: `${given.password_env} is not set, or holds what is no password`,
+      });
+    if (given.name === reserved)
+      faults.push({
+        field: `trunks[${index}].name`,
+        code: "value",
+        message: `${given.name} is the switch's own gateway (TRUNK_GATEWAY)`,
+      });
+    if (given.via === "edge" && !edge)
+      faults.push({
+        field: `trunks[${index}].via`,
+        code: "value",
+        message: "is edge, and there is none (EDGE_SIP)",
       });
     return trunkOf(given, password ?? "", edge);
   });
@@ -202,7 +221,8 @@ function isIpv4Range(text: string): boolean {
 export function dialledNumber({ numberFormat, techPrefix }: Trunk, e164: `+${string}`): string {
   const digits = e164.slice(1);
   const formatted = {
-    e164: () => `+${digits}`,
+    // Behind a prefix of digits there is no place for a plus.
+    e164: () => (techPrefix === "" ? `+${digits}` : digits),
     digits: () => digits,
     international: () => `00${digits}`,
     national: () => (digits.startsWith(kenya) ? `0${digits.slice(kenya.length)}` : `000${digits}`),

@@ -404,14 +404,16 @@ describeOnSwitch("the auditor", function () {
     const dialled = originateOf([
       {
         ...{ id: unasked, callId: ids.call as CallId, callerId: nairobi },
-        way: { kind: "trunk", gateway: "carrier", to: busy },
+        way: { kind: "number", to: busy },
         ...{ ringTimeoutSeconds: 5, cutAfterSeconds: 5, record: null },
       },
     ]);
     box.start();
     try {
       await eventually("a connection to the switch", () => box.connected || undefined);
-      await box.originate(dialled);
+      const [branch] = dialled.branches;
+      const way = { kind: "trunk", gateway: "carrier", to: busy } as const;
+      await box.originate({ ...dialled, branches: [{ ...branch, way }] });
       await eventually("the switch's record of it", async () =>
         (await world.auditor.gather()).records.has(unasked) ? true : undefined,
       );

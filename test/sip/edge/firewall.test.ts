@@ -106,7 +106,7 @@ const title = `the firewall of the trunk edge (${edgeKind}${why === undefined ? 
 
   async function printedRules(): Promise<string> {
     const file = join(folder, "trunks.yaml");
-    const carrier = { name: "carrier", via: "edge", host: trunk, addresses: [`${trunk}/32`] };
+    const carrier = { name: "safari", via: "edge", host: trunk, addresses: [`${trunk}/32`] };
     writeFileSync(file, JSON.stringify({ trunks: [carrier] }));
     const { code, stdout, stderr } = await sautikit(["firewall"], {
       ...{ DRACHTIO_URL: `drachtio://:s@${edge}:9022`, EDGE_SIP: `${edge}:5060`, TRUNKS_FILE: file },

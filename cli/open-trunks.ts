@@ -1,0 +1,59 @@
+import { readFile } from "node:fs/promises";
+import type { Clock } from "../engine/clock.ts";
+import type { Ids } from "../engine/ids.ts";
+import type { Log } from "../engine/log.ts";
+import { readTrunkFile, type TrunkFile } from "../engine/sip/trunks/trunk-file.ts";
+import { TrunkFiles } from "../engine/sip/trunks/trunk-files.ts";
+import { TrunkGateways } from "../engine/sip/trunks/trunk-gateways.ts";
+import { TrunkTests } from "../engine/sip/trunks/trunk-tests.ts";
+import { TrunkWatch } from "../engine/sip/trunks/trunk-watch.ts";
+import { Trunks } from "../engine/sip/trunks/trunks.ts";
+import type { Signals } from "../engine/store/signals.ts";
+import type { Store } from "../engine/store/store.ts";
+import type { FreeSwitchBox } from "../engine/switch/freeswitch-box.ts";
+import type { Config } from "./config.ts";
+
+/** The file as it is, for commands; null: there is none. Throws where there has to be one. */
+export async function readTrunks({
+  trunks,
+  edgeSip,
+  gateway,
+}: Pick<Config, "trunks" | "edgeSip" | "gateway">): Promise<TrunkFile | null> {
+  const text = await readFile(trunks.file, "utf8").catch((error: unknown) => {
+    if (trunks.optional && (error as NodeJS.ErrnoException).code === "ENOENT") return null;
+    throw error;
+  });
+  return text === null ? null : readTrunkFile(text, { secretOf, edge: edgeSip !== null, reserved: gateway });
+}
+
+const secretOf = (name: string) => process.env[name];
+
+/**
+ * The file of trunks and who acts on it: the choice (controller), the files beside the box (spool), and the box's gateways
+ * (controller). Throws an Error that names every fault of the file.
+ */
+export async function openTrunks(
+  config: Pick<Config, "trunks" | "edgeSip" | "gateway" | "spoolDir">,
+  parts: { store: Store; clock: Clock; ids: Ids; log: Log; signals: Signals; box: FreeSwitchBox },
+) {
+  const { clock, ids, log, signals, box } = parts;
+  const { edgeSip, gateway, spoolDir } = config;
+  const edge = edgeSip && `${edgeSip.host}:${edgeSip.port}`;
+  const watch = new TrunkWatch({
+    ...{ clock, log, path: config.trunks.file, optional: config.trunks.optional, edge: edge !== null },
+    reserved: gateway,
+    secretOf,
+  });
+  await watch.start();
+  const choice = new Trunks({ ids, watch, edge, gateway });
+  return {
+    watch,
+    choice,
+    tests: new TrunkTests({ ...parts, trunks: choice }),
+    files: new TrunkFiles({
+      ...{ ...parts, box: box.box, spoolDir, watch, edge },
+      written: () => signals.tell("trunks", null),
+    }),
+    gateways: new TrunkGateways(parts),
+  };
+}
