@@ -42,7 +42,7 @@ export class Baresip {
     mkdirSync(folder, { recursive: true });
     const controlPort = await freePort();
     const config = [
-      ...["poll_method epoll", `sip_listen ${host}:${await freePort()}`, `audio_source ausine,${hz}`],
+      ...["poll_method epoll", `sip_listen ${host}:0`, `audio_source ausine,${hz}`],
       ...["audio_player none", "ausrc_srate 48000", "auplay_srate 8000", "ausrc_channels 2"],
       ...["auplay_channels 1", "audio_buffer 20-160", `snd_path ${folder}`, `module_path ${modules}`],
       ...[
@@ -67,6 +67,9 @@ export class Baresip {
     const child = startProcess("baresip", ["-f", folder, "-v"], { outputFile: join(folder, "log") });
     const control = await eventually("baresip's control port", () => opened(controlPort), {
       withinMs: 10_000,
+    }).catch(async (error: unknown) => {
+      await child.stop(5_000);
+      throw new Error(`baresip did not start:\n${child.output()}`, { cause: error });
     });
     return new Baresip(child, control, folder);
   }
