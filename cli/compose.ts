@@ -221,7 +221,8 @@ async function build(
   const trunks = await openTrunks(config, { store, clock, ids, log, signals, box });
   closers.push(() => trunks.watch.stop());
   const access = sipAccess(config, embedded?.devicesPort ?? null);
-  const sip = access && serveDevices(config, { store, clock, ids, log, signals, outbox, box });
+  const sip =
+    access && serveDevices(config, { store, clock, ids, log, signals, outbox, box, trunks: trunks.watch });
   const edge = wanted.has("controller")
     ? openEdge(config, { store, clock, ids, log, box, watch: trunks.watch })
     : null;

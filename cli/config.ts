@@ -104,7 +104,7 @@ const settings = {
   BAN_NEVER: setting(
     z.string(),
     "127.0.0.0/8",
-    "IPv4 addresses and ranges (CIDR) that are never banned, with commas between; none: any may be. The box's own is not, either (docs/bans.md).",
+    "IPv4 addresses and ranges (CIDR) that are never banned, with commas between; none: any may be. The box's, the edge's and the trunks' are not, either (docs/bans.md).",
   ),
   FIREWALL: setting(
     z.enum(["nft", "none"]),

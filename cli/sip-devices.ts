@@ -7,6 +7,8 @@ import { Devices } from "../engine/sip/devices.ts";
 import { Directory } from "../engine/sip/directory.ts";
 import { Firewall } from "../engine/sip/firewall.ts";
 import { LoginFailures } from "../engine/sip/login-failures.ts";
+import type { Trunk } from "../engine/sip/trunks/trunk-file.ts";
+import type { TrunkWatch } from "../engine/sip/trunks/trunk-watch.ts";
 import type { Signals } from "../engine/store/signals.ts";
 import type { Store } from "../engine/store/store.ts";
 import type { FreeSwitchBox } from "../engine/switch/freeswitch-box.ts";
@@ -23,12 +25,19 @@ export function sipAccess({ sip }: Pick<Config, "sip">, embeddedPort: number | n
 }
 
 /**
- * Whose packets are dropped by no ban, whatever they send: what the operator names, and the box that the switch runs on. CIDRs.
+ * Whose packets are dropped by no ban, whatever they send: what the operator names, the box that the switch runs on, the trunk
+ * edge, and the trunks. CIDRs.
  */
-export function neverBanned({ banNever, freeswitch }: Pick<Config, "banNever" | "freeswitch">): string[] {
-  const { host } = freeswitch ?? { host: "" };
+export function neverBanned(
+  { banNever, freeswitch, edgeSip }: Pick<Config, "banNever" | "freeswitch" | "edgeSip">,
+  trunks: readonly Pick<Trunk, "addresses">[],
+): string[] {
+  const own = [freeswitch?.host, edgeSip?.host].flatMap((host) =>
+    host !== undefined && isIPv4(host) ? [`${host}/32`] : [],
+  );
   // Loopback is in BAN_NEVER, and who takes it out of there means it.
-  return isIPv4(host) && !host.startsWith("127.") ? [...banNever, `${host}/32`] : [...banNever];
+  const theirs = [...own, ...trunks.flatMap(({ addresses }) => addresses)];
+  return [...new Set([...banNever, ...theirs.filter((range) => !range.startsWith("127."))])];
 }
 
 /** The list of logins beside the box, and who is registered there: each part where its role runs. */
@@ -42,11 +51,12 @@ export function serveDevices(
     signals: Signals;
     outbox: Outbox;
     box: FreeSwitchBox;
+    trunks: Pick<TrunkWatch, "trunks">;
   },
 ) {
   const { signals, box } = parts;
   const failures = new LoginFailures({
-    ...{ ...parts, never: neverBanned(config) },
+    ...{ ...parts, never: () => neverBanned(config, parts.trunks.trunks ?? []) },
     tell: (tx, event) => tellWorkspace(tx, parts, event),
     changed: (kind) => signals.tell(kind === "address" ? "bans" : "logins", null),
   });

@@ -6,6 +6,7 @@ import { isWithin } from "../../engine/sip/addresses.ts";
 import { standingBans, type BanSubject, type SipBanRow } from "../../engine/store/sip-bans.ts";
 import { devicesRuleset, scannerRules } from "../../engine/sip/firewall-rules.ts";
 import { isIPv4 } from "node:net";
+import { readTrunks } from "../open-trunks.ts";
 import { neverBanned } from "../sip-devices.ts";
 import { UsageError } from "../usage.ts";
 import { print, recordOperatorChange, words, type Desk } from "./desk.ts";
@@ -30,8 +31,10 @@ export async function bansAdd(desk: Desk, args: string[]): Promise<void> {
   const subject = subjectOf(words(positionals, "ADDRESS|CREDENTIAL")[0]);
   const forMs = durationOf(values.for);
   const note = values.reason?.trim() || null;
-  if (subject.kind === "address" && isWithin(subject.subject, neverBanned(desk.config)))
-    throw new Error(`${subject.subject} is never banned: BAN_NEVER, or the media server's own address.`);
+  if (subject.kind === "address" && isWithin(subject.subject, await neverNow(desk)))
+    throw new Error(
+      `${subject.subject} is never banned: BAN_NEVER, a trunk, or an address of the media server's or the edge's.`,
+    );
   const row = await desk.store.write(async (tx) => {
     const banned = await banByOperator(tx, parts(desk), subject, { forMs, note });
     await recordOperatorChange(tx, desk, {
@@ -59,17 +62,24 @@ export async function bansLift(desk: Desk, args: string[]): Promise<void> {
 }
 
 /** What the operator loads at the box's start; the spool role keeps its set of banned addresses. */
-export function bansFirewall({ config }: Desk, args: string[]): Promise<void> {
+export async function bansFirewall(desk: Desk, args: string[]): Promise<void> {
   const { values, positionals } = parseArgs({
     args,
     allowPositionals: true,
     options: { scanners: { type: "boolean", default: false } },
   });
   words(positionals);
-  const ports = Object.entries(config.sip.ports).map(([transport, port]) => ({ transport, port }));
-  const rules = values.scanners ? scannerRules(ports) : devicesRuleset({ ports, never: neverBanned(config) });
+  const ports = Object.entries(desk.config.sip.ports).map(([transport, port]) => ({ transport, port }));
+  const rules = values.scanners
+    ? scannerRules(ports)
+    : devicesRuleset({ ports, never: await neverNow(desk) });
   process.stdout.write(rules);
-  return Promise.resolve();
+}
+
+/** A file of trunks that is wrong is told of elsewhere, and names nobody here. */
+async function neverNow({ config }: Desk): Promise<string[]> {
+  const file = await readTrunks(config);
+  return neverBanned(config, file?.ok ? file.trunks : []);
 }
 
 function subjectOf(text: string | undefined): BanSubject {

@@ -20,7 +20,7 @@ export interface LoginFailuresParts extends BanParts {
   log: Log;
   tell: TellOfBan;
   /** CIDRs of IPv4 addresses that are never banned. */
-  never: readonly string[];
+  never: () => readonly string[];
 }
 
 /** So many failures in so many minutes, this one with them, are too many. */
@@ -82,7 +82,7 @@ export class LoginFailures {
       this.counts.leftOut++;
       return;
     }
-    if (!isWithin(address, this.#parts.never)) addresses.set(address, (addresses.get(address) ?? 0) + 1);
+    if (!isWithin(address, this.#parts.never())) addresses.set(address, (addresses.get(address) ?? 0) + 1);
     if (username === null) return;
     const name = names.get(username) ?? { count: 0, from: new Set() };
     names.set(username, name);

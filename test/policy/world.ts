@@ -92,6 +92,8 @@ export async function policyWorld(atMs = december(1, "10:00")) {
   return {
     ...api,
     operator,
+    /** DATA_DIR of the commands. */
+    folder,
     /** The one line of a command that goes well. */
     async told(...args: string[]): Promise<Record<string, unknown>> {
       const { code, stderr, lines } = await operator(...args);

@@ -1,4 +1,6 @@
 import { strict as assert } from "node:assert";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { pino } from "pino";
 import type { SipId } from "../../engine/ids.ts";
 import { standingBans, type BanKind, type SipBanRow } from "../../engine/store/sip-bans.ts";
@@ -26,7 +28,7 @@ describe(`failed logins, and the bans that follow, on ${databaseKind}`, function
     failures = new LoginFailures({
       ...w,
       log: pino({ level: "silent" }),
-      never: ["127.0.0.0/8", "192.0.2.0/24"],
+      never: () => ["127.0.0.0/8", "192.0.2.0/24"],
       changed: (kind) => changed.push(kind),
       tell: (tx, event) => tellWorkspace(tx, w, event),
     });
@@ -194,6 +196,7 @@ describe(`failed logins, and the bans that follow, on ${databaseKind}`, function
   });
 
   it("a command says what it does not take", async () => {
+    await writeFile(join(w.folder, "trunks.yaml"), "trunks: [{ name: safari, host: 192.0.2.77 }]");
     const wrong = [
       [["add", stranger], /--for "" is no time like 30m/],
       [["add", stranger, "--for", "0m"], /--for "0m"/],
@@ -201,6 +204,7 @@ describe(`failed logins, and the bans that follow, on ${databaseKind}`, function
       [["add", "2001:db8::1", "--for", "1h"], /is neither an IPv4 address nor/],
       [["add", "sip_01j00000000000000000000001", "--for", "1h"], /There is no SIP credential/],
       [["add", "127.0.0.1", "--for", "1h"], /127\.0\.0\.1 is never banned/],
+      [["add", "192.0.2.77", "--for", "1h"], /192\.0\.2\.77 is never banned: BAN_NEVER, a trunk/],
       [["lift", stranger], /203\.0\.113\.7 is not banned/],
       [["lift"], /neither an IPv4 address/],
     ] as const;
