@@ -91,8 +91,9 @@ describeOnSwitch("the action record", () => {
       await on.ended(id);
       const { payload } = eventOf(await on.event(id, "call.recording.ready"), "call.recording.ready");
       const [duration, trimmed] = [payload["duration_seconds"] as number, payload["trimmed_ms"] as number];
-      // A second of voice, of which the first part may have been before the recording.
-      seconds(duration, 0.5, 1.5);
+      // A second of voice, of which the first part may have been before the recording: how much is a matter of how busy
+      // the machine is. What is left has the silence of one end, at least.
+      seconds(duration, 0.22, 1.5);
       assert.ok(trimmed > 600, `${trimmed} ms`);
       assert.equal(Math.round(duration * 1000) + trimmed, (data["duration_seconds"] as number) * 1000);
       assert.ok((payload["gap_ms"] as number) <= 100, `a gap of ${String(payload["gap_ms"])} ms`);
