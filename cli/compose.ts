@@ -218,7 +218,10 @@ async function build(
   });
 
   const policy = new Policy({ clock, ids, outbox, mails });
-  const trunks = await openTrunks(config, { store, clock, ids, log, signals, box });
+  const trunks = await openTrunks(config, {
+    ...{ store, clock, ids, log, signals, box },
+    watched: wanted.has("controller") || wanted.has("spool"),
+  });
   closers.push(() => trunks.watch.stop());
   const access = sipAccess(config, embedded?.devicesPort ?? null);
   const sip =
@@ -234,7 +237,10 @@ async function build(
       streams: new Streams({ store, egress, secrets, clock, ids, log, ports: config.streamPorts }),
       takesEndRecords: wanted.has("spool"),
       ticketed: (source) =>
-        edge !== null && (source === null || !comesByItself(trunks.watch.trunks ?? [], source)),
+        edge !== null &&
+        (source === null ||
+          source === config.edgeSip?.host ||
+          !comesByItself(trunks.watch.trunks ?? [], source)),
       devices: sip?.devices ?? null,
       loginFailed: (event) => sip?.failures.take(event),
       boxConnected: () => trunks.gateways.wake(),

@@ -34,7 +34,18 @@ const secretOf = (name: string) => process.env[name];
  */
 export async function openTrunks(
   config: Pick<Config, "trunks" | "edgeSip" | "gateway" | "spoolDir">,
-  parts: { store: Store; clock: Clock; ids: Ids; log: Log; signals: Signals; box: FreeSwitchBox },
+  {
+    watched,
+    ...parts
+  }: {
+    store: Store;
+    clock: Clock;
+    ids: Ids;
+    log: Log;
+    signals: Signals;
+    box: FreeSwitchBox;
+    watched: boolean;
+  },
 ) {
   const { clock, ids, log, signals, box } = parts;
   const { edgeSip, gateway, spoolDir } = config;
@@ -44,7 +55,8 @@ export async function openTrunks(
     reserved: gateway,
     secretOf,
   });
-  await watch.start();
+  // Who only takes requests asks nothing of the file, and starts with a broken one.
+  if (watched) await watch.start();
   const choice = new Trunks({ ids, watch, edge, gateway });
   return {
     watch,

@@ -4,6 +4,7 @@ import { isId, type CallId, type IntentOwner, type LegId } from "../ids.ts";
 import type { Log } from "../log.ts";
 import {
   callOfLeg,
+  channelOf,
   channelsOfBox,
   callsWithIntents,
   callsToWake,
@@ -225,7 +226,7 @@ export class Controller {
       return record.answeredAtUs === null ? "settled" : "foreign";
     }
     if (await this.isSettled(id)) return "settled";
-    await this.#parts.streams.legEnded(id);
+    await this.#endStream(id, record.channel);
     return store.write(async (tx) => {
       const leg = await legById(tx, id);
       if (!leg) return "foreign" as const;
@@ -323,9 +324,18 @@ export class Controller {
     this.#forget(taken.kind === "known" ? taken.leg.id : mine);
   }
 
+  /** Not where the leg has been dialled anew since, and talks by another channel. */
+  async #endStream(id: LegId, channel: string | undefined): Promise<void> {
+    const { store, streams } = this.#parts;
+    const leg =
+      channel === undefined ? undefined : await store.read((tx) => legById(tx, id)).catch(() => undefined);
+    if (leg && channel !== channelOf(leg)) return;
+    await streams.legEnded(id);
+  }
+
   /** Never rejects. `later`: the database is away, and the same news can be taken again. */
   async #takeNews(news: LegNews): Promise<"stored" | "later" | "refused"> {
-    if (news.kind === "hungUp") await this.#parts.streams.legEnded(news.leg);
+    if (news.kind === "hungUp") await this.#endStream(news.leg, news.channel);
     try {
       await this.#parts.store.write(async (tx) => {
         const callId = await callOfLeg(tx, news.leg);

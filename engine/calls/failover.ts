@@ -48,6 +48,22 @@ export function isTechnical({ cause, sipStatus }: Pick<HungUp, "cause" | "sipSta
 
 /** Told later than this, nobody waits for that phone to ring any more. */
 const lateMs = 10_000;
+/**
+ * Tried for so long, no further trunk is: a carrier that took its time may have rung the phone without a word of it, and whoever
+ * waits has been told a time. A carrier that says nothing at all takes eight seconds.
+ */
+const triesMsMax = 10_000;
+
+/** Pure: whether somebody still waits for the phone, and it is sure not to have rung. `beganUs`: the first attempt. */
+export const isInTime = ({
+  beganUs,
+  endedAtUs,
+  nowMs,
+}: {
+  beganUs: number;
+  endedAtUs: number;
+  nowMs: number;
+}) => nowMs - endedAtUs / 1000 <= lateMs && endedAtUs - beganUs <= triesMsMax * 1000;
 
 type Ended = HungUp & { endedBy: EndedBy };
 
@@ -77,11 +93,11 @@ export async function failOver(change: CallChange, leg: LegRow, news: Ended): Pr
   await endAttempt(tx, leg.id, { endedAtUs, sipStatus, q850, hangupCause: cause.toLowerCase() });
   const rang = leg.ringingAtUs !== null || news.ringingAtUs !== null;
   const answered = leg.answeredAtUs !== null || news.answeredAtUs !== null;
-  const late = nowMs - endedAtUs / 1000 > lateMs;
-  if (rang || answered || late || leg.dialling === null) return false;
+  if (rang || answered || leg.dialling === null) return false;
   if (!isProven(news) || !isTechnical(news) || !(await isWanted(change, leg))) return false;
 
   const tried = await attemptsOfLeg(tx, leg.id);
+  if (!isInTime({ beganUs: tried[0]?.startedAtUs ?? endedAtUs, endedAtUs, nowMs })) return false;
   const dialling = JSON.parse(leg.dialling) as Dialling;
   const [branch] = dialling.branches;
   if (branch.way.kind !== "number") return false;

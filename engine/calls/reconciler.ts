@@ -4,6 +4,8 @@ import type { LegId } from "../ids.ts";
 import type { Log } from "../log.ts";
 import {
   boxByName,
+  legById,
+  legOfChannel,
   liveLegsOfBox,
   markLastProven,
   markSeen,
@@ -257,7 +259,7 @@ export class Reconciler {
 
   /** A caller who talks, and who is no leg: nobody took them in, or they came past all that would have. */
   async #endAnsweredStrangers(): Promise<void> {
-    const { box, clock, log } = this.#parts;
+    const { box, store, clock, log } = this.#parts;
     const nowMs = clock.monotonicMs();
     const found = await box.strangers();
     this.#strangers = new Map(found.map((uuid) => [uuid, this.#strangers.get(uuid) ?? nowMs]));
@@ -266,6 +268,8 @@ export class Reconciler {
         this.soon();
         continue;
       }
+      // Another controller may have taken them in.
+      if ((await store.read((tx) => legOfChannel(tx, uuid)))?.endedAtUs === null) continue;
       log.warn({ channel: uuid, box: box.box }, "ending an answered caller whom no leg stands for");
       await box.endStranger(uuid);
     }
@@ -277,8 +281,8 @@ export class Reconciler {
     for (const leg of listed) {
       if (live.has(leg) || this.#parts.isArriving(leg)) continue;
       // Dialled since we read the store, perhaps: look again before killing.
-      const legs = await store.read((tx) => liveLegsOfBox(tx, box.box));
-      if (legs.some((row) => row.id === leg) || (await box.channelFacts(leg)) === null) continue;
+      const row = await store.read((tx) => legById(tx, leg));
+      if (row?.endedAtUs === null || (await box.channelFacts(leg)) === null) continue;
       log.warn({ leg, box: box.box }, "ending a channel that no live leg stands for");
       await news({ kind: "stray", box: box.box, leg, atUs: clock.nowUs() });
       await box.hangUp(leg, "MANAGER_REQUEST");

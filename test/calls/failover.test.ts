@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { Box } from "../../engine/calls/controller.ts";
-import { isTechnical } from "../../engine/calls/failover.ts";
+import { isInTime, isTechnical } from "../../engine/calls/failover.ts";
 import { SautikitError } from "../../engine/errors.ts";
 import { startRefusingCarrier, type RefusingCarrier } from "../peers/refusing-carrier.ts";
 import { describeOnSwitch } from "../peers/switch-under-test.ts";
@@ -45,6 +45,15 @@ describe("what another trunk may take", () => {
     it(`${cause}${sipStatus === null ? "" : ` with ${sipStatus}`}: ${may ? "yes" : "no"}`, () =>
       assert.equal(isTechnical({ cause, sipStatus }), may));
   }
+
+  const s = 1_000_000;
+  for (const [what, endedAtUs, nowMs, may] of [
+    ["after a trunk that said nothing at all", 8.1 * s, 8_100, true],
+    ["not after one that took 408 for half a minute, and may have rung", 32 * s, 32_000, false],
+    ["not after a second one that said nothing", 16.2 * s, 16_200, false],
+    ["not once the first end was heard of late", 1 * s, 11_500, false],
+  ] as const)
+    it(what, () => assert.equal(isInTime({ beganUs: 0, endedAtUs, nowMs }), may));
 });
 
 describeOnSwitch("a leg whose trunk failed, when the controller dies", function () {

@@ -28,8 +28,8 @@ export type Verdict =
   | { kind: "alive" }
   | { kind: "refused"; why: EdgeRefusal; status: number };
 
-/** Headers that we alone write. */
-const ours = /^x-sautikit-/i;
+/** Headers that we alone write, and those that take over a call which is there. */
+const forged = /^(x-sautikit-.*|replaces|join)$/i;
 /** What may stand in a request URI as it is; it goes into one. */
 const dialledForm = /^\+?[0-9A-Za-z._*-]{1,63}$/;
 
@@ -50,7 +50,7 @@ export function judge(
   if (!trunk) return refused("stranger", 403);
   if (method === "OPTIONS") return { kind: "alive" };
   if (method !== "INVITE") return refused("method", 405);
-  if (headerNames.some((name) => ours.test(name.trim()))) return refused("forged_header", 403);
+  if (headerNames.some((name) => forged.test(name.trim()))) return refused("forged_header", 403);
   const dialled = userIn(uri);
   return dialled !== null && dialledForm.test(dialled)
     ? { kind: "to_box", trunk, dialled }

@@ -152,8 +152,9 @@ export function readTrunkFile(
   try {
     // Aliases could unfold to more than any memory holds.
     input = document.toJS({ maxAliasCount: 0 });
-  } catch (error) {
-    return bad("body", "yaml", error instanceof Error ? error.message : String(error));
+  } catch {
+    // Not its own words, which may be those of a password.
+    return bad("body", "yaml", "has an alias: what begins with * or & is to stand in quotes");
   }
   const parsed = fileSchema.safeParse(input);
   if (!parsed.success) return { ok: false, bad: fieldErrors(parsed.error.issues, input) };

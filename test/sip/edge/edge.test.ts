@@ -212,6 +212,8 @@ describe(`the trunk edge (${edgeKind})`, function () {
     assert.equal(await status(callIn({ from: stranger })), 403);
     assert.equal(await status(callIn({ headers: { "X-Sautikit-Ticket": "forged" } })), 403);
     assert.equal(await status(callIn({ headers: { "x-sautikit-anything": "forged" } })), 403);
+    const another = "a@b;to-tag=1;from-tag=2";
+    assert.equal(await status(callIn({ headers: { Replaces: another } })), 403);
     assert.ok(world.edge.counts.refused.forged_header >= 2 && world.edge.counts.refused.stranger >= 1);
   });
 

@@ -104,6 +104,13 @@ describe("trunks.yaml", () => {
     });
   }
 
+  it("does not repeat a password that was taken for an alias", () => {
+    const file = read("trunks: [{ name: a, host: 192.0.2.7, username: u, password: *S3cret }]");
+    assert.ok(!file.ok);
+    assert.doesNotMatch(JSON.stringify(file), /S3cret/);
+    assert.match(file.bad[0]!.message, /quotes/);
+  });
+
   it("says everything that is wrong at once", () => {
     const file = read("trunks: [{ name: A, host: 192.0.2.7 }, { name: b, host: 192.0.2.7, port: 0 }]");
     assert.ok(!file.ok);
