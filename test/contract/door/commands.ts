@@ -88,7 +88,7 @@ export class KnownCommands {
       `uuid_setvar ${channel} api_hangup_hook sched_del ${group}`,
       `uuid_setvar ${channel} api_on_answer_cut sched_api ${kill}`,
       `uuid_setvar ${channel} api_on_answer_ring sched_del ${group}`,
-      `uuid_setvar ${channel} execute_on_answer `,
+      `uuid_setvar ${channel} execute_on_answer ?`,
       `uuid_setvar ${channel} presence_data ${leg}`,
       `uuid_setvar ${channel} sautikit_call ${call}`,
       `uuid_setvar ${channel} process_cdr false`,
@@ -119,7 +119,7 @@ export class KnownCommands {
     const freshPark = [`sendmsg ${channel}`, "call-command: xferext", "application: park"].join("\n");
     this.#esl = [
       `auth ${escaped(password)}`,
-      "event json [A-Z_ ]+ CUSTOM conference::maintenance sofia::register sofia::unregister sofia::expire",
+      "event json [A-Z_ ]+ CUSTOM conference::maintenance sofia::register_attempt sofia::register sofia::unregister sofia::expire",
       ...apis.map((api) => `api ${api}`),
       `bgapi ${originate}\nJob-UUID: [0-9a-f]{32}`,
       ...[execute, fork, freshPark],
