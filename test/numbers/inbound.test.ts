@@ -69,7 +69,7 @@ describe("numbers: a call that comes in", () => {
         const named = { call: ids.next("call"), leg: ids.next("leg") };
         return takeInCall(
           waiting,
-          { clock, ids, outbox } as never,
+          { clock, ids, outbox, ticketed: () => false } as never,
           arrival as Parameters<typeof takeInCall>[2],
           named,
           {} as never,
