@@ -16,12 +16,20 @@ const lengthMax = 8_192;
  * SDP (digits come as bodies, too); and not longer than 8 KiB. Lines are looked at one by one, in the head and in the
  * body, so that no odd way of folding or ending them leads past it.
  */
-export function maskSip(text: string): string {
+export function maskSip(whole: string): string {
+  const text = beginning(whole);
   const head = headOf(text);
   const body = text.slice(head.length).replace(/^[\r\n]+/, "");
   const lines = [...maskedLines(head), "", ...(body === "" ? [] : bodyLines(head, body))];
-  const masked = lines.join("\r\n");
-  return masked.length <= lengthMax ? masked : `${masked.slice(0, lengthMax)}\r\n[cut here]`;
+  const masked = beginning(lines.join("\r\n"));
+  return text === whole && masked.length <= lengthMax ? masked : `${masked}\r\n[cut here]`;
+}
+
+/** Of a long text its first lines: half a line might be half a secret that nothing would know for one. */
+function beginning(text: string): string {
+  if (text.length <= lengthMax) return text;
+  const start = text.slice(0, lengthMax);
+  return start.slice(0, Math.max(start.lastIndexOf("\r"), start.lastIndexOf("\n"), 0));
 }
 
 function bodyLines(head: string, body: string): string[] {
@@ -55,7 +63,7 @@ const maskedLine = (line: string): string =>
     .replace(/^(\s*a\s*=\s*(?:ice-pwd|key-mgmt)\s*:).*$/i, "$1***")
     .replace(/^(\s*k\s*=).*$/i, "$1***")
     // RFC 3261 §19.1.1: a password may stand in a URI.
-    .replace(/(sips?:[^\s:@<>;"]{1,128}):[^\s@<>]{0,128}@/gi, "$1:***@");
+    .replace(/(sips?:[^\s:@<>"]{0,256}):[^\s@<>]{0,512}@/gi, "$1:***@");
 
 /** A database takes no NUL, and a screen nothing that moves its cursor. */
 const printable = (text: string): string =>

@@ -14,7 +14,7 @@ import {
 import type { Store } from "../../store/store.ts";
 import { readHep, type Captured, type Endpoint } from "./hep.ts";
 import { maskSip } from "./masked.ts";
-import { readSip, type SipText } from "./sip-text.ts";
+import { readSip, summaryOf, type SipText } from "./sip-text.ts";
 import { StreamMessages } from "./stream-messages.ts";
 
 export interface SipTraceParts {
@@ -201,7 +201,8 @@ export class SipTrace {
   }
 
   async #storeKnown(): Promise<void> {
-    await this.#askForLegs();
+    // What fails is told at the end: it stands in nobody else's way, and what is too old goes.
+    const failures: unknown[] = await this.#askForLegs();
     const ready: { leg: TracedLeg; message: Message; direction: SipMessageRow["direction"] }[] = [];
     const nowMs = this.#parts.clock.monotonicMs();
     for (const [callId, dialog] of [...this.#waiting]) {
@@ -216,11 +217,15 @@ export class SipTrace {
       }
     }
     for (let from = 0; from < ready.length; from += storedAtOnce)
-      await this.#store(ready.slice(from, from + storedAtOnce));
+      await this.#store(ready.slice(from, from + storedAtOnce)).catch((error: unknown) =>
+        failures.push(error),
+      );
+    if (failures.length > 0) throw failures[0];
   }
 
-  /** Whose the dialogs are that wait. */
-  async #askForLegs(): Promise<void> {
+  /** Whose the dialogs are that wait; answers what went wrong. Those that could not be asked for are, later. */
+  async #askForLegs(): Promise<unknown[]> {
+    const failures: unknown[] = [];
     const { store, clock } = this.#parts;
     const nowMs = clock.monotonicMs();
     const due = [...this.#waiting].filter(
@@ -229,14 +234,19 @@ export class SipTrace {
     // All of them: in a flood of strangers' the one that is ours must not wait behind.
     for (let from = 0; from < due.length; from += askedAtOnce) {
       const callIds = due.slice(from, from + askedAtOnce).map(([callId]) => callId);
-      const legs = await store.read((tx) => legsOfDialogs(tx, callIds));
-      for (const leg of legs) if (!this.#legs.has(leg.sipCallId)) this.#know(leg);
+      try {
+        const legs = await store.read((tx) => legsOfDialogs(tx, callIds));
+        for (const leg of legs) if (!this.#legs.has(leg.sipCallId)) this.#know(leg);
+      } catch (error) {
+        failures.push(error);
+      }
     }
     for (const [callId, dialog] of due) {
       if (this.#legs.has(callId)) continue;
       dialog.askAtMs = nowMs + dialog.askedAfterMs;
       dialog.askedAfterMs = Math.min(dialog.askedAfterMs * 2, askAgainMs.max);
     }
+    return failures;
   }
 
   #know(leg: TracedLeg): void {
@@ -272,7 +282,7 @@ export class SipTrace {
       leg,
       row: {
         ...{ id: ids.next("sipm"), atUs: message.atUs, direction, transport: message.sip.transport },
-        ...{ method: message.sip.method, summary: message.sip.summary, message: message.text },
+        ...{ method: message.sip.method, summary: summaryOf(message.text), message: message.text },
         createdAtMs: clock.nowMs(),
       },
     }));
