@@ -6,6 +6,10 @@ const secretHeaders: ReadonlySet<string> = new Set([
   ...["authentication-info", "proxy-authentication-info", "identity", "y", "identity-info", "n"],
   ...["geolocation", "p-access-network-info"],
 ]);
+/** Who somebody is who wants it told to nobody: RFC 3323, 3325 §9. */
+const identityHeaders: ReadonlySet<string> = new Set([
+  ...["p-asserted-identity", "p-preferred-identity", "remote-party-id"],
+]);
 /** Ours, between our own boxes. */
 const ourHeaders = /^x-sautikit-/;
 
@@ -20,7 +24,11 @@ export function maskSip(whole: string): string {
   const text = beginning(whole);
   const head = headOf(text);
   const body = text.slice(head.length).replace(/^[\r\n]+/, "");
-  const lines = [...maskedLines(head), "", ...(body === "" ? [] : bodyLines(head, body))];
+  const lines = [
+    ...maskedLines(head, hidesIdentity(head)),
+    "",
+    ...(body === "" ? [] : bodyLines(head, body)),
+  ];
   const masked = beginning(lines.join("\r\n"));
   return text === whole && masked.length <= lengthMax ? masked : `${masked}\r\n[cut here]`;
 }
@@ -40,7 +48,16 @@ function bodyLines(head: string, body: string): string[] {
     : [`[a body of ${type.replace(/[^\w/.+ -].*$/, "").slice(0, 60)} is not kept]`];
 }
 
-function maskedLines(text: string): string[] {
+/** Over folded lines as well. An old Remote-Party-ID says so itself. */
+function hidesIdentity(head: string): boolean {
+  const lines = head.replace(/(?:\r\n|\r|\n)[ \t]+/g, " ");
+  return (
+    /^privacy[ \t]*:.*\b(?:id|user|header)\b/im.test(lines) ||
+    /^remote-party-id[ \t]*:.*;[ \t]*privacy[ \t]*=[ \t"]*(?!off\b)/im.test(lines)
+  );
+}
+
+function maskedLines(text: string, withoutIdentity = false): string[] {
   const lines: string[] = [];
   let isSecret = false;
   for (const line of printable(text).split(/\r\n|\r|\n/)) {
@@ -48,7 +65,8 @@ function maskedLines(text: string): string[] {
     if (/^[ \t]/.test(line) && isSecret) continue;
     const [, name = "", value = ""] = /^([^:=]{1,64}?)[ \t]*:[ \t]*(.*)$/.exec(line) ?? [];
     const lower = name.toLowerCase();
-    isSecret = secretHeaders.has(lower) || ourHeaders.test(lower);
+    isSecret =
+      secretHeaders.has(lower) || ourHeaders.test(lower) || (withoutIdentity && identityHeaders.has(lower));
     lines.push(isSecret ? `${name}: ${schemeOf(value)}***` : maskedLine(line));
   }
   return lines;

@@ -161,7 +161,7 @@ describe(`what captures of SIP come to, on ${databaseKind}`, function () {
     for (let n = 0; n < 500; n++)
       to.send(message("INVITE sip:a@b SIP/2.0", `other-${String(n)}`, "INVITE"), ours, theirs);
     to.send(message("INVITE sip:a@b SIP/2.0", "after-500", "INVITE"), ours, theirs);
-    await eventually("all", async () => (another.counts.received === 501 ? true : undefined), {
+    await eventually("all", () => (another.counts.received === 501 ? true : undefined), {
       everyMs: 20,
     });
     // Its last look is its only one.

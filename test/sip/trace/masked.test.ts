@@ -60,6 +60,26 @@ describe("a SIP message that is kept", () => {
     });
   }
 
+  const identities = ["P-Asserted-Identity", "p-preferred-identity", "Remote-Party-ID"].map(
+    (name) => `${name}: "Wanjiru"\r\n <sip:+254722000001@carrier>`,
+  );
+  for (const privacy of [
+    ...["Privacy: id", "privacy : user;critical", "Privacy: none\r\nPrivacy: header", "Privacy:\r\n id"],
+    "Remote-Party-ID: <sip:x@y>;party=calling;privacy=full",
+  ])
+    it(`does not say who hides who they are (${JSON.stringify(privacy)})`, () => {
+      for (const headers of [
+        [...identities, privacy],
+        [privacy, ...identities],
+      ])
+        assert.doesNotMatch(maskSip(message(headers)), /Wanjiru|254722/);
+    });
+
+  it("says who it is where they do not hide it", () => {
+    for (const shown of ["Privacy: none", "X-Privacy: id", "Remote-Party-ID: <sip:x@y>;privacy=off"])
+      assert.equal(maskSip(message([...identities, shown])).match(/254722000001/g)?.length, 3, shown);
+  });
+
   it("keeps what tells what went wrong", () => {
     const text = message(
       ["Reason: Q.850;cause=16", "X-Mine: 1"],
