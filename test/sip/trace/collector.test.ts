@@ -34,13 +34,18 @@ describe(`what captures of SIP come to, on ${databaseKind}`, function () {
   before(async () => {
     store = await openTestStore();
     await store.write(async (tx) => {
-      await tx.run(
-        "INSERT INTO workspaces (id, name, created_at_ms, mpesa_account_ref) VALUES ('ws_1', 'Wanjiru', 1, 'W1')",
-      );
-      await tx.run(
-        `INSERT INTO calls (id, workspace_id, direction, from_e164, to_e164, status, options, created_at_ms, updated_at_ms)
-         VALUES ('call_1', 'ws_1', 'outbound', '+254200000001', '+254712345678', 'answered', '{}', 1, 1)`,
-      );
+      for (const [n, name] of Object.entries({ 1: "Wanjiru", 2: "Otieno" }))
+        await tx.run(
+          "INSERT INTO workspaces (id, name, created_at_ms, mpesa_account_ref) VALUES (?, ?, 1, ?)",
+          [`ws_${n}`, name, `W${n}`],
+        );
+      for (const [n, workspace] of Object.entries({ 1: "ws_1", 2: "ws_2", 3: "ws_1" }))
+        await tx.run(
+          `INSERT INTO calls (id, workspace_id, direction, from_e164, to_e164, status, options, created_at_ms,
+             updated_at_ms)
+           VALUES (?, ?, 'outbound', '+254200000001', '+254712345678', 'answered', '{}', 1, 1)`,
+          [`call_${n}`, workspace],
+        );
     });
     trace = open();
     port = (await trace.open())!;
@@ -54,15 +59,19 @@ describe(`what captures of SIP come to, on ${databaseKind}`, function () {
   });
 
   let legs = 0;
-  const leg = async (sipCallId: string): Promise<string> => {
+  const leg = async (
+    sipCallId: string,
+    call = "call_1",
+    endedAtUs: number | null = null,
+  ): Promise<string> => {
     const id = `leg_${String(++legs)}`;
     await store.write((tx) =>
       tx.run(
         `INSERT INTO legs (id, call_id, workspace_id, position, kind, direction, from_e164, to_e164, status, box,
-           rate_micro_kes_per_minute, created_at_ms, max_duration_seconds, cut_after_seconds, sip_call_id)
-         VALUES (?, 'call_1', 'ws_1', ?, 'pstn', 'outbound', '+254200000001', '+254712345678', 'answered', 'b', 1, 1, 60,
-           60, ?)`,
-        [id, legs, sipCallId],
+           rate_micro_kes_per_minute, created_at_ms, max_duration_seconds, cut_after_seconds, sip_call_id, ended_at_us)
+         SELECT ?, id, workspace_id, CAST(? AS BIGINT), 'pstn', 'outbound', '+254200000001', '+254712345678', 'answered',
+           'b', 1, 1, 60, 60, ?, CAST(? AS BIGINT) FROM calls WHERE id = ?`,
+        [id, legs, sipCallId, endedAtUs, call],
       ),
     );
     return id;
@@ -178,6 +187,75 @@ describe(`what captures of SIP come to, on ${databaseKind}`, function () {
       await sleep(600);
     }
     assert.equal((await kept(id)).length, 300);
+  });
+
+  it("of one call is kept so far and no farther, however many legs it has", async () => {
+    const before = await leg("before", "call_3");
+    await store.write(async (tx) => {
+      for (let n = 0; n < 1_999; n++)
+        await tx.run(
+          `INSERT INTO sip_messages (id, workspace_id, call_id, leg_id, at_us, direction, transport, method, summary,
+             message, created_at_ms) VALUES (?, 'ws_1', 'call_3', ?, 1, 'sent', 'udp', 'BYE', 'BYE', 'BYE', ?)`,
+          [`sipm_${String(n)}`, before, clock.nowMs()],
+        );
+    });
+    const id = await leg("another", "call_3");
+    const dropped = trace.counts.dropped;
+    invite("another");
+    bye("another");
+    await eventually("both", () => (trace.counts.dropped === dropped + 1 ? true : undefined), {
+      everyMs: 50,
+    });
+    assert.deepEqual(await kept(id), ["sent INVITE sip:a@b"]);
+  });
+
+  it("is the live leg's, not that of one which had its Call-ID long ago", async () => {
+    const longAgo = await leg("again", "call_2", (clock.nowMs() - 600_000) * 1000);
+    const id = await leg("again");
+    invite("again");
+    bye("again");
+    await eventually("both", async () => ((await kept(id)).length === 2 ? true : undefined), { everyMs: 50 });
+    assert.deepEqual(await kept(longAgo), []);
+    const ended = await leg("just-over", "call_1", (clock.nowMs() - 60_000) * 1000);
+    bye("just-over");
+    await eventually("the last", async () => ((await kept(ended)).length === 1 ? true : undefined), {
+      everyMs: 50,
+    });
+  });
+
+  it("is nobody's where legs of two workspaces have the Call-ID, from then on", async () => {
+    const [ours, others] = [await leg("twice"), await leg("twice", "call_2")];
+    invite("twice");
+    const first = await leg("second-comes");
+    invite("second-comes");
+    await eventually("the INVITE", async () => ((await kept(first)).length === 1 ? true : undefined), {
+      everyMs: 50,
+    });
+    const second = await leg("second-comes", "call_2");
+    bye("second-comes");
+    await sleep(1_200);
+    assert.deepEqual(await Promise.all([ours, others, second].map(kept)), [[], [], []]);
+    assert.deepEqual(await kept(first), ["sent INVITE sip:a@b"]);
+  });
+
+  it("says received of what the far end sends, though it begins a dialog with a Call-ID of ours", async () => {
+    const otieno = { host: "192.0.2.9", port: 5060 };
+    const begin = (callId: string) =>
+      hep.send(message("INVITE sip:a@b SIP/2.0", callId, "INVITE"), otieno, ours);
+    const [known, next] = [await leg("known"), await leg("next")];
+    hep.send(message("INVITE sip:a@b SIP/2.0", "known", "INVITE"), ours, otieno);
+    await eventually("ours", async () => ((await kept(known)).length === 1 ? true : undefined), {
+      everyMs: 50,
+    });
+    begin("known");
+    begin("next");
+    await eventually("theirs", async () => ((await kept(next)).length === 1 ? true : undefined), {
+      everyMs: 50,
+    });
+    assert.deepEqual(await Promise.all([known, next].map(kept)), [
+      ["sent INVITE sip:a@b", "received INVITE sip:a@b"],
+      ["received INVITE sip:a@b"],
+    ]);
   });
 
   it("of a leg that was erased is not kept any more", async () => {
