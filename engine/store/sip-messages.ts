@@ -88,9 +88,21 @@ export async function insertSipMessage(
   return changes === 1;
 }
 
-/** In the order in which they went over the wire. */
-export const sipMessagesOfCall = (tx: ReadTx, callId: CallId) =>
-  tx.all<SipMessageRow>("SELECT * FROM sip_messages WHERE call_id = ? ORDER BY at_us, id", [callId]);
+/** So many at most in the order in which they went over the wire, after one of them; none where that is not kept any more. */
+export const sipMessagesOfCall = (
+  tx: ReadTx,
+  callId: CallId,
+  limit: number,
+  after: SipMessageId | null,
+): Promise<SipMessageRow[]> =>
+  after === null
+    ? tx.all("SELECT * FROM sip_messages WHERE call_id = ? ORDER BY at_us, id LIMIT ?", [callId, limit])
+    : tx.all(
+        `SELECT * FROM sip_messages WHERE call_id = ?
+           AND (at_us, id) > (SELECT at_us, id FROM sip_messages WHERE id = ? AND call_id = ?)
+         ORDER BY at_us, id LIMIT ?`,
+        [callId, after, callId, limit],
+      );
 
 /** The oldest of those that were kept before then, so many at most; answers how many went. */
 export async function deleteSipMessages(tx: Tx, beforeMs: number, limit: number): Promise<number> {
