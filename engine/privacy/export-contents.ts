@@ -1,11 +1,11 @@
 import { callView, eventView, sipMessageView } from "../calls/call-view.ts";
 import { rfc3339Ms, type Clock } from "../clock.ts";
-import type { CallId, RecordingId } from "../ids.ts";
+import type { CallId, RecordingId, SipMessageId } from "../ids.ts";
 import type { JsonObject } from "../json.ts";
 import { callById, eventsOfCall, legsOfCall } from "../store/calls.ts";
 import { callsWithParty, type ExportRow } from "../store/privacy-exports.ts";
 import { byCall, type RecordingRow } from "../store/recordings.ts";
-import { sipMessagesOfCall } from "../store/sip-messages.ts";
+import { sipMessagesOfCall, type SipMessageRow } from "../store/sip-messages.ts";
 import type { Store } from "../store/store.ts";
 import { attemptsOfCalls } from "../store/trunks.ts";
 import type { Archive } from "./archive.ts";
@@ -33,7 +33,7 @@ interface Sources {
   clock: Clock;
 }
 
-/** Puts in all that is held of the person; a call at a time is in memory. `goOn` throws to leave it. Throws `TooLarge`. */
+/** Puts in all that is held of the person; a call at a time is in memory, and a page of its SIP. `goOn` throws to leave it. Throws `TooLarge`. */
 export async function fill(
   archive: Archive,
   row: ExportRow & { e164: string },
@@ -56,14 +56,13 @@ async function addCall(
   contents: ExportContents,
   { store, storage, clock, recordingKey }: Sources,
 ): Promise<void> {
-  const { call, legs, events, recordings, attempts, sip } = await store.read(async (tx) => {
+  const { call, legs, events, recordings, attempts } = await store.read(async (tx) => {
     const call = await callById(tx, id);
     if (!call) throw new Error(`${id} was there, and is gone`);
     const recordings = await byCall(tx, call.workspaceId, id);
     const attempts = await attemptsOfCalls(tx, [id]);
-    const sip = await sipMessagesOfCall(tx, id);
     const [ofCall, events] = [await legsOfCall(tx, id), await eventsOfCall(tx, id)];
-    return { call, legs: ofCall, events, recordings, attempts, sip };
+    return { call, legs: ofCall, events, recordings, attempts };
   });
   const byLeg = new Map(
     legs.map((leg) => [leg.id, recordings.filter((row) => row.legId === leg.id).map((row) => row.id)]),
@@ -75,8 +74,7 @@ async function addCall(
   contents.calls++;
   for (const event of events) await archive.add("events", eventView(event));
   contents.events += events.length;
-  for (const row of sip) await archive.add("sip-trace", sipMessageView(row));
-  requireRoom(archive, 0);
+  await addSipTrace(archive, id, store);
   for (const recording of recordings) {
     const name = `audio/${recording.id}.wav`;
     const bytes = recording.sizeBytes ?? 0;
@@ -89,6 +87,21 @@ async function addCall(
     }
     await archive.add("recordings", recordingFacts(recording, stored ? name : null));
     contents.recordings++;
+  }
+}
+
+const sipMessagesAtOnce = 100;
+
+async function addSipTrace(archive: Archive, id: CallId, store: Store): Promise<void> {
+  for (let after: SipMessageId | null = null, more = true; more;) {
+    const place = after;
+    const rows: SipMessageRow[] = await store.read((tx) =>
+      sipMessagesOfCall(tx, id, sipMessagesAtOnce, place),
+    );
+    for (const row of rows) await archive.add("sip-trace", sipMessageView(row));
+    requireRoom(archive, 0);
+    after = rows.at(-1)?.id ?? null;
+    more = rows.length === sipMessagesAtOnce;
   }
 }
 

@@ -24,37 +24,85 @@ export interface TracedLeg {
   sipCallId: string;
 }
 
-/** Whose those dialogs are. Where a call came back to us by its own Call-ID, the older leg's. */
-export const legsOfDialogs = (tx: ReadTx, sipCallIds: readonly string[]) =>
-  tx.all<TracedLeg>(
-    `SELECT id, direction, sip_call_id FROM legs WHERE sip_call_id IN (${sipCallIds.map(() => "?").join(", ")})
+/**
+ * Whose those dialogs are: of legs that live, or ended after then. The older one's where a call came back to us by its own
+ * Call-ID; nobody's where that is another workspace's, for whoever calls may choose theirs.
+ */
+export async function legsOfDialogs(
+  tx: ReadTx,
+  sipCallIds: readonly string[],
+  endedSinceUs: number,
+): Promise<TracedLeg[]> {
+  const rows = await tx.all<TracedLeg & { workspaceId: WorkspaceId; endedAtUs: number | null }>(
+    `SELECT id, direction, sip_call_id, workspace_id, ended_at_us FROM legs
+     WHERE sip_call_id IN (${sipCallIds.map(() => "?").join(", ")})
+       AND (ended_at_us IS NULL OR ended_at_us > CAST(? AS BIGINT))
      ORDER BY id`,
-    sipCallIds,
+    [...sipCallIds, endedSinceUs],
   );
+  return [...Map.groupBy(rows, ({ sipCallId }) => sipCallId).values()].flatMap((legs) => {
+    const workspaces = new Set(legs.map(({ workspaceId }) => workspaceId));
+    const found = legs.find(({ endedAtUs }) => endedAtUs === null) ?? legs[0];
+    if (workspaces.size > 1 || found === undefined) return [];
+    const { id, direction, sipCallId } = found;
+    return [{ id, direction, sipCallId }];
+  });
+}
 
-/** Keeps it, unless the leg is that dialog's no more (it was erased), or has so many already. */
+export interface KeptMax {
+  perLeg: number;
+  perCall: number;
+  /** Of a leg that ended before then nothing is kept any more. */
+  endedSinceUs: number;
+}
+
+/** Keeps it, unless the leg is that dialog's no more (it was erased, or is another's as well), or has so many already. */
 export async function insertSipMessage(
   tx: Tx,
   leg: TracedLeg,
   row: Omit<SipMessageRow, "workspaceId" | "callId" | "legId">,
-  perLegMax: number,
+  max: KeptMax,
 ): Promise<boolean> {
   const { changes } = await tx.run(
     `INSERT INTO sip_messages (id, workspace_id, call_id, leg_id, at_us, direction, transport, method, summary, message,
        created_at_ms)
      SELECT ?, l.workspace_id, l.call_id, l.id, CAST(? AS BIGINT), ?, ?, ?, ?, ?, CAST(? AS BIGINT) FROM legs l
-     WHERE l.id = ? AND l.sip_call_id = ? AND (SELECT COUNT(*) FROM sip_messages m WHERE m.leg_id = l.id) < ?`,
+     WHERE l.id = ? AND l.sip_call_id = ? AND (l.ended_at_us IS NULL OR l.ended_at_us > CAST(? AS BIGINT))
+       AND NOT EXISTS (SELECT 1 FROM legs o WHERE o.sip_call_id = l.sip_call_id AND o.workspace_id <> l.workspace_id
+         AND (o.ended_at_us IS NULL OR o.ended_at_us > CAST(? AS BIGINT)))
+       AND (SELECT COUNT(*) FROM sip_messages m WHERE m.leg_id = l.id) < ?
+       AND (SELECT COUNT(*) FROM sip_messages m WHERE m.call_id = l.call_id) < ?`,
     [
       ...[row.id, row.atUs, row.direction, row.transport, row.method, row.summary, row.message],
-      ...[row.createdAtMs, leg.id, leg.sipCallId, perLegMax],
+      ...[
+        row.createdAtMs,
+        leg.id,
+        leg.sipCallId,
+        max.endedSinceUs,
+        max.endedSinceUs,
+        max.perLeg,
+        max.perCall,
+      ],
     ],
   );
   return changes === 1;
 }
 
-/** In the order in which they went over the wire. */
-export const sipMessagesOfCall = (tx: ReadTx, callId: CallId) =>
-  tx.all<SipMessageRow>("SELECT * FROM sip_messages WHERE call_id = ? ORDER BY at_us, id", [callId]);
+/** So many at most in the order in which they went over the wire, after one of them; none where that is not kept any more. */
+export const sipMessagesOfCall = (
+  tx: ReadTx,
+  callId: CallId,
+  limit: number,
+  after: SipMessageId | null,
+): Promise<SipMessageRow[]> =>
+  after === null
+    ? tx.all("SELECT * FROM sip_messages WHERE call_id = ? ORDER BY at_us, id LIMIT ?", [callId, limit])
+    : tx.all(
+        `SELECT * FROM sip_messages WHERE call_id = ?
+           AND (at_us, id) > (SELECT at_us, id FROM sip_messages WHERE id = ? AND call_id = ?)
+         ORDER BY at_us, id LIMIT ?`,
+        [callId, after, callId, limit],
+      );
 
 /** The oldest of those that were kept before then, so many at most; answers how many went. */
 export async function deleteSipMessages(tx: Tx, beforeMs: number, limit: number): Promise<number> {

@@ -110,7 +110,7 @@ export function arrivalOf(box: string, fields: Fields): Arrival | undefined {
   const party = (name: string) => (fields(name) ?? "").slice(0, partyLengthMax);
   return {
     ...{ box, uuid, createdAtUs },
-    from: party("Caller-Caller-ID-Number"),
+    from: hidesNumber(fields) ? "anonymous" : party("Caller-Caller-ID-Number"),
     to: party("Caller-Destination-Number"),
     sipCallId: sipCallId((name) => fields(`variable_${name}`)) ?? "",
     device,
@@ -118,6 +118,14 @@ export function arrivalOf(box: string, fields: Fields): Arrival | undefined {
     ticket: fields(`variable_sip_h_${ticketHeader}`)?.slice(0, partyLengthMax) ?? null,
   };
 }
+
+/**
+ * The switch takes the number out of P-Asserted-Identity, which a trunk sends us even for a caller who hides it, and says of
+ * the hiding only that it was asked for. It reads `id` so (RFC 3325 §9.3), and nothing of RFC 3323 §4.2.
+ */
+const hidesNumber = (fields: Fields): boolean =>
+  fields("Caller-Privacy-Hide-Number") === "true" ||
+  /\b(?:id|user|header)\b/i.test(fields("variable_sip_Privacy") ?? "");
 
 const addressOf = (text: string | undefined) => (text !== undefined && isIPv4(text) ? text : null);
 

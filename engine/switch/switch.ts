@@ -157,7 +157,7 @@ export interface Arrival {
   box: string;
   /** The switch's name of the channel. */
   uuid: string;
-  /** As the caller's network wrote them, cut to 64 characters: anything at all. */
+  /** As the caller's network wrote them, cut to 64 characters: anything at all. Who hides their number is `anonymous`. */
   from: string;
   to: string;
   /** The switch's own µs stamp. */

@@ -21,9 +21,11 @@ import { eventually } from "../peers/waiting.ts";
 import { EslClient } from "../simulator/switch/esl-client.ts";
 import { reportResults } from "./report.ts";
 
-const configuration = ["freeswitch.xml", "devices.xml"]
-  .map((name) => readFileSync(new URL(`../../freeswitch-conf/${name}`, import.meta.url), "utf8"))
-  .join("\n");
+const configurationWith = (...more: string[]) =>
+  ["freeswitch.xml", "devices.xml", ...more]
+    .map((name) => readFileSync(new URL(`../../freeswitch-conf/${name}`, import.meta.url), "utf8"))
+    .join("\n");
+const configuration = configurationWith();
 const readme = readFileSync(new URL("../../freeswitch-conf/README.md", import.meta.url), "utf8");
 const matches = (pattern: RegExp) => [...configuration.matchAll(pattern)].map(([, found]) => found!);
 
@@ -49,6 +51,19 @@ describe("freeswitch-conf", () => {
     for (const name of matches(/cmd="env-set" data="\w+=\$(\w+)"/g)) {
       assert.match(readme, new RegExp(`\`${name}\``), name);
     }
+  });
+
+  it("lets the SIP of every profile be traced", () => {
+    const profiles = configurationWith("trunks.xml")
+      .split("<profile name=")
+      .filter((profile) => profile.includes('name="sip-ip"'));
+    assert.deepEqual(profiles.map((profile) => /^"(\w+)"/.exec(profile)?.[1]).toSorted(), [
+      "devices",
+      "edge",
+      "trunks",
+    ]);
+    for (const profile of profiles)
+      assert.match(profile, /<param name="sip-capture" value="\$\$\{sip_trace\}"\/>/);
   });
 
   it("loads no module that opens another door", () => {

@@ -59,6 +59,23 @@ describeContract("the contract of the switch: calls that come to it", function (
     await over(leg);
   });
 
+  for (const privacy of ["id", "user", "header"] as const)
+    test(`a caller who hides their number (${privacy}) has none, though their network tells it`, async () => {
+      const { host, port } = world.switch.sip;
+      const from = `+254734${callers++}`;
+      const placing = { from, to: "+254200000001", switch: `${host}:${port}`, privacy };
+      const sip = await world.carrier.place(placing);
+      const arrival = await eventually("the arrival", () =>
+        arrivals.find(({ sipCallId }) => sipCallId === sip),
+      );
+      assert.equal(arrival.from, "anonymous");
+      const leg = ids.next("leg");
+      world.box.know(leg, arrival.uuid);
+      await takeIn(leg);
+      await world.box.hangUp(leg, "CALL_REJECTED");
+      await over(leg);
+    });
+
   test("of the dialplan's own limit nothing is left once a caller is taken in", async () => {
     const raw = await world.raw();
     const { arrival, leg } = await arrived();

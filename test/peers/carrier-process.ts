@@ -42,6 +42,7 @@ export interface Placing {
   from: string;
   to: string;
   switch: string;
+  privacy?: "id" | "user" | "header" | null;
   tone_hz?: number | null;
   digits?: string;
   digits_after_ms?: number;

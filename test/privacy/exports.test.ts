@@ -27,7 +27,8 @@ describe(`the export of a person's data, on ${databaseKind}`, () => {
   const look = (id: string) => api.ask("GET", `/v1/privacy/exports/${id}`, { key: key() });
 
   it("is a ZIP with their calls, events, recordings and SIP, and the audio; of nobody else's", async () => {
-    await keepSip(api);
+    // More than are read at once.
+    await keepSip(api, "v=0", 201);
     const asked = await request();
     assert.deepEqual([asked.status, asked.body.status], [202, "pending"]);
     assert.ok(!asked.text.includes(otienosPhone.slice(1)), "the number is in no answer");
@@ -54,10 +55,9 @@ describe(`the export of a person's data, on ${databaseKind}`, () => {
       [[call.callId, otienosPhone]],
     );
     assert.ok(json("events.json").some(({ kind }: { kind: string }) => kind === "call.completed"));
-    assert.deepEqual(
-      json("sip-trace.json").map(({ summary }: { summary: string }) => summary),
-      [`INVITE sip:${otienosPhone}@carrier`],
-    );
+    const sip = json("sip-trace.json") as { summary: string; message: string }[];
+    assert.deepEqual([...new Set(sip.map(({ summary }) => summary))], [`INVITE sip:${otienosPhone}@carrier`]);
+    assert.deepEqual([sip.length, new Set(sip.map(({ message }) => message)).size], [201, 201]);
     assert.equal(json("recordings.json")[0].file, `audio/${call.recordingId!}.wav`);
     assert.deepEqual(files.get(`audio/${call.recordingId!}.wav`), Buffer.from(audio));
   });

@@ -1,5 +1,6 @@
 import { inflateRawSync } from "node:zlib";
-import type { CallId, RecordingId, WorkspaceId } from "../../engine/ids.ts";
+import { systemClock } from "../../engine/clock.ts";
+import { systemIds, type CallId, type RecordingId, type WorkspaceId } from "../../engine/ids.ts";
 import { createSettlement } from "../../engine/metering/settlement.ts";
 import { legsOfCall } from "../../engine/store/calls.ts";
 import { insert, markReady } from "../../engine/store/recordings.ts";
@@ -10,6 +11,7 @@ import { world, type World } from "../api/world.ts";
 import { wav } from "../media/wav.ts";
 import { startObjectStorage } from "../peers/object-storage.ts";
 
+const sipIds = systemIds(systemClock);
 export const audio = wav({ seconds: 0.1 });
 
 /** The API over a real object storage; what `troubled` overrides of it goes wrong. */
@@ -174,13 +176,17 @@ export function unzipped(zip: Buffer): Map<string, Buffer> {
   return files;
 }
 
-/** A message of each leg's SIP, as its trace has it. */
-export const keepSip = (api: World, text = "v=0") =>
-  api.store.write((tx) =>
-    tx.run(
-      `INSERT INTO sip_messages (id, workspace_id, call_id, leg_id, at_us, direction, transport, method, summary, message,
-         created_at_ms) SELECT 'sipm_' || l.id, l.workspace_id, l.call_id, l.id, l.created_at_ms * 1000, 'sent', 'udp',
-         'INVITE', 'INVITE sip:' || l.to_e164 || '@carrier', CAST(? AS TEXT), l.created_at_ms FROM legs l`,
-      [text],
-    ),
-  );
+/** Messages of each leg's SIP, as its trace has them: two at a time, each with a text of its own. */
+export const keepSip = (api: World, text = "v=0", ofEach = 1) =>
+  api.store.write(async (tx) => {
+    const legs = await tx.all<{ id: string }>("SELECT id FROM legs");
+    for (const { id } of legs)
+      for (let n = 0; n < ofEach; n++)
+        await tx.run(
+          `INSERT INTO sip_messages (id, workspace_id, call_id, leg_id, at_us, direction, transport, method, summary, message,
+             created_at_ms) SELECT ?, l.workspace_id, l.call_id, l.id, l.created_at_ms * 1000 + CAST(? AS BIGINT), 'sent',
+             'udp', 'INVITE', 'INVITE sip:' || l.to_e164 || '@carrier', CAST(? AS TEXT), l.created_at_ms
+           FROM legs l WHERE l.id = ?`,
+          [sipIds.next("sipm"), n >> 1, n === 0 ? text : `${text} ${n}`, id],
+        );
+  });

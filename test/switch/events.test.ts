@@ -240,6 +240,19 @@ describe("A single event", () => {
       assert.equal(decoded.arrival.ticket, `t${"x".repeat(63)}`);
     });
 
+    it("has no number where the caller hides it", () => {
+      for (const hidden of [
+        { "Caller-Privacy-Hide-Number": "true" },
+        { variable_sip_Privacy: "user;critical" },
+        { variable_sip_Privacy: "header" },
+      ]) {
+        const decoded = arrival(hidden);
+        assert.ok(decoded.kind === "arrival" && decoded.arrival.from === "anonymous", JSON.stringify(hidden));
+      }
+      const shown = arrival({ "Caller-Privacy-Hide-Number": "false", variable_sip_Privacy: "none" });
+      assert.ok(shown.kind === "arrival" && shown.arrival.from === "+254722000001");
+    });
+
     it("is a device that logged in, whatever it says of itself", () => {
       const devices = { "Caller-Context": "devices" };
       const decoded = arrival({

@@ -7,6 +7,8 @@ import { listenTo, type CallLog, type PlacedCall } from "./call-log.ts";
 export interface Placing {
   from: string;
   to: string;
+  /** How the number is hidden (RFC 3323, 3325); the carrier still tells it to whom it trusts. Null: it is not. */
+  privacy: "id" | "user" | "header" | null;
   /** Where the switch takes calls. */
   switch: { host: string; port: number };
   /** The caller's voice once answered; null: silent. */
@@ -35,7 +37,13 @@ export class Callers {
 
   place(placing: Placing): PlacedCall {
     const clock = this.#clock;
-    const call = this.#agent.invite({ user: placing.to, ...placing.switch, fromUser: placing.from });
+    const { from, privacy } = placing;
+    const call = this.#agent.invite({
+      ...{ user: placing.to, ...placing.switch, fromUser: privacy === null ? from : "anonymous" },
+      ...(privacy !== null && {
+        headers: { privacy, "p-asserted-identity": `<sip:${from}@carrier.invalid>` },
+      }),
+    });
     const record: PlacedCall = {
       callId: call.callId,
       from: placing.from,

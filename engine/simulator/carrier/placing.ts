@@ -10,6 +10,7 @@ const ms = z.int().min(0).max(3_600_000);
 const schema = z.strictObject({
   from: party,
   to: party,
+  privacy: z.enum(["id", "user", "header"]).nullable().default(null),
   switch: z
     .string()
     .regex(/^[0-9A-Za-z.-]+:[0-9]{1,5}$/, "must be host:port")
@@ -32,7 +33,7 @@ export function readPlacing(text: string, switchDefault: string | null): Placing
   const at = asked.switch ?? switchDefault;
   if (at === null) throw new Error("switch: which one is to be called, host:port");
   return {
-    ...{ from: asked.from, to: asked.to, toneHz: asked.tone_hz },
+    ...{ from: asked.from, to: asked.to, privacy: asked.privacy, toneHz: asked.tone_hz },
     ...{ digits: asked.digits, digitsAfterMs: asked.digits_after_ms },
     ...{ hangUpAfterMs: asked.hang_up_after_ms, giveUpAfterMs: asked.give_up_after_ms },
     switch: addressOf(at),

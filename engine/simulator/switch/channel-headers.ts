@@ -93,8 +93,8 @@ function partyHeaders(prefix: "Caller" | "Other-Leg", channel: Channel): Header[
     [`${prefix}-Channel-Last-Hold`, "0"],
     [`${prefix}-Channel-Hold-Accum`, "0"],
     [`${prefix}-Screen-Bit`, "true"],
-    [`${prefix}-Privacy-Hide-Name`, "false"],
-    [`${prefix}-Privacy-Hide-Number`, "false"],
+    [`${prefix}-Privacy-Hide-Name`, String(channel.hidesNumber)],
+    [`${prefix}-Privacy-Hide-Number`, String(channel.hidesNumber)],
   ];
 }
 

@@ -50,6 +50,8 @@ export class Channel {
   readonly destination: string;
   readonly callerName: string;
   readonly callerNumber: string;
+  /** The caller's network says that they hide it. */
+  readonly hidesNumber: boolean;
   readonly networkAddress: string;
   readonly context: string;
   readonly variables = new Map<string, string>();
@@ -92,6 +94,7 @@ export class Channel {
     destination: string;
     callerName: string;
     callerNumber: string;
+    hidesNumber?: boolean;
     networkAddress: string;
     context: string;
     createdUs: number;
@@ -104,6 +107,7 @@ export class Channel {
     this.destination = facts.destination;
     this.callerName = facts.callerName;
     this.callerNumber = facts.callerNumber;
+    this.hidesNumber = facts.hidesNumber ?? false;
     this.networkAddress = facts.networkAddress;
     this.context = facts.context;
     this.media = facts.media;

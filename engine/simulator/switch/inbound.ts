@@ -28,13 +28,16 @@ const adoptionSeconds = 10;
 export function acceptInbound(core: Core, call: IncomingSipCall, device: DirectoryUser | null): void {
   const uuid = newUuid(core.ids);
   const name = `sofia/${device === null ? "edge" : "devices"}/${call.fromUser}@${call.fromHost}`;
+  const caller = userOf(call.headers["p-asserted-identity"] ?? "") || call.fromUser;
+  const privacy = call.headers["privacy"];
   const channel = new Channel({
     uuid,
     direction: "inbound",
     name,
     destination: call.toUser,
-    callerName: call.fromUser,
-    callerNumber: call.fromUser,
+    callerName: caller,
+    callerNumber: caller,
+    hidesNumber: /\bid\b/.test(privacy ?? ""),
     networkAddress: call.source.host,
     context: device === null ? "public" : "devices",
     createdUs: tickUs(core.clock),
@@ -54,6 +57,7 @@ export function acceptInbound(core: Core, call: IncomingSipCall, device: Directo
   ] as const) {
     channel.variables.set(variable, value);
   }
+  if (privacy !== undefined) channel.variables.set("sip_Privacy", privacy);
   for (const [variable, value] of device?.variables ?? []) channel.variables.set(variable, value);
   for (const [header, value] of Object.entries(call.headers)) {
     if (/^x-/i.test(header)) channel.variables.set(`sip_h_${capitalised(header)}`, value);
@@ -72,6 +76,9 @@ export function acceptInbound(core: Core, call: IncomingSipCall, device: Directo
   channel.applications.runNow("sched_hangup", `+${adoptionSeconds} NORMAL_TEMPORARY_FAILURE`);
   startPark(core, channel);
 }
+
+/** Of `<sip:user@host>`. */
+const userOf = (address: string): string => /sips?:([^@;>]*)@/.exec(address)?.[1] ?? "";
 
 /** `x-sautikit-ticket` as it is usually written, and as FreeSWITCH then names the variable: `X-Sautikit-Ticket`. */
 const capitalised = (header: string): string => header.replace(/(^|-)[a-z]/g, (start) => start.toUpperCase());

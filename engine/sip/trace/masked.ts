@@ -6,6 +6,10 @@ const secretHeaders: ReadonlySet<string> = new Set([
   ...["authentication-info", "proxy-authentication-info", "identity", "y", "identity-info", "n"],
   ...["geolocation", "p-access-network-info"],
 ]);
+/** Who somebody is who wants it told to nobody: RFC 3323, 3325 §9. */
+const identityHeaders: ReadonlySet<string> = new Set([
+  ...["p-asserted-identity", "p-preferred-identity", "remote-party-id"],
+]);
 /** Ours, between our own boxes. */
 const ourHeaders = /^x-sautikit-/;
 
@@ -16,12 +20,24 @@ const lengthMax = 8_192;
  * SDP (digits come as bodies, too); and not longer than 8 KiB. Lines are looked at one by one, in the head and in the
  * body, so that no odd way of folding or ending them leads past it.
  */
-export function maskSip(text: string): string {
+export function maskSip(whole: string): string {
+  const text = beginning(whole);
   const head = headOf(text);
   const body = text.slice(head.length).replace(/^[\r\n]+/, "");
-  const lines = [...maskedLines(head), "", ...(body === "" ? [] : bodyLines(head, body))];
-  const masked = lines.join("\r\n");
-  return masked.length <= lengthMax ? masked : `${masked.slice(0, lengthMax)}\r\n[cut here]`;
+  const lines = [
+    ...maskedLines(head, hidesIdentity(head)),
+    "",
+    ...(body === "" ? [] : bodyLines(head, body)),
+  ];
+  const masked = beginning(lines.join("\r\n"));
+  return text === whole && masked.length <= lengthMax ? masked : `${masked}\r\n[cut here]`;
+}
+
+/** Of a long text its first lines: half a line might be half a secret that nothing would know for one. */
+function beginning(text: string): string {
+  if (text.length <= lengthMax) return text;
+  const start = text.slice(0, lengthMax);
+  return start.slice(0, Math.max(start.lastIndexOf("\r"), start.lastIndexOf("\n"), 0));
 }
 
 function bodyLines(head: string, body: string): string[] {
@@ -32,7 +48,16 @@ function bodyLines(head: string, body: string): string[] {
     : [`[a body of ${type.replace(/[^\w/.+ -].*$/, "").slice(0, 60)} is not kept]`];
 }
 
-function maskedLines(text: string): string[] {
+/** Over folded lines as well. An old Remote-Party-ID says so itself. */
+function hidesIdentity(head: string): boolean {
+  const lines = head.replace(/(?:\r\n|\r|\n)[ \t]+/g, " ");
+  return (
+    /^privacy[ \t]*:.*\b(?:id|user|header)\b/im.test(lines) ||
+    /^remote-party-id[ \t]*:.*;[ \t]*privacy[ \t]*=[ \t"]*(?!off\b)/im.test(lines)
+  );
+}
+
+function maskedLines(text: string, withoutIdentity = false): string[] {
   const lines: string[] = [];
   let isSecret = false;
   for (const line of printable(text).split(/\r\n|\r|\n/)) {
@@ -40,7 +65,8 @@ function maskedLines(text: string): string[] {
     if (/^[ \t]/.test(line) && isSecret) continue;
     const [, name = "", value = ""] = /^([^:=]{1,64}?)[ \t]*:[ \t]*(.*)$/.exec(line) ?? [];
     const lower = name.toLowerCase();
-    isSecret = secretHeaders.has(lower) || ourHeaders.test(lower);
+    isSecret =
+      secretHeaders.has(lower) || ourHeaders.test(lower) || (withoutIdentity && identityHeaders.has(lower));
     lines.push(isSecret ? `${name}: ${schemeOf(value)}***` : maskedLine(line));
   }
   return lines;
@@ -55,7 +81,7 @@ const maskedLine = (line: string): string =>
     .replace(/^(\s*a\s*=\s*(?:ice-pwd|key-mgmt)\s*:).*$/i, "$1***")
     .replace(/^(\s*k\s*=).*$/i, "$1***")
     // RFC 3261 §19.1.1: a password may stand in a URI.
-    .replace(/(sips?:[^\s:@<>;"]{1,128}):[^\s@<>]{0,128}@/gi, "$1:***@");
+    .replace(/(sips?:[^\s:@<>"]{0,256}):[^\s@<>]{0,512}@/gi, "$1:***@");
 
 /** A database takes no NUL, and a screen nothing that moves its cursor. */
 const printable = (text: string): string =>

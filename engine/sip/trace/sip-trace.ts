@@ -14,7 +14,7 @@ import {
 import type { Store } from "../../store/store.ts";
 import { readHep, type Captured, type Endpoint } from "./hep.ts";
 import { maskSip } from "./masked.ts";
-import { readSip, type SipText } from "./sip-text.ts";
+import { readSip, summaryOf, type SipText } from "./sip-text.ts";
 import { StreamMessages } from "./stream-messages.ts";
 
 export interface SipTraceParts {
@@ -49,13 +49,16 @@ const flushEveryMs = 500;
 /** A phone may ring so long before the switch tells whose dialog it is. */
 const waitMsMax = 180_000;
 const waitingMax = { messages: 10_000, bytes: 16_000_000, perDialog: 100 };
-const perLegMax = 300;
+const keptMax = { perLeg: 300, perCall: 2_000 };
+/** What comes so long after a leg's end is another's, or nobody's. */
+const afterEndMs = 300_000;
 /** Dialogs asked for in one query, and how often one is that nobody knows. */
 const askedAtOnce = 500;
 const askAgainMs = { min: 1_000, max: 15_000 };
 const storedAtOnce = 200;
 const legsKnownMax = 5_000;
 const localsMax = 64;
+const othersMax = 1_000;
 const bindAgainMs = 10_000;
 const sweepEveryMs = 3_600_000;
 const sweptAtOnce = 1_000;
@@ -95,6 +98,10 @@ export class SipTrace {
   readonly #legs = new Map<string, TracedLeg>();
   /** The media servers' own addresses, as INVITEs of known legs told them. */
   readonly #locals = new Set<Endpoint>();
+  /** Far ends of known legs, the longest known first: what they send is never ours. */
+  readonly #others = new Set<Endpoint>();
+  /** Legs of which something was stored. */
+  readonly #begun = new WeakSet<TracedLeg>();
   readonly #flush: Poll;
   readonly #sweep: Poll;
   #socket: Socket | undefined;
@@ -201,7 +208,8 @@ export class SipTrace {
   }
 
   async #storeKnown(): Promise<void> {
-    await this.#askForLegs();
+    // What fails is told at the end: it stands in nobody else's way, and what is too old goes.
+    const failures: unknown[] = await this.#askForLegs();
     const ready: { leg: TracedLeg; message: Message; direction: SipMessageRow["direction"] }[] = [];
     const nowMs = this.#parts.clock.monotonicMs();
     for (const [callId, dialog] of [...this.#waiting]) {
@@ -216,11 +224,15 @@ export class SipTrace {
       }
     }
     for (let from = 0; from < ready.length; from += storedAtOnce)
-      await this.#store(ready.slice(from, from + storedAtOnce));
+      await this.#store(ready.slice(from, from + storedAtOnce)).catch((error: unknown) =>
+        failures.push(error),
+      );
+    if (failures.length > 0) throw failures[0];
   }
 
-  /** Whose the dialogs are that wait. */
-  async #askForLegs(): Promise<void> {
+  /** Whose the dialogs are that wait; answers what went wrong. Those that could not be asked for are, later. */
+  async #askForLegs(): Promise<unknown[]> {
+    const failures: unknown[] = [];
     const { store, clock } = this.#parts;
     const nowMs = clock.monotonicMs();
     const due = [...this.#waiting].filter(
@@ -229,14 +241,19 @@ export class SipTrace {
     // All of them: in a flood of strangers' the one that is ours must not wait behind.
     for (let from = 0; from < due.length; from += askedAtOnce) {
       const callIds = due.slice(from, from + askedAtOnce).map(([callId]) => callId);
-      const legs = await store.read((tx) => legsOfDialogs(tx, callIds));
-      for (const leg of legs) if (!this.#legs.has(leg.sipCallId)) this.#know(leg);
+      try {
+        const legs = await store.read((tx) => legsOfDialogs(tx, callIds, this.#endedSinceUs()));
+        for (const leg of legs) if (!this.#legs.has(leg.sipCallId)) this.#know(leg);
+      } catch (error) {
+        failures.push(error);
+      }
     }
     for (const [callId, dialog] of due) {
       if (this.#legs.has(callId)) continue;
       dialog.askAtMs = nowMs + dialog.askedAfterMs;
       dialog.askedAfterMs = Math.min(dialog.askedAfterMs * 2, askAgainMs.max);
     }
+    return failures;
   }
 
   #know(leg: TracedLeg): void {
@@ -248,20 +265,41 @@ export class SipTrace {
 
   /**
    * HEP does not say which of the two addresses is the media server's own. The INVITE that began the leg does: it came from
-   * there, or went there. Null: none was seen that tells it.
+   * there, or went there; a later one anybody may have sent who knows the Call-ID. Null: none was seen that tells it.
    */
   #directed(leg: TracedLeg, messages: readonly Message[]) {
     this.#know(leg);
     const invite = messages.find(({ sip }) => sip.begins);
-    if (invite && this.#locals.size < localsMax)
-      this.#locals.add(leg.direction === "outbound" ? invite.source : invite.destination);
+    if (invite && !this.#begun.has(leg))
+      this.#learn(leg.direction === "outbound" ? invite.source : invite.destination);
     const directionOf = ({ source, destination }: Message) =>
       this.#locals.has(source) ? "sent" : this.#locals.has(destination) ? "received" : null;
     const directed = messages.flatMap((message) => {
       const direction = directionOf(message);
       return direction === null ? [] : [{ message, direction } as const];
     });
-    return directed.length === messages.length ? directed : null;
+    if (directed.length < messages.length) return null;
+    this.#begun.add(leg);
+    for (const { message, direction } of directed) this.#remember(message, direction);
+    return directed;
+  }
+
+  #learn(own: Endpoint): void {
+    if (!this.#others.has(own) && this.#locals.size < localsMax) this.#locals.add(own);
+  }
+
+  #remember({ source, destination }: Message, direction: SipMessageRow["direction"]): void {
+    const other = direction === "sent" ? destination : source;
+    // On one host they may both be ours: a call that goes out by one profile and comes in by another.
+    if (this.#locals.has(other) || hostOf(source) === hostOf(destination)) return;
+    this.#others.delete(other);
+    this.#others.add(other);
+    const [oldest] = this.#others;
+    if (this.#others.size > othersMax && oldest !== undefined) this.#others.delete(oldest);
+  }
+
+  #endedSinceUs(): number {
+    return this.#parts.clock.nowUs() - afterEndMs * 1000;
   }
 
   async #store(
@@ -272,16 +310,22 @@ export class SipTrace {
       leg,
       row: {
         ...{ id: ids.next("sipm"), atUs: message.atUs, direction, transport: message.sip.transport },
-        ...{ method: message.sip.method, summary: message.sip.summary, message: message.text },
+        ...{ method: message.sip.method, summary: summaryOf(message.text), message: message.text },
         createdAtMs: clock.nowMs(),
       },
     }));
     try {
+      const refused = new Set<TracedLeg>();
       const stored = await store.write(async (tx) => {
         let kept = 0;
-        for (const { leg, row } of rows) if (await insertSipMessage(tx, leg, row, perLegMax)) kept++;
+        const max = { ...keptMax, endedSinceUs: this.#endedSinceUs() };
+        for (const { leg, row } of rows)
+          if (await insertSipMessage(tx, leg, row, max)) kept++;
+          else refused.add(leg);
         return kept;
       });
+      // Its dialog may be another leg's by now.
+      for (const leg of refused) this.#legs.delete(leg.sipCallId);
       this.counts.stored += stored;
       this.counts.dropped += rows.length - stored;
     } catch (error) {
@@ -297,3 +341,5 @@ export class SipTrace {
       more = (await store.write((tx) => deleteSipMessages(tx, beforeMs, sweptAtOnce))) === sweptAtOnce;
   }
 }
+
+const hostOf = (endpoint: Endpoint): string => endpoint.slice(0, endpoint.lastIndexOf(":"));

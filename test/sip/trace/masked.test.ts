@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { maskSip } from "../../../engine/sip/trace/masked.ts";
-import { readSip } from "../../../engine/sip/trace/sip-text.ts";
+import { readSip, summaryOf } from "../../../engine/sip/trace/sip-text.ts";
 import { StreamMessages } from "../../../engine/sip/trace/stream-messages.ts";
 
 const message = (headers: string[], body: string[] = [], type = "application/sdp") => {
@@ -12,6 +12,13 @@ const message = (headers: string[], body: string[] = [], type = "application/sdp
   ].join("\r\n");
   return `${head}\r\n\r\n${body.join("\r\n")}`;
 };
+
+/** Whose 8 KiB end between the two. */
+function cutAfter(header: string, rest: string): string {
+  const filled = (length: number) => message([`Subject: ${"x".repeat(length)}`, header + rest]);
+  const end = filled(0).indexOf(rest);
+  return filled(8_192 - end);
+}
 
 describe("a SIP message that is kept", () => {
   const secret = "s3cr3t";
@@ -32,6 +39,10 @@ describe("a SIP message that is kept", () => {
     "that proof in short": message([`y: ${secret}`]),
     "our own ticket": message([`X-Sautikit-Ticket: ${secret}`]),
     "a password in a URI": message([`Contact: <sip:wanjiru:${secret}@10.0.0.1>`]),
+    "a password after parameters of the user": message([`Contact: <sip:wanjiru;x=1;y:${secret}@10.0.0.1>`]),
+    "a password of nobody": message([`Contact: <sip::${secret}@10.0.0.1>`]),
+    "a password of a long name": message([`Contact: <sip:${"w".repeat(200)}:${secret}@10.0.0.1>`]),
+    "a password over which the message is cut": cutAfter(`Contact: <sip:wanjiru:${secret}`, "@10.0.0.1>"),
     "a key of SRTP": message([], ["v=0", `a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:${secret}|2^20`]),
     "a password of ICE": message([], ["v=0", `a=ice-pwd:${secret}`]),
     "a key of SDP": message([], ["v=0", `k=base64:${secret}`]),
@@ -49,6 +60,26 @@ describe("a SIP message that is kept", () => {
     });
   }
 
+  const identities = ["P-Asserted-Identity", "p-preferred-identity", "Remote-Party-ID"].map(
+    (name) => `${name}: "Wanjiru"\r\n <sip:+254722000001@carrier>`,
+  );
+  for (const privacy of [
+    ...["Privacy: id", "privacy : user;critical", "Privacy: none\r\nPrivacy: header", "Privacy:\r\n id"],
+    "Remote-Party-ID: <sip:x@y>;party=calling;privacy=full",
+  ])
+    it(`does not say who hides who they are (${JSON.stringify(privacy)})`, () => {
+      for (const headers of [
+        [...identities, privacy],
+        [privacy, ...identities],
+      ])
+        assert.doesNotMatch(maskSip(message(headers)), /Wanjiru|254722/);
+    });
+
+  it("says who it is where they do not hide it", () => {
+    for (const shown of ["Privacy: none", "X-Privacy: id", "Remote-Party-ID: <sip:x@y>;privacy=off"])
+      assert.equal(maskSip(message([...identities, shown])).match(/254722000001/g)?.length, 3, shown);
+  });
+
   it("keeps what tells what went wrong", () => {
     const text = message(
       ["Reason: Q.850;cause=16", "X-Mine: 1"],
@@ -65,23 +96,40 @@ describe("a SIP message that is kept", () => {
 
   it("is masked in no time, whatever is in it", () => {
     const started = performance.now();
-    for (const piece of ["sip:", "a=crypto:", " \t", "Authorization", ":", "sip:a:", "\r"])
+    for (const piece of ["sip:", "a=crypto:", " \t", "Authorization", ":", "sip:a:", "sip:;", "\r"])
       maskSip(message([piece.repeat(16_000 / piece.length)]));
     assert.ok(performance.now() - started < 1_000);
   });
 
   it("is known by its Call-ID, and a response by its request's method", () => {
     assert.deepEqual(readSip(message([])), {
-      ...{ summary: "INVITE sip:+254711000001@sip.example.test", method: "INVITE", callId: "abc@x" },
-      ...{ begins: true, transport: "wss" },
+      ...{ method: "INVITE", callId: "abc@x", begins: true, transport: "wss" },
     });
     const ok = message([]).replace(/^.*\r\n/, "SIP/2.0 200 OK\r\n");
-    assert.deepEqual(
-      [readSip(ok)?.summary, readSip(ok)?.method, readSip(ok)?.begins],
-      ["200 OK", "INVITE", false],
-    );
+    assert.deepEqual([readSip(ok)?.method, readSip(ok)?.begins], ["INVITE", false]);
+    assert.deepEqual([message([]), ok].map(summaryOf), [
+      "INVITE sip:+254711000001@sip.example.test",
+      "200 OK",
+    ]);
     for (const not of ["", "GET / HTTP/1.1\r\n\r\n", message([]).replace("CSeq: 7 INVITE", "CSeq: 7 BYE")])
       assert.equal(readSip(not), null);
+  });
+
+  it("is none where its head is not text", () => {
+    const invite = message(["Subject: x"]);
+    for (const [from, to] of [
+      ["i: abc@x", "i: abc\0@x"],
+      ["i: abc@x", "i: abc\ufffd@x"],
+      ["+254711000001", "+2547\0"],
+      ["+254711000001", "+2547\ufffd"],
+      ["Subject: x", "Subject: \u001b[2J"],
+      ["Subject: x", "Subject: \0"],
+    ] as const)
+      assert.equal(readSip(invite.replace(from, to)), null, JSON.stringify(to));
+    const refused = invite.replace(/^.*\r\n/, "SIP/2.0 486 Busy\0\r\n");
+    assert.equal(readSip(refused), null);
+    // A name in an old alphabet is no reason to lose a call's trace; nor a tab that folds a line.
+    assert.ok(readSip(invite.replace("Subject: x", "Subject: \ufffd\r\n\tx")));
   });
 
   it("of any text is read and masked, and nothing is thrown", () => {

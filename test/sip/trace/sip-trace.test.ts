@@ -45,7 +45,7 @@ describeOnSwitch("the SIP of a call", function () {
   });
 
   const traceOf = async (id: string): Promise<Traced[]> => {
-    const { status, body } = await world.customer.ask("GET", `/v1/calls/${id}/sip-trace`);
+    const { status, body } = await world.customer.ask("GET", `/v1/calls/${id}/sip-trace?limit=100`);
     assert.equal(status, 200);
     return body.data;
   };
