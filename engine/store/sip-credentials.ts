@@ -106,11 +106,29 @@ export const sipLogins = (tx: ReadTx, nowMs: number) =>
     [nowMs, nowMs],
   );
 
-/** The credentials of those names that are let in, each once. */
-export const credentialsOfLogins = (tx: ReadTx, usernames: readonly string[], nowMs: number) =>
-  tx.all<{ username: string; credentialId: SipId }>(
-    `SELECT l.username, c.id AS credential_id ${letIn} AND l.username IN (${usernames.map(() => "?").join(", ")})`,
-    [nowMs, ...usernames],
+/** A login that somebody tried. */
+export interface TriedLogin {
+  username: string;
+  credentialId: SipId;
+  /** Its credential is banned, and let in from those addresses alone: JSON text. */
+  spared: string | null;
+  /** 1: a box has had `bindingsMax` of it since `boundSinceMs`. */
+  isFull: 0 | 1;
+}
+
+/** Of those names that are let in, each once. */
+export const triedLogins = (
+  tx: ReadTx,
+  usernames: readonly string[],
+  { nowMs, boundSinceMs, bindingsMax }: { nowMs: number; boundSinceMs: number; bindingsMax: number },
+) =>
+  tx.all<TriedLogin>(
+    `SELECT l.username, c.id AS credential_id, (SELECT b.spared FROM sip_bans b WHERE b.kind = 'credential'
+         AND b.subject = c.id AND b.lifted_at_ms IS NULL AND b.until_ms > ?) AS spared,
+       CASE WHEN EXISTS (SELECT 1 FROM sip_registrations r WHERE r.username = l.username AND r.expires_at_ms > ?
+         GROUP BY r.box HAVING COUNT(*) >= ?) THEN 1 ELSE 0 END AS is_full
+     ${letIn} AND l.username IN (${usernames.map(() => "?").join(", ")})`,
+    [nowMs, boundSinceMs, bindingsMax, nowMs, ...usernames],
   );
 
 /** Undefined: there is none, or it was revoked. */

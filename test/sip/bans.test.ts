@@ -43,10 +43,10 @@ describe(`failed logins, and the bans that follow, on ${databaseKind}`, function
     );
     return made.credential;
   }
-  const registered = (username: string, address: string) =>
+  const registered = (username: string, address: string, sipCallId = `${username}@${address}`) =>
     w.store.write((tx) =>
       saveRegistration(tx, {
-        ...{ box: "box", username, sipCallId: `${username}@${address}`, contactUri: "sip:x@10.0.0.2" },
+        ...{ box: "box", username, sipCallId, contactUri: "sip:x@10.0.0.2" },
         ...{ contact: null, transport: "udp", address, port: 5060, userAgent: "Yealink" },
         expiresAtMs: w.clock.nowMs() + hours(48),
       }),
@@ -145,6 +145,50 @@ describe(`failed logins, and the bans that follow, on ${databaseKind}`, function
     });
     assert.equal((addresses as string[]).length, 5);
     assert.equal(Date.parse(String(bannedUntil)) - Date.parse(String(bannedAt)), minutes(10));
+  });
+
+  it("a phone of a banned credential that tries from a new address bans nobody, a wrong password where it is let in does", async () => {
+    const { id, username } = await credential();
+    await registered(username, office);
+    for (let index = 0; index < 20; index++)
+      failures.take({ kind: "loginFailed", box: "box", address: `203.0.113.${index}`, username });
+    await failures.flush();
+    const abroad = "198.51.100.77";
+    await fail(300, { address: abroad, username });
+    assert.deepEqual(await subjects(), [id]);
+    await fail(19, { address: abroad, username: "nobody23" });
+    assert.deepEqual(await subjects(), [id]);
+    await fail(1, { address: abroad, username: "nobody23" });
+    assert.deepEqual(new Set(await subjects()), new Set([id, abroad]));
+    await fail(200, { address: office, username });
+    assert.deepEqual(new Set(await subjects()), new Set([id, abroad, office]));
+  });
+
+  it("an eleventh phone of a credential, whose password nobody looks at, bans neither it nor its address", async () => {
+    const { id, username } = await credential();
+    const again = async (address: string) => {
+      for (let time = 0; time < 3; time++) await fail(20, { address, username });
+      return subjects();
+    };
+    for (let index = 0; index < 10; index++) await registered(username, office, `${index}@phone`);
+    assert.deepEqual(await again(stranger), []);
+    w.later(hours(49));
+    assert.deepEqual(
+      new Set(await again(stranger)),
+      new Set([stranger, id]),
+      "with those gone it counts again",
+    );
+  });
+
+  it("one address with ever new names leaves room for others", async () => {
+    const { id, username } = await credential();
+    for (let index = 0; index < 3_000; index++)
+      failures.take({ kind: "loginFailed", box: "box", address: stranger, username: `name${index}` });
+    for (let index = 0; index < 20; index++)
+      failures.take({ kind: "loginFailed", box: "box", address: `10.0.0.${index}`, username });
+    await failures.flush();
+    assert.equal(failures.counts.leftOut, 0);
+    assert.deepEqual(new Set(await subjects()), new Set([stranger, id]));
   });
 
   it("a flood from a thousand addresses with a thousand names leaves so many rows at most, and those go", async () => {
