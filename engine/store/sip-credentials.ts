@@ -238,21 +238,40 @@ export async function saveRegistration(tx: Tx, row: SipRegistrationRow): Promise
   );
 }
 
-/** How many bindings a login has there. */
-export async function countRegistrations(tx: ReadTx, box: string, username: string): Promise<number> {
+/** How many bindings a login has there whose time is not over. */
+export async function countRegistrations(
+  tx: ReadTx,
+  box: string,
+  username: string,
+  nowMs: number,
+): Promise<number> {
   const row = await tx.get<{ count: number }>(
-    "SELECT COUNT(*) AS count FROM sip_registrations WHERE box = ? AND username = ?",
-    [box, username],
+    "SELECT COUNT(*) AS count FROM sip_registrations WHERE box = ? AND username = ? AND expires_at_ms > ?",
+    [box, username, nowMs],
   );
   return row?.count ?? 0;
 }
 
-/** Who is registered there with a login that is let in no more. */
+/** The logins of credentials whose bans spare no address: takes a time. */
+const shutOut = `SELECT l.username FROM sip_logins l JOIN sip_bans b ON b.kind = 'credential' AND b.subject = l.credential_id
+  WHERE b.spared = '[]' AND b.lifted_at_ms IS NULL AND b.until_ms > ?`;
+
+/** Who is registered there with a login that is let in no more, or, while its credential is banned, from nowhere. */
 export const registeredStrangers = (tx: ReadTx, box: string, nowMs: number) =>
   tx.all<{ username: string }>(
-    `SELECT DISTINCT username FROM sip_registrations WHERE box = ? AND username NOT IN (SELECT l.username ${letIn})`,
-    [box, nowMs],
+    `SELECT DISTINCT username FROM sip_registrations WHERE box = ?
+       AND (username NOT IN (SELECT l.username ${letIn}) OR username IN (${shutOut}))`,
+    [box, nowMs, nowMs],
   );
+
+/** Whether a login may be registered, from wherever. */
+export async function mayRegister(tx: ReadTx, username: string, nowMs: number): Promise<boolean> {
+  const row = await tx.get(
+    `SELECT l.username ${letIn} AND l.username = ? AND l.username NOT IN (${shutOut})`,
+    [...[nowMs, username, nowMs]],
+  );
+  return row !== undefined;
+}
 
 export async function deleteRegistrationsOf(tx: Tx, box: string, username: string): Promise<void> {
   await tx.run("DELETE FROM sip_registrations WHERE box = ? AND username = ?", [box, username]);
