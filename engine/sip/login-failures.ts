@@ -4,6 +4,8 @@ import { Poll } from "../poll.ts";
 import {
   addLoginFailures,
   countLoginFailureRows,
+  countStandingBans,
+  forgetLoginFailures,
   loginFailuresSince,
   standingBanOf,
   sweepBans,
@@ -40,6 +42,10 @@ const namesMax = 50;
 const expiryMs = 60_000;
 /** Rows of failures; nothing new is counted beyond, until the sweep. */
 const rowsMax = 20_000;
+/** Addresses that are banned at once; UDP's senders can be forged, and the media server's box knows no more than some. */
+const addressBansMax = 10_000;
+/** Bans of addresses that are over, kept since the next one may be longer for it. */
+const endedBansMax = 50_000;
 /** Addresses of whom a workspace is told. */
 const addressesTold = 5;
 const minuteMs = 60_000;
@@ -56,7 +62,8 @@ const nothing = (): Pending => ({ addresses: new Map(), names: new Set() });
  * in the second in which a controller dies is not counted.
  */
 export class LoginFailures {
-  readonly counts = { told: 0, leftOut: 0 };
+  /** `bansLeftOut`: too many failures for an address to be let in, and too many bans for one more. */
+  readonly counts = { told: 0, leftOut: 0, bansLeftOut: 0 };
   readonly #parts: LoginFailuresParts;
   readonly #poll: Poll;
   #pending = nothing();
@@ -103,8 +110,9 @@ export class LoginFailures {
     const { store, clock } = this.#parts;
     const minute = Math.floor(clock.nowMs() / minuteMs);
     if (minute !== this.#sweptMinute) {
-      const until = { beforeMinute: minute - spanMinutes + 1, endedBeforeMs: clock.nowMs() - quietMs };
-      await store.write((tx) => sweepBans(tx, until));
+      const nowMs = clock.nowMs();
+      const until = { nowMs, beforeMinute: minute - spanMinutes + 1, endedBeforeMs: nowMs - quietMs };
+      await store.write((tx) => sweepBans(tx, { ...until, endedMax: endedBansMax }));
       this.#sweptMinute = minute;
     }
     const { addresses, names } = this.#pending;
@@ -148,6 +156,15 @@ export class LoginFailures {
     if (total < failuresMax) return;
     const shared = subject.kind === "address" && (await isRegisteredFrom(tx, subject.subject, clock.nowMs()));
     if (shared && total < sharedFailuresMax) return;
+    if (
+      subject.kind === "address" &&
+      (await countStandingBans(tx, clock.nowMs())).address >= addressBansMax
+    ) {
+      // Forgotten like those of one that is banned, so that they are counted out once in each twenty.
+      await forgetLoginFailures(tx, subject);
+      this.counts.bansLeftOut++;
+      return;
+    }
     await banForFailures(tx, this.#parts, subject, { failures: total, from });
     log.warn({ ...subject, failures: total }, "banned after failed logins");
   }

@@ -198,12 +198,41 @@ describe(`failed logins, and the bans that follow, on ${databaseKind}`, function
         address: `10.${index >> 8}.${index & 255}.1`,
       });
     await failures.flush();
-    assert.deepEqual(failures.counts, { told: 3_000, leftOut: 2_500 });
+    assert.deepEqual(failures.counts, { told: 3_000, leftOut: 2_500, bansLeftOut: 0 });
     assert.equal(await rows("sip_login_failures"), 500);
     await fail(20);
     w.later(hours(25));
     await failures.flush();
     assert.deepEqual([await rows("sip_login_failures"), await rows("sip_bans")], [0, 0]);
+  });
+
+  it("with ten thousand addresses banned no more are, a credential still is, and those that are over go", async () => {
+    const { id, username } = await credential();
+    const untilMs = w.clock.nowMs() + minutes(10);
+    const banned = (from: number, to: number) =>
+      w.store.write((tx) =>
+        tx.run(
+          `WITH RECURSIVE n (i) AS (SELECT ${from} UNION ALL SELECT i + 1 FROM n WHERE i < ${to})
+           INSERT INTO sip_bans (kind, subject, reason, failures, round, since_ms, until_ms)
+           SELECT 'address', '10.' || (i / 65536) || '.' || (i / 256 % 256) || '.' || (i % 256), 'failed_logins', 20, 1,
+             0, ${untilMs} + i FROM n`,
+        ),
+      );
+    await banned(1, 9_999);
+    await fail(20, { address: "203.0.113.1" });
+    assert.ok((await subjects()).includes("203.0.113.1"));
+    await fail(20, { address: "203.0.113.2" });
+    await fail(20, { address: "192.0.2.9", username });
+    assert.equal(failures.counts.bansLeftOut, 1);
+    assert.equal(await rows("sip_bans"), 10_001);
+    assert.ok((await subjects()).includes(id));
+
+    await banned(10_000, 60_000);
+    w.later(minutes(12));
+    await fail(20, { address: "203.0.113.2" });
+    assert.ok((await subjects()).includes("203.0.113.2"));
+    const left = await rows("sip_bans");
+    assert.ok(left > 40_000 && left <= 50_002, `${left} rows are kept`);
   });
 
   it("a command bans, lists, and lifts; each is in the audit log, and what led to it is forgotten", async () => {
