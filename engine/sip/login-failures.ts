@@ -11,7 +11,7 @@ import {
   sweepBans,
   type BanSubject,
 } from "../store/sip-bans.ts";
-import { isRegisteredFrom, triedLogins, type TriedLogin } from "../store/sip-credentials.ts";
+import { isRegisteredFrom, sweepLogins, triedLogins, type TriedLogin } from "../store/sip-credentials.ts";
 import type { Store, Tx } from "../store/store.ts";
 import { bindingsOfLoginMax } from "../switch/devices.ts";
 import type { LoginFailed } from "../switch/switch.ts";
@@ -46,6 +46,9 @@ const rowsMax = 20_000;
 const addressBansMax = 10_000;
 /** Bans of addresses that are over, kept since the next one may be longer for it. */
 const endedBansMax = 50_000;
+/** Logins that ended, and bindings that expired, are kept so long, and then taken away so many in a minute. */
+const loginsKeptMs = 24 * 3_600_000;
+const sweptAtOnce = 500;
 /** Addresses of whom a workspace is told. */
 const addressesTold = 5;
 const minuteMs = 60_000;
@@ -112,7 +115,10 @@ export class LoginFailures {
     if (minute !== this.#sweptMinute) {
       const nowMs = clock.nowMs();
       const until = { nowMs, beforeMinute: minute - spanMinutes + 1, endedBeforeMs: nowMs - quietMs };
-      await store.write((tx) => sweepBans(tx, { ...until, endedMax: endedBansMax }));
+      await store.write(async (tx) => {
+        await sweepBans(tx, { ...until, endedMax: endedBansMax });
+        await sweepLogins(tx, nowMs - loginsKeptMs, sweptAtOnce);
+      });
       this.#sweptMinute = minute;
     }
     const { addresses, names } = this.#pending;

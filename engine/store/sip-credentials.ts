@@ -320,3 +320,20 @@ export const registrationsOf = (
      ORDER BY r.expires_at_ms DESC, r.username, r.sip_call_id LIMIT ?`,
     ["credential" in of ? of.credential : of.number, nowMs, nowMs, limit],
   );
+
+/**
+ * Bindings that were over before then, of a box that is no more, too, and logins that ended before then and have none; `limit` of
+ * each at most.
+ */
+export async function sweepLogins(tx: Tx, endedBeforeMs: number, limit: number): Promise<void> {
+  await tx.run(
+    `DELETE FROM sip_registrations WHERE (box, username, sip_call_id) IN
+       (SELECT box, username, sip_call_id FROM sip_registrations WHERE expires_at_ms < ? ORDER BY expires_at_ms LIMIT ?)`,
+    [endedBeforeMs, limit],
+  );
+  await tx.run(
+    `DELETE FROM sip_logins WHERE username IN (SELECT l.username FROM sip_logins l WHERE l.ends_at_ms < ?
+       AND NOT EXISTS (SELECT 1 FROM sip_registrations r WHERE r.username = l.username) ORDER BY l.ends_at_ms LIMIT ?)`,
+    [endedBeforeMs, limit],
+  );
+}

@@ -7,7 +7,7 @@ import { standingBans, type BanKind, type SipBanRow } from "../../engine/store/s
 import { createCredential } from "../../engine/sip/credentials.ts";
 import { LoginFailures } from "../../engine/sip/login-failures.ts";
 import { numberById } from "../../engine/store/numbers.ts";
-import { saveRegistration } from "../../engine/store/sip-credentials.ts";
+import { endSipLogins, saveRegistration } from "../../engine/store/sip-credentials.ts";
 import { tellWorkspace } from "../../engine/webhooks/workspace-events.ts";
 import { hours, minutes, policyWorld, type Owner, type PolicyWorld } from "../policy/world.ts";
 import { databaseKind } from "../store/test-database.ts";
@@ -233,6 +233,25 @@ describe(`failed logins, and the bans that follow, on ${databaseKind}`, function
     assert.ok((await subjects()).includes("203.0.113.2"));
     const left = await rows("sip_bans");
     assert.ok(left > 40_000 && left <= 50_002, `${left} rows are kept`);
+  });
+
+  it("bindings that expired, of a box that is no more, too, and logins that ended are gone a day later", async () => {
+    const { id, username } = await credential();
+    await registered(username, office);
+    const left = () =>
+      w.store.read(async (tx) => [
+        (await tx.all("SELECT box FROM sip_registrations")).length,
+        (await tx.all("SELECT username FROM sip_logins WHERE credential_id = ?", [id])).length,
+      ]);
+    await w.store.write(async (tx) => {
+      await endSipLogins(tx, id, w.clock.nowMs(), w.clock.nowMs());
+    });
+    w.later(hours(71));
+    await failures.flush();
+    assert.deepEqual(await left(), [1, 1]);
+    w.later(hours(2));
+    await failures.flush();
+    assert.deepEqual(await left(), [0, 0]);
   });
 
   it("a command bans, lists, and lifts; each is in the audit log, and what led to it is forgotten", async () => {
