@@ -68,6 +68,11 @@ export function registerMetrics(
     () => failures?.counts.leftOut ?? 0,
   );
   gauge(
+    "sautikit_sip_bans_left_out",
+    "Addresses that were not banned after failed logins since the start: 10,000 were already.",
+    () => failures?.counts.bansLeftOut ?? 0,
+  );
+  gauge(
     "sautikit_spool_recordings_waiting",
     "Recordings that are still to be stored.",
     () => spool.status().recordingsWaiting,

@@ -48,12 +48,15 @@ export async function takeInDeviceCall(
   const rate = await rateFor(tx, {
     ...{ workspaceId, legKind: "sip", direction: "inbound", remoteE164: to, atMs: nowMs },
   });
-  if (!rate) return refuse("no_rate", "OUTGOING_CALL_BARRED");
-  const { microKesPerMinute: rateMicroKesPerMinute } = rate;
+  // Where there is none the policy says so, after what else it has against the call.
+  const rateMicroKesPerMinute = rate?.microKesPerMinute ?? 0;
   const { credentialId, maxConcurrentCalls, maxCallsPerSecond } = holder;
   const asked = {
     ...{ workspaceId, begins: true, beside: [{ rateMicroKesPerMinute }] },
-    device: { credentialId, maxConcurrentCalls, maxCallsPerSecond, address: arrival.address },
+    device: {
+      ...{ credentialId, maxConcurrentCalls, maxCallsPerSecond, address: arrival.address },
+      rateMicroKesPerMinute: rate?.microKesPerMinute ?? null,
+    },
     callerIds: [{ field: "from", e164: number.e164 }],
     to: [{ field: "to", e164: to }],
   };
@@ -97,6 +100,7 @@ const causes: Readonly<Record<RefusalReason, HangupCause>> = {
   frozen: "OUTGOING_CALL_BARRED",
   address_banned: "OUTGOING_CALL_BARRED",
   credential_banned: "OUTGOING_CALL_BARRED",
+  no_rate: "OUTGOING_CALL_BARRED",
   caller_id: "OUTGOING_CALL_BARRED",
   destination: "OUTGOING_CALL_BARRED",
   country: "OUTGOING_CALL_BARRED",

@@ -9,6 +9,8 @@ export interface CallingDevice {
   credentialId: SipId;
   /** Where it calls from; null: nobody knows. */
   address: string | null;
+  /** Of its own leg; null: the deck has none. */
+  rateMicroKesPerMinute: number | null;
   maxConcurrentCalls: number;
   maxCallsPerSecond: number;
 }
@@ -31,6 +33,12 @@ export async function requireNoBan(
   const spared = JSON.parse(ban.spared) as string[];
   if (address === null || !spared.includes(address))
     throw new CallRefused("credential_banned", undefined, until(ban, nowMs));
+}
+
+/** A deck that says nothing of devices' legs lets none of them call. */
+export function requireRate({ rateMicroKesPerMinute }: CallingDevice): void {
+  if (rateMicroKesPerMinute === null)
+    throw new CallRefused("no_rate", "There is no rate for a call that a SIP device places there.");
 }
 
 /** Counted from rows, with the workspace kept. */

@@ -1,12 +1,15 @@
 import { rfc3339Ms, type Clock } from "../clock.ts";
 import type { CallId, Ids, WorkspaceId } from "../ids.ts";
-import { countBefore, countRefusal } from "../store/refusals.ts";
+import { countBefore, countRefusal, sweepRefusals } from "../store/refusals.ts";
 import type { Tx } from "../store/store.ts";
 import type { Outbox } from "../webhooks/outbox.ts";
 import { tellWorkspace } from "../webhooks/workspace-events.ts";
 import type { CallRefused, RefusalSource } from "./refusal.ts";
 
 const minuteMs = 60_000;
+/** Those of a kind are kept for 90 days, and swept as further ones come. */
+const keptMinutes = 90 * 24 * 60;
+const sweptAtOnce = 10;
 
 /**
  * One row and one event for each reason, source and minute of a workspace, however many are refused: the further ones are
@@ -37,6 +40,7 @@ export async function noteRefusal(
     ...{ id: parts.ids.next("ref"), fromE164: from, toE164: to, callId, message, createdAtMs: nowMs },
   });
   if (count > 1) return;
+  await sweepRefusals(tx, of, of.minute - keptMinutes, sweptAtOnce);
   const onlyCounted = Math.max((await countBefore(tx, of)) - 1, 0);
   await tellWorkspace(tx, parts, {
     workspaceId,

@@ -9,7 +9,7 @@ import type { Tx } from "../store/store.ts";
 import { keepWorkspace, workspaceById, type WorkspaceRow } from "../store/workspaces.ts";
 import type { Outbox } from "../webhooks/outbox.ts";
 import { isOpen, opensAtMs } from "./calling-windows.ts";
-import { requireDevicePlace, requireNoBan, type CallingDevice } from "./device-login.ts";
+import { requireDevicePlace, requireNoBan, requireRate, type CallingDevice } from "./device-login.ts";
 import { judge, lookUp, type Destination, type Looked } from "./destinations.ts";
 import { tellOfNewCountry } from "./new-country.ts";
 import { noteRefusal } from "./noted-refusals.ts";
@@ -79,7 +79,10 @@ export class Policy {
     for (const number of asked.to) looked.push(await lookUp(tx, asked.workspaceId, number, nowMs));
     const workspace = await kept(tx, asked.workspaceId);
     if (workspace.frozenAtMs !== null) throw new CallRefused("frozen");
-    if (asked.device) await requireNoBan(tx, asked.device, nowMs);
+    if (asked.device) {
+      await requireNoBan(tx, asked.device, nowMs);
+      requireRate(asked.device);
+    }
     const numbers: CallingNumber[] = [];
     for (const number of asked.callerIds) numbers.push(await ownNumber(tx, workspace, number));
 

@@ -5,6 +5,7 @@ export const refusalCodes = {
   frozen: "workspace.frozen",
   address_banned: "sip.address_banned",
   credential_banned: "sip.credential_banned",
+  no_rate: "calls.destination_not_allowed",
   caller_id: "calls.caller_id_not_owned",
   destination: "calls.destination_not_allowed",
   country: "calls.destination_not_allowed",

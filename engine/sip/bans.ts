@@ -85,7 +85,7 @@ async function ban(
   const nowMs = parts.clock.nowMs();
   const row: SipBanRow = {
     ...{ kind, subject, sinceMs: nowMs, liftedAtMs: null, ...how },
-    ...(await ofCredential(tx, { kind, subject }, nowMs)),
+    ...(await ofCredential(tx, { kind, subject }, how.reason, nowMs)),
   };
   await saveBan(tx, row);
   // Else those that led to it would lead to the next one as soon as it is over.
@@ -96,16 +96,18 @@ async function ban(
 
 /**
  * A stranger who knows the name must not throw out the phone that has the password: where its devices are registered from it is
- * let in all the same.
+ * let in all the same. An operator knows why: the password may be a thief's, who is registered, too.
  */
 async function ofCredential(
   tx: Tx,
   { kind, subject }: BanSubject,
+  reason: SipBanRow["reason"],
   nowMs: number,
 ): Promise<Pick<SipBanRow, "workspaceId" | "spared">> {
   if (kind === "address") return { workspaceId: null, spared: "[]" };
   const credential = isId("sip", subject) ? await credentialToBan(tx, subject) : undefined;
   if (!credential) throw new Error(`There is no SIP credential ${subject}.`);
+  if (reason === "operator") return { workspaceId: credential.workspaceId, spared: "[]" };
   const addresses = await addressesOfCredential(tx, credential.id, { nowMs, limit: sparedMax });
   return { workspaceId: credential.workspaceId, spared: JSON.stringify(addresses) };
 }

@@ -7,7 +7,7 @@ import {
   deleteRegistration,
   deleteRegistrationsOf,
   directoryLoaded,
-  holderOfLogin,
+  mayRegister,
   registeredStrangers,
   registrationsOfBox,
   saveRegistration,
@@ -143,9 +143,10 @@ export class Devices {
       return null;
     }
     const { username } = event.registration;
-    if (!(await holderOfLogin(tx, username, clock.nowMs()))) return username;
+    const nowMs = clock.nowMs();
+    if (!(await mayRegister(tx, username, nowMs))) return username;
     await saveRegistration(tx, rowOf(box.box, event.registration));
-    return (await countRegistrations(tx, box.box, username)) > bindingsMax ? username : null;
+    return (await countRegistrations(tx, box.box, username, nowMs)) > bindingsMax ? username : null;
   }
 
   /** All that they are registered with, dropped at the switch and here. */
@@ -191,7 +192,11 @@ export class Devices {
     this.#listDueMs = nowMs + pauseMs;
     const { rows, letIn } = await store.read(async (tx) => ({
       rows: await registrationsOfBox(tx, box.box),
-      letIn: new Set((await sipLogins(tx, clock.nowMs())).map(({ username }) => username)),
+      letIn: new Set(
+        (await sipLogins(tx, clock.nowMs()))
+          .filter(({ spared }) => spared !== "[]")
+          .map(({ username }) => username),
+      ),
     }));
     const known = told.filter(({ username }) => letIn.has(username));
     const before = new Map(rows.map((row) => [keyOfRow(row), row]));

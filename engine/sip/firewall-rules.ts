@@ -15,6 +15,14 @@ const packetsBurst = 300;
 /** New TCP connections, which TLS makes dear. */
 const connectionsPerSecond = 5;
 const connectionsBurst = 50;
+/**
+ * Of one that is banned: what ends its running calls, or answers what the switch asks in them. Else a caller whose address is banned
+ * meanwhile hangs up unheard, and pays until the media's time runs out.
+ */
+const endingsPerSecond = 5;
+const endingsBurst = 30;
+/** How a UDP payload begins: `BYE `, and `SIP/2.0 ` of a response. */
+const endings = ["@th,64,32 0x42594520", "@th,64,64 0x5349502f322e3020"];
 /** In a set: those that are banned, and those that are told apart until a minute after their last packet. */
 export const addressesMax = 65_536;
 
@@ -40,15 +48,24 @@ table ${table} {
   # Written by the spool role, FIREWALL=nft.
   set banned { type ipv4_addr; flags timeout; size ${addressesMax}; }
   set packets { type ipv4_addr; flags dynamic,timeout; timeout 1m; size ${addressesMax}; }
+  set endings { type ipv4_addr; flags dynamic,timeout; timeout 1m; size ${addressesMax}; }
   set connections { type ipv4_addr; flags dynamic,timeout; timeout 1m; size ${addressesMax}; }
   chain input {
     type filter hook input priority -10; policy accept;
     meta l4proto { tcp, udp } th dport { ${all.join(", ")} } jump sip
   }
+  chain banned {
+${endings
+  .map(
+    (begins) =>
+      `    meta l4proto udp ${begins} update @endings { ip saddr limit rate ${endingsPerSecond}/second burst ${endingsBurst} packets } return\n`,
+  )
+  .join("")}    drop
+  }
   chain sip {
 ${[
   ...exempt,
-  "ip saddr @banned drop",
+  "ip saddr @banned jump banned",
   `update @packets { ip saddr limit rate over ${packetsPerSecond}/second burst ${packetsBurst} packets } drop`,
   `tcp flags syn / syn,ack,fin,rst update @connections { ip saddr limit rate over ${connectionsPerSecond}/second burst ${connectionsBurst} packets } drop`,
 ]

@@ -17,6 +17,8 @@ const everyMs = 2_000;
 /** Whether or not anything changed: somebody may have loaded the rules anew. */
 const againMs = 30_000;
 const nftMsMax = 10_000;
+/** What fails each time is said so often. */
+const saidEveryMs = 60_000;
 /** Not in everybody's PATH, and nowhere else on any distribution. */
 const program = "/usr/sbin/nft";
 
@@ -29,6 +31,7 @@ export class Firewall {
   readonly #poll: Poll;
   #written = "";
   #writtenMs = -Infinity;
+  #saidMs = -Infinity;
 
   constructor(parts: FirewallParts) {
     this.#parts = parts;
@@ -36,8 +39,7 @@ export class Firewall {
       parts.clock,
       everyMs,
       () => this.#look(),
-      (error) =>
-        parts.log.error({ err: error }, "The firewall's set of banned addresses could not be written."),
+      (error) => this.#failed(error),
     );
   }
 
@@ -53,6 +55,13 @@ export class Firewall {
     return this.#poll.stop();
   }
 
+  #failed(error: unknown): void {
+    const { clock, log } = this.#parts;
+    if (clock.monotonicMs() < this.#saidMs + saidEveryMs) return;
+    this.#saidMs = clock.monotonicMs();
+    log.error({ err: error }, "The firewall's set of banned addresses could not be written.");
+  }
+
   async #look(): Promise<void> {
     const { store, clock } = this.#parts;
     const nowMs = clock.nowMs();
@@ -62,6 +71,7 @@ export class Firewall {
     await nft(bannedSet(bans.map(({ subject, untilMs }) => ({ address: subject, forMs: untilMs - nowMs }))));
     this.#written = list;
     this.#writtenMs = clock.monotonicMs();
+    this.#saidMs = -Infinity;
   }
 }
 
@@ -82,7 +92,7 @@ function bannedSet(bans: readonly { address: string; forMs: number }[]): string 
 /** Whether the rules that `bans firewall` prints are loaded: else the set is there, and drops nobody. */
 export async function rulesAreLoaded(): Promise<boolean> {
   const rules = await nft("", ["list", "table", ...table.split(" ")]).catch(() => "");
-  return /jump sip/.test(rules) && /ip saddr @banned drop/.test(rules);
+  return /jump sip/.test(rules) && /ip saddr @banned jump banned/.test(rules);
 }
 
 /** Rejects with its own words. */

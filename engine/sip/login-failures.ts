@@ -4,13 +4,16 @@ import { Poll } from "../poll.ts";
 import {
   addLoginFailures,
   countLoginFailureRows,
+  countStandingBans,
+  forgetLoginFailures,
   loginFailuresSince,
   standingBanOf,
   sweepBans,
   type BanSubject,
 } from "../store/sip-bans.ts";
-import { credentialsOfLogins, isRegisteredFrom } from "../store/sip-credentials.ts";
+import { isRegisteredFrom, sweepLogins, triedLogins, type TriedLogin } from "../store/sip-credentials.ts";
 import type { Store, Tx } from "../store/store.ts";
+import { bindingsOfLoginMax } from "../switch/devices.ts";
 import type { LoginFailed } from "../switch/switch.ts";
 import { isWithin } from "./addresses.ts";
 import { banForFailures, quietMs, type BanParts, type TellOfBan } from "./bans.ts";
@@ -33,24 +36,37 @@ const sharedFailuresMax = 200;
 const everyMs = 1_000;
 /** Told apart in one such time; of those beyond nothing is kept. */
 const subjectsMax = 500;
+/** Of one address, lest it alone uses those up; what it sends beyond counts for it, whatever the name. */
+const namesMax = 50;
+/** The switch looks for bindings whose time is over every 30 s, and until then they count as its ten. */
+const expiryMs = 60_000;
 /** Rows of failures; nothing new is counted beyond, until the sweep. */
 const rowsMax = 20_000;
+/** Addresses that are banned at once; UDP's senders can be forged, and the media server's box knows no more than some. */
+const addressBansMax = 10_000;
+/** Bans of addresses that are over, kept since the next one may be longer for it. */
+const endedBansMax = 50_000;
+/** Logins that ended, and bindings that expired, are kept so long, and then taken away so many in a minute. */
+const loginsKeptMs = 24 * 3_600_000;
+const sweptAtOnce = 500;
 /** Addresses of whom a workspace is told. */
 const addressesTold = 5;
 const minuteMs = 60_000;
 
 interface Pending {
-  addresses: Map<string, number>;
-  names: Map<string, { count: number; from: Set<string> }>;
+  /** `names`: of those of the `count` that had one, how many had which. */
+  addresses: Map<string, { count: number; names: Map<string, number> }>;
+  names: Set<string>;
 }
-const nothing = (): Pending => ({ addresses: new Map(), names: new Map() });
+const nothing = (): Pending => ({ addresses: new Map(), names: new Set() });
 
 /**
  * Counts the logins that fail, by address, and by credential where the name is one's, and bans who tries too often. What was told
  * in the second in which a controller dies is not counted.
  */
 export class LoginFailures {
-  readonly counts = { told: 0, leftOut: 0 };
+  /** `bansLeftOut`: too many failures for an address to be let in, and too many bans for one more. */
+  readonly counts = { told: 0, leftOut: 0, bansLeftOut: 0 };
   readonly #parts: LoginFailuresParts;
   readonly #poll: Poll;
   #pending = nothing();
@@ -77,17 +93,19 @@ export class LoginFailures {
   take({ address, username }: LoginFailed): void {
     this.counts.told++;
     const { addresses, names } = this.#pending;
-    const isNew = !addresses.has(address) || (username !== null && !names.has(username));
+    const before = addresses.get(address);
+    const name = before?.names.has(username ?? "") || (before?.names.size ?? 0) < namesMax ? username : null;
+    const isNew = !before || (name !== null && !names.has(name));
     if (isNew && Math.max(addresses.size, names.size) >= subjectsMax) {
       this.counts.leftOut++;
       return;
     }
-    if (!isWithin(address, this.#parts.never())) addresses.set(address, (addresses.get(address) ?? 0) + 1);
-    if (username === null) return;
-    const name = names.get(username) ?? { count: 0, from: new Set() };
-    names.set(username, name);
-    name.count++;
-    if (name.from.size < addressesTold) name.from.add(address);
+    const tries = before ?? { count: 0, names: new Map<string, number>() };
+    addresses.set(address, tries);
+    tries.count++;
+    if (name === null) return;
+    names.add(name);
+    tries.names.set(name, (tries.names.get(name) ?? 0) + 1);
   }
 
   /** Counts what was told since. */
@@ -95,42 +113,40 @@ export class LoginFailures {
     const { store, clock } = this.#parts;
     const minute = Math.floor(clock.nowMs() / minuteMs);
     if (minute !== this.#sweptMinute) {
-      const until = { beforeMinute: minute - spanMinutes + 1, endedBeforeMs: clock.nowMs() - quietMs };
-      await store.write((tx) => sweepBans(tx, until));
+      const nowMs = clock.nowMs();
+      const until = { nowMs, beforeMinute: minute - spanMinutes + 1, endedBeforeMs: nowMs - quietMs };
+      await store.write(async (tx) => {
+        await sweepBans(tx, { ...until, endedMax: endedBansMax });
+        await sweepLogins(tx, nowMs - loginsKeptMs, sweptAtOnce);
+      });
       this.#sweptMinute = minute;
     }
     const { addresses, names } = this.#pending;
     if (addresses.size === 0 && names.size === 0) return;
     this.#pending = nothing();
-    const known = await this.#credentials(names);
+    const logins = await this.#logins([...names]);
+    const never = this.#parts.never();
     await store.write(async (tx) => {
       let room = rowsMax - (await countLoginFailureRows(tx));
       const count = async (subject: BanSubject, failures: number, from: readonly string[]) => {
+        if (failures === 0) return;
         if (room-- > 0) await this.#count(tx, subject, { minute, failures, from });
         else this.counts.leftOut += failures;
       };
-      for (const [subject, failures] of addresses)
-        await count({ kind: "address", subject }, failures, [subject]);
-      for (const [subject, { count: failures, from }] of known)
-        await count({ kind: "credential", subject }, failures, [...from]);
+      for (const [subject, tries] of addresses)
+        if (!isWithin(subject, never))
+          await count({ kind: "address", subject }, countOfAddress(subject, tries, logins), [subject]);
+      for (const [subject, { failures, from }] of byCredential(addresses, logins))
+        await count({ kind: "credential", subject }, failures, from);
     });
   }
 
-  /** A name that nobody has is a stranger's: it counts for its address alone. */
-  async #credentials(names: Pending["names"]): Promise<Map<SipId, { count: number; from: Set<string> }>> {
-    const { store, clock } = this.#parts;
-    const known = new Map<SipId, { count: number; from: Set<string> }>();
-    if (names.size === 0) return known;
-    const rows = await store.read((tx) => credentialsOfLogins(tx, [...names.keys()], clock.nowMs()));
-    for (const { username, credentialId } of rows) {
-      const { count = 0, from = [] } = names.get(username) ?? {};
-      const before = known.get(credentialId);
-      known.set(credentialId, {
-        count: count + (before?.count ?? 0),
-        from: new Set([...(before?.from ?? []), ...from]),
-      });
-    }
-    return known;
+  async #logins(names: readonly string[]): Promise<Map<string, TriedLogin>> {
+    if (names.length === 0) return new Map();
+    const nowMs = this.#parts.clock.nowMs();
+    const bound = { nowMs, boundSinceMs: nowMs - expiryMs, bindingsMax: bindingsOfLoginMax };
+    const rows = await this.#parts.store.read((tx) => triedLogins(tx, names, bound));
+    return new Map(rows.map((row) => [row.username, row]));
   }
 
   async #count(
@@ -146,7 +162,53 @@ export class LoginFailures {
     if (total < failuresMax) return;
     const shared = subject.kind === "address" && (await isRegisteredFrom(tx, subject.subject, clock.nowMs()));
     if (shared && total < sharedFailuresMax) return;
+    if (
+      subject.kind === "address" &&
+      (await countStandingBans(tx, clock.nowMs())).address >= addressBansMax
+    ) {
+      // Forgotten like those of one that is banned, so that they are counted out once in each twenty.
+      await forgetLoginFailures(tx, subject);
+      this.counts.bansLeftOut++;
+      return;
+    }
     await banForFailures(tx, this.#parts, subject, { failures: total, from });
     log.warn({ ...subject, failures: total }, "banned after failed logins");
   }
+}
+
+/**
+ * A phone that has the right password is refused, too, where its credential is banned, or has all its bindings: such a refusal
+ * says nothing of whoever is at that address, and a phone that tries again and again must not ban its own office.
+ */
+const isInnocent = ({ spared, isFull }: TriedLogin, address: string): boolean =>
+  isFull === 1 || (spared !== null && !(JSON.parse(spared) as string[]).includes(address));
+
+/** A name that nobody has is a stranger's: it counts for its address alone. */
+function countOfAddress(
+  address: string,
+  { count, names }: { count: number; names: ReadonlyMap<string, number> },
+  logins: ReadonlyMap<string, TriedLogin>,
+): number {
+  let innocent = 0;
+  for (const [name, tried] of names) {
+    const login = logins.get(name);
+    if (login && isInnocent(login, address)) innocent += tried;
+  }
+  return count - innocent;
+}
+
+function byCredential(
+  addresses: Pending["addresses"],
+  logins: ReadonlyMap<string, TriedLogin>,
+): Map<SipId, { failures: number; from: string[] }> {
+  const credentials = new Map<SipId, { failures: number; from: string[] }>();
+  for (const [address, { names }] of addresses)
+    for (const [name, tried] of names) {
+      const login = logins.get(name);
+      if (!login || login.isFull === 1) continue;
+      const { failures, from } = credentials.get(login.credentialId) ?? { failures: 0, from: [] };
+      const told = from.includes(address) || from.length >= addressesTold ? from : [...from, address];
+      credentials.set(login.credentialId, { failures: failures + tried, from: told });
+    }
+  return credentials;
 }

@@ -50,6 +50,20 @@ export async function countBefore(
   return row?.count ?? 0;
 }
 
+/** Of the same kind, from before that minute; the oldest first, `limit` at most. */
+export async function sweepRefusals(
+  tx: Tx,
+  { workspaceId, reason, source }: Pick<RefusalRow, "workspaceId" | "reason" | "source">,
+  beforeMinute: number,
+  limit: number,
+): Promise<void> {
+  await tx.run(
+    `DELETE FROM refusals WHERE id IN (SELECT id FROM refusals WHERE workspace_id = ? AND reason = ? AND source = ?
+       AND minute < ? ORDER BY minute LIMIT ?)`,
+    [workspaceId, reason, source, beforeMinute, limit],
+  );
+}
+
 /** Newest first, those older than `before`. */
 export const refusalsOf = (
   tx: ReadTx,

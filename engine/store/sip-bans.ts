@@ -58,13 +58,26 @@ export async function forgetLoginFailures(tx: Tx, { kind, subject }: BanSubject)
   await tx.run("DELETE FROM sip_login_failures WHERE kind = ? AND subject = ?", [kind, subject]);
 }
 
-/** What no time that is counted reaches any more, and bans that make no next one longer. */
+/**
+ * What no time that is counted reaches any more, and bans that make no next one longer: those that ended before then, and of
+ * addresses all but the last `endedMax` that are over.
+ */
 export async function sweepBans(
   tx: Tx,
-  { beforeMinute, endedBeforeMs }: { beforeMinute: number; endedBeforeMs: number },
+  {
+    nowMs,
+    beforeMinute,
+    endedBeforeMs,
+    endedMax,
+  }: { nowMs: number; beforeMinute: number; endedBeforeMs: number; endedMax: number },
 ): Promise<void> {
   await tx.run("DELETE FROM sip_login_failures WHERE minute < ?", [beforeMinute]);
   await tx.run("DELETE FROM sip_bans WHERE until_ms < ? OR lifted_at_ms < ?", [endedBeforeMs, endedBeforeMs]);
+  await tx.run(
+    `DELETE FROM sip_bans WHERE kind = 'address' AND until_ms <= (SELECT until_ms FROM sip_bans
+       WHERE kind = 'address' AND until_ms <= ? ORDER BY until_ms DESC LIMIT 1 OFFSET ?)`,
+    [nowMs, endedMax],
+  );
 }
 
 /** The last one, whether it stands or is over. */

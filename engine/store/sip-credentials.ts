@@ -106,11 +106,29 @@ export const sipLogins = (tx: ReadTx, nowMs: number) =>
     [nowMs, nowMs],
   );
 
-/** The credentials of those names that are let in, each once. */
-export const credentialsOfLogins = (tx: ReadTx, usernames: readonly string[], nowMs: number) =>
-  tx.all<{ username: string; credentialId: SipId }>(
-    `SELECT l.username, c.id AS credential_id ${letIn} AND l.username IN (${usernames.map(() => "?").join(", ")})`,
-    [nowMs, ...usernames],
+/** A login that somebody tried. */
+export interface TriedLogin {
+  username: string;
+  credentialId: SipId;
+  /** Its credential is banned, and let in from those addresses alone: JSON text. */
+  spared: string | null;
+  /** 1: a box has had `bindingsMax` of it since `boundSinceMs`. */
+  isFull: 0 | 1;
+}
+
+/** Of those names that are let in, each once. */
+export const triedLogins = (
+  tx: ReadTx,
+  usernames: readonly string[],
+  { nowMs, boundSinceMs, bindingsMax }: { nowMs: number; boundSinceMs: number; bindingsMax: number },
+) =>
+  tx.all<TriedLogin>(
+    `SELECT l.username, c.id AS credential_id, (SELECT b.spared FROM sip_bans b WHERE b.kind = 'credential'
+         AND b.subject = c.id AND b.lifted_at_ms IS NULL AND b.until_ms > ?) AS spared,
+       CASE WHEN EXISTS (SELECT 1 FROM sip_registrations r WHERE r.username = l.username AND r.expires_at_ms > ?
+         GROUP BY r.box HAVING COUNT(*) >= ?) THEN 1 ELSE 0 END AS is_full
+     ${letIn} AND l.username IN (${usernames.map(() => "?").join(", ")})`,
+    [nowMs, boundSinceMs, bindingsMax, nowMs, ...usernames],
   );
 
 /** Undefined: there is none, or it was revoked. */
@@ -220,21 +238,40 @@ export async function saveRegistration(tx: Tx, row: SipRegistrationRow): Promise
   );
 }
 
-/** How many bindings a login has there. */
-export async function countRegistrations(tx: ReadTx, box: string, username: string): Promise<number> {
+/** How many bindings a login has there whose time is not over. */
+export async function countRegistrations(
+  tx: ReadTx,
+  box: string,
+  username: string,
+  nowMs: number,
+): Promise<number> {
   const row = await tx.get<{ count: number }>(
-    "SELECT COUNT(*) AS count FROM sip_registrations WHERE box = ? AND username = ?",
-    [box, username],
+    "SELECT COUNT(*) AS count FROM sip_registrations WHERE box = ? AND username = ? AND expires_at_ms > ?",
+    [box, username, nowMs],
   );
   return row?.count ?? 0;
 }
 
-/** Who is registered there with a login that is let in no more. */
+/** The logins of credentials whose bans spare no address: takes a time. */
+const shutOut = `SELECT l.username FROM sip_logins l JOIN sip_bans b ON b.kind = 'credential' AND b.subject = l.credential_id
+  WHERE b.spared = '[]' AND b.lifted_at_ms IS NULL AND b.until_ms > ?`;
+
+/** Who is registered there with a login that is let in no more, or, while its credential is banned, from nowhere. */
 export const registeredStrangers = (tx: ReadTx, box: string, nowMs: number) =>
   tx.all<{ username: string }>(
-    `SELECT DISTINCT username FROM sip_registrations WHERE box = ? AND username NOT IN (SELECT l.username ${letIn})`,
-    [box, nowMs],
+    `SELECT DISTINCT username FROM sip_registrations WHERE box = ?
+       AND (username NOT IN (SELECT l.username ${letIn}) OR username IN (${shutOut}))`,
+    [box, nowMs, nowMs],
   );
+
+/** Whether a login may be registered, from wherever. */
+export async function mayRegister(tx: ReadTx, username: string, nowMs: number): Promise<boolean> {
+  const row = await tx.get(
+    `SELECT l.username ${letIn} AND l.username = ? AND l.username NOT IN (${shutOut})`,
+    [...[nowMs, username, nowMs]],
+  );
+  return row !== undefined;
+}
 
 export async function deleteRegistrationsOf(tx: Tx, box: string, username: string): Promise<void> {
   await tx.run("DELETE FROM sip_registrations WHERE box = ? AND username = ?", [box, username]);
@@ -283,3 +320,20 @@ export const registrationsOf = (
      ORDER BY r.expires_at_ms DESC, r.username, r.sip_call_id LIMIT ?`,
     ["credential" in of ? of.credential : of.number, nowMs, nowMs, limit],
   );
+
+/**
+ * Bindings that were over before then, of a box that is no more, too, and logins that ended before then and have none; `limit` of
+ * each at most.
+ */
+export async function sweepLogins(tx: Tx, endedBeforeMs: number, limit: number): Promise<void> {
+  await tx.run(
+    `DELETE FROM sip_registrations WHERE (box, username, sip_call_id) IN
+       (SELECT box, username, sip_call_id FROM sip_registrations WHERE expires_at_ms < ? ORDER BY expires_at_ms LIMIT ?)`,
+    [endedBeforeMs, limit],
+  );
+  await tx.run(
+    `DELETE FROM sip_logins WHERE username IN (SELECT l.username FROM sip_logins l WHERE l.ends_at_ms < ?
+       AND NOT EXISTS (SELECT 1 FROM sip_registrations r WHERE r.username = l.username) ORDER BY l.ends_at_ms LIMIT ?)`,
+    [endedBeforeMs, limit],
+  );
+}

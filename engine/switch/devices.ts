@@ -23,6 +23,12 @@ export const registrationEvents = {
 /** `sip-expires-late-margin` of freeswitch-conf/devices.xml: a binding stays so much longer than its device was told. */
 const lateMarginMs = 5_000;
 
+/**
+ * `max-registrations-per-extension` there: one more of a login is refused as a wrong password is, before the password is looked
+ * at.
+ */
+export const bindingsOfLoginMax = 10;
+
 /** Told of each login that was tried with a challenge of the switch's own, by REGISTER and by INVITE, whatever came of it. */
 export const loginEvent = "sofia::register_attempt";
 

@@ -133,7 +133,7 @@ const addressOf = (text: string | undefined) => (text !== undefined && isIPv4(te
 export const isAnsweredCaller = (fields: Fields): boolean =>
   fields("Call-Direction") === "inbound" &&
   fields("Answer-State") === "answered" &&
-  /^sofia\/(?:edge|devices)\//.test(fields("Channel-Name") ?? "");
+  /^sofia\/(?:edge|trunks|devices)\//.test(fields("Channel-Name") ?? "");
 
 /**
  * Which device calls, by the variable that its credential has in the directory; null: none, it is the carrier. Undefined:

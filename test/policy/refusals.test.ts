@@ -1,6 +1,6 @@
 import { strict as assert } from "node:assert";
 import { databaseKind } from "../store/test-database.ts";
-import { minutes, nairobi, policyWorld, type Owner, type PolicyWorld } from "./world.ts";
+import { hours, minutes, nairobi, policyWorld, type Owner, type PolicyWorld } from "./world.ts";
 
 const otieno = "+254712345678";
 const kampala = "+256772123456";
@@ -38,6 +38,16 @@ describe(`every refusal, on ${databaseKind}`, function () {
       [id, "country", "calls.destination_not_allowed", "api", nairobi, kampala, null, 1],
     );
     assert.equal((await wanjiru.get("/v1/calls")).data.length, 0);
+  });
+
+  it("is kept for ninety days, and goes as further ones of its kind come", async () => {
+    await wanjiru.place(kampala);
+    w.later(hours(24 * 89));
+    await wanjiru.place(kampala);
+    assert.equal((await wanjiru.refusals()).length, 2);
+    w.later(hours(24 * 2));
+    await wanjiru.place(kampala);
+    assert.equal((await wanjiru.refusals()).length, 2);
   });
 
   it("of a minute is one row and one event, the further ones counted; the next event stands for them", async () => {

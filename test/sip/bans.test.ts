@@ -7,7 +7,7 @@ import { standingBans, type BanKind, type SipBanRow } from "../../engine/store/s
 import { createCredential } from "../../engine/sip/credentials.ts";
 import { LoginFailures } from "../../engine/sip/login-failures.ts";
 import { numberById } from "../../engine/store/numbers.ts";
-import { saveRegistration } from "../../engine/store/sip-credentials.ts";
+import { endSipLogins, saveRegistration } from "../../engine/store/sip-credentials.ts";
 import { tellWorkspace } from "../../engine/webhooks/workspace-events.ts";
 import { hours, minutes, policyWorld, type Owner, type PolicyWorld } from "../policy/world.ts";
 import { databaseKind } from "../store/test-database.ts";
@@ -43,10 +43,10 @@ describe(`failed logins, and the bans that follow, on ${databaseKind}`, function
     );
     return made.credential;
   }
-  const registered = (username: string, address: string) =>
+  const registered = (username: string, address: string, sipCallId = `${username}@${address}`) =>
     w.store.write((tx) =>
       saveRegistration(tx, {
-        ...{ box: "box", username, sipCallId: `${username}@${address}`, contactUri: "sip:x@10.0.0.2" },
+        ...{ box: "box", username, sipCallId, contactUri: "sip:x@10.0.0.2" },
         ...{ contact: null, transport: "udp", address, port: 5060, userAgent: "Yealink" },
         expiresAtMs: w.clock.nowMs() + hours(48),
       }),
@@ -147,6 +147,50 @@ describe(`failed logins, and the bans that follow, on ${databaseKind}`, function
     assert.equal(Date.parse(String(bannedUntil)) - Date.parse(String(bannedAt)), minutes(10));
   });
 
+  it("a phone of a banned credential that tries from a new address bans nobody, a wrong password where it is let in does", async () => {
+    const { id, username } = await credential();
+    await registered(username, office);
+    for (let index = 0; index < 20; index++)
+      failures.take({ kind: "loginFailed", box: "box", address: `203.0.113.${index}`, username });
+    await failures.flush();
+    const abroad = "198.51.100.77";
+    await fail(300, { address: abroad, username });
+    assert.deepEqual(await subjects(), [id]);
+    await fail(19, { address: abroad, username: "nobody23" });
+    assert.deepEqual(await subjects(), [id]);
+    await fail(1, { address: abroad, username: "nobody23" });
+    assert.deepEqual(new Set(await subjects()), new Set([id, abroad]));
+    await fail(200, { address: office, username });
+    assert.deepEqual(new Set(await subjects()), new Set([id, abroad, office]));
+  });
+
+  it("an eleventh phone of a credential, whose password nobody looks at, bans neither it nor its address", async () => {
+    const { id, username } = await credential();
+    const again = async (address: string) => {
+      for (let time = 0; time < 3; time++) await fail(20, { address, username });
+      return subjects();
+    };
+    for (let index = 0; index < 10; index++) await registered(username, office, `${index}@phone`);
+    assert.deepEqual(await again(stranger), []);
+    w.later(hours(49));
+    assert.deepEqual(
+      new Set(await again(stranger)),
+      new Set([stranger, id]),
+      "with those gone it counts again",
+    );
+  });
+
+  it("one address with ever new names leaves room for others", async () => {
+    const { id, username } = await credential();
+    for (let index = 0; index < 3_000; index++)
+      failures.take({ kind: "loginFailed", box: "box", address: stranger, username: `name${index}` });
+    for (let index = 0; index < 20; index++)
+      failures.take({ kind: "loginFailed", box: "box", address: `10.0.0.${index}`, username });
+    await failures.flush();
+    assert.equal(failures.counts.leftOut, 0);
+    assert.deepEqual(new Set(await subjects()), new Set([stranger, id]));
+  });
+
   it("a flood from a thousand addresses with a thousand names leaves so many rows at most, and those go", async () => {
     for (let index = 0; index < 3_000; index++)
       failures.take({
@@ -154,12 +198,60 @@ describe(`failed logins, and the bans that follow, on ${databaseKind}`, function
         address: `10.${index >> 8}.${index & 255}.1`,
       });
     await failures.flush();
-    assert.deepEqual(failures.counts, { told: 3_000, leftOut: 2_500 });
+    assert.deepEqual(failures.counts, { told: 3_000, leftOut: 2_500, bansLeftOut: 0 });
     assert.equal(await rows("sip_login_failures"), 500);
     await fail(20);
     w.later(hours(25));
     await failures.flush();
     assert.deepEqual([await rows("sip_login_failures"), await rows("sip_bans")], [0, 0]);
+  });
+
+  it("with ten thousand addresses banned no more are, a credential still is, and those that are over go", async () => {
+    const { id, username } = await credential();
+    const untilMs = w.clock.nowMs() + minutes(10);
+    const banned = (from: number, to: number) =>
+      w.store.write((tx) =>
+        tx.run(
+          `WITH RECURSIVE n (i) AS (SELECT ${from} UNION ALL SELECT i + 1 FROM n WHERE i < ${to})
+           INSERT INTO sip_bans (kind, subject, reason, failures, round, since_ms, until_ms)
+           SELECT 'address', '10.' || (i / 65536) || '.' || (i / 256 % 256) || '.' || (i % 256), 'failed_logins', 20, 1,
+             0, ${untilMs} + i FROM n`,
+        ),
+      );
+    await banned(1, 9_999);
+    await fail(20, { address: "203.0.113.1" });
+    assert.ok((await subjects()).includes("203.0.113.1"));
+    await fail(20, { address: "203.0.113.2" });
+    await fail(20, { address: "192.0.2.9", username });
+    assert.equal(failures.counts.bansLeftOut, 1);
+    assert.equal(await rows("sip_bans"), 10_001);
+    assert.ok((await subjects()).includes(id));
+
+    await banned(10_000, 60_000);
+    w.later(minutes(12));
+    await fail(20, { address: "203.0.113.2" });
+    assert.ok((await subjects()).includes("203.0.113.2"));
+    const left = await rows("sip_bans");
+    assert.ok(left > 40_000 && left <= 50_002, `${left} rows are kept`);
+  });
+
+  it("bindings that expired, of a box that is no more, too, and logins that ended are gone a day later", async () => {
+    const { id, username } = await credential();
+    await registered(username, office);
+    const left = () =>
+      w.store.read(async (tx) => [
+        (await tx.all("SELECT box FROM sip_registrations")).length,
+        (await tx.all("SELECT username FROM sip_logins WHERE credential_id = ?", [id])).length,
+      ]);
+    await w.store.write(async (tx) => {
+      await endSipLogins(tx, id, w.clock.nowMs(), w.clock.nowMs());
+    });
+    w.later(hours(71));
+    await failures.flush();
+    assert.deepEqual(await left(), [1, 1]);
+    w.later(hours(2));
+    await failures.flush();
+    assert.deepEqual(await left(), [0, 0]);
   });
 
   it("a command bans, lists, and lifts; each is in the audit log, and what led to it is forgotten", async () => {

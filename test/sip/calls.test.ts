@@ -433,6 +433,19 @@ describeOnSwitch("a customer's SIP devices, over HTTP and SIP", function () {
       assert.equal(refused?.payload["reason"], "spend_cap");
       await world.verifyLedger();
     });
+
+    it("where it has no rate for devices their calls are refused with the reason, and frozen is said first", async () => {
+      await world.byHand("UPDATE rates SET ended = 1 WHERE leg_kind = 'sip' AND direction = 'inbound'");
+      const device = await registered(await credential("Without a rate"));
+      const reason = async () => {
+        assert.equal(await finalStatus(device.call(answersFor("00121"))), 403);
+        const { body } = await world.customer.ask("GET", "/v1/refusals");
+        return [body.data[0].source, body.data[0].reason];
+      };
+      assert.deepEqual(await reason(), ["device", "no_rate"]);
+      await world.byHand("UPDATE workspaces SET frozen_at_ms = 1");
+      assert.deepEqual(await reason(), ["device", "frozen"]);
+    });
   });
 
   function finalStatus(call: ReturnType<SipDevice["call"]>): Promise<number | null> {

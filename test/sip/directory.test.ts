@@ -232,6 +232,17 @@ describe(`the list of SIP logins beside a media server, on ${databaseKind}`, () 
         assert.deepEqual(asked, ["all", username]);
       });
 
+      it("what expired while no controller ran counts for no login that has too many", async () => {
+        const { username } = await made();
+        const gone = { expiresAtMs: api.clock.nowMs() - 1 };
+        for (let i = 10; i < 25; i++) come(registration(username, { ...gone, callId: `${i}@phone` }));
+        for (let i = 0; i < 10; i++) come(registration(username, { callId: `${i}@phone` }));
+        await settled(Array.from({ length: 10 }, (_, i) => `${i}@phone`));
+        assert.deepEqual(forgotten, []);
+        devices.connected();
+        await settled([]);
+      });
+
       it("who is let in no more, never was, or has too many is dropped", async () => {
         const { id, username } = await made();
         come(registration("stranger"));

@@ -5,6 +5,10 @@ import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { pino } from "pino";
+import { systemClock } from "../../engine/clock.ts";
+import { Firewall } from "../../engine/sip/firewall.ts";
+import type { Store } from "../../engine/store/store.ts";
 import { eventually } from "../peers/waiting.ts";
 
 const program = new URL("../../cli/sautikit.ts", import.meta.url).pathname;
@@ -18,6 +22,7 @@ function missing(): string | undefined {
   return status === 0 ? undefined : "no network namespaces, or no nftables in the kernel";
 }
 const lacks = missing();
+const hasIptables = existsSync("/usr/sbin/iptables");
 
 (lacks === undefined ? describe : describe.skip)(
   `the firewall of a media server's box${lacks === undefined ? "" : ` (skipped: ${lacks})`}`,
@@ -153,6 +158,41 @@ const lacks = missing();
       assert.equal(answered("scanner"), true);
     });
 
+    it("who is banned while a call runs may still hang up, and answer what is asked in it, at a rate", async () => {
+      sautikit("bans", "add", address.scanner, "--for", "1h");
+      await kept(true);
+      // After ours, which is at -10: what is counted here got through.
+      const through = "inet through";
+      load(
+        `table ${through} {
+          chain input {
+            type filter hook input priority 0;
+            ip saddr ${address.scanner} udp dport ${port} counter
+          }
+        }`,
+        "/usr/sbin/nft",
+        "-f",
+        "-",
+      );
+      const send = (method: string, count = "1"): number => {
+        const before = counted();
+        const args = [address.box, String(port), "Yealink", count, method];
+        within(namespaces.scanner, process.execPath, prober, ...args);
+        return counted() - before;
+      };
+      const counted = (): number => {
+        const rules = within(namespaces.box, "/usr/sbin/nft", "list", "table", ...through.split(" "));
+        return Number(/counter packets (\d+)/.exec(rules)?.[1]);
+      };
+      const passed = ["BYE", "SIP/2.0", "INVITE", "REGISTER"].map((method) => send(method));
+      assert.deepEqual(passed, [1, 1, 0, 0]);
+      const flood = send("BYE", "300");
+      assert.ok(flood >= 20 && flood < 100, `${flood} of 300 got through`);
+      within(namespaces.box, "/usr/sbin/nft", "delete", "table", ...through.split(" "));
+      sautikit("bans", "lift", address.scanner);
+      await kept(false);
+    });
+
     it("after the spool's restart, and after the set was emptied, it is as the store has it", async () => {
       sautikit("bans", "add", address.scanner, "--for", "1h");
       await kept(true);
@@ -168,8 +208,8 @@ const lacks = missing();
       await kept(false);
     });
 
-    it("known scanners get silence, by the name that they give", () => {
-      if (!existsSync("/usr/sbin/iptables")) return;
+    it(`known scanners get silence, by the name that they give${hasIptables ? "" : " (skipped: no iptables)"}`, function () {
+      if (!hasIptables) this.skip();
       const script = sautikit("bans", "firewall", "--scanners");
       for (let time = 0; time < 2; time++) load(script, "sh");
       const rules = within(namespaces.box, "/usr/sbin/iptables", "-S", "INPUT").split("\n");
@@ -213,3 +253,27 @@ const lacks = missing();
     });
   },
 );
+
+describe("the firewall's set that cannot be written", () => {
+  it("is said at once and then each minute, not each time that it is tried", async () => {
+    const said: number[] = [];
+    let nowMs = 0;
+    let tries = 0;
+    const clock = {
+      ...systemClock,
+      monotonicMs: () => nowMs,
+      after(ms: number, then: () => void) {
+        nowMs += ms;
+        return systemClock.after(0, then);
+      },
+    };
+    const log = pino({ level: "silent" });
+    log.error = () => void said.push(nowMs);
+    const store = { read: () => Promise.reject(new Error(`away, ${++tries}`)) } as unknown as Store;
+    const firewall = new Firewall({ store, clock, log });
+    firewall.start();
+    await eventually("two minutes", () => (tries >= 65 ? true : undefined));
+    await firewall.stop();
+    assert.deepEqual(said.slice(0, 3), [0, 60_000, 120_000]);
+  });
+});

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { eventFields, FrameReader, type Fields } from "../../engine/switch/codec.ts";
 import { ChannelNames } from "../../engine/switch/channel-names.ts";
 import { parseEndRecord } from "../../engine/switch/end-record.ts";
-import { decodeEvent, hungUp, recordingOf } from "../../engine/switch/events.ts";
+import { decodeEvent, hungUp, isAnsweredCaller, recordingOf } from "../../engine/switch/events.ts";
 import type { SwitchEvent } from "../../engine/switch/switch.ts";
 import { ids } from "./peers.ts";
 
@@ -200,6 +200,25 @@ describe("An end-of-leg record", () => {
     assert.deepEqual([result.record.channel, result.record.leg], [uuid, undefined]);
     assert.equal(result.record.answeredAtUs, answered?.answeredAtUs);
   });
+});
+
+describe("A caller who talks, whoever answered", () => {
+  const talking = { "Call-Direction": "inbound", "Answer-State": "answered" };
+  for (const [what, more, is] of [
+    ["came by the profile of the edge", { "Channel-Name": "sofia/edge/254711000001@192.0.2.1" }, true],
+    ["came by that of the trunks", { "Channel-Name": "sofia/trunks/254711000001@192.0.2.1" }, true],
+    ["came by that of the devices", { "Channel-Name": "sofia/devices/2n5kq@sip.example" }, true],
+    ["came by none of them", { "Channel-Name": "loopback/254711000001-a" }, false],
+    ["still rings", { "Channel-Name": "sofia/trunks/x@192.0.2.1", "Answer-State": "ringing" }, false],
+    ["was dialled", { "Channel-Name": "sofia/trunks/x", "Call-Direction": "outbound" }, false],
+  ] as const)
+    it(`${is ? "is" : "is not"} one that ${what}`, () => {
+      const fields: Record<string, string> = { ...talking, ...more };
+      assert.equal(
+        isAnsweredCaller((name) => fields[name]),
+        is,
+      );
+    });
 });
 
 describe("A single event", () => {
