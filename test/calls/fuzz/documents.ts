@@ -110,8 +110,15 @@ export function validDocument(items: Map<string, fc.Arbitrary<Item>>, verb: stri
   const others = fc.oneof(...[...items].filter(([name]) => !isLast(name)).map(([, item]) => item));
   return fc
     .tuple(fc.array(others, { maxLength: 1 }), items.get(verb) ?? others, fc.array(others, { maxLength: 1 }))
-    .map(([before, item, behind]) => [...before, item, ...behind]);
+    .map(([before, item, behind]) => [...before, item, ...behind].map(ending));
 }
+
+/** Two who talk, and of whom nobody hangs up, talk for hours. */
+function ending(item: Item): Item {
+  const { dial } = item as { dial?: { maxDuration?: number } };
+  return dial === undefined ? item : ({ dial: { maxDuration: 11, ...dial } });
+}
+
 export const isLast = (verb: string) => ["redirect", "reject", "hangup", "conference"].includes(verb);
 
 const deep = (levels: number) => fc.constant(JSON.parse("[".repeat(levels) + "]".repeat(levels)) as unknown);
