@@ -19,19 +19,19 @@ export function trunksIn(...trunks: readonly Record<string, unknown>[]): readonl
 
 /** The edge in this process, beside the drachtio-server under test; boxes and trunks are the test's. */
 export async function edgeWorld() {
-  const server: EdgeUnderTest = await startEdgeUnderTest();
+  const first: EdgeUnderTest = await startEdgeUnderTest();
   const database = await testDatabase();
   const store = await database.open();
   let trunks: readonly Trunk[] = [];
   const boxes: EdgeBox[] = [];
   const edge = new Edge({
-    ...{ drachtio: server.admin, store, clock: systemClock, ids, trunks: () => trunks, boxes },
+    ...{ drachtio: first.admin, store, clock: systemClock, ids, trunks: () => trunks, boxes },
     log: pino({ level: "silent" }),
   });
   edge.start();
   await eventually("the connection", () => edge.connected || undefined);
-  return {
-    ...{ server, store, edge },
+  const world = {
+    ...{ server: first, store, edge },
     setTrunks: (now: readonly Trunk[]) => (trunks = now),
     setBoxes: (...now: readonly EdgeBox[]) => boxes.splice(0, boxes.length, ...now),
     /** That box has a leg more, as far as the edge knows. */
@@ -42,11 +42,13 @@ export async function edgeWorld() {
     connected: () => eventually("the connection", () => edge.connected || undefined),
     async end() {
       await edge.stop();
-      await server.stop();
+      // Which may be another by now.
+      await world.server.stop();
       await store.close();
       await database.remove();
     },
   };
+  return world;
 }
 
 export const boxAt = (name: string, { host, port }: SipAgent, connected = true): EdgeBox => ({
