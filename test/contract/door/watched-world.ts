@@ -177,5 +177,8 @@ const words = (event: Headers, name: string, argument: string): string =>
 
 /** The switch's own refusal to keep what a carrier sent is none: it is what one would want of it. */
 const isAlarming = ({ level, text }: { level: number; text: string }): boolean =>
-  (level <= 2 && !/Invalid data \(\$\{.*\} contains a variable\)\n$/.test(text)) ||
+  (level <= 2 &&
+    // It tells of its own start at the level of what is asked for at its console.
+    !/\[CONSOLE\] sofia_presence\.c:\d+ Event Thread Started\n$/.test(text) &&
+    !/Invalid data \(\$\{.*\} contains a variable\)\n$/.test(text)) ||
   /Command not found|Invalid Application|Invalid command/i.test(text);
