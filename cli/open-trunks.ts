@@ -66,6 +66,9 @@ export async function openTrunks(
       ...{ ...parts, box: box.box, spoolDir, watch, edge },
       written: () => signals.tell("trunks", null),
     }),
-    gateways: new TrunkGateways(parts),
+    gateways: new TrunkGateways({
+      ...parts,
+      overEdge: () => (watch.trunks ?? []).flatMap(({ name, via }) => (via === "edge" ? [name] : [])),
+    }),
   };
 }

@@ -109,6 +109,18 @@ export async function gatewayLoaded(
   );
 }
 
+/** They are to be loaded anew, and whoever needs one waits for that. */
+export async function renewGateways(tx: Tx, box: string, trunks: readonly string[]): Promise<void> {
+  // PostgreSQL knows no empty list.
+  if (trunks.length === 0) return;
+  const { changes } = await tx.run(
+    `UPDATE trunk_gateways SET loaded_sha256 = NULL, up = NULL, changed_at_ms = NULL
+     WHERE box = ? AND trunk IN (${trunks.map(() => "?").join(", ")})`,
+    [box, ...trunks],
+  );
+  if (changes > 0) await tx.run("UPDATE trunk_files SET loaded_sha256 = NULL WHERE box = ?", [box]);
+}
+
 export async function deleteGateway(tx: Tx, box: string, trunk: string): Promise<void> {
   await tx.run("DELETE FROM trunk_gateways WHERE box = ? AND trunk = ? AND written_sha256 IS NULL", [
     box,

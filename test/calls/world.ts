@@ -149,7 +149,7 @@ export async function world(options: WorldOptions = {}) {
     const recordingsFolder = join(peer.spoolDir, "recordings");
     const box = new FreeSwitchBox({ box: "box", ...peer.esl, recordingsFolder, clock, ids, log });
     void trunkGateways?.stop();
-    trunkGateways = new TrunkGateways({ store, clock, log, box });
+    trunkGateways = new TrunkGateways({ store, clock, log, box, overEdge: () => [] });
     if (options.trunks) trunkGateways.start();
     return options.tap?.(box) ?? box;
   }

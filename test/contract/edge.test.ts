@@ -7,6 +7,7 @@ import { createSipAgent } from "../../engine/simulator/sip/agent.ts";
 import type { SipAgent, SipCall } from "../../engine/simulator/sip/call.ts";
 import { issueTicket } from "../../engine/store/edge-tickets.ts";
 import { edgeKind, startEdgeUnderTest, type EdgeUnderTest } from "../peers/edge-under-test.ts";
+import { EslClient } from "../simulator/switch/esl-client.ts";
 import { VoiceServer } from "../peers/voice-server.ts";
 import { describeOnSwitch } from "../peers/switch-under-test.ts";
 import { eventually } from "../peers/waiting.ts";
@@ -213,6 +214,24 @@ describeOnSwitch(`calls by way of the trunk edge (${edgeKind})`, function () {
       const lasted = Math.ceil((endedMs - answeredMs) / 1000);
       assert.equal(done.status, "completed");
       assert.ok(Math.abs(callee.billed_seconds - lasted) <= 1, `${callee.billed_seconds}, not ${lasted}`);
+    });
+
+    it("a trunk that answered the box no OPTIONS meanwhile, since nobody passed them on, is called as soon as it is back", async () => {
+      const { port, password } = world.switch.esl;
+      const esl = await EslClient.login(port, password, "SHUTDOWN");
+      await world.killSautikit();
+      await eventually(
+        "the box to call its trunk down",
+        async () => /<status>DOWN</.test(await esl.api("sofia xmlstatus gateway")) || undefined,
+        { withinMs: 20_000, everyMs: 200 },
+      );
+      esl.close();
+      await world.startSautikit();
+      const id = await world.customer.place({
+        ...{ from: nairobi, to: numbers.hangsUpAfterThreeSeconds },
+        actions: [{ wait: { seconds: 20 } }],
+      });
+      assert.equal((await world.customer.ended(id)).status, "completed");
     });
 
     it("has charged nothing twice, and told everything", async () => {

@@ -211,7 +211,14 @@ export class TestWorld {
 async function edgeEnv(folder: string, edge: EdgeUnderTest, carrier: { host: string; port: number }) {
   const file = join(folder, "trunks.yaml");
   const addresses = [`${carrier.host}/32`];
-  const trunk = { name: "safari", via: "edge", host: carrier.host, port: carrier.port, addresses };
+  const trunk = {
+    name: "safari",
+    via: "edge",
+    host: carrier.host,
+    port: carrier.port,
+    addresses,
+    ping_seconds: 5,
+  };
   await writeFile(file, JSON.stringify({ trunks: [trunk] }));
   return { ...edge.env, TRUNKS_FILE: file };
 }

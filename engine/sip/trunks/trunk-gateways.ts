@@ -6,6 +6,7 @@ import type { Store } from "../../store/store.ts";
 import {
   deleteGateway,
   gatewayLoaded,
+  renewGateways,
   saveGatewayUp,
   trunkFilesLoaded,
   trunkFilesOfBox,
@@ -20,6 +21,8 @@ export interface TrunkGatewaysParts {
   clock: Clock;
   log: Log;
   box: Pick<Switch, "box" | "connected" | "loadGateways" | "gateways">;
+  /** Trunks whose OPTIONS go over the edge. */
+  overEdge: () => readonly string[];
 }
 
 /** A trunk that goes down is known so soon, and one that is back. */
@@ -32,6 +35,7 @@ export class TrunkGateways {
   readonly #poll: Poll;
   #stopped = false;
   #againMs = 0;
+  #renewed = false;
 
   constructor(parts: TrunkGatewaysParts) {
     this.#parts = parts;
@@ -61,7 +65,13 @@ export class TrunkGateways {
   }
 
   async #look(): Promise<void> {
-    const { store, box, clock } = this.#parts;
+    const { store, box, clock, overEdge } = this.#parts;
+    if (!this.#renewed) {
+      // While we were not there the edge answered 503 to the box's OPTIONS: the box may call such a trunk down, and would until
+      // the next are answered. Loaded anew it is up; calls are not touched by it.
+      await store.write((tx) => renewGateways(tx, box.box, overEdge()));
+      this.#renewed = true;
+    }
     if (this.#stopped || !box.connected) return;
     const { files, rows } = await store.read(async (tx) => ({
       files: await trunkFilesOfBox(tx, box.box),
