@@ -116,7 +116,7 @@ export function validDocument(items: Map<string, fc.Arbitrary<Item>>, verb: stri
 /** Two who talk, and of whom nobody hangs up, talk for hours. */
 function ending(item: Item): Item {
   const { dial } = item as { dial?: { maxDuration?: number } };
-  return dial === undefined ? item : ({ dial: { maxDuration: 11, ...dial } });
+  return dial === undefined ? item : { dial: { maxDuration: 11, ...dial } };
 }
 
 export const isLast = (verb: string) => ["redirect", "reject", "hangup", "conference"].includes(verb);
