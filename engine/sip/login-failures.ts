@@ -183,6 +183,9 @@ export class LoginFailures {
 const isInnocent = ({ spared, isFull }: TriedLogin, address: string): boolean =>
   isFull === 1 || (spared !== null && !(JSON.parse(spared) as string[]).includes(address));
 
+/** So often phones with the right password try again; what an address sends beyond that is a flood, whatever name is in it. */
+const innocentASecond = 2;
+
 /** A name that nobody has is a stranger's: it counts for its address alone. */
 function countOfAddress(
   address: string,
@@ -194,7 +197,7 @@ function countOfAddress(
     const login = logins.get(name);
     if (login && isInnocent(login, address)) innocent += tried;
   }
-  return count - innocent;
+  return count - Math.min(innocent, innocentASecond);
 }
 
 function byCredential(
