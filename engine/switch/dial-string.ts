@@ -218,7 +218,7 @@ function assertBranch(branch: Branch): void {
 function assertWay(way: Way): void {
   if (way.kind === "device") return assert(isDeviceContact(way.contact), "a device's contact");
   assert(/^[a-z0-9-]{1,64}$/.test(way.gateway), "a gateway");
-  assert(e164.test(way.to) || /^[0-9]{5,32}$/.test(way.to), "a number to dial");
+  assert(e164.test(way.to) || /^[0-9]{7,32}$/.test(way.to), "a number to dial");
 }
 
 const e164 = /^\+[1-9][0-9]{6,14}$/;
