@@ -261,7 +261,14 @@ describeOnSwitch("a heartbeat of a switch that was started anew", function () {
       },
     });
     try {
+      const rows = () =>
+        on.store.read((tx) => tx.all<{ coreUuid: string; aliveAtUs: number }>("SELECT * FROM boxes"));
       await eventually("its first heartbeat", () => alive.length > 0 || undefined);
+      // Heartbeats may overtake the transaction that takes the switch in, which is then still to come.
+      await eventually(
+        "the switch taken in",
+        async () => (await rows())[0]?.coreUuid === alive[0] || undefined,
+      );
       await on.stopController();
       const provenUs = on.clock.nowUs();
       await on.store.write((tx) =>
@@ -272,8 +279,6 @@ describeOnSwitch("a heartbeat of a switch that was started anew", function () {
       await on.control();
       // On PostgreSQL its transaction may overtake the one that takes the new switch in.
       await eventually("a heartbeat before its connection is known", () => alive.length > 1 || undefined);
-      const rows = () =>
-        on.store.read((tx) => tx.all<{ coreUuid: string; aliveAtUs: number }>("SELECT * FROM boxes"));
       const [before] = await rows();
       assert.deepEqual([before?.coreUuid, before?.aliveAtUs], ["the one before", provenUs]);
       tellConnected?.();
