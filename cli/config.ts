@@ -1,6 +1,7 @@
-import { isIP, isIPv4 } from "node:net";
+import { isIP } from "node:net";
 import { isAbsolute, join, resolve } from "node:path";
 import { z } from "zod";
+import { ipv4Range } from "../engine/sip/addresses.ts";
 import type { SpeechCommand } from "../engine/media/speech/command-engine.ts";
 import { forbiddenIn } from "../engine/wallet/mpesa/callback-urls.ts";
 
@@ -552,14 +553,12 @@ function darajaOf(
 /** Where devices of the simulated switch register. */
 const embeddedSipDomain = "127.0.0.1";
 
-/** An address is a range of one. */
 function rangesOf(name: SettingName, text: string, bad: string[]): string[] {
   if (text === "none") return [];
   const ranges = text.split(",").map((one) => one.trim());
   return ranges.flatMap((one) => {
-    const [address = "", bits = "32", ...more] = one.split("/");
-    if (isIPv4(address) && /^\d{1,2}$/.test(bits) && Number(bits) <= 32 && more.length === 0)
-      return [`${address}/${bits}`];
+    const range = ipv4Range(one);
+    if (range !== null) return [range];
     bad.push(`${name}: "${one}" is no IPv4 address or range, like 203.0.113.0/24`);
     return [];
   });

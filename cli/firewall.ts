@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import ipaddr from "ipaddr.js";
+import { isIPv4 } from "node:net";
 import { firewallRules } from "../engine/sip/edge/firewall.ts";
 import { sayFault } from "../engine/sip/trunks/trunk-watch.ts";
 import { readConfig } from "./config.ts";
@@ -13,8 +13,7 @@ export async function firewall(args: readonly string[]): Promise<void> {
     options: { controller: { type: "string", multiple: true, default: [] } },
   });
   for (const address of values.controller)
-    if (!ipaddr.IPv4.isValidFourPartDecimal(address))
-      throw new UsageError(`--controller takes an IPv4 address, not "${address}".`);
+    if (!isIPv4(address)) throw new UsageError(`--controller takes an IPv4 address, not "${address}".`);
   const config = readConfig(process.env);
   const { drachtio, edgeSip, freeswitch } = config;
   if (drachtio === null || edgeSip === null || freeswitch === null)

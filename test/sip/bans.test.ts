@@ -292,7 +292,10 @@ describe(`failed logins, and the bans that follow, on ${databaseKind}`, function
   });
 
   it("a command says what it does not take", async () => {
-    await writeFile(join(w.folder, "trunks.yaml"), "trunks: [{ name: safari, host: 192.0.2.77 }]");
+    await writeFile(
+      join(w.folder, "trunks.yaml"),
+      "trunks: [{ name: safari, host: 192.0.2.77 }, { name: two, host: 192.0.2.78, addresses: [192.0.2.79] }]",
+    );
     const wrong = [
       [["add", stranger], /--for "" is no time like 30m/],
       [["add", stranger, "--for", "0m"], /--for "0m"/],
@@ -301,6 +304,7 @@ describe(`failed logins, and the bans that follow, on ${databaseKind}`, function
       [["add", "sip_01j00000000000000000000001", "--for", "1h"], /There is no SIP credential/],
       [["add", "127.0.0.1", "--for", "1h"], /127\.0\.0\.1 is never banned/],
       [["add", "192.0.2.77", "--for", "1h"], /192\.0\.2\.77 is never banned: BAN_NEVER, a trunk/],
+      [["add", "192.0.2.79", "--for", "1h"], /192\.0\.2\.79 is never banned: BAN_NEVER, a trunk/],
       [["lift", stranger], /203\.0\.113\.7 is not banned/],
       [["lift"], /neither an IPv4 address/],
     ] as const;

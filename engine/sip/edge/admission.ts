@@ -1,4 +1,4 @@
-import ipaddr from "ipaddr.js";
+import { isWithin } from "../addresses.ts";
 import type { Trunk } from "../trunks/trunk-file.ts";
 
 export interface SipAddress {
@@ -46,7 +46,7 @@ export function judge(
     const trunk = overEdge.find((one) => target !== null && isSame(one, target));
     return trunk ? { kind: "to_trunk", trunk } : refused("not_a_trunk", 403);
   }
-  const trunk = overEdge.find(({ addresses }) => addresses.some((range) => holds(range, source.host)));
+  const trunk = overEdge.find(({ addresses }) => isWithin(source.host, addresses));
   if (!trunk) return refused("stranger", 403);
   if (method === "OPTIONS") return { kind: "alive" };
   if (method !== "INVITE") return refused("method", 405);
@@ -59,17 +59,11 @@ export function judge(
 
 /** A call that came to the box from there is a trunk's that speaks to the box itself, and was never at the edge. */
 export const comesByItself = (trunks: readonly Trunk[], host: string): boolean =>
-  trunks.some(({ via, addresses }) => via === "switch" && addresses.some((range) => holds(range, host)));
+  trunks.some(({ via, addresses }) => via === "switch" && isWithin(host, addresses));
 
 const refused = (why: EdgeRefusal, status: number): Verdict => ({ kind: "refused", why, status });
 
 const isSame = (one: SipAddress, other: SipAddress) => one.host === other.host && one.port === other.port;
-
-function holds(range: string, host: string): boolean {
-  if (!ipaddr.IPv4.isValidFourPartDecimal(host)) return false;
-  const [address = "", bits = "32"] = range.split("/");
-  return ipaddr.IPv4.parse(host).match(ipaddr.IPv4.parse(address), Number(bits));
-}
 
 /** Null also for a name: what is to be reached is an address. */
 function addressIn(uri: string): SipAddress | null {

@@ -21,6 +21,5 @@ export const gatewayHash = (trunk: Trunk, edge: EdgeAddress): string =>
 export function allowedAddresses(trunks: readonly Trunk[], edge: EdgeAddress): string[] {
   const own = trunks.flatMap(({ via, addresses }) => (via === "switch" ? addresses : []));
   const [edgeHost] = edge?.split(":") ?? [];
-  const whole = own.map((cidr) => (cidr.includes("/") ? cidr : `${cidr}/32`));
-  return edgeHost === undefined ? whole : [...whole, `${edgeHost}/32`];
+  return edgeHost === undefined ? own : [...own, `${edgeHost}/32`];
 }

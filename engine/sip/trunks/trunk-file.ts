@@ -1,8 +1,9 @@
-import ipaddr from "ipaddr.js";
+import { isIPv4 } from "node:net";
 import { parseDocument } from "yaml";
 import { z } from "zod";
 import type { FieldError } from "../../errors.ts";
 import { fieldErrors } from "../../field-errors.ts";
+import { ipv4Range } from "../addresses.ts";
 
 /** One way to the public network: a carrier's trunk, or a fixed-address PBX that carries calls for us. */
 export interface Trunk {
@@ -51,7 +52,10 @@ const sizeMax = 256 * 1024;
 const trunksMax = 100;
 
 const hostName = /^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$/;
-const cidr = z.string().refine(isIpv4Range, "must be an IPv4 address or range, as 196.201.214.0/24");
+const cidr = z
+  .string()
+  .refine((text) => ipv4Range(text) !== null, "must be an IPv4 address or range, as 196.201.214.0/24")
+  .transform((text) => ipv4Range(text) ?? text);
 const word = z
   .string()
   .max(128)
@@ -99,7 +103,7 @@ const trunkSchema = z
   .superRefine((trunk, context) => {
     const fault = (field: string, message: string) =>
       context.addIssue({ code: "custom", path: [field], message, params: { code: "value" } });
-    const isAddress = ipaddr.IPv4.isValidFourPartDecimal(trunk.host);
+    const isAddress = isIPv4(trunk.host);
     const logsIn = trunk.username !== undefined;
     if (trunk.via === "edge") {
       if (!isAddress) fault("host", "must be an IPv4 address where the edge is to reach it");
@@ -186,7 +190,7 @@ export function readTrunkFile(
 
 function trunkOf(given: z.infer<typeof trunkSchema>, password: string, edge: boolean): Trunk {
   const { name, host, transport, username, realm } = given;
-  const isAddress = ipaddr.IPv4.isValidFourPartDecimal(host);
+  const isAddress = isIPv4(host);
   const canEdge = edge && isAddress && transport === "udp" && username === undefined;
   return {
     ...{ name, host, transport, techPrefix: given.tech_prefix, numberFormat: given.number_format },
@@ -204,16 +208,6 @@ const bad = (field: string, code: string, message: string): TrunkFile => ({
   ok: false,
   bad: [{ field, code, message }],
 });
-
-function isIpv4Range(text: string): boolean {
-  const [address = "", bits = "32", ...more] = text.split("/");
-  return (
-    more.length === 0 &&
-    ipaddr.IPv4.isValidFourPartDecimal(address) &&
-    /^\d{1,2}$/.test(bits) &&
-    Number(bits) <= 32
-  );
-}
 
 /**
  * The number as this trunk wants it. `national`: numbers of Kenya in its own form (0700000001), others behind `000`, its

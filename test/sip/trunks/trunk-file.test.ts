@@ -104,6 +104,13 @@ describe("trunks.yaml", () => {
     });
   }
 
+  it("takes an address for a range of one", () => {
+    const { addresses } = trunkOf(
+      "trunks: [{ name: one, host: 192.0.2.7, addresses: [192.0.2.8, 192.0.2.0/30] }]",
+    );
+    assert.deepEqual(addresses, ["192.0.2.8/32", "192.0.2.0/30"]);
+  });
+
   it("does not repeat a password that was taken for an alias", () => {
     const file = read("trunks: [{ name: a, host: 192.0.2.7, username: u, password: *S3cret }]");
     assert.ok(!file.ok);
