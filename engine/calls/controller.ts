@@ -327,6 +327,7 @@ export class Controller {
   /** Not where the leg has been dialled anew since, and talks by another channel. */
   async #endStream(id: LegId, channel: string | undefined): Promise<void> {
     const { store, streams } = this.#parts;
+    if (!streams.has(id)) return;
     const leg =
       channel === undefined ? undefined : await store.read((tx) => legById(tx, id)).catch(() => undefined);
     if (leg && channel !== channelOf(leg)) return;

@@ -105,6 +105,10 @@ export class Streams {
     await running?.free;
   }
 
+  has(leg: LegId): boolean {
+    return this.#running.values().some((running) => running.leg === leg);
+  }
+
   /** Resolves once that is told of its stream, if it has one: it is to be told before the leg's own end. */
   async legEnded(leg: LegId): Promise<void> {
     for (const running of this.#running.values()) {
