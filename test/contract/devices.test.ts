@@ -81,6 +81,17 @@ describeContract("the contract of the switch: customers' devices", function () {
     world.box.takeIn({
       ...{ leg, call: ids.next("call"), ringSeconds: 60, maxSeconds: 60, cutGroup: `cut-${leg}-0` },
     });
+  /** A call from that phone, taken in and answered by us. */
+  async function talking(phone: SipDevice) {
+    const to = number();
+    const call = phone.call(to);
+    const { leg } = await arrivalTo(to);
+    await takeIn(leg);
+    const picked = answered(call);
+    await world.box.answer(leg);
+    await picked;
+    return { call, leg };
+  }
   async function arrivalTo(to: string): Promise<{ arrival: Arrival; leg: TakenIn["leg"] }> {
     const arrival = await eventually("the arrival", () => arrivals.find((one) => one.to === to), {
       everyMs: 5,
@@ -121,13 +132,7 @@ describeContract("the contract of the switch: customers' devices", function () {
 
   it("one that says it sends nothing, and sends nothing, is told from one that is not heard", async () => {
     const phone = await registered(wanjiru);
-    const to = number();
-    const call = phone.call(to);
-    const { leg } = await arrivalTo(to);
-    await takeIn(leg);
-    const talks = answered(call);
-    await world.box.answer(leg);
-    await talks;
+    const { call, leg } = await talking(phone);
     call.changeDirection("recvonly");
     await eventually("the new direction", async () => {
       const fields = await (await world.raw()).api(`uuid_dump ${arrivals.at(-1)!.uuid} json`);
@@ -276,13 +281,7 @@ describeContract("the contract of the switch: customers' devices", function () {
   for (const ender of ["the device", "the switch"] as const) {
     it(`a call from a device has sound both ways, and is ended by ${ender}`, async () => {
       const phone = await device(wanjiru);
-      const to = number();
-      const call = phone.call(to);
-      const { leg } = await arrivalTo(to);
-      await takeIn(leg);
-      const picked = answered(call);
-      await world.box.answer(leg);
-      await picked;
+      const { call, leg } = await talking(phone);
       tone(call, 440);
       const recording = ids.next("rec");
       await world.box.startRecording(leg, recording);
