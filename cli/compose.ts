@@ -1,12 +1,16 @@
 import { existsSync } from "node:fs";
+import { hostname } from "node:os";
 import { join } from "node:path";
 import { Registry, collectDefaultMetrics } from "prom-client";
 import { createApi } from "../api/app.ts";
 import { listen } from "../api/server.ts";
+import { BoxHealth } from "../engine/boxes/box-health.ts";
+import { fencedStore } from "../engine/boxes/fenced-store.ts";
+import { duties, Leases, type Lease, type Work } from "../engine/boxes/leases.ts";
 import type { ChangeParts } from "../engine/calls/change-parts.ts";
 import { Calls } from "../engine/calls/calls.ts";
 import { Conferences } from "../engine/calls/conferences.ts";
-import { Controller } from "../engine/calls/controller.ts";
+import { EndRecords } from "../engine/calls/end-records.ts";
 import { Questioner } from "../engine/calls/questioner.ts";
 import { RecordingNews } from "../engine/calls/recording-news.ts";
 import { systemClock } from "../engine/clock.ts";
@@ -21,33 +25,28 @@ import { CommandEngine } from "../engine/media/speech/command-engine.ts";
 import { EspeakEngine } from "../engine/media/speech/espeak-engine.ts";
 import { Invitations } from "../engine/people/invitations.ts";
 import { SignIn } from "../engine/people/sign-in.ts";
-import { PricingMails } from "../engine/metering/pricing-mails.ts";
-import { StorageMeter } from "../engine/metering/storage-meter.ts";
 import { seedShippedDeck } from "../engine/metering/rates.ts";
 import { createSettlement } from "../engine/metering/settlement.ts";
 import type { NumberParts } from "../engine/numbers/claims.ts";
 import { PortDocuments } from "../engine/numbers/port-documents.ts";
 import { comesByItself } from "../engine/sip/edge/admission.ts";
-import { Renewals } from "../engine/numbers/renewals.ts";
-import { sweepSignIn } from "../engine/store/sessions.ts";
 import type { Destination } from "../engine/store/deliveries.ts";
-import { FreeSwitchBox } from "../engine/switch/freeswitch-box.ts";
 import { SipTrace } from "../engine/sip/trace/sip-trace.ts";
-import { Streams } from "../engine/streams/streams.ts";
+import type { LoginFailed } from "../engine/switch/switch.ts";
+import type { MailTransport } from "../engine/mail/mail-transport.ts";
 import { createMailQueue } from "../engine/mail/mail-queue.ts";
-import { MailSender } from "../engine/mail/mail-sender.ts";
-import { MonthEnd } from "../engine/wallet/month-end.ts";
-import { Deliverer } from "../engine/webhooks/deliverer.ts";
 import { WebhookEndpoints } from "../engine/webhooks/endpoints.ts";
 import { createOutbox } from "../engine/webhooks/outbox.ts";
 import { Policy } from "../engine/policy/policy.ts";
-import { Poll } from "../engine/poll.ts";
 import { createRecordings } from "../recordings/recordings.ts";
 import { createSpool } from "../recordings/spool.ts";
-import type { Config } from "./config.ts";
+import type { BoxConfig, Config } from "./config.ts";
+import { controllerId } from "./controller-id.ts";
 import { makeDataDir } from "./data-dir.ts";
 import { makeDemoWorkspace } from "./demo-workspace.ts";
+import { Duties } from "./duties.ts";
 import { startEmbeddedSwitch } from "./embedded.ts";
+import { LedBox } from "./led-box.ts";
 import { registerMetrics } from "./metrics.ts";
 import { createLog } from "./log.ts";
 import { seedInventory } from "./seed-inventory.ts";
@@ -55,7 +54,7 @@ import { warnOfAddresses } from "./doctor/check-addresses.ts";
 import { makeBucket, openObjectStorage } from "./object-storage.ts";
 import { keepPort, keptPort } from "./kept-port.ts";
 import { touch } from "../engine/store/migrate.ts";
-import { boxNameOf } from "./open-calls.ts";
+import { boxNamesOf, embeddedBox } from "./open-calls.ts";
 import { openEdge } from "./open-edge.ts";
 import { openMail } from "./open-mail.ts";
 import { openLedger } from "./open-ledger.ts";
@@ -92,22 +91,11 @@ interface DemoOptions {
 /** What another process stored is found within this, should its signal be lost or its database have none. */
 const othersPollMs = 1_000;
 
-/** Deleted prompts, and old papers of porting requests, are out of the storage within this. */
-const promptsSweepMs = 60_000;
-
-/** Links and sessions that are over are forgotten after so long, looked for so often. */
-const signInKeptMs = 30 * 24 * 3_600_000;
-const signInSweepMs = 3_600_000;
-/** A suspended number is back in service within this after the wallet was filled. */
-const renewalsMs = 5_000;
-/** A month that is over is closed within this, and an hour. */
-const monthEndMs = 600_000;
-
 /** Builds every object and hands each what it needs: leaves first, and closed in reverse. */
 export async function compose(
   config: Config,
   wanted: ReadonlySet<Role>,
-  options: DemoOptions = { demoWorkspace: config.freeswitch === null },
+  options: DemoOptions = { demoWorkspace: config.boxes.length === 0 },
 ): Promise<App> {
   const closers: (() => Promise<void> | void)[] = [];
   let stopping: Promise<void> | undefined;
@@ -135,9 +123,6 @@ async function build(
     part.start();
     closers.push(() => part.stop());
   };
-  /** What failed is told, and tried again. */
-  const every = (everyMs: number, look: () => Promise<void>, said: string) =>
-    runs(new Poll(clock, everyMs, look, (error) => log.error({ err: error }, said)));
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const openToOthers = await makeDataDir(config.dataDir);
@@ -160,10 +145,6 @@ async function build(
 
   const egress = createEgress({ clock, allowPrivate: config.allowPrivateUrls });
   const othersWrite = config.database.kind === "postgres" || wanted.size < roles.length;
-  const deliverer = new Deliverer({
-    ...{ store, egress, secrets, clock, ids, log },
-    ...(othersWrite ? { pollMs: othersPollMs } : {}),
-  });
   const wake = (destination: Destination) => signals.tell("deliveries", destination);
   const outbox = createOutbox({ clock, ids, wake });
   const changed = (owner: IntentOwner) => signals.tell("calls", owner);
@@ -205,51 +186,58 @@ async function build(
   const hepPort = (await trace?.open()) ?? null;
   trace?.start();
 
-  const boxName = boxNameOf(config);
-  const embedded = config.freeswitch === null && wanted.has("controller") ? await embeddedSwitch() : null;
+  const embedded = config.boxes.length === 0 && wanted.has("controller") ? await embeddedSwitch() : null;
   if (embedded) closers.push(() => embedded.stop());
-  const box = new FreeSwitchBox({
-    box: boxName,
-    ...(config.freeswitch ?? { host: "127.0.0.1", port: 1, password: "none", ...embedded?.access }),
-    recordingsFolder: join(config.spoolDir, "recordings"),
-    clock,
-    ids,
-    log,
+  const boxNames = boxNamesOf(config);
+  const configured: readonly BoxConfig[] = embedded
+    ? [{ box: embeddedBox, ...embedded.access, sip: { host: "127.0.0.1", port: 0 } }]
+    : config.boxes;
+  /** Those that this controller leads just now. */
+  const led = new Map<string, LedBox>();
+  let doing: Duties | null = null;
+  const health = new BoxHealth({
+    ...{ store, clock, log, boxes: boxNames },
+    connected: (name) => led.get(name)?.box.connected,
   });
+  runs(health);
 
   const policy = new Policy({ clock, ids, outbox, mails });
   const trunks = await openTrunks(config, {
-    ...{ store, clock, ids, log, signals, box },
+    ...{ store, clock, ids, log, signals, boxes: boxNames },
     watched: wanted.has("controller") || wanted.has("spool"),
   });
   closers.push(() => trunks.watch.stop());
   const access = sipAccess(config, embedded?.devicesPort ?? null);
   const sip =
-    access && serveDevices(config, { store, clock, ids, log, signals, outbox, box, trunks: trunks.watch });
+    access && serveDevices(config, { store, clock, ids, log, signals, outbox, boxes: boxNames, trunks: trunks.watch });
   const edge = wanted.has("controller")
-    ? openEdge(config, { store, clock, ids, log, box, watch: trunks.watch })
+    ? openEdge(config, { store, clock, ids, log, health, watch: trunks.watch })
     : null;
   const changeParts: ChangeParts = { clock, ids, outbox, settlement, policy, trunks: trunks.choice, changed };
-  const controller = new Controller(
-    {
-      ...{ ...changeParts, store, log, media },
-      questioner: new Questioner({ store, egress, secrets, clock }),
-      streams: new Streams({ store, egress, secrets, clock, ids, log, ports: config.streamPorts }),
-      takesEndRecords: wanted.has("spool"),
-      ticketed: (source) =>
-        edge !== null &&
-        (source === null ||
-          source === config.edgeSip?.host ||
-          !comesByItself(trunks.watch.trunks ?? [], source)),
-      devices: sip?.devices ?? null,
-      loginFailed: (event) => sip?.failures.take(event),
-      boxConnected: () => trunks.gateways.wake(),
-    },
-    [box],
-  );
+  const controlled = {
+    ...{ ...changeParts, log, media },
+    questioner: new Questioner({ store, egress, secrets, clock }),
+    streams: { egress, secrets, clock, ids, log, ports: config.streamPorts },
+    takesEndRecords: wanted.has("spool"),
+    ticketed: (source: string | null) =>
+      edge !== null &&
+      (source === null ||
+        source === config.edgeSip?.host ||
+        !comesByItself(trunks.watch.trunks ?? [], source)),
+    loginFailed: (event: LoginFailed) => sip?.failures.take(event),
+  };
   const calls = new Calls({
     ...changeParts,
-    ...{ box: boxName, promptUrls: prompts.urls },
+    ...{ box: (preferred: readonly string[]) => health.pick(preferred), promptUrls: prompts.urls },
+  });
+  const endRecords = new EndRecords({
+    ...{ ...changeParts, store, log },
+    ending: async (leg, channel) => {
+      for (const { controller } of led.values()) await controller.endStream(leg, channel);
+    },
+    ended: (leg, channel) => {
+      for (const { controller } of led.values()) controller.forget(leg, channel);
+    },
   });
   const conferences = new Conferences(changeParts);
   const recordings = createRecordings({ store, storage, clock, log });
@@ -267,20 +255,20 @@ async function build(
   const news = new RecordingNews(changeParts, publicUrl);
   const spool = createSpool({
     directory: config.spoolDir,
-    box: boxName,
+    boxes: boxNames,
     store,
     storage,
     clock,
     log,
-    isSettled: (leg) => controller.isSettled(leg),
-    takeEndRecord: (text) => controller.takeEndRecord(text),
+    isSettled: (leg) => endRecords.isSettled(leg),
+    takeEndRecord: (text) => endRecords.take(text),
     recordingReady: (tx, row) => news.ready(tx, row),
     recordingEmpty: (tx, row) => news.empty(tx, row),
     recordingMissing: (tx, row) => news.missing(tx, row),
   });
 
   registerMetrics(registry, {
-    ...{ store, clock, box, spool, trace: trace?.counts ?? null },
+    ...{ store, clock, health, boxes: boxNames, led, spool, trace: trace?.counts ?? null },
     ...{ failures: sip?.failures ?? null, trunks: trunks.watch, edge },
   });
 
@@ -292,61 +280,45 @@ async function build(
     closers.push(() => stopped.abort());
     void makeBucket(storage, { clock, log }, stopped.signal);
     if (sip) {
-      const { directory, firewall } = sip;
-      signals.listen("logins", () => directory.wake());
-      runs(directory);
+      const { directories, firewall } = sip;
+      signals.listen("logins", () => {
+        for (const directory of directories) directory.wake();
+      });
+      for (const directory of directories) runs(directory);
       signals.listen("bans", () => firewall?.wake());
       if (firewall) runs(firewall);
     }
-    runs(trunks.files);
+    for (const files of trunks.files) runs(files);
   }
+  let leases: Leases | null = null;
   if (wanted.has("controller")) {
     await media.makeFallback().catch((error: unknown) => {
       log.warn({ err: error }, "the tones that stand in for speech could not be kept yet");
     });
-    signals.listen("calls", (owner) => controller.changed(owner));
-    runs(controller);
+    signals.listen("calls", (owner) => {
+      for (const { controller } of led.values()) controller.changed(owner);
+      doing?.strays.changed(owner);
+    });
+    signals.listen("directories", () => {
+      for (const { devices } of led.values()) devices?.wake();
+    });
+    signals.listen("trunks", () => {
+      for (const { gateways } of led.values()) gateways.wake();
+    });
+    signals.listen("mails", () => doing?.mailSender.wake());
+    signals.listen("deliveries", (destination) => doing?.deliverer.wake(destination));
     void warnOfAddresses(config, { clock, log });
     if (edge) runs(edge);
-    if (sip) {
-      const { devices, failures } = sip;
-      signals.listen("directories", () => devices.wake());
-      runs(devices);
-      runs(failures);
-    }
-    signals.listen("trunks", () => trunks.gateways.wake());
-    runs(trunks.gateways);
-    runs(trunks.tests);
+    if (sip) runs(sip.failures);
     const mailTransport = openMail(config);
     closers.push(() => mailTransport.close());
-    const sender = new MailSender({ store, transport: mailTransport, clock, ids, log });
-    signals.listen("mails", () => sender.wake());
-    runs(sender);
-    runs(new PricingMails({ store, mails, clock, log, publicUrl }));
-    runs(new StorageMeter({ store, ledger, outbox, mails, clock, ids, log }));
-    signals.listen("deliveries", (destination) => deliverer.wake(destination));
-    runs(deliverer);
-    runs(recordings);
-    if (config.seller) {
-      const monthEnd = new MonthEnd({ store, clock, ids, seller: config.seller, log });
-      every(monthEndMs, () => monthEnd.run(), "A month could not be closed yet.");
-    }
-    const sweep = async () => {
-      await prompts.sweep();
-      await portDocuments.sweep();
-    };
-    every(promptsSweepMs, sweep, "Deleted files could not be removed from the storage yet.");
-    runs(exports);
-    runs(erasures);
-    const forgetting = new Poll(
-      clock,
-      signInSweepMs,
-      () => store.write((tx) => sweepSignIn(tx, clock.nowMs(), signInKeptMs, 1000)),
-      (error) => log.warn({ err: error }, "Old sessions could not be forgotten yet."),
-    );
-    runs(forgetting);
-    const renewals = new Renewals({ ...numbers, store, log });
-    every(renewalsMs, () => renewals.run(), "The numbers' rents could not be looked at yet.");
+    const leading = new Leases({
+      ...{ store, clock, log, boxes: boxNames },
+      controller: { id: await controllerId(config.dataDir, ids), host: hostname(), pid: process.pid },
+      begin: (lease) => (lease.name === duties ? beginDuties(lease, mailTransport) : beginBox(lease)),
+    });
+    leases = leading;
+    closers.push(() => leading.stop());
   }
   let draining = false;
   if (wanted.has("api")) {
@@ -371,7 +343,7 @@ async function build(
       publicUrl,
       webhooks: new WebhookEndpoints({ clock, ids, secrets, wake }),
       sip: access && { access: () => access, changed: () => signals.tell("logins", null) },
-      deliverer,
+      deliverer: { wake },
       topUps: mpesa.topUps,
       callbacks: mpesa.callbacks,
       checkUrl: (url, field) => egress.checkUrl(url, field),
@@ -380,7 +352,7 @@ async function build(
       storageLocation: config.s3.regionNote,
       readiness: {
         database: () => store.write(touch),
-        ...(wanted.has("controller") ? { switch: () => connectedOrThrow(box) } : {}),
+        ...(wanted.has("controller") ? { switch: () => answeringOrThrow(led, health, boxNames) } : {}),
         storage: async () => {
           if (!(await storage.healthy())) throw new SautikitError("storage.unavailable");
         },
@@ -404,7 +376,7 @@ async function build(
   }
   // Where the API listens, and so where it is called back, is known from here on.
   await mpesa.start();
-  closers.push(() => mpesa.stop());
+  await leases?.start();
   return {
     baseUrl,
     carrierStatusUrl: embedded?.carrierStatusUrl ?? null,
@@ -415,6 +387,39 @@ async function build(
       return stop();
     },
   };
+
+  function beginBox(lease: Lease): Promise<Work> {
+    const of = configured.find(({ box }) => box === lease.name);
+    if (of === undefined) throw new Error(`No box is configured as ${lease.name}.`);
+    const { overEdge } = trunks;
+    const one = new LedBox(of, config, lease, {
+      ...{ ...controlled, store, letsDevicesIn: sip !== null, overEdge, trunks: trunks.choice },
+    });
+    led.set(lease.name, one);
+    one.start();
+    return Promise.resolve({
+      async stop() {
+        await one.stop();
+        led.delete(lease.name);
+      },
+    });
+  }
+
+  function beginDuties(lease: Lease, mailTransport: MailTransport): Promise<Work> {
+    const mine = new Duties(config, {
+      ...{ ...controlled, store: fencedStore(store, lease), boxes: boxNames },
+      ...{ egress, secrets, mails, mailTransport, numbers, storage, promptUrls: prompts.urls, mpesa, publicUrl },
+      deliveriesPollMs: othersWrite ? othersPollMs : undefined,
+    });
+    doing = mine;
+    mine.start();
+    return Promise.resolve({
+      async stop() {
+        doing = null;
+        await mine.stop();
+      },
+    });
+  }
 
   async function embeddedSwitch() {
     const password = ids.bytes(24).toString("base64url");
@@ -448,7 +453,12 @@ async function closeAll(closers: readonly (() => Promise<void> | void)[]): Promi
   if (faults.length > 0) throw new AggregateError(faults, "Not everything could be closed.");
 }
 
-async function connectedOrThrow(box: FreeSwitchBox): Promise<void> {
-  if (!box.connected) throw new SautikitError("switch.unavailable");
-  return Promise.resolve();
+/** Each box that this process leads; or any, where it leads none. */
+function answeringOrThrow(
+  led: ReadonlyMap<string, LedBox>,
+  health: BoxHealth,
+  boxes: readonly string[],
+): Promise<void> {
+  const asked = led.size > 0 ? [...led.values()].every(({ box }) => box.connected) : boxes.some((one) => health.isUp(one));
+  return asked ? Promise.resolve() : Promise.reject(new SautikitError("switch.unavailable"));
 }

@@ -48,10 +48,13 @@ const settings = {
   FREESWITCH_URLS: setting(
     z
       .string()
-      .regex(/^(freeswitch:\/\/[^@\s]+@[^\s]+)?$/, "must be freeswitch://:<esl password>@<host>:<port>"),
+      .regex(
+        /^(freeswitch:\/\/[^@\s,]+@[^\s,]+(,freeswitch:\/\/[^@\s,]+@[^\s,]+)*)?$/,
+        "must be freeswitch://:<esl password>@<host>:<port>, with commas between several",
+      ),
     "",
-    "The box: freeswitch://:<ESL password>@<host>:<port>, and ?sip=<host>:<port> where its profile `edge` is elsewhere than " +
-      "on that host's 5060. Empty: the simulated switch is started.",
+    "The boxes: freeswitch://:<ESL password>@<host>:<port>, with commas between, and ?sip=<host>:<port> where a box's profile `edge` " +
+      "is elsewhere than on that host's 5060. A spool serves those it is told of. Empty: the simulated switch is started.",
     "secret",
   ),
   DRACHTIO_URL: setting(
@@ -286,14 +289,8 @@ export interface Config {
   dataDir: string;
   database: { kind: "sqlite"; file: string } | { kind: "postgres"; url: string };
   secretsKey: string;
-  freeswitch: {
-    box: string;
-    host: string;
-    port: number;
-    password: string;
-    /** Where its profile `edge` takes SIP. */
-    sip: { host: string; port: number };
-  } | null;
+  /** Empty: the simulated one. */
+  boxes: readonly BoxConfig[];
   /** Null: there is no trunk edge. */
   drachtio: { host: string; port: number; secret: string } | null;
   /** Where it takes SIP; null: there is none. */
@@ -339,6 +336,17 @@ export interface Config {
   logLevel: "debug" | "info" | "warn" | "error" | "silent";
 }
 
+/** A FreeSWITCH. */
+export interface BoxConfig {
+  /** Its name, `<host>:<port>` of its event socket. */
+  box: string;
+  host: string;
+  port: number;
+  password: string;
+  /** Where its profile `edge` takes SIP. */
+  sip: { host: string; port: number };
+}
+
 export type SipTransport = "udp" | "tcp" | "tls" | "wss";
 
 export interface DarajaConfig {
@@ -372,11 +380,11 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     return text;
   };
   const dataDir = resolve(value("DATA_DIR"));
-  const freeswitch = freeswitchOf(value("FREESWITCH_URLS"), bad);
+  const boxes = boxesOf(value("FREESWITCH_URLS"), bad);
   const spoolDir = value("SPOOL_DIR") || join(dataDir, "spool");
   if (!isAbsolute(spoolDir)) bad.push("SPOOL_DIR: must be an absolute path, the same on the box and here");
   const allowPrivate = value("ALLOW_PRIVATE_URLS");
-  const daraja = darajaOf(value, freeswitch !== null, bad);
+  const daraja = darajaOf(value, boxes.length > 0, bad);
   const config: Config = {
     host: value("HOST"),
     port: Number(value("PORT")),
@@ -386,7 +394,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     dataDir,
     database: databaseOf(value("DATABASE_URL"), dataDir),
     secretsKey: value("SECRETS_KEY"),
-    freeswitch,
+    boxes,
     drachtio: drachtioOf(value("DRACHTIO_URL"), bad),
     edgeSip: value("EDGE_SIP") === "" ? null : addressOf(value("EDGE_SIP")),
     spoolDir,
@@ -397,7 +405,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     },
     streamPorts: streamPortsOf(value("STREAM_PORTS"), bad),
     sip: {
-      domain: value("SIP_DOMAIN") || (freeswitch === null ? embeddedSipDomain : null),
+      domain: value("SIP_DOMAIN") || (boxes.length === 0 ? embeddedSipDomain : null),
       ports: sipPortsOf(value("SIP_PORTS"), bad),
       embeddedPort: Number(value("SIP_DEVICES_PORT")),
     },
@@ -414,7 +422,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
       accessKeyId: value("S3_ACCESS_KEY_ID"),
       secretAccessKey: value("S3_SECRET_ACCESS_KEY"),
     },
-    allowPrivateUrls: allowPrivate === "yes" || (allowPrivate === "" && freeswitch === null),
+    allowPrivateUrls: allowPrivate === "yes" || (allowPrivate === "" && boxes.length === 0),
     speechCommand: speechCommandOf(value("SPEECH_COMMAND"), env),
     seller: value("SELLER_PIN") === "" ? null : { name: value("SELLER_NAME"), pin: value("SELLER_PIN") },
     mail: { url: value("SMTP_URL") || null, from: value("MAIL_FROM") },
@@ -427,8 +435,9 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
   }
   if (config.drachtio !== null) {
     if (config.edgeSip === null) bad.push("EDGE_SIP: needed with DRACHTIO_URL");
-    if (freeswitch === null) bad.push("DRACHTIO_URL: is for a real box: FREESWITCH_URLS is needed with it");
-    else if (isIP(freeswitch.sip.host) !== 4)
+    if (boxes.length === 0)
+      bad.push("DRACHTIO_URL: is for a real box: FREESWITCH_URLS is needed with it");
+    else if (boxes.some(({ sip }) => isIP(sip.host) !== 4))
       bad.push("FREESWITCH_URLS: the edge reaches boxes by IPv4 address; add ?sip=<address>:<port>");
   }
   if (config.seller?.name === "") bad.push("SELLER_NAME: needed with SELLER_PIN");
@@ -452,8 +461,16 @@ function databaseOf(url: string, dataDir: string): Config["database"] {
   return { kind: "sqlite", file: url.replace(/^sqlite:/, "") || join(dataDir, "sautikit.db") };
 }
 
-function freeswitchOf(url: string, bad: string[]): Config["freeswitch"] {
-  if (url === "") return null;
+function boxesOf(text: string, bad: string[]): BoxConfig[] {
+  const urls = text === "" ? [] : text.split(",");
+  const boxes = urls.flatMap((url) => boxOf(url, bad) ?? []);
+  for (const { box } of boxes)
+    if (boxes.filter((other) => other.box === box).length > 1)
+      bad.push(`FREESWITCH_URLS: ${box} stands there twice`);
+  return boxes;
+}
+
+function boxOf(url: string, bad: string[]): BoxConfig | null {
   const parsed = URL.parse(url);
   const password = decodeURIComponent(parsed?.password ?? "");
   if (!parsed || password === "" || password === "ClueCon") {

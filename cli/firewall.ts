@@ -15,8 +15,8 @@ export async function firewall(args: readonly string[]): Promise<void> {
   for (const address of values.controller)
     if (!isIPv4(address)) throw new UsageError(`--controller takes an IPv4 address, not "${address}".`);
   const config = readConfig(process.env);
-  const { drachtio, edgeSip, freeswitch } = config;
-  if (drachtio === null || edgeSip === null || freeswitch === null)
+  const { drachtio, edgeSip, boxes } = config;
+  if (drachtio === null || edgeSip === null || boxes.length === 0)
     throw new UsageError("firewall needs DRACHTIO_URL, EDGE_SIP and FREESWITCH_URLS.");
   const file = await readTrunks(config);
   if (file === null) throw new UsageError("firewall needs a file of trunks (TRUNKS_FILE, docs/trunks.md).");
@@ -24,7 +24,7 @@ export async function firewall(args: readonly string[]): Promise<void> {
   process.stdout.write(
     firewallRules({
       ...{ sipPort: edgeSip.port, adminPort: drachtio.port, controllers: values.controller },
-      ...{ trunks: file.trunks, boxes: [freeswitch.sip] },
+      ...{ trunks: file.trunks, boxes: boxes.map(({ sip }) => sip) },
     }),
   );
 }

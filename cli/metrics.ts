@@ -1,4 +1,5 @@
 import { Gauge, type Registry } from "prom-client";
+import type { BoxHealth } from "../engine/boxes/box-health.ts";
 import type { Clock } from "../engine/clock.ts";
 import type { LoginFailures } from "../engine/sip/login-failures.ts";
 import { countLive, countOneWay } from "../engine/store/calls.ts";
@@ -20,7 +21,10 @@ export function registerMetrics(
   parts: {
     store: Store;
     clock: Clock;
-    box: FreeSwitchBox;
+    health: BoxHealth;
+    boxes: readonly string[];
+    /** Boxes that this process leads. */
+    led: ReadonlyMap<string, { box: Pick<FreeSwitchBox, "connected"> }>;
     spool: Spool;
     trace: TraceCounts | null;
     failures: LoginFailures | null;
@@ -28,7 +32,7 @@ export function registerMetrics(
     edge: Edge | null;
   },
 ): void {
-  const { store, clock, box, spool, trace, failures, trunks, edge } = parts;
+  const { store, clock, health, boxes, led, spool, trace, failures, trunks, edge } = parts;
   const gauge = (name: string, help: string, read: () => number | Promise<number>) =>
     new Gauge({
       name,
@@ -50,9 +54,24 @@ export function registerMetrics(
   gauge("sautikit_legs_one_way", "Legs that ended in the last hour with audio one way, or none.", () =>
     store.read((tx) => countOneWay(tx, clock.nowUs() - oneWayUs)),
   );
-  gauge("sautikit_switch_connected", "Whether the media server answers: 1 or 0.", () =>
-    box.connected ? 1 : 0,
+  gauge("sautikit_switch_connected", "Whether every media server answers some controller: 1 or 0.", () =>
+    boxes.every((name) => health.isUp(name)) ? 1 : 0,
   );
+  const ofBoxes = (name: string, help: string, read: (box: string) => boolean) =>
+    new Gauge({
+      ...{ name, help, labelNames: ["box"], registers: [registry] },
+      collect() {
+        this.reset();
+        for (const box of boxes) this.set({ box }, read(box) ? 1 : 0);
+      },
+    });
+  ofBoxes("sautikit_box_up", "Whether the media server answers some controller: 1 or 0.", (box) =>
+    health.isUp(box),
+  );
+  ofBoxes("sautikit_box_draining", "Whether the media server is to get no new calls: 1 or 0.", (box) =>
+    health.isDraining(box),
+  );
+  ofBoxes("sautikit_box_led", "Whether this process leads the media server: 1 or 0.", (box) => led.has(box));
   for (const kind of ["address", "credential"] as const)
     gauge(`sautikit_sip_bans_${kind}`, `Bans that stand: of a SIP device's ${kind}.`, () =>
       store.read((tx) => countStandingBans(tx, clock.nowMs())).then((count) => count[kind]),

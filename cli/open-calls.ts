@@ -10,8 +10,14 @@ import { createOutbox } from "../engine/webhooks/outbox.ts";
 import type { Config } from "./config.ts";
 import { openLedger } from "./open-ledger.ts";
 
-/** The box that dials. */
-export const boxNameOf = (config: Config) => config.freeswitch?.box ?? "embedded";
+/** Of the simulated switch. */
+export const embeddedBox = "embedded";
+
+/** The boxes that there are, one at least. */
+export const boxNamesOf = ({ boxes }: Pick<Config, "boxes">): [string, ...string[]] => {
+  const [first = embeddedBox, ...others] = boxes.map(({ box }) => box);
+  return [first, ...others];
+};
 
 /** What customers do with calls, for commands: the controller, another process, looks by itself. */
 export function openCalls(config: Config, { clock, ids }: { clock: Clock; ids: Ids }): Calls {
@@ -20,7 +26,7 @@ export function openCalls(config: Config, { clock, ids }: { clock: Clock; ids: I
   const outbox = createOutbox({ clock, ids, wake });
   const mails = createMailQueue({ clock, ids, wake });
   return new Calls({
-    ...{ clock, ids, outbox, changed, box: boxNameOf(config) },
+    ...{ clock, ids, outbox, changed, box: () => boxNamesOf(config)[0] },
     trunks: loneTrunk(config.gateway, ids),
     policy: new Policy({ clock, ids, outbox, mails }),
     settlement: createSettlement({ ledger: openLedger({ clock, ids, changed, outbox, mails }) }),

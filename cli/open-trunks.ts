@@ -4,13 +4,10 @@ import type { Ids } from "../engine/ids.ts";
 import type { Log } from "../engine/log.ts";
 import { readTrunkFile, type TrunkFile } from "../engine/sip/trunks/trunk-file.ts";
 import { TrunkFiles } from "../engine/sip/trunks/trunk-files.ts";
-import { TrunkGateways } from "../engine/sip/trunks/trunk-gateways.ts";
-import { TrunkTests } from "../engine/sip/trunks/trunk-tests.ts";
 import { TrunkWatch } from "../engine/sip/trunks/trunk-watch.ts";
 import { Trunks } from "../engine/sip/trunks/trunks.ts";
 import type { Signals } from "../engine/store/signals.ts";
 import type { Store } from "../engine/store/store.ts";
-import type { FreeSwitchBox } from "../engine/switch/freeswitch-box.ts";
 import type { Config } from "./config.ts";
 
 /** The file as it is, for commands; null: there is none. Throws where there has to be one. */
@@ -29,13 +26,14 @@ export async function readTrunks({
 const secretOf = (name: string) => process.env[name];
 
 /**
- * The file of trunks and who acts on it: the choice (controller), the files beside the box (spool), and the box's gateways
- * (controller). Throws an Error that names every fault of the file.
+ * The file of trunks and who acts on it: the choice (controller) and the files beside each box (spool). Throws an Error that
+ * names every fault of the file.
  */
 export async function openTrunks(
   config: Pick<Config, "trunks" | "edgeSip" | "gateway" | "spoolDir">,
   {
     watched,
+    boxes,
     ...parts
   }: {
     store: Store;
@@ -43,11 +41,11 @@ export async function openTrunks(
     ids: Ids;
     log: Log;
     signals: Signals;
-    box: FreeSwitchBox;
+    boxes: readonly string[];
     watched: boolean;
   },
 ) {
-  const { clock, ids, log, signals, box } = parts;
+  const { clock, ids, log, signals } = parts;
   const { edgeSip, gateway, spoolDir } = config;
   const edge = edgeSip && `${edgeSip.host}:${edgeSip.port}`;
   const watch = new TrunkWatch({
@@ -57,18 +55,11 @@ export async function openTrunks(
   });
   // Who only takes requests asks nothing of the file, and starts with a broken one.
   if (watched) await watch.start();
-  const choice = new Trunks({ ids, watch, edge, gateway });
+  const written = () => signals.tell("trunks", null);
   return {
     watch,
-    choice,
-    tests: new TrunkTests({ ...parts, trunks: choice }),
-    files: new TrunkFiles({
-      ...{ ...parts, box: box.box, spoolDir, watch, edge },
-      written: () => signals.tell("trunks", null),
-    }),
-    gateways: new TrunkGateways({
-      ...parts,
-      overEdge: () => (watch.trunks ?? []).flatMap(({ name, via }) => (via === "edge" ? [name] : [])),
-    }),
+    choice: new Trunks({ ids, watch, edge, gateway }),
+    files: boxes.map((box) => new TrunkFiles({ ...parts, box, spoolDir, watch, edge, written })),
+    overEdge: () => (watch.trunks ?? []).flatMap(({ name, via }) => (via === "edge" ? [name] : [])),
   };
 }

@@ -1,4 +1,5 @@
 import type { Secrets } from "../engine/secrets.ts";
+import type { Store } from "../engine/store/store.ts";
 import { CallbackUrls } from "../engine/wallet/mpesa/callback-urls.ts";
 import { Callbacks } from "../engine/wallet/mpesa/callbacks.ts";
 import { Mpesa, type MpesaParts } from "../engine/wallet/mpesa/mpesa.ts";
@@ -15,17 +16,19 @@ export interface ServedMpesa {
   controlUrl: string | null;
   /** Once the API can be called back. */
   start(): Promise<void>;
-  stop(): Promise<void>;
+  /** What is done in the background, by one process at a time. */
+  work(store: Store): { start(): void; stop(): Promise<void> };
   /** After everything that may still ask the stand-in. */
   close(): Promise<void>;
 }
 
-/** Top-ups, the doors that Safaricom knocks at and, where this process `works`, what is done in the background. */
+/** Top-ups, the doors that Safaricom knocks at, and what is done in the background. */
 export async function serveMpesa(
   config: Config,
   parts: Pick<MpesaParts, "store" | "clock" | "ids" | "log" | "ledger" | "outbox"> & {
     secrets: Secrets;
     publicUrl: () => string;
+    /** Whether this process may be the one that works. */
     works: boolean;
   },
 ): Promise<ServedMpesa> {
@@ -34,7 +37,8 @@ export async function serveMpesa(
   if (!money) {
     const topUps = new TopUps({ clock, ids, amounts: null, perHour: 0, wake: () => undefined });
     const nothing = () => Promise.resolve();
-    return { topUps, callbacks: null, controlUrl: null, start: nothing, stop: nothing, close: nothing };
+    const idle = { start: () => undefined, stop: nothing };
+    return { topUps, callbacks: null, controlUrl: null, start: nothing, work: () => idle, close: nothing };
   }
   const { amounts, addresses, shortcode, verifyAboveMinor, pulls, topUpsPerHour: perHour } = money;
   const token = await callbackToken(config, money, parts);
@@ -42,7 +46,7 @@ export async function serveMpesa(
   const standIn = works && money.url === null ? await startEmbeddedDaraja(money, log) : null;
   const url = standIn?.url ?? money.url;
   const daraja = url === null ? null : openDaraja({ store, secrets, clock, ids }, money, url);
-  const mpesa = works && daraja ? new Mpesa({ ...parts, daraja, urls, verifyAboveMinor, pulls }) : null;
+  let mpesa: Mpesa | null = null;
   const wake = () => mpesa?.wake();
   return {
     topUps: new TopUps({ clock, ids, amounts, perHour, wake }),
@@ -51,9 +55,20 @@ export async function serveMpesa(
     async start() {
       const { confirmation, validation } = urls;
       if (standIn) await daraja?.registerUrls({ confirmation, validation });
-      mpesa?.start();
     },
-    stop: async () => mpesa?.stop(),
+    work(fenced) {
+      const working = daraja && new Mpesa({ ...parts, store: fenced, daraja, urls, verifyAboveMinor, pulls });
+      return {
+        start() {
+          mpesa = working;
+          working?.start();
+        },
+        async stop() {
+          if (mpesa === working) mpesa = null;
+          await working?.stop();
+        },
+      };
+    },
     close: async () => standIn?.stop(),
   };
 }

@@ -3,7 +3,6 @@ import type { SipAccess } from "../api/parts.ts";
 import type { Clock } from "../engine/clock.ts";
 import type { Ids } from "../engine/ids.ts";
 import type { Log } from "../engine/log.ts";
-import { Devices } from "../engine/sip/devices.ts";
 import { Directory } from "../engine/sip/directory.ts";
 import { Firewall } from "../engine/sip/firewall.ts";
 import { LoginFailures } from "../engine/sip/login-failures.ts";
@@ -11,7 +10,6 @@ import type { Trunk } from "../engine/sip/trunks/trunk-file.ts";
 import type { TrunkWatch } from "../engine/sip/trunks/trunk-watch.ts";
 import type { Signals } from "../engine/store/signals.ts";
 import type { Store } from "../engine/store/store.ts";
-import type { FreeSwitchBox } from "../engine/switch/freeswitch-box.ts";
 import type { Outbox } from "../engine/webhooks/outbox.ts";
 import { tellWorkspace } from "../engine/webhooks/workspace-events.ts";
 import type { Config } from "./config.ts";
@@ -25,14 +23,14 @@ export function sipAccess({ sip }: Pick<Config, "sip">, embeddedPort: number | n
 }
 
 /**
- * Whose packets are dropped by no ban, whatever they send: what the operator names, the box that the switch runs on, the trunk
+ * Whose packets are dropped by no ban, whatever they send: what the operator names, the boxes, the trunk
  * edge, and the trunks. CIDRs.
  */
 export function neverBanned(
-  { banNever, freeswitch, edgeSip }: Pick<Config, "banNever" | "freeswitch" | "edgeSip">,
+  { banNever, boxes, edgeSip }: Pick<Config, "banNever" | "boxes" | "edgeSip">,
   trunks: readonly Pick<Trunk, "addresses">[],
 ): string[] {
-  const own = [freeswitch?.host, edgeSip?.host].flatMap((host) =>
+  const own = [...boxes.map(({ host }) => host), edgeSip?.host].flatMap((host) =>
     host !== undefined && isIPv4(host) ? [`${host}/32`] : [],
   );
   // Loopback is in BAN_NEVER, and who takes it out of there means it.
@@ -40,7 +38,7 @@ export function neverBanned(
   return [...new Set([...banNever, ...theirs.filter((range) => !range.startsWith("127."))])];
 }
 
-/** The list of logins beside the box, and who is registered there: each part where its role runs. */
+/** The list of logins beside each box, who failed to log in, and whom the firewall keeps out. */
 export function serveDevices(
   config: Config,
   parts: {
@@ -50,21 +48,20 @@ export function serveDevices(
     log: Log;
     signals: Signals;
     outbox: Outbox;
-    box: FreeSwitchBox;
+    boxes: readonly string[];
     trunks: Pick<TrunkWatch, "trunks">;
   },
 ) {
-  const { signals, box } = parts;
+  const { signals, boxes } = parts;
   const failures = new LoginFailures({
     ...{ ...parts, never: () => neverBanned(config, parts.trunks.trunks ?? []) },
     tell: (tx, event) => tellWorkspace(tx, parts, event),
     changed: (kind) => signals.tell(kind === "address" ? "bans" : "logins", null),
   });
   const firewall = config.firewall === "nft" ? new Firewall(parts) : null;
-  const devices = new Devices(parts);
-  const directory = new Directory({
-    ...{ ...parts, box: box.box, spoolDir: config.spoolDir },
-    written: () => signals.tell("directories", null),
-  });
-  return { devices, directory, failures, firewall };
+  const written = () => signals.tell("directories", null);
+  const directories = boxes.map(
+    (box) => new Directory({ ...parts, box, spoolDir: config.spoolDir, written }),
+  );
+  return { directories, failures, firewall };
 }

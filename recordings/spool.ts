@@ -38,8 +38,8 @@ export interface SpoolTrouble {
 export interface SpoolOptions extends RecordingEvents {
   /** Holds `recordings/` and `cdr/`, which the switch writes, and `unclaimed/`. */
   directory: string;
-  /** Name of this box, as on its legs and recordings. */
-  box: string;
+  /** Names of the boxes that write there, as on their legs and recordings: one, but on a machine with several. */
+  boxes: readonly string[];
   store: Store;
   storage: Storage;
   clock: Clock;

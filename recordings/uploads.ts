@@ -26,7 +26,7 @@ export interface RecordingEvents {
 
 export interface UploadsOptions extends RecordingEvents {
   directory: string;
-  box: string;
+  boxes: readonly string[];
   store: Store;
   storage: Storage;
   clock: Clock;
@@ -80,9 +80,9 @@ export class Uploads {
 
   /** Takes up what the rows say is finished: one cheap query, for every poll. */
   async sweepRows(): Promise<void> {
-    const { store, box, clock } = this.#options;
+    const { store, boxes, clock } = this.#options;
     const before = clock.nowUs() - legEndedGraceUs;
-    const ids = await store.read((tx) => recordings.finishedOfBox(tx, box, before, rowsMax));
+    const ids = await store.read((tx) => recordings.finishedOfBoxes(tx, boxes, before, rowsMax));
     for (const id of ids) this.#work.offer(id, () => this.#settle(id));
   }
 

@@ -42,11 +42,12 @@ async function show(dataDir: string, values: { keep: boolean; carrier?: string |
     PORT: "0",
     DATA_DIR: dataDir,
   });
-  if (config.freeswitch && values.carrier === undefined)
+  if (config.boxes.length > 0 && values.carrier === undefined)
     throw new UsageError("Beside a real FreeSWITCH: demo --carrier <status URL of the simulated carrier>.");
   const screen = new Screen(process.stdout, systemClock);
-  const box = config.freeswitch
-    ? `the FreeSWITCH at ${config.freeswitch.box}`
+  const [first] = config.boxes;
+  const box = first
+    ? `the FreeSWITCH at ${first.box}`
     : "a simulated switch and carrier";
   screen.say("start", `starting the API, the controller, object storage, with ${box} …`);
   let account: Demo | null = null;

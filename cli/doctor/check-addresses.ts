@@ -6,8 +6,8 @@ import { gatewayIn, profileAddresses, type ProfileAddresses } from "../../engine
 import { api } from "../../engine/switch/commands.ts";
 import { Connection } from "../../engine/switch/connection.ts";
 import { devicesProfile } from "../../engine/switch/devices.ts";
-import type { Config } from "../config.ts";
-import { broken, doubtful, sound, wordsOf, type Finding } from "./finding.ts";
+import type { BoxConfig, Config } from "../config.ts";
+import { broken, doubtful, sound, wordsOf, worst, type Finding } from "./finding.ts";
 
 const waitMs = 3_000;
 
@@ -33,9 +33,17 @@ export async function warnOfAddresses(
   );
 }
 
-async function compare({ freeswitch, gateway, sip }: Config, clock: Clock): Promise<Finding> {
-  if (freeswitch === null) return sound("all on loopback, with the simulated switch");
-  const { host, port, password } = freeswitch;
+async function compare({ boxes, gateway, sip }: Config, clock: Clock): Promise<Finding> {
+  const [first, ...others] = await Promise.all(boxes.map((box) => compareBox(box, gateway, sip, clock)));
+  return first === undefined ? sound("all on loopback, with the simulated switch") : worst([first, ...others]);
+}
+
+async function compareBox(
+  { host, port, password }: BoxConfig,
+  gateway: string,
+  sip: Config["sip"],
+  clock: Clock,
+): Promise<Finding> {
   const limits = { connectTimeoutMs: waitMs, commandTimeoutMs: waitMs };
   const connection = await Connection.open({ host, port, password, clock, ...limits });
   try {

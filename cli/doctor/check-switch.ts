@@ -2,16 +2,21 @@ import ipaddr from "ipaddr.js";
 import type { Clock } from "../../engine/clock.ts";
 import { api } from "../../engine/switch/commands.ts";
 import { Connection } from "../../engine/switch/connection.ts";
-import type { Config } from "../config.ts";
-import { broken, doubtful, sound, wordsOf, type Finding } from "./finding.ts";
+import type { BoxConfig, Config } from "../config.ts";
+import { broken, doubtful, sound, wordsOf, worst, type Finding } from "./finding.ts";
 
 /** The first one without the holes that are used in the wild: a SIP MESSAGE ran commands before it. */
 export const freeSwitchFloor = [1, 11, 4] as const;
 const waitMs = 3_000;
 
-export async function checkSwitch({ freeswitch }: Config, clock: Clock): Promise<Finding> {
-  if (freeswitch === null) return sound("the simulated switch, which `start` brings along (FREESWITCH_URLS)");
-  const { host, port, password, box } = freeswitch;
+export async function checkSwitch({ boxes }: Config, clock: Clock): Promise<Finding> {
+  const [first, ...others] = await Promise.all(boxes.map((box) => checkBox(box, clock)));
+  if (first === undefined)
+    return sound("the simulated switch, which `start` brings along (FREESWITCH_URLS)");
+  return worst([first, ...others]);
+}
+
+async function checkBox({ host, port, password, box }: BoxConfig, clock: Clock): Promise<Finding> {
   let connection;
   try {
     const limits = { connectTimeoutMs: waitMs, commandTimeoutMs: waitMs };

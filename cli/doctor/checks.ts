@@ -79,7 +79,7 @@ async function checkSpool({ spoolDir }: Config): Promise<Finding> {
   }
 }
 
-async function checkFirewall({ firewall, sip, freeswitch }: Config): Promise<Finding> {
+async function checkFirewall({ firewall, sip, boxes }: Config): Promise<Finding> {
   if (sip.domain === null) return sound("not needed: SIP devices are not let in");
   if (firewall === "nft")
     return (await rulesAreLoaded())
@@ -89,7 +89,7 @@ async function checkFirewall({ firewall, sip, freeswitch }: Config): Promise<Fin
           "Load them on the media server's box: npx sautikit bans firewall | nft -f - (CAP_NET_ADMIN, docs/bans.md).",
         );
   const detail = "none: the calls of banned addresses are refused, and their packets reach the media server";
-  return freeswitch === null
+  return boxes.length === 0
     ? sound(`${detail}; the simulated one is on loopback`)
     : doubtful(detail, "Set FIREWALL=nft where the spool role runs (docs/bans.md).");
 }

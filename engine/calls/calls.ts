@@ -6,6 +6,7 @@ import * as media from "../store/media.ts";
 import * as recordings from "../store/recordings.ts";
 import type { PromptUrls } from "../media/prompt-urls.ts";
 import type { RecordingRow } from "../store/recordings.ts";
+import { boxesOfDevices } from "../store/sip-credentials.ts";
 import type { Tx } from "../store/store.ts";
 import type { RefusedNumber } from "../policy/refusal.ts";
 import { CallChange } from "./call-change.ts";
@@ -18,8 +19,8 @@ import { windDown } from "./leg-progress.ts";
 import { dialSecondLeg, ownDevices } from "./second-leg.ts";
 
 export interface CallsParts extends ChangeParts {
-  /** The box that dials. */
-  box: string;
+  /** The box that dials the next call; one of `preferred`, if it can. */
+  box: (preferred: readonly string[]) => string;
   promptUrls: PromptUrls;
 }
 
@@ -82,7 +83,9 @@ export class Calls {
     });
     await insertCall(tx, call);
     const change = new CallChange(this.#parts, tx, call, []);
-    await dialTogether(change, this.#parts.box, admitted, options);
+    // Devices that the call may be put through to are dialled by the box that they are at.
+    const box = this.#parts.box(await boxesOfDevices(tx, { number: number.id }, nowMs));
+    await dialTogether(change, box, admitted, options);
     await change.save();
     return call;
   }

@@ -1,6 +1,6 @@
 import type { Timer } from "../clock.ts";
 import { isError } from "../errors.ts";
-import { isId, type CallId, type IntentOwner, type LegId } from "../ids.ts";
+import { isId, type CallId, type ConferenceId, type IntentOwner, type LegId } from "../ids.ts";
 import type { Log } from "../log.ts";
 import {
   callOfLeg,
@@ -10,16 +10,15 @@ import {
   callsToWake,
   deleteIntent,
   firstLegPlace,
+  isWithin,
   legById,
-  legHasEnded,
-  legOfChannel,
   saveBoxAlive,
   talkingWorkspaces,
   wakeAtMs,
+  type BoxScope,
 } from "../store/calls.ts";
 import type { Store, Tx } from "../store/store.ts";
 import type { Streams } from "../streams/streams.ts";
-import { parseEndRecord } from "../switch/end-record.ts";
 import type { Arrival, BoxEvent, DeviceEvent, LoginFailed, Switch, SwitchEvent } from "../switch/switch.ts";
 import { CallChange } from "./call-change.ts";
 import type { ChangeParts } from "./change-parts.ts";
@@ -53,6 +52,8 @@ export interface ControllerParts extends ChangeParts {
   ticketed: (source: string | null) => boolean;
   /** End-of-leg records are taken in by this process too, and before it looks for legs that are gone. */
   takesEndRecords: boolean;
+  /** Whose calls are driven; null: all there are. */
+  scope: BoxScope;
 }
 
 /** A box with its event feed, as the controller is given it. */
@@ -198,50 +199,14 @@ export class Controller {
   changed(owner: IntentOwner): void {
     if (this.#stopped) return;
     this.#intents.run(owner);
-    if (isId("conf", owner)) void this.#rooms.changed(owner);
+    if (isId("conf", owner)) void this.#changedRoom(owner);
     else void this.#arm(owner);
   }
 
-  /** Whether the leg's end is stored. */
-  isSettled(leg: LegId): Promise<boolean> {
-    return this.#parts.store.read((tx) => legHasEnded(tx, leg));
-  }
-
-  /**
-   * Takes in one end-of-leg record of a box's spool; once it answers `settled` the record may go. Throws when the
-   * database cannot be written: then the record stays where it is.
-   */
-  async takeEndRecord(text: string): Promise<"settled" | "foreign" | "unreadable"> {
-    const parsed = parseEndRecord(text);
-    if (!parsed.ok) return parsed.problem === "torn" ? "unreadable" : "foreign";
-    const { record } = parsed;
-    const { store, log } = this.#parts;
-    const id = record.leg ?? (await store.read((tx) => legOfChannel(tx, record.channel)))?.id;
-    if (id === undefined) {
-      // Nobody took them in: no controller was there, or they were gone at once. Nothing was stored, or is owed.
-      log.info(
-        { channel: record.channel, cause: record.cause },
-        "a caller had gone before they were taken in",
-      );
-      return record.answeredAtUs === null ? "settled" : "foreign";
-    }
-    if (await this.isSettled(id)) return "settled";
-    await this.#endStream(id, record.channel);
-    return store.write(async (tx) => {
-      const leg = await legById(tx, id);
-      if (!leg) return "foreign" as const;
-      const news: LegNews = {
-        ...record,
-        kind: "hungUp",
-        leg: id,
-        box: leg.box,
-        atUs: record.endedAtUs,
-        endedBy: "end_record",
-      };
-      await this.#change(tx, leg.callId, (change) => takeLegNews(change, news, this.#document));
-      tx.afterCommit(() => this.#forget(id, record.channel));
-      return "settled" as const;
-    });
+  async #changedRoom(room: ConferenceId): Promise<void> {
+    const { store, scope } = this.#parts;
+    // Where that cannot be read, the comparison with the box's list tells.
+    if (await store.read((tx) => isWithin(tx, room, scope)).catch(() => false)) await this.#rooms.changed(room);
   }
 
   async #onEvent(event: SwitchEvent): Promise<void> {
@@ -256,11 +221,11 @@ export class Controller {
       delayMs = Math.min(delayMs * 2, eventRetryMsMax);
       kept = await this.#takeNews(news);
     }
-    if (event.kind === "hungUp") this.#forget(event.leg, event.channel);
+    if (event.kind === "hungUp") this.forget(event.leg, event.channel);
   }
 
   /** The leg, or that channel of it, is over: nothing more is said of it, or to it. */
-  #forget(leg: LegId, channel?: string): void {
+  forget(leg: LegId, channel?: string): void {
     this.#events.forget(leg);
     for (const box of this.#boxes) box.forget(leg, channel);
   }
@@ -293,7 +258,7 @@ export class Controller {
         await clock.sleep(delayMs);
       }
     }
-    this.#forget(ids.leg);
+    this.forget(ids.leg);
   }
 
   #take(tx: Tx, arrival: Arrival, ids: { call: CallId; leg: LegId }): Promise<Taken> {
@@ -311,7 +276,7 @@ export class Controller {
   ): Promise<void> {
     const { log } = this.#parts;
     if (taken.kind === "known") {
-      this.#forget(mine);
+      this.forget(mine);
       box.know(taken.leg.id, uuid);
       if (taken.leg.endedAtUs === null) return;
     } else log.warn({ box: box.box, why: taken.why, sipCallId }, "a caller was refused");
@@ -321,11 +286,11 @@ export class Controller {
       // The dialplan's own limit ends them.
       log.warn({ err: error, box: box.box, sipCallId }, "a caller could not be refused");
     });
-    this.#forget(taken.kind === "known" ? taken.leg.id : mine);
+    this.forget(taken.kind === "known" ? taken.leg.id : mine);
   }
 
   /** Not where the leg has been dialled anew since, and talks by another channel. */
-  async #endStream(id: LegId, channel: string | undefined): Promise<void> {
+  async endStream(id: LegId, channel: string | undefined): Promise<void> {
     const { store, streams } = this.#parts;
     if (!streams.has(id)) return;
     const leg =
@@ -336,13 +301,13 @@ export class Controller {
 
   /** Never rejects. `later`: the database is away, and the same news can be taken again. */
   async #takeNews(news: LegNews): Promise<"stored" | "later" | "refused"> {
-    if (news.kind === "hungUp") await this.#endStream(news.leg, news.channel);
+    if (news.kind === "hungUp") await this.endStream(news.leg, news.channel);
     try {
       await this.#parts.store.write(async (tx) => {
         const callId = await callOfLeg(tx, news.leg);
         if (callId) await this.#change(tx, callId, (change) => takeLegNews(change, news, this.#document));
       });
-      if (news.kind === "hungUp") this.#forget(news.leg, news.channel);
+      if (news.kind === "hungUp") this.forget(news.leg, news.channel);
       return "stored";
     } catch (error) {
       // An end comes again by its record, a leg's state by the next reconciliation; what a step waits for, by its time.
@@ -418,18 +383,23 @@ export class Controller {
   async #sweepOnce(): Promise<void> {
     try {
       const nowMs = this.#parts.clock.nowMs();
-      const waiting = await this.#parts.store.read((tx) => callsToWake(tx, nowMs));
+      const waiting = await this.#parts.store.read((tx) => callsToWake(tx, nowMs, this.#parts.scope));
       for (const { id } of waiting) await this.#feedWake(id);
       await this.#runAll();
       for (const reconciler of this.#reconcilers.values()) await reconciler.every(reconcileEveryMs);
       await this.#sweepRooms();
-      if (this.#unknownBoxesDue(nowMs)) {
-        const known = this.#boxes.map((box) => box.box);
-        await endLegsOfUnknownBoxes({ ...this.#parts, news: (news) => this.#takeNews(news) }, known);
-      }
+      await this.#endStrays(nowMs);
     } catch (error) {
       this.#parts.log.error({ err: error }, "the controller's sweep failed");
     }
+  }
+
+  /** Of boxes that are not configured, by whoever drives all calls or those. */
+  async #endStrays(nowMs: number): Promise<void> {
+    const { scope } = this.#parts;
+    if ((scope !== null && "box" in scope) || !this.#unknownBoxesDue(nowMs)) return;
+    const known = scope?.strays ?? this.#boxes.map((box) => box.box);
+    await endLegsOfUnknownBoxes({ ...this.#parts, news: (news) => this.#takeNews(news) }, known);
   }
 
   async #sweepRooms(): Promise<void> {
@@ -455,13 +425,17 @@ export class Controller {
   }
 
   async #runAll(): Promise<void> {
-    const calls = await this.#parts.store.read(callsWithIntents);
+    const { store, scope } = this.#parts;
+    const calls = await store.read((tx) => callsWithIntents(tx, scope));
     for (const { callId } of calls) this.#intents.run(callId);
   }
 
   /** A timer for the step's own time; the sweep stands in where the timer died with its process. */
   async #arm(callId: CallId): Promise<void> {
-    const atMs = await this.#parts.store.read((tx) => wakeAtMs(tx, callId)).catch(() => null);
+    const { store, scope } = this.#parts;
+    const atMs = await store
+      .read(async (tx) => ((await isWithin(tx, callId, scope)) ? wakeAtMs(tx, callId) : null))
+      .catch(() => null);
     this.#wakeTimers.get(callId)?.cancel();
     this.#wakeTimers.delete(callId);
     if (this.#stopped || atMs === null) return;

@@ -12,9 +12,11 @@ import {
   callToChange,
   deleteIntent,
   intentsOfCall,
+  isWithin,
   legPlaces,
   markDialled,
   markIntentSent,
+  type BoxScope,
   type IntentRow,
   type StoredIntent,
 } from "../store/calls.ts";
@@ -42,6 +44,8 @@ export interface MediaLibrary {
 }
 
 interface Parts extends SenderParts, Pick<ChangeParts, "trunks"> {
+  /** Whose intents are carried out; null: all. */
+  scope: BoxScope;
   media: MediaLibrary;
   questioner: Questioner;
   /** Stores what came of an intent, and takes its row away with it. Throws where it cannot be stored. */
@@ -116,8 +120,10 @@ export class IntentRunner {
 
   async #runAll(callId: IntentOwner): Promise<void> {
     const begun = this.#done.begunOf(callId);
-    const { intents, places } = await this.#parts.store.read(async (tx) => ({
-      intents: await intentsOfCall(tx, callId),
+    const { store, scope } = this.#parts;
+    const { intents, places } = await store.read(async (tx) => ({
+      // Another controller's are told to everybody.
+      intents: (await isWithin(tx, callId, scope)) ? await intentsOfCall(tx, callId) : [],
       places: await legPlaces(tx, callId),
     }));
     const legs: Legs = new Map(places.map((place) => [place.id, place]));

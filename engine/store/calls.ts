@@ -152,12 +152,13 @@ export const callOfWorkspace = (tx: ReadTx, workspaceId: WorkspaceId, id: CallId
 export const legsOfCall = (tx: ReadTx, callId: CallId) =>
   tx.all<LegRow>("SELECT * FROM legs WHERE call_id = ? ORDER BY position", [callId]);
 
-export const liveLegsOfOtherBoxes = (tx: ReadTx, boxes: readonly string[]) =>
-  tx.all<LegRow>(
-    `SELECT * FROM legs WHERE box NOT IN (${boxes.map(() => "?").join(", ")}) AND ended_at_us IS NULL
-       AND dialled_at_ms IS NOT NULL ORDER BY id`,
-    boxes,
+export const liveLegsOfOtherBoxes = (tx: ReadTx, boxes: readonly string[]) => {
+  const { condition, params } = withinScope({ strays: boxes }, "legs.box");
+  return tx.all<LegRow>(
+    `SELECT * FROM legs WHERE ${condition} AND ended_at_us IS NULL AND dialled_at_ms IS NOT NULL ORDER BY id`,
+    params,
   );
+};
 
 export const markDialled = (tx: Tx, legs: readonly LegId[], nowMs: number) =>
   Promise.all(legs.map((id) => tx.run("UPDATE legs SET dialled_at_ms = ? WHERE id = ?", [nowMs, id])));
@@ -330,8 +331,45 @@ export const intentsOfCall = (tx: ReadTx, owner: IntentOwner) =>
     [owner],
   );
 
-export const callsWithIntents = (tx: ReadTx) =>
-  tx.all<{ callId: IntentOwner }>("SELECT DISTINCT call_id FROM intents ORDER BY call_id");
+/**
+ * Whose calls and rooms: those of the box; or (`strays`) of none of these and of none that somebody leads; null: all. A call is
+ * its first leg's box's.
+ */
+export type BoxScope = { box: string } | { strays: readonly string[] } | null;
+
+/** `box` is a column. */
+function withinScope(scope: BoxScope, box: string): { condition: string; params: string[] } {
+  if (scope === null) return { condition: "1 = 1", params: [] };
+  if ("box" in scope) return { condition: `${box} = ?`, params: [scope.box] };
+  return {
+    condition: `${box} NOT IN (${scope.strays.map(() => "?").join(", ")})
+      AND NOT EXISTS (SELECT 1 FROM leases WHERE leases.name = ${box} AND leases.holder IS NOT NULL)`,
+    params: [...scope.strays],
+  };
+}
+
+export const callsWithIntents = (tx: ReadTx, scope: BoxScope) => {
+  if (scope === null)
+    return tx.all<{ callId: IntentOwner }>("SELECT DISTINCT call_id FROM intents ORDER BY call_id");
+  const { condition, params } = withinScope(scope, "COALESCE(l.box, r.box)");
+  return tx.all<{ callId: IntentOwner }>(
+    `SELECT DISTINCT i.call_id FROM intents i LEFT JOIN legs l ON l.call_id = i.call_id AND l.position = 0
+     LEFT JOIN conferences r ON r.id = i.call_id WHERE ${condition} ORDER BY i.call_id`,
+    params,
+  );
+};
+
+/** Whether that is so of a call, or a room; false of one that is not there. */
+export async function isWithin(tx: ReadTx, owner: IntentOwner, scope: BoxScope): Promise<boolean> {
+  if (scope === null) return true;
+  const { condition, params } = withinScope(scope, "b.box");
+  const row = await tx.get(
+    `SELECT 1 AS within FROM (SELECT box FROM legs WHERE call_id = ? AND position = 0
+       UNION ALL SELECT box FROM conferences WHERE id = ?) b WHERE ${condition}`,
+    [owner, owner, ...params],
+  );
+  return row !== undefined;
+}
 
 /** False: it was marked, or withdrawn, before; then it must not be sent. */
 export async function markIntentSent(tx: Tx, id: IntentId, nowMs: number): Promise<boolean> {
@@ -351,11 +389,14 @@ export const withdrawUnsentIntents = (tx: Tx, callId: CallId) =>
     [callId],
   );
 
-export const callsToWake = (tx: ReadTx, beforeMs: number) =>
-  tx.all<{ id: CallId; wakeAtMs: number }>(
-    "SELECT id, wake_at_ms FROM calls WHERE wake_at_ms IS NOT NULL AND wake_at_ms <= ? ORDER BY wake_at_ms LIMIT 1000",
-    [beforeMs],
+export const callsToWake = (tx: ReadTx, beforeMs: number, scope: BoxScope) => {
+  const { condition, params } = withinScope(scope, "l.box");
+  return tx.all<{ id: CallId; wakeAtMs: number }>(
+    `SELECT c.id, c.wake_at_ms FROM calls c JOIN legs l ON l.call_id = c.id AND l.position = 0
+     WHERE c.wake_at_ms IS NOT NULL AND c.wake_at_ms <= ? AND ${condition} ORDER BY c.wake_at_ms LIMIT 1000`,
+    [beforeMs, ...params],
   );
+};
 
 export interface BoxRow {
   name: string;

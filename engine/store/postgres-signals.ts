@@ -5,7 +5,7 @@ import type { Listeners, Signals, Topic, Topics } from "./signals.ts";
 const answerMsMax = 5_000;
 const reconnectMs = 1_000;
 
-/** Between processes by NOTIFY, on one connection of its own, made when it is first needed. */
+/** In the process at once, between processes by NOTIFY, on one connection of its own, made when it is first needed. */
 export function openPostgresSignals(url: string, { clock }: { clock: Clock }): Signals {
   return new PostgresSignals(url, clock);
 }
@@ -29,8 +29,7 @@ class PostgresSignals implements Signals {
   }
 
   tell<T extends Topic>(topic: T, what: Topics[T]): void {
-    const listener = this.#listeners[topic];
-    if (listener) return listener(what);
+    this.#listeners[topic]?.(what);
     if (this.#closed) return;
     const json = JSON.stringify(what);
     this.#waiting.set(`${topic} ${json}`, [channelOf(topic), json]);
@@ -96,7 +95,9 @@ class PostgresSignals implements Signals {
     const link = client.connect().then(() => client);
     client.on("error", () => this.#lost(link));
     client.on("end", () => this.#lost(link));
-    client.on("notification", ({ channel, payload }) => {
+    client.on("notification", ({ channel, payload, processId }) => {
+      // Our own, which were told at once.
+      if (processId === (client as unknown as { processID: number }).processID) return;
       for (const topic of Object.keys(this.#listeners) as Topic[])
         if (channelOf(topic) === channel) this.#told(topic, payload ?? "");
     });

@@ -275,19 +275,19 @@ export function spooledById(tx: ReadTx, id: RecordingId): Promise<SpooledRow | u
 }
 
 /**
- * What a box's spool has to take up, oldest first: closed files, and those whose leg ended before `legEndedBeforeUs`
+ * What the boxes' spool has to take up, oldest first: closed files, and those whose leg ended before `legEndedBeforeUs`
  * though nobody said that they were closed.
  */
-export async function finishedOfBox(
+export async function finishedOfBoxes(
   tx: ReadTx,
-  box: string,
+  boxes: readonly string[],
   legEndedBeforeUs: number,
   limit: number,
 ): Promise<RecordingId[]> {
   const rows = await tx.all<{ id: RecordingId }>(
     `SELECT r.id FROM recordings r JOIN legs l ON l.id = r.leg_id
-     WHERE r.box = ? AND ${unfinished} AND (r.status = 'uploading' OR l.ended_at_us < ?) ORDER BY r.id LIMIT ?`,
-    [box, legEndedBeforeUs, limit],
+     WHERE r.box IN (${boxes.map(() => "?").join(", ")}) AND ${unfinished} AND (r.status = 'uploading' OR l.ended_at_us < ?) ORDER BY r.id LIMIT ?`,
+    [...boxes, legEndedBeforeUs, limit],
   );
   return rows.map((row) => row.id);
 }

@@ -24,7 +24,7 @@ export type Topic = keyof Topics;
  * lost, so who listens looks for itself from time to time as well.
  */
 export interface Signals {
-  /** To be called after the commit. Told to the listener of this process; where it has none, to those of the others. */
+  /** To be called after the commit. Told to the listener of this process, and to those of the others. */
   tell<T extends Topic>(topic: T, what: Topics[T]): void;
   /** One listener a topic. */
   listen<T extends Topic>(topic: T, listener: (what: Topics[T]) => void): void;

@@ -337,3 +337,19 @@ export async function sweepLogins(tx: Tx, endedBeforeMs: number, limit: number):
     [endedBeforeMs, limit],
   );
 }
+
+/** The boxes that devices of the number are registered with just now, the one with the most first. */
+export async function boxesOfDevices(
+  tx: ReadTx,
+  of: { number: NumberId } | { e164: string },
+  nowMs: number,
+): Promise<string[]> {
+  const rows = await tx.all<{ box: string; devices: number }>(
+    `SELECT r.box, COUNT(*) AS devices FROM numbers n JOIN sip_credentials c ON c.number_id = n.id
+       JOIN sip_logins l ON l.credential_id = c.id JOIN sip_registrations r ON r.username = l.username
+     WHERE ${"number" in of ? "n.id" : "n.held_e164"} = ? AND c.revoked_at_ms IS NULL AND r.expires_at_ms > ?
+       AND r.contact IS NOT NULL GROUP BY r.box ORDER BY devices DESC, r.box`,
+    ["number" in of ? of.number : of.e164, nowMs],
+  );
+  return rows.map(({ box }) => box);
+}

@@ -278,7 +278,7 @@ class Connection {
   #prepare(sql: string): Prepared {
     let entry = this.#prepared.get(sql);
     if (!entry) {
-      const statement = this.db.prepare(planOnce(sql.replace(/ FOR (NO KEY UPDATE|SHARE)$/, "")));
+      const statement = this.db.prepare(planOnce(sql.replace(/ FOR (NO KEY UPDATE|KEY SHARE|SHARE)$/, "")));
       const columns = statement.reader
         ? statement
             .raw()

@@ -6,7 +6,7 @@
  * A SELECT that ends with ` FOR NO KEY UPDATE` keeps its rows for this transaction until it ends: what is decided by
  * reading them, or by counting rows that hang on them, is still true at the commit. PostgreSQL runs transactions side by
  * side and needs it; on SQLite they come one after another, and the words are left out. ` FOR SHARE` does not exclude
- * others who only ask for the same.
+ * others who only ask for the same; ` FOR KEY SHARE` excludes those alone who change a key of the row, or delete it.
  */
 export interface ReadTx {
   get<Row>(sql: string, params?: Params): Promise<Row | undefined>;

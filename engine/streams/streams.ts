@@ -17,7 +17,7 @@ import { endFork, ForkPorts, openFork } from "./fork.ts";
 import { Stream } from "./stream.ts";
 import { StreamEnd } from "./stream-end.ts";
 
-interface Parts {
+export interface StreamsParts {
   store: Store;
   egress: Egress;
   secrets: Secrets;
@@ -65,7 +65,7 @@ const serviceRestart = 1012;
 
 /** The streams that run in this process. They end with it, and the next one opens them anew. */
 export class Streams {
-  readonly #parts: Parts;
+  readonly #parts: StreamsParts;
   readonly #ports: ForkPorts;
   /** By the token of the step that waits. */
   readonly #running = new Map<string, Running>();
@@ -73,7 +73,7 @@ export class Streams {
   readonly #closing = new Set<Promise<void>>();
   #stopped = false;
 
-  constructor(parts: Parts) {
+  constructor(parts: StreamsParts) {
     this.#parts = parts;
     this.#ports = new ForkPorts(parts.ports, parts.ids);
   }

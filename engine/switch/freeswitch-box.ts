@@ -83,6 +83,8 @@ export interface FreeSwitchBoxOptions {
   clock: Clock;
   ids: Ids;
   log: Log;
+  /** Whether the box is ours to command, asked before each command. Default: always. */
+  mayCommand?: () => boolean;
   /** Connections for commands beside the one for events: the switch reads and runs each one's in order. Default 3. */
   commandConnections?: number;
   /** Default 3000. */
@@ -611,6 +613,7 @@ export class FreeSwitchBox implements Switch {
 
   /** Sends over the least busy connection; the event connection only where there is no other. */
   #send(command: Command): Promise<string> {
+    if (!this.#mayCommand()) return Promise.reject(this.#unavailable());
     const connections = this.#commandLines.flatMap(({ connection }) => connection ?? []);
     const [first = this.#eventLine.connection, ...others] = connections;
     if (first === undefined) return Promise.reject(this.#unavailable());
@@ -619,6 +622,7 @@ export class FreeSwitchBox implements Switch {
 
   /** Over a connection of its own: whatever its reply does to that, nothing else is cut. */
   async #sendAlone(command: Command, timeoutMs: number): Promise<string> {
+    if (!this.#mayCommand()) throw this.#unavailable();
     const { signal } = this.#stopping;
     const connection = await this.#open(signal);
     const close = () => connection.close(stoppedReason);
@@ -634,7 +638,7 @@ export class FreeSwitchBox implements Switch {
   /** Runs `originate` in the background, and resolves with its result. Its one send is never repeated. */
   async #runJob(argument: string, timeoutMs: number): Promise<string> {
     // The result comes over the event connection.
-    if (!this.#connected) throw this.#unavailable();
+    if (!this.#connected || !this.#mayCommand()) throw this.#unavailable();
     const id = this.#options.ids.bytes(16).toString("hex");
     const result = new Promise<string>((resolve, reject) => {
       const settle = (outcome: string | SautikitError) => {
@@ -771,6 +775,11 @@ export class FreeSwitchBox implements Switch {
     } catch (error) {
       this.#options.log.error({ box: this.box, err: error }, "a listener failed");
     }
+  }
+
+  /** FreeSWITCH takes commands of anybody: that it is nobody else's turn is for us to know. */
+  #mayCommand(): boolean {
+    return this.#options.mayCommand?.() ?? true;
   }
 
   #unavailable(cause?: unknown): SautikitError {

@@ -109,7 +109,7 @@ export async function world(
     policy,
     changed: (id) => void changed.push(id),
     trunks: loneTrunk("carrier", ids),
-    box: "box",
+    box: () => "box",
     promptUrls: urls,
   });
   const conferences = new Conferences({ clock, ids, changed: (id) => void changed.push(id) });

@@ -50,7 +50,7 @@ const parts: ChangeParts = {
   changed: () => undefined,
 };
 const document = new DocumentRun(() => Promise.reject(new Error("no second leg here")));
-const api = new Calls({ ...parts, box: "box", promptUrls: noPrompts.urls });
+const api = new Calls({ ...parts, box: () => "box", promptUrls: noPrompts.urls });
 
 /** Lets another transaction in between, where the database runs them side by side. */
 const linger = (tx: Tx) =>
@@ -138,7 +138,7 @@ describe(`work on one call that crosses, on ${databaseKind}`, function () {
 
   function runner(over: Store, box: Partial<Switch>) {
     return new IntentRunner({
-      ...{ store: over, clock, log: silentLog, trunks: parts.trunks },
+      ...{ store: over, clock, log: silentLog, trunks: parts.trunks, scope: null },
       media: { prepare: () => Promise.reject(new Error("no media here")) },
       questioner: new Questioner({
         ...{ store: over, clock, secrets },

@@ -13,6 +13,7 @@ import type { CallRequest } from "../../engine/calls/call-request.ts";
 import { callView } from "../../engine/calls/call-view.ts";
 import { Calls } from "../../engine/calls/calls.ts";
 import { Conferences, type ConferenceCommand } from "../../engine/calls/conferences.ts";
+import { EndRecords } from "../../engine/calls/end-records.ts";
 import { Controller, type Box } from "../../engine/calls/controller.ts";
 import { Questioner } from "../../engine/calls/questioner.ts";
 import { RecordingNews } from "../../engine/calls/recording-news.ts";
@@ -176,7 +177,7 @@ export async function world(options: WorldOptions = {}) {
     new Controller(
       {
         ...{ ...changeParts, clock: time, log, media, takesEndRecords: true },
-        ...{ devices: null, loginFailed: () => undefined, ticketed: () => false },
+        ...{ devices: null, loginFailed: () => undefined, ticketed: () => false, scope: null },
         boxConnected: () => trunkGateways?.wake(),
         questioner: new Questioner({ store, egress, secrets, clock }),
         streams: new Streams({
@@ -188,14 +189,19 @@ export async function world(options: WorldOptions = {}) {
       boxes,
     );
   let controller = newController([tappedBox()]);
-  const calls = new Calls({ ...changeParts, box: "box", promptUrls: prompts.urls });
+  const endRecords = new EndRecords({
+    ...{ ...changeParts, store, log },
+    ending: (leg, channel) => controller.endStream(leg, channel),
+    ended: (leg, channel) => controller.forget(leg, channel),
+  });
+  const calls = new Calls({ ...changeParts, box: () => "box", promptUrls: prompts.urls });
   const conferences = new Conferences(changeParts);
   const news = new RecordingNews(changeParts, () => "http://127.0.0.1");
   /** What the switch itself wrote of each leg's end: the truth that charges are held against. */
   const stamps = new Map<string, EndStamps>();
   const spool = createSpool({
     directory: peer.spoolDir,
-    box: "box",
+    boxes: ["box"],
     store,
     storage,
     clock,
@@ -206,7 +212,7 @@ export async function world(options: WorldOptions = {}) {
       const { variables } = JSON.parse(text) as { variables: Record<string, string> };
       const channel = variables["uuid"] ?? "";
       await options.beforeEndRecord?.(channel);
-      const outcome = await controller.takeEndRecord(text);
+      const outcome = await endRecords.take(text);
       if (outcome !== "settled") return outcome;
       // A caller's leg is not called by its id.
       const leg = await store.read(async (tx) =>

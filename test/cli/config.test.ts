@@ -7,7 +7,7 @@ describe("the configuration", () => {
     const config = readConfig({});
     assert.equal(config.port, 8080);
     assert.equal(config.host, "127.0.0.1");
-    assert.equal(config.freeswitch, null);
+    assert.deepEqual(config.boxes, []);
     assert.equal(config.allowPrivateUrls, true);
     assert.match((config.database as { file: string }).file, /\/data\/sautikit\.db$/);
     assert.match(config.spoolDir, /\/data\/spool$/);
@@ -16,20 +16,39 @@ describe("the configuration", () => {
   it("reads the box, and then refuses private URLs unless told otherwise", () => {
     const url = "freeswitch://:mfalme-2026@10.1.0.4:18021";
     const config = readConfig({ FREESWITCH_URLS: url, SPOOL_DIR: "/srv/spool" });
-    assert.deepEqual(config.freeswitch, {
-      box: "10.1.0.4:18021",
-      host: "10.1.0.4",
-      port: 18021,
-      password: "mfalme-2026",
-      sip: { host: "10.1.0.4", port: 5060 },
-    });
+    assert.deepEqual(config.boxes, [
+      {
+        box: "10.1.0.4:18021",
+        host: "10.1.0.4",
+        port: 18021,
+        password: "mfalme-2026",
+        sip: { host: "10.1.0.4", port: 5060 },
+      },
+    ]);
     assert.equal(config.allowPrivateUrls, false);
     assert.equal(readConfig({ FREESWITCH_URLS: url, ALLOW_PRIVATE_URLS: "yes" }).allowPrivateUrls, true);
     assert.equal(
-      readConfig({ FREESWITCH_URLS: "freeswitch://:pw%40home@box" }).freeswitch?.password,
+      readConfig({ FREESWITCH_URLS: "freeswitch://:pw%40home@box" }).boxes[0]?.password,
       "pw@home",
     );
-    assert.equal(readConfig({ FREESWITCH_URLS: "freeswitch://:secret@box" }).freeswitch?.port, 8021);
+    assert.equal(readConfig({ FREESWITCH_URLS: "freeswitch://:secret@box" }).boxes[0]?.port, 8021);
+  });
+
+  it("reads several boxes, each once", () => {
+    const two = "freeswitch://:one@10.1.0.4,freeswitch://:two@10.1.0.5:8022?sip=10.1.0.5:5062";
+    const { boxes } = readConfig({ FREESWITCH_URLS: two, SPOOL_DIR: "/srv/spool" });
+    assert.deepEqual(
+      boxes.map(({ box, password, sip }) => [box, password, sip.port]),
+      [
+        ["10.1.0.4:8021", "one", 5060],
+        ["10.1.0.5:8022", "two", 5062],
+      ],
+    );
+    assert.throws(
+      () => readConfig({ FREESWITCH_URLS: `${two},freeswitch://:three@10.1.0.4`, SPOOL_DIR: "/srv/spool" }),
+      /10\.1\.0\.4:8021 stands there twice/,
+    );
+    assert.throws(() => readConfig({ FREESWITCH_URLS: `${two},` }), /commas between/);
   });
 
   it("reads the trunk edge, which needs a box, and itself, by an address", () => {
@@ -42,10 +61,10 @@ describe("the configuration", () => {
       FREESWITCH_URLS: "freeswitch://:secret@box:8021?sip=10.1.0.4:5062",
       SPOOL_DIR: "/srv/spool",
     };
-    const { drachtio, edgeSip, trunks, freeswitch } = readConfig({ ...edge, ...box });
+    const { drachtio, edgeSip, trunks, boxes } = readConfig({ ...edge, ...box });
     assert.deepEqual(drachtio, { host: "10.1.0.3", port: 9022, secret: "mlango/wa" });
     assert.deepEqual([edgeSip, trunks.file], [{ host: "10.1.0.3", port: 5060 }, "/etc/trunks.yaml"]);
-    assert.deepEqual(freeswitch?.sip, { host: "10.1.0.4", port: 5062 });
+    assert.deepEqual(boxes[0]?.sip, { host: "10.1.0.4", port: 5062 });
     const refuses = (env: Record<string, string>, why: RegExp) => assert.throws(() => readConfig(env), why);
     refuses({ ...edge, ...box, EDGE_SIP: "" }, /EDGE_SIP: needed/);
     refuses(edge, /FREESWITCH_URLS is needed/);

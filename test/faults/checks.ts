@@ -93,7 +93,7 @@ export const rungTimes = async (world: TestWorld, number: string): Promise<numbe
 /** Nothing is left to be done, and the books are in order. */
 export async function checkAtRest(world: TestWorld): Promise<void> {
   await eventually("the last intent carried out", async () =>
-    (await world.store.read(callsWithIntents)).length === 0 ? true : undefined,
+    (await world.store.read((tx) => callsWithIntents(tx, null))).length === 0 ? true : undefined,
   );
   await world.verifyLedger();
 }

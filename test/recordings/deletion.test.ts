@@ -57,7 +57,7 @@ describe("a recording that is deleted", function () {
     });
     const nothing = () => Promise.resolve();
     spool = createSpool({
-      ...{ directory: join(directory, "spool"), box, store, storage: dying, clock, log },
+      ...{ directory: join(directory, "spool"), boxes: [box], store, storage: dying, clock, log },
       ...{ recordingReady: nothing, recordingEmpty: nothing, recordingMissing: nothing },
       isSettled: () => Promise.resolve(false),
       takeEndRecord: () => Promise.resolve("settled"),

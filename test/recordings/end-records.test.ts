@@ -25,7 +25,7 @@ describe("end-of-leg records", function () {
     const nothing = () => Promise.resolve();
     spool = createSpool({
       directory: join(world.directory, "spool"),
-      box,
+      boxes: [box],
       store: world.store,
       storage: world.storage,
       clock: world.clock,

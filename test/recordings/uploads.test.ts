@@ -71,7 +71,7 @@ describe("recordings on the spool", function () {
     };
     return createSpool({
       directory: join(world.directory, "spool"),
-      box,
+      boxes: [box],
       store: world.store,
       storage,
       clock: world.clock,

@@ -103,7 +103,7 @@ const jobs: Record<string, (store: Store) => Promise<string>> = {
   /** As many calls as the workspace may have at once. */
   async originate(store) {
     const [workspaceId, e164, count] = [args[0] as WorkspaceId, args[1]!, Number(args[2])];
-    const calls = new Calls({ ...parts, box: "box", promptUrls: noPrompts.urls });
+    const calls = new Calls({ ...parts, box: () => "box", promptUrls: noPrompts.urls });
     const outcomes = await Promise.all(
       Array.from({ length: count }, () =>
         store

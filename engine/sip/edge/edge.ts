@@ -2,6 +2,7 @@ import type { Clock } from "../../clock.ts";
 import type { Ids } from "../../ids.ts";
 import type { Log } from "../../log.ts";
 import { liveLegsByBox } from "../../store/calls.ts";
+import { boxesOfDevices } from "../../store/sip-credentials.ts";
 import { issueTicket } from "../../store/edge-tickets.ts";
 import type { Store } from "../../store/store.ts";
 import type { Trunk } from "../trunks/trunk-file.ts";
@@ -13,8 +14,8 @@ export interface EdgeBox {
   /** As in `legs.box`. */
   readonly name: string;
   readonly sip: SipAddress;
-  /** Whether its controller can be told of a call. */
-  isConnected(): boolean;
+  /** Whether its controller can be told of a call, and it is to get new ones. */
+  isOpen(): boolean;
 }
 
 export interface EdgeParts {
@@ -26,6 +27,13 @@ export interface EdgeParts {
   clock: Clock;
   ids: Ids;
   log: Log;
+}
+
+interface Known {
+  /** Live legs by box. */
+  loads: ReadonlyMap<string, number>;
+  /** Boxes that devices of the number are registered with. */
+  holding: readonly string[];
 }
 
 /** Requests since the start, by what became of them. */
@@ -46,7 +54,7 @@ const trunkSilenceMs = 3_000;
 const refusalLoggedEveryMs = 1_000;
 
 /**
- * The trunk edge: what comes from a trunk goes, with a ticket, to the box that has least to do; what comes from a box
+ * The trunk edge: what comes from a trunk goes, with a ticket, to the box that the number's devices are at, or that has least to do; what comes from a box
  * goes to the trunk it names; the rest goes nowhere. Holds nothing of a call: once one stands, drachtio-server passes
  * its requests on without asking.
  */
@@ -115,18 +123,19 @@ export class Edge {
     const { ids, clock, store, log } = this.#parts;
     const { sipCallId } = request;
     const ticket = ids.bytes(24).toString("base64url");
-    let loads: ReadonlyMap<string, number>;
+    let known: Known;
     try {
-      loads = await store.write(async (tx) => {
-        await issueTicket(tx, { ticket, trunk: trunk.name, dialled, nowMs: clock.nowMs() });
-        return liveLegsByBox(tx);
+      known = await store.write(async (tx) => {
+        const nowMs = clock.nowMs();
+        await issueTicket(tx, { ticket, trunk: trunk.name, dialled, nowMs });
+        return { loads: await liveLegsByBox(tx), holding: await boxesOfDevices(tx, { e164: dialled }, nowMs) };
       });
     } catch (error) {
       log.error({ err: error, trunk: trunk.name, sipCallId }, "no ticket could be given out");
       return this.#refuse(request, "no_store", 503);
     }
     if (request.cancelled) return;
-    const boxes = this.#inOrder(loads);
+    const boxes = this.#inOrder(known);
     if (boxes.length === 0) return this.#refuse(request, "no_box", 503);
     this.counts.toBox++;
     const status = await request.proxy({
@@ -137,9 +146,10 @@ export class Edge {
     log.debug({ trunk: trunk.name, sipCallId, status }, "a trunk's call was decided");
   }
 
-  /** Those that are driven before those that are not, then by what they have to do. */
-  #inOrder(loads: ReadonlyMap<string, number>): EdgeBox[] {
-    const weight = (box: EdgeBox) => (box.isConnected() ? 0 : 1e9) + (loads.get(box.name) ?? 0);
+  /** Those that are driven before those that are not, then those that the number's devices are at, then by what they have to do. */
+  #inOrder({ loads, holding }: Known): EdgeBox[] {
+    const weight = (box: EdgeBox) =>
+      (box.isOpen() ? 0 : 2e9) + (holding.includes(box.name) ? 0 : 1e9) + (loads.get(box.name) ?? 0);
     return [...this.#parts.boxes].sort((one, other) => weight(one) - weight(other)).slice(0, boxesTriedMax);
   }
 

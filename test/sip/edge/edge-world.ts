@@ -53,7 +53,7 @@ export async function edgeWorld() {
 
 export const boxAt = (name: string, { host, port }: SipAgent, connected = true): EdgeBox => ({
   ...{ name, sip: { host, port } },
-  isConnected: () => connected,
+  isOpen: () => connected,
 });
 
 /** A request outside of dialogs to the edge, from that agent. */

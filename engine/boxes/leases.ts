@@ -1,0 +1,313 @@
+import type { Clock } from "../clock.ts";
+import type { Log } from "../log.ts";
+import { Poll } from "../poll.ts";
+import {
+  beat,
+  controllers,
+  forgetController,
+  leases,
+  releaseLease,
+  renewLease,
+  takeLease,
+  type ControllerRow,
+  type LeaseRow,
+} from "../store/leases.ts";
+import type { Store } from "../store/store.ts";
+import { handOver, isFairToTake, type Other } from "./shares.ts";
+
+/** That one controller, and no other, does something for now. */
+export interface Lease {
+  readonly name: string;
+  /** Of this term: what is written under an older one is refused. */
+  readonly fence: number;
+  /**
+   * Whether it surely is ours yet: by our own clocks, and some seconds before anybody else may take it. To be asked before every
+   * command.
+   */
+  isHeld(): boolean;
+}
+
+/** What is done under a lease. */
+export interface Work {
+  /** Resolves once nothing of it goes on. */
+  stop(): Promise<void>;
+}
+
+export interface LeasesParts {
+  store: Store;
+  clock: Clock;
+  log: Log;
+  /** Which controller this is: the same after a restart, and never two processes at a time. */
+  controller: { id: string; host: string; pid: number };
+  /** Which boxes it may lead; what is nobody's box is `duties`. */
+  boxes: readonly string[];
+  /** Begins what is done under it. */
+  begin: (lease: Lease) => Promise<Work>;
+}
+
+/** Of the lease of everything that is done once for all boxes. */
+export const duties = "duties";
+
+/** A holder that was not heard of for so long has it no more. */
+const leaseMs = 7_000;
+/** So long before that it stops by itself: clocks do not run alike, and a command takes its time. */
+const marginMs = 3_000;
+const renewEveryMs = 1_000;
+/** Our clock that never goes backwards may stand still with the machine, the wall clock does not: they part by less. */
+const clocksApartMsMax = 2_000;
+/** A controller that was not heard of for so long counts no more. */
+const aliveMs = 5_000;
+const forgottenMs = 600_000;
+
+interface Held extends Lease {
+  heldUntilMs: number;
+  /** By how much the wall clock was ahead of the other, at the last renewal. */
+  apartMs: number;
+}
+
+interface Term {
+  lease: Held;
+  /** Null: it could not be begun. */
+  work: Promise<Work | null>;
+  /** Given back, or lost. */
+  ended: boolean;
+}
+
+interface Seen<Row> {
+  row: Row;
+  /** When it was first seen like this, monotonic. */
+  sinceMs: number;
+}
+
+/**
+ * Keeps, each second, the leases that this controller holds, and takes those that nobody does. The database decides who has
+ * one; how long somebody has not renewed it is measured by the clock of whoever would take it, so no two clocks are ever
+ * compared.
+ */
+export class Leases {
+  readonly #parts: LeasesParts;
+  readonly #poll: Poll;
+  readonly #terms = new Map<string, Term>();
+  /** Of terms that are over: nothing is taken again before its work has stopped. */
+  readonly #ending = new Map<string, Promise<void>>();
+  readonly #leases = new Map<string, Seen<LeaseRow>>();
+  readonly #others = new Map<string, Seen<ControllerRow>>();
+  /** Names that were given to others and came back: not again so soon. */
+  readonly #handedMs = new Map<string, number>();
+  readonly #startedAtMs: number;
+  #draining = false;
+  #looked: () => void = () => undefined;
+
+  constructor(parts: LeasesParts) {
+    this.#parts = parts;
+    const { clock, log } = parts;
+    this.#startedAtMs = clock.nowMs();
+    this.#poll = new Poll(
+      clock,
+      renewEveryMs,
+      () => this.#look().finally(() => this.#looked()),
+      (error) => log.warn({ err: error }, "The leases could not be renewed yet."),
+    );
+  }
+
+  /** Resolves after the first look, or the try of it: what was free by then is begun. */
+  async start(): Promise<void> {
+    const looked = Promise.withResolvers<void>();
+    this.#looked = looked.resolve;
+    this.#poll.start();
+    await looked.promise;
+  }
+
+  /** Whether this controller leads that box, or has the duties, as far as it knows. */
+  holds(name: string): boolean {
+    return this.#terms.get(name)?.lease.isHeld() === true;
+  }
+
+  /** Stops what is done, and gives each lease back as soon as that has stopped: the next controller need not wait. */
+  async stop(): Promise<void> {
+    this.#draining = true;
+    // Renewed until they are given back.
+    await Promise.all([...this.#terms.values()].map((term) => this.#end(term, "release")));
+    await Promise.all(this.#ending.values());
+    await this.#poll.stop();
+    await this.#parts.store
+      .write((tx) => forgetController(tx, this.#parts.controller.id))
+      .catch((error: unknown) => {
+        this.#parts.log.warn({ err: error }, "That this controller is gone could not be stored.");
+      });
+  }
+
+  async #look(): Promise<void> {
+    const { store, clock, controller, boxes } = this.#parts;
+    const terms = [...this.#terms.values()].filter(({ ended }) => !ended);
+    const unknown = [...boxes, duties].filter((name) => !this.#leases.has(name));
+    const fromMs = clock.monotonicMs();
+    const apartMs = this.#apartMs();
+    const now = await store.write(async (tx) => {
+      for (const name of unknown) await takeLease(tx, name, null, undefined);
+      await beat(tx, {
+        ...controller,
+        ...{ boxes: JSON.stringify(boxes), draining: this.#draining ? 1 : 0, startedAtMs: this.#startedAtMs },
+      });
+      const lost: Term[] = [];
+      for (const term of terms) if (!(await renewLease(tx, controller.id, term.lease))) lost.push(term);
+      return { lost, leases: await leases(tx), controllers: await controllers(tx) };
+    });
+    for (const term of terms) {
+      if (!now.lost.includes(term))
+        Object.assign(term.lease, { heldUntilMs: fromMs + leaseMs - marginMs, apartMs });
+      // One that was given back meanwhile is not there to be renewed.
+      else if (this.#terms.get(term.lease.name) === term) void this.#end(term, "lost");
+    }
+    note(this.#leases, now.leases, ({ name }) => name, sameLease, clock.monotonicMs());
+    note(this.#others, now.controllers, ({ id }) => id, sameController, clock.monotonicMs());
+    if (this.#draining) return;
+    for (const name of [...boxes, duties]) if (this.#mayTake(name)) await this.#take(name);
+    await this.#giveAway();
+    await this.#sweep();
+  }
+
+  #mayTake(name: string): boolean {
+    if (this.#terms.has(name) || this.#ending.has(name)) return false;
+    const { clock, controller, boxes } = this.#parts;
+    const seen = this.#leases.get(name);
+    if (seen === undefined) return false;
+    // Its holder was this controller, before it was started anew.
+    if (seen.row.holder === controller.id) return true;
+    const sinceMs = clock.monotonicMs() - seen.sinceMs;
+    if (seen.row.holder !== null) return sinceMs >= leaseMs;
+    return name === duties || isFairToTake(this.#mine(), boxes, this.#alive(), sinceMs);
+  }
+
+  async #take(name: string): Promise<void> {
+    const { store, clock, log, controller, begin } = this.#parts;
+    const fromMs = clock.monotonicMs();
+    const apartMs = this.#apartMs();
+    const seen = this.#leases.get(name)?.row;
+    const fence = await store.write((tx) => takeLease(tx, name, controller.id, seen));
+    if (fence === null) return;
+    const lease = this.#lease(name, fence, { heldUntilMs: fromMs + leaseMs - marginMs, apartMs });
+    log.info({ lease: name, fence, before: seen?.holder ?? null }, "lease taken");
+    const term: Term = { lease, work: Promise.resolve(null), ended: false };
+    this.#terms.set(name, term);
+    term.work = begin(lease).catch((error: unknown) => {
+      log.error({ err: error, lease: name }, "What is done under a lease could not be begun.");
+      return null;
+    });
+    void term.work.then((begun) => (begun === null ? this.#end(term, "release") : undefined));
+  }
+
+  #lease(name: string, fence: number, times: Pick<Held, "heldUntilMs" | "apartMs">): Held {
+    const { clock } = this.#parts;
+    return {
+      ...{ name, fence, ...times },
+      isHeld: () => {
+        const { lease, ended } = this.#terms.get(name) ?? {};
+        if (lease?.fence !== fence || ended === true) return false;
+        return (
+          clock.monotonicMs() < lease.heldUntilMs &&
+          Math.abs(this.#apartMs() - lease.apartMs) < clocksApartMsMax
+        );
+      },
+    };
+  }
+
+  #end(term: Term, how: "lost" | "release"): Promise<void> {
+    const { store, log } = this.#parts;
+    const { lease } = term;
+    if (how === "lost") term.ended = true;
+    const { name } = lease;
+    const before = this.#ending.get(name);
+    if (before !== undefined) return before;
+    if (how === "lost") log.warn({ lease: name, fence: lease.fence }, "lease lost");
+    const ended = (async () => {
+      const work = await term.work;
+      await work?.stop().catch((error: unknown) => {
+        log.error({ err: error, lease: name }, "What was done under a lease could not be stopped cleanly.");
+      });
+      term.ended = true;
+      this.#terms.delete(name);
+      if (how === "lost") return;
+      await store
+        .write((tx) => releaseLease(tx, lease))
+        .then(() => log.info({ lease: name, fence: lease.fence }, "lease given back"))
+        .catch((error: unknown) => {
+          // It runs out by itself.
+          log.warn({ err: error, lease: name }, "a lease could not be given back");
+        });
+    })().finally(() => this.#ending.delete(name));
+    this.#ending.set(name, ended);
+    return ended;
+  }
+
+  /** One box more than is ours goes to a controller that has less, at most one at a time. */
+  async #giveAway(): Promise<void> {
+    if (this.#ending.size > 0) return;
+    const { boxes, clock, log } = this.#parts;
+    const nowMs = clock.monotonicMs();
+    const name = handOver(this.#mine(), boxes, this.#alive(), (one) => nowMs - (this.#handedMs.get(one) ?? -Infinity));
+    const term = name === null ? undefined : this.#terms.get(name);
+    if (name === null || term === undefined) return;
+    this.#handedMs.set(name, nowMs);
+    log.info({ lease: name }, "a box is left to a controller that leads fewer");
+    void this.#end(term, "release");
+  }
+
+  /** Boxes that this controller leads. */
+  #mine(): string[] {
+    return [...this.#terms.keys()].filter((name) => name !== duties);
+  }
+
+  /** The other controllers that take boxes, and which they lead. */
+  #alive(): Other[] {
+    const { clock, controller } = this.#parts;
+    const nowMs = clock.monotonicMs();
+    return [...this.#others.values()]
+      .filter(({ row, sinceMs }) => row.id !== controller.id && row.draining === 0 && nowMs - sinceMs < aliveMs)
+      .map(({ row }) => ({
+        boxes: JSON.parse(row.boxes) as string[],
+        leads: [...this.#leases.values()].filter(
+          (lease) => lease.row.holder === row.id && lease.row.name !== duties,
+        ).length,
+      }));
+  }
+
+  /** Whoever died without a word: its rows go; and leases of boxes that are not ours to take are nobody's then. */
+  async #sweep(): Promise<void> {
+    const { store, clock, boxes } = this.#parts;
+    const nowMs = clock.monotonicMs();
+    for (const { row, sinceMs } of this.#others.values())
+      if (nowMs - sinceMs >= forgottenMs) await store.write((tx) => forgetController(tx, row.id, row.beats));
+    const known = [...boxes, duties];
+    for (const { row, sinceMs } of this.#leases.values())
+      if (row.holder !== null && !known.includes(row.name) && nowMs - sinceMs >= leaseMs)
+        await store.write((tx) => takeLease(tx, row.name, null, row));
+  }
+
+  #apartMs(): number {
+    const { clock } = this.#parts;
+    return clock.nowMs() - clock.monotonicMs();
+  }
+}
+
+/** Remembers since when each is as it is. */
+function note<Row>(
+  seen: Map<string, Seen<Row>>,
+  rows: readonly Row[],
+  keyOf: (row: Row) => string,
+  isSame: (one: Row, other: Row) => boolean,
+  nowMs: number,
+): void {
+  const keys = new Set(rows.map(keyOf));
+  for (const key of seen.keys()) if (!keys.has(key)) seen.delete(key);
+  for (const row of rows) {
+    const before = seen.get(keyOf(row));
+    seen.set(keyOf(row), { row, sinceMs: before && isSame(before.row, row) ? before.sinceMs : nowMs });
+  }
+}
+
+const sameLease = (one: LeaseRow, other: LeaseRow) =>
+  one.holder === other.holder && one.fence === other.fence && one.renewals === other.renewals;
+
+const sameController = (one: ControllerRow, other: ControllerRow) =>
+  one.beats === other.beats && one.startedAtMs === other.startedAtMs;
