@@ -209,7 +209,8 @@ async function build(
   closers.push(() => trunks.watch.stop());
   const access = sipAccess(config, embedded?.devicesPort ?? null);
   const sip =
-    access && serveDevices(config, { store, clock, ids, log, signals, outbox, boxes: boxNames, trunks: trunks.watch });
+    access &&
+    serveDevices(config, { store, clock, ids, log, signals, outbox, boxes: boxNames, trunks: trunks.watch });
   const edge = wanted.has("controller")
     ? openEdge(config, { store, clock, ids, log, health, watch: trunks.watch })
     : null;
@@ -408,7 +409,17 @@ async function build(
   function beginDuties(lease: Lease, mailTransport: MailTransport): Promise<Work> {
     const mine = new Duties(config, {
       ...{ ...controlled, store: fencedStore(store, lease), boxes: boxNames },
-      ...{ egress, secrets, mails, mailTransport, numbers, storage, promptUrls: prompts.urls, mpesa, publicUrl },
+      ...{
+        egress,
+        secrets,
+        mails,
+        mailTransport,
+        numbers,
+        storage,
+        promptUrls: prompts.urls,
+        mpesa,
+        publicUrl,
+      },
       deliveriesPollMs: othersWrite ? othersPollMs : undefined,
     });
     doing = mine;
@@ -459,6 +470,9 @@ function answeringOrThrow(
   health: BoxHealth,
   boxes: readonly string[],
 ): Promise<void> {
-  const asked = led.size > 0 ? [...led.values()].every(({ box }) => box.connected) : boxes.some((one) => health.isUp(one));
+  const asked =
+    led.size > 0
+      ? [...led.values()].every(({ box }) => box.connected)
+      : boxes.some((one) => health.isUp(one));
   return asked ? Promise.resolve() : Promise.reject(new SautikitError("switch.unavailable"));
 }

@@ -435,8 +435,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
   }
   if (config.drachtio !== null) {
     if (config.edgeSip === null) bad.push("EDGE_SIP: needed with DRACHTIO_URL");
-    if (boxes.length === 0)
-      bad.push("DRACHTIO_URL: is for a real box: FREESWITCH_URLS is needed with it");
+    if (boxes.length === 0) bad.push("DRACHTIO_URL: is for a real box: FREESWITCH_URLS is needed with it");
     else if (boxes.some(({ sip }) => isIP(sip.host) !== 4))
       bad.push("FREESWITCH_URLS: the edge reaches boxes by IPv4 address; add ?sip=<address>:<port>");
   }

@@ -48,6 +48,7 @@ async function main(args: readonly string[]): Promise<void> {
     case "recordings":
     case "prices":
     case "bans":
+    case "box":
     case "prefixes":
     case "trunk":
       return (await import("./operator/operator.ts")).operator(command, rest);

@@ -40,6 +40,12 @@ const commands: readonly (readonly [synopsis: string, purpose: string])[] = [
   ['prefixes refuse +PREFIX [--reason "…"]', "From the next call on nobody's goes to numbers that begin so."],
   ["prefixes allow +PREFIX", "Ends that."],
   [
+    "box list",
+    "Lists the boxes: which controller leads each, when it last answered, and its live legs (docs/many.md).",
+  ],
+  ["box drain BOX", "New calls go to the other boxes from the next second on; those that run there go on."],
+  ["box undrain BOX", "Ends that."],
+  [
     "trunk list",
     "Lists the trunks: where each leads, its live calls, and its state at each box; fails where the file is wrong (docs/trunks.md).",
   ],

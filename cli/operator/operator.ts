@@ -21,6 +21,7 @@ import { prefixesAllow, prefixesList, prefixesRefuse } from "./prefixes.ts";
 import { pricesList, pricesSet } from "./prices.ts";
 import { recordingsVerify } from "./recordings.ts";
 import { ratesExport, ratesImport, ratesList, ratesSet } from "./rates.ts";
+import { boxDrain, boxList, boxUndrain } from "./boxes.ts";
 import { trunkList, trunkTestCall } from "./trunks.ts";
 import { workspaceCreate, workspaceFind } from "./workspaces.ts";
 
@@ -95,6 +96,9 @@ const commands: Readonly<Record<string, Command>> = {
   "rates set": ratesSet,
   "prices set": pricesSet,
   "prices list": pricesList,
+  "box list": boxList,
+  "box drain": boxDrain,
+  "box undrain": boxUndrain,
   "trunk list": trunkList,
   "trunk test": trunkTestCall,
 };

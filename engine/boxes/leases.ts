@@ -92,8 +92,8 @@ export class Leases {
   readonly #ending = new Map<string, Promise<void>>();
   readonly #leases = new Map<string, Seen<LeaseRow>>();
   readonly #others = new Map<string, Seen<ControllerRow>>();
-  /** Names that were given to others and came back: not again so soon. */
-  readonly #handedMs = new Map<string, number>();
+  /** Boxes that were left to others: under which fence, and when they came back, monotonic, since nobody wanted them. */
+  readonly #left = new Map<string, { fence: number; backMs: number | null }>();
   readonly #startedAtMs: number;
   #draining = false;
   #looked: () => void = () => undefined;
@@ -112,8 +112,8 @@ export class Leases {
 
   /** Resolves after the first look, or the try of it: what was free by then is begun. */
   async start(): Promise<void> {
-    const looked = Promise.withResolvers<void>();
-    this.#looked = looked.resolve;
+    const looked = Promise.withResolvers<null>();
+    this.#looked = () => looked.resolve(null);
     this.#poll.start();
     await looked.promise;
   }
@@ -163,7 +163,7 @@ export class Leases {
     note(this.#others, now.controllers, ({ id }) => id, sameController, clock.monotonicMs());
     if (this.#draining) return;
     for (const name of [...boxes, duties]) if (this.#mayTake(name)) await this.#take(name);
-    await this.#giveAway();
+    this.#giveAway();
     await this.#sweep();
   }
 
@@ -186,6 +186,10 @@ export class Leases {
     const seen = this.#leases.get(name)?.row;
     const fence = await store.write((tx) => takeLease(tx, name, controller.id, seen));
     if (fence === null) return;
+    const left = this.#left.get(name);
+    // By the giving back, and by this: nobody else had it in between.
+    if (left && left.fence + 2 === fence) left.backMs = fromMs;
+    else this.#left.delete(name);
     const lease = this.#lease(name, fence, { heldUntilMs: fromMs + leaseMs - marginMs, apartMs });
     log.info({ lease: name, fence, before: seen?.holder ?? null }, "lease taken");
     const term: Term = { lease, work: Promise.resolve(null), ended: false };
@@ -241,14 +245,15 @@ export class Leases {
   }
 
   /** One box more than is ours goes to a controller that has less, at most one at a time. */
-  async #giveAway(): Promise<void> {
+  #giveAway(): void {
     if (this.#ending.size > 0) return;
     const { boxes, clock, log } = this.#parts;
     const nowMs = clock.monotonicMs();
-    const name = handOver(this.#mine(), boxes, this.#alive(), (one) => nowMs - (this.#handedMs.get(one) ?? -Infinity));
+    const backMs = (box: string) => nowMs - (this.#left.get(box)?.backMs ?? -Infinity);
+    const name = handOver(this.#mine(), boxes, this.#alive(), backMs);
     const term = name === null ? undefined : this.#terms.get(name);
     if (name === null || term === undefined) return;
-    this.#handedMs.set(name, nowMs);
+    this.#left.set(name, { fence: term.lease.fence, backMs: null });
     log.info({ lease: name }, "a box is left to a controller that leads fewer");
     void this.#end(term, "release");
   }
@@ -263,7 +268,9 @@ export class Leases {
     const { clock, controller } = this.#parts;
     const nowMs = clock.monotonicMs();
     return [...this.#others.values()]
-      .filter(({ row, sinceMs }) => row.id !== controller.id && row.draining === 0 && nowMs - sinceMs < aliveMs)
+      .filter(
+        ({ row, sinceMs }) => row.id !== controller.id && row.draining === 0 && nowMs - sinceMs < aliveMs,
+      )
       .map(({ row }) => ({
         boxes: JSON.parse(row.boxes) as string[],
         leads: [...this.#leases.values()].filter(

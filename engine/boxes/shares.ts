@@ -8,8 +8,8 @@ export interface Other {
 
 /** A box that nobody took within this is anybody's. */
 const freeMsMax = 3_000;
-/** Who gave a box away that came back keeps it for so long: nobody else wants it, or can. */
-const handedMsMin = 600_000;
+/** Who left a box that came back keeps it for so long: nobody else wanted it, or could have it. */
+const backMsMin = 600_000;
 
 const shareOf = (boxes: readonly string[], others: readonly Other[]): number =>
   Math.ceil(boxes.length / (others.length + 1));
@@ -24,17 +24,18 @@ export function isFairToTake(
   return mine.length < shareOf(boxes, others) || freeMs >= freeMsMax;
 }
 
-/** Which of its boxes a controller leaves to another; null: none. `handedMs`: how long ago it last left that one. */
+/** Which of its boxes a controller leaves to another; null: none. `backMs`: how long ago that one came back. */
 export function handOver(
   mine: readonly string[],
   boxes: readonly string[],
   others: readonly Other[],
-  handedMs: (name: string) => number,
+  backMs: (name: string) => number,
 ): string | null {
   const share = shareOf(boxes, others);
   if (mine.length <= share) return null;
   const wanted = mine.filter(
-    (name) => handedMs(name) >= handedMsMin && others.some((other) => other.leads < share && other.boxes.includes(name)),
+    (name) =>
+      backMs(name) >= backMsMin && others.some((other) => other.leads < share && other.boxes.includes(name)),
   );
   return wanted.at(-1) ?? null;
 }

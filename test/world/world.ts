@@ -77,13 +77,16 @@ export class TestWorld {
       database?: TestDatabase;
       switchOptions?: Partial<SwitchOptions>;
       switchKind?: SwitchKind;
+      carrier?: CarrierProcess;
+      /** More boxes. */
+      beside?: readonly SwitchUnderTest[];
       /** Stands between carrier and switch, which are its one trunk and its one box. */
       edge?: EdgeUnderTest;
       reach?: (esl: EslAddress) => Promise<EslAddress>;
     } = {},
   ): Promise<TestWorld> {
     const folder = await mkdtemp(join(tmpdir(), "sautikit-world-"));
-    const carrier = await startCarrierProcess();
+    const carrier = prepared.carrier ?? (await startCarrierProcess());
     const { edge } = prepared;
     const options = { carrier, ...(edge && { edge: edge.sip }), ...prepared.switchOptions };
     const peer = await startSwitchUnderTest(options, prepared.switchKind).catch(async (error: unknown) => {
@@ -102,7 +105,12 @@ export class TestWorld {
       S3_PORT: String(s3Port),
       SECRETS_KEY: secretsKey,
       SPOOL_DIR: peer.spoolDir,
-      FREESWITCH_URLS: `freeswitch://:${peer.esl.password}@${host}:${port}?sip=${peer.sip.host}:${peer.sip.port}`,
+      FREESWITCH_URLS: [{ ...peer, esl: { ...peer.esl, host, port } }, ...(prepared.beside ?? [])]
+        .map(
+          ({ esl, sip }) =>
+            `freeswitch://:${esl.password}@${esl.host}:${esl.port}?sip=${sip.host}:${sip.port}`,
+        )
+        .join(","),
       ...(edge ? await edgeEnv(folder, edge, carrier) : {}),
       ALLOW_PRIVATE_URLS: "yes",
       ...(peer.devices
