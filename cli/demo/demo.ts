@@ -46,9 +46,7 @@ async function show(dataDir: string, values: { keep: boolean; carrier?: string |
     throw new UsageError("Beside a real FreeSWITCH: demo --carrier <status URL of the simulated carrier>.");
   const screen = new Screen(process.stdout, systemClock);
   const [first] = config.boxes;
-  const box = first
-    ? `the FreeSWITCH at ${first.box}`
-    : "a simulated switch and carrier";
+  const box = first ? `the FreeSWITCH at ${first.box}` : "a simulated switch and carrier";
   screen.say("start", `starting the API, the controller, object storage, with ${box} …`);
   let account: Demo | null = null;
   const received: ReceivedEvent[] = [];

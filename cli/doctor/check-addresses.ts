@@ -35,7 +35,9 @@ export async function warnOfAddresses(
 
 async function compare({ boxes, gateway, sip }: Config, clock: Clock): Promise<Finding> {
   const [first, ...others] = await Promise.all(boxes.map((box) => compareBox(box, gateway, sip, clock)));
-  return first === undefined ? sound("all on loopback, with the simulated switch") : worst([first, ...others]);
+  return first === undefined
+    ? sound("all on loopback, with the simulated switch")
+    : worst([first, ...others]);
 }
 
 async function compareBox(

@@ -11,8 +11,7 @@ const waitMs = 3_000;
 
 export async function checkSwitch({ boxes }: Config, clock: Clock): Promise<Finding> {
   const [first, ...others] = await Promise.all(boxes.map((box) => checkBox(box, clock)));
-  if (first === undefined)
-    return sound("the simulated switch, which `start` brings along (FREESWITCH_URLS)");
+  if (first === undefined) return sound("the simulated switch, which `start` brings along (FREESWITCH_URLS)");
   return worst([first, ...others]);
 }
 

@@ -206,7 +206,8 @@ export class Controller {
   async #changedRoom(room: ConferenceId): Promise<void> {
     const { store, scope } = this.#parts;
     // Where that cannot be read, the comparison with the box's list tells.
-    if (await store.read((tx) => isWithin(tx, room, scope)).catch(() => false)) await this.#rooms.changed(room);
+    if (await store.read((tx) => isWithin(tx, room, scope)).catch(() => false))
+      await this.#rooms.changed(room);
   }
 
   async #onEvent(event: SwitchEvent): Promise<void> {

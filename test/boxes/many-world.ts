@@ -7,12 +7,6 @@ import { startSwitchUnderTest, type SwitchUnderTest } from "../peers/switch-unde
 import { eventually } from "../peers/waiting.ts";
 import { TestWorld } from "../world/world.ts";
 
-export interface LeaseView {
-  name: string;
-  holder: string | null;
-  fence: number;
-}
-
 /** Two boxes on one machine, an API with the spool, and controllers, each a process with a folder of its own. */
 export class ManyWorld {
   readonly world: TestWorld;

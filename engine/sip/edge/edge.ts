@@ -128,7 +128,10 @@ export class Edge {
       known = await store.write(async (tx) => {
         const nowMs = clock.nowMs();
         await issueTicket(tx, { ticket, trunk: trunk.name, dialled, nowMs });
-        return { loads: await liveLegsByBox(tx), holding: await boxesOfDevices(tx, { e164: dialled }, nowMs) };
+        return {
+          loads: await liveLegsByBox(tx),
+          holding: await boxesOfDevices(tx, { e164: dialled }, nowMs),
+        };
       });
     } catch (error) {
       log.error({ err: error, trunk: trunk.name, sipCallId }, "no ticket could be given out");
