@@ -297,8 +297,8 @@ async function build(
       log.warn({ err: error }, "the tones that stand in for speech could not be kept yet");
     });
     signals.listen("calls", (owner) => {
+      // Strays have no hurry: they are looked for each second.
       for (const { controller } of led.values()) controller.changed(owner);
-      doing?.strays.changed(owner);
     });
     signals.listen("directories", () => {
       for (const { devices } of led.values()) devices?.wake();

@@ -58,7 +58,7 @@ export class Duties implements Work {
   readonly deliverer: Deliverer;
   readonly mailSender: MailSender;
   /** Of the calls of boxes that nobody leads, and that are not configured. */
-  readonly strays: Controller;
+  readonly #strays: Controller;
   readonly #running: { start(): void; stop(): Promise<void> | void }[];
 
   constructor(config: Config, { boxes, streams, ...parts }: DutiesParts) {
@@ -72,7 +72,7 @@ export class Duties implements Work {
       ...(pollMs === undefined ? {} : { pollMs }),
     });
     this.mailSender = new MailSender({ store, transport, clock, ids, log });
-    this.strays = new Controller(
+    this.#strays = new Controller(
       {
         ...{ ...parts, streams: new Streams({ ...streams, store }) },
         ...{ scope: { strays: boxes }, devices: null, boxConnected: () => undefined },
@@ -85,7 +85,7 @@ export class Duties implements Work {
     const renewals = new Renewals({ ...numbers, store, log });
     const monthEnd = config.seller && new MonthEnd({ store, clock, ids, seller: config.seller, log });
     this.#running = [
-      this.strays,
+      this.#strays,
       this.mailSender,
       new PricingMails({ store, mails, clock, log, publicUrl }),
       new StorageMeter({ store, ledger, outbox, mails, clock, ids, log }),

@@ -434,9 +434,7 @@ export class Controller {
   /** A timer for the step's own time; the sweep stands in where the timer died with its process. */
   async #arm(callId: CallId): Promise<void> {
     const { store, scope } = this.#parts;
-    const atMs = await store
-      .read(async (tx) => ((await isWithin(tx, callId, scope)) ? wakeAtMs(tx, callId) : null))
-      .catch(() => null);
+    const atMs = await store.read((tx) => wakeAtMs(tx, callId, scope)).catch(() => null);
     this.#wakeTimers.get(callId)?.cancel();
     this.#wakeTimers.delete(callId);
     if (this.#stopped || atMs === null) return;
@@ -459,7 +457,9 @@ export class Controller {
 
   async #feedWake(callId: CallId): Promise<void> {
     this.#wakeTimers.delete(callId);
-    const atMs = await this.#parts.store.read((tx) => wakeAtMs(tx, callId)).catch(() => null);
+    const atMs = await this.#parts.store
+      .read((tx) => wakeAtMs(tx, callId, this.#parts.scope))
+      .catch(() => null);
     if (atMs === null || atMs > this.#parts.clock.nowMs() || !(await this.#hears(callId))) return;
     await this.#feed(callId, { kind: "wake" });
   }

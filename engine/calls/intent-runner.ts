@@ -121,11 +121,15 @@ export class IntentRunner {
   async #runAll(callId: IntentOwner): Promise<void> {
     const begun = this.#done.begunOf(callId);
     const { store, scope } = this.#parts;
-    const { intents, places } = await store.read(async (tx) => ({
-      // Another controller's are told to everybody.
-      intents: (await isWithin(tx, callId, scope)) ? await intentsOfCall(tx, callId) : [],
-      places: await legPlaces(tx, callId),
-    }));
+    const { intents, places } = await store.read(async (tx) => {
+      const placed = await legPlaces(tx, callId);
+      // Another controller's are told to everybody. A call's legs are all on its box.
+      const mine =
+        scope !== null && "box" in scope && placed[0]
+          ? placed[0].box === scope.box
+          : await isWithin(tx, callId, scope);
+      return { intents: mine ? await intentsOfCall(tx, callId) : [], places: placed };
+    });
     const legs: Legs = new Map(places.map((place) => [place.id, place]));
     for (const intent of intents) {
       if (begun.has(intent.id)) continue;

@@ -318,8 +318,12 @@ export const callEventById = (tx: ReadTx, id: EventId) =>
     [id],
   );
 
-export async function wakeAtMs(tx: ReadTx, id: IntentOwner): Promise<number | null> {
-  const row = await tx.get<{ wakeAtMs: number | null }>("SELECT wake_at_ms FROM calls WHERE id = ?", [id]);
+export async function wakeAtMs(tx: ReadTx, id: IntentOwner, scope: BoxScope): Promise<number | null> {
+  const { condition, params } = withinScope(scope, "l.box");
+  const row = await tx.get<{ wakeAtMs: number | null }>(
+    `SELECT c.wake_at_ms FROM calls c JOIN legs l ON l.call_id = c.id AND l.position = 0 WHERE c.id = ? AND ${condition}`,
+    [id, ...params],
+  );
   return row?.wakeAtMs ?? null;
 }
 
