@@ -6,6 +6,7 @@ import { createApi } from "../api/app.ts";
 import { listen } from "../api/server.ts";
 import { BoxHealth } from "../engine/boxes/box-health.ts";
 import { fencedStore } from "../engine/boxes/fenced-store.ts";
+import { Owners } from "../engine/boxes/owners.ts";
 import { duties, Leases, type Lease, type Work } from "../engine/boxes/leases.ts";
 import type { ChangeParts } from "../engine/calls/change-parts.ts";
 import { Calls } from "../engine/calls/calls.ts";
@@ -88,6 +89,7 @@ interface DemoOptions {
   demoVoiceUrl?: string;
 }
 
+const renewalMsMax = 2_000;
 /** What another process stored is found within this, should its signal be lost or its database have none. */
 const othersPollMs = 1_000;
 
@@ -189,6 +191,12 @@ async function build(
   const embedded = config.boxes.length === 0 && wanted.has("controller") ? await embeddedSwitch() : null;
   if (embedded) closers.push(() => embedded.stop());
   const boxNames = boxNamesOf(config);
+  /** Those that this machine's disk is the spool of. */
+  const spooled = config.boxes.length === 0 ? boxNames : config.spoolBoxes;
+  if (spooled === null && wanted.has("spool"))
+    throw new Error(
+      "SPOOL_BOXES: with several boxes the spool role must be told which of them write into SPOOL_DIR.",
+    );
   const configured: readonly BoxConfig[] = embedded
     ? [{ box: embeddedBox, ...embedded.access, sip: { host: "127.0.0.1", port: 0 } }]
     : config.boxes;
@@ -203,14 +211,23 @@ async function build(
 
   const policy = new Policy({ clock, ids, outbox, mails });
   const trunks = await openTrunks(config, {
-    ...{ store, clock, ids, log, signals, boxes: boxNames },
+    ...{ store, clock, ids, log, signals, boxes: spooled ?? [] },
     watched: wanted.has("controller") || wanted.has("spool"),
   });
   closers.push(() => trunks.watch.stop());
   const access = sipAccess(config, embedded?.devicesPort ?? null);
   const sip =
     access &&
-    serveDevices(config, { store, clock, ids, log, signals, outbox, boxes: boxNames, trunks: trunks.watch });
+    serveDevices(config, {
+      store,
+      clock,
+      ids,
+      log,
+      signals,
+      outbox,
+      boxes: spooled ?? [],
+      trunks: trunks.watch,
+    });
   const edge = wanted.has("controller")
     ? openEdge(config, { store, clock, ids, log, health, watch: trunks.watch })
     : null;
@@ -256,7 +273,7 @@ async function build(
   const news = new RecordingNews(changeParts, publicUrl);
   const spool = createSpool({
     directory: config.spoolDir,
-    boxes: boxNames,
+    boxes: spooled ?? [],
     store,
     storage,
     clock,
@@ -296,9 +313,11 @@ async function build(
     await media.makeFallback().catch((error: unknown) => {
       log.warn({ err: error }, "the tones that stand in for speech could not be kept yet");
     });
+    const owners = new Owners(store);
+    // Strays have no hurry: they are looked for each second.
     signals.listen("calls", (owner) => {
-      // Strays have no hurry: they are looked for each second.
-      for (const { controller } of led.values()) controller.changed(owner);
+      if (boxNames.length === 1) led.get(boxNames[0])?.controller.changed(owner);
+      else void owners.boxOf(owner).then((box) => led.get(box ?? "")?.controller.changed(owner));
     });
     signals.listen("directories", () => {
       for (const { devices } of led.values()) devices?.wake();
@@ -313,8 +332,14 @@ async function build(
     if (sip) runs(sip.failures);
     const mailTransport = openMail(config);
     closers.push(() => mailTransport.close());
+    // A renewal is not to wait behind what it is for; SQLite has one writer, and its own order.
+    const apart =
+      config.database.kind === "postgres"
+        ? await openStore(config, { clock, transactionMsMax: renewalMsMax, connections: 2 })
+        : null;
+    if (apart) closers.push(() => apart.close());
     const leading = new Leases({
-      ...{ store, clock, log, boxes: boxNames },
+      ...{ store: apart ?? store, clock, log, boxes: boxNames },
       controller: { id: await controllerId(config.dataDir, ids), host: hostname(), pid: process.pid },
       begin: (lease) => (lease.name === duties ? beginDuties(lease, mailTransport) : beginBox(lease)),
     });
@@ -353,7 +378,7 @@ async function build(
       storageLocation: config.s3.regionNote,
       readiness: {
         database: () => store.write(touch),
-        ...(wanted.has("controller") ? { switch: () => answeringOrThrow(led, health, boxNames) } : {}),
+        ...(wanted.has("controller") ? { switch: () => answeringOrThrow(health, boxNames) } : {}),
         storage: async () => {
           if (!(await storage.healthy())) throw new SautikitError("storage.unavailable");
         },
@@ -399,6 +424,7 @@ async function build(
     led.set(lease.name, one);
     one.start();
     return Promise.resolve({
+      isFit: () => one.isFit(),
       async stop() {
         await one.stop();
         led.delete(lease.name);
@@ -425,6 +451,7 @@ async function build(
     doing = mine;
     mine.start();
     return Promise.resolve({
+      isFit: () => mine.isFit(),
       async stop() {
         doing = null;
         await mine.stop();
@@ -464,15 +491,9 @@ async function closeAll(closers: readonly (() => Promise<void> | void)[]): Promi
   if (faults.length > 0) throw new AggregateError(faults, "Not everything could be closed.");
 }
 
-/** Each box that this process leads; or any, where it leads none. */
-function answeringOrThrow(
-  led: ReadonlyMap<string, LedBox>,
-  health: BoxHealth,
-  boxes: readonly string[],
-): Promise<void> {
-  const asked =
-    led.size > 0
-      ? [...led.values()].every(({ box }) => box.connected)
-      : boxes.some((one) => health.isUp(one));
-  return asked ? Promise.resolve() : Promise.reject(new SautikitError("switch.unavailable"));
+/** Any box: one of several that is away is the others' to bear, and no reason to take no requests. */
+function answeringOrThrow(health: BoxHealth, boxes: readonly string[]): Promise<void> {
+  return boxes.some((box) => health.isUp(box))
+    ? Promise.resolve()
+    : Promise.reject(new SautikitError("switch.unavailable"));
 }

@@ -73,6 +73,12 @@ const settings = {
     "",
     "Folder on the box where the switch writes recordings/ and cdr/, and reads media/. Empty: DATA_DIR/spool.",
   ),
+  SPOOL_BOXES: setting(
+    z.string(),
+    "",
+    "Of several boxes in FREESWITCH_URLS those whose SPOOL_DIR this is, <host>:<port> as there, with commas between: the spool role " +
+      "needs it. Empty: the one box.",
+  ),
   TRUNK_GATEWAY: setting(
     z.string().regex(/^[a-z0-9-]+$/, "must be letters, digits and dashes"),
     "carrier",
@@ -296,6 +302,8 @@ export interface Config {
   /** Where it takes SIP; null: there is none. */
   edgeSip: { host: string; port: number } | null;
   spoolDir: string;
+  /** Boxes whose switches write there; null: not said, of several. */
+  spoolBoxes: readonly string[] | null;
   gateway: string;
   trunks: { file: string; optional: boolean };
   streamPorts: { first: number; last: number };
@@ -383,6 +391,11 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
   const boxes = boxesOf(value("FREESWITCH_URLS"), bad);
   const spoolDir = value("SPOOL_DIR") || join(dataDir, "spool");
   if (!isAbsolute(spoolDir)) bad.push("SPOOL_DIR: must be an absolute path, the same on the box and here");
+  else if (!/^(\/[A-Za-z0-9_.-]+)+$/.test(spoolDir))
+    bad.push(
+      "SPOOL_DIR: must be of letters, digits and `_.-` (empty, it is below DATA_DIR): it stands in commands",
+    );
+  const spoolBoxes = spoolBoxesOf(value("SPOOL_BOXES"), boxes, bad);
   const allowPrivate = value("ALLOW_PRIVATE_URLS");
   const daraja = darajaOf(value, boxes.length > 0, bad);
   const config: Config = {
@@ -397,7 +410,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     boxes,
     drachtio: drachtioOf(value("DRACHTIO_URL"), bad),
     edgeSip: value("EDGE_SIP") === "" ? null : addressOf(value("EDGE_SIP")),
-    spoolDir,
+    ...{ spoolDir, spoolBoxes },
     gateway: value("TRUNK_GATEWAY"),
     trunks: {
       file: resolve(value("TRUNKS_FILE") || join(dataDir, "trunks.yaml")),
@@ -467,6 +480,15 @@ function boxesOf(text: string, bad: string[]): BoxConfig[] {
     if (boxes.filter((other) => other.box === box).length > 1)
       bad.push(`FREESWITCH_URLS: ${box} stands there twice`);
   return boxes;
+}
+
+function spoolBoxesOf(text: string, boxes: readonly BoxConfig[], bad: string[]): string[] | null {
+  const names = text.split(",").flatMap((name) => name.trim() || []);
+  for (const name of names)
+    if (!boxes.some(({ box }) => box === name))
+      bad.push(`SPOOL_BOXES: there is no box ${name} in FREESWITCH_URLS`);
+  if (names.length > 0) return names;
+  return boxes.length > 1 ? null : boxes.map(({ box }) => box);
 }
 
 function boxOf(url: string, bad: string[]): BoxConfig | null {

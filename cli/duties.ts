@@ -34,7 +34,10 @@ const renewalsMs = 5_000;
 /** A month that is over is closed within this, and an hour. */
 const monthEndMs = 600_000;
 
-export interface DutiesParts extends Omit<ControllerParts, "scope" | "streams" | "devices" | "boxConnected"> {
+export interface DutiesParts extends Omit<
+  ControllerParts,
+  "scope" | "stillLeads" | "streams" | "devices" | "boxConnected"
+> {
   /** Of who holds the duties. */
   store: Store;
   /** The boxes that are somebody's. */
@@ -76,6 +79,8 @@ export class Duties implements Work {
       {
         ...{ ...parts, streams: new Streams({ ...streams, store }) },
         ...{ scope: { strays: boxes }, devices: null, boxConnected: () => undefined },
+        // Nothing is sent to a box that is nobody's.
+        stillLeads: null,
       },
       [],
     );
@@ -115,6 +120,10 @@ export class Duties implements Work {
 
   start(): void {
     for (const part of this.#running) part.start();
+  }
+
+  isFit(): boolean {
+    return true;
   }
 
   /** In reverse; what cannot be stopped does not keep the rest running. */

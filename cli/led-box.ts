@@ -6,6 +6,7 @@ import { Devices } from "../engine/sip/devices.ts";
 import { TrunkGateways } from "../engine/sip/trunks/trunk-gateways.ts";
 import type { Trunks } from "../engine/sip/trunks/trunks.ts";
 import { TrunkTests } from "../engine/sip/trunks/trunk-tests.ts";
+import { termStands } from "../engine/store/leases.ts";
 import type { Store } from "../engine/store/store.ts";
 import { Streams, type StreamsParts } from "../engine/streams/streams.ts";
 import { FreeSwitchBox, type FreeSwitchBoxOptions } from "../engine/switch/freeswitch-box.ts";
@@ -13,7 +14,7 @@ import type { BoxConfig, Config } from "./config.ts";
 
 export interface LedBoxParts
   extends
-    Omit<ControllerParts, "scope" | "streams" | "devices" | "boxConnected" | "trunks">,
+    Omit<ControllerParts, "scope" | "stillLeads" | "streams" | "devices" | "boxConnected" | "trunks">,
     Pick<FreeSwitchBoxOptions, "clock" | "ids" | "log"> {
   store: Store;
   streams: Omit<StreamsParts, "store">;
@@ -53,6 +54,7 @@ export class LedBox implements Work {
     this.controller = new Controller(
       {
         ...{ ...parts, store, scope: { box: name }, devices: this.devices },
+        stillLeads: () => parts.store.read((tx) => termStands(tx, lease)),
         streams: new Streams({ ...streams, store }),
         boxConnected: () => this.gateways.wake(),
       },
@@ -65,6 +67,11 @@ export class LedBox implements Work {
     this.devices?.start();
     this.gateways.start();
     this.#tests.start();
+  }
+
+  /** Whether it answers us. */
+  isFit(): boolean {
+    return this.box.connected;
   }
 
   /** Calls in the switch go on. */

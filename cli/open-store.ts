@@ -11,6 +11,8 @@ interface Options {
   clock: Clock;
   /** How long one transaction may take; with SQLite nothing bounds it. */
   transactionMsMax?: number;
+  /** At once, to PostgreSQL. */
+  connections?: number;
 }
 
 /** The database that DATABASE_URL names, its schema up to date. */

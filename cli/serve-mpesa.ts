@@ -45,7 +45,7 @@ export async function serveMpesa(
   const urls = new CallbackUrls(publicUrl, token);
   const standIn = works && money.url === null ? await startEmbeddedDaraja(money, log) : null;
   const url = standIn?.url ?? money.url;
-  const daraja = url === null ? null : openDaraja({ store, secrets, clock, ids }, money, url);
+  const open = () => (url === null ? null : openDaraja({ store, secrets, clock, ids }, money, url));
   let mpesa: Mpesa | null = null;
   const wake = () => mpesa?.wake();
   return {
@@ -54,9 +54,11 @@ export async function serveMpesa(
     controlUrl: standIn?.controlUrl ?? null,
     async start() {
       const { confirmation, validation } = urls;
-      if (standIn) await daraja?.registerUrls({ confirmation, validation });
+      if (standIn) await open()?.registerUrls({ confirmation, validation });
     },
     work(fenced) {
+      // One that was stopped asks nothing any more.
+      const daraja = open();
       const working = daraja && new Mpesa({ ...parts, store: fenced, daraja, urls, verifyAboveMinor, pulls });
       return {
         start() {

@@ -13,11 +13,13 @@ import {
   type LeaseRow,
 } from "../store/leases.ts";
 import type { Store } from "../store/store.ts";
-import { handOver, isFairToTake, type Other } from "./shares.ts";
+import { freeMsMax, handOver, isFairToTake, type Other } from "./shares.ts";
 
 /** That one controller, and no other, does something for now. */
 export interface Lease {
   readonly name: string;
+  /** This controller. */
+  readonly holder: string;
   /** Of this term: what is written under an older one is refused. */
   readonly fence: number;
   /**
@@ -29,11 +31,14 @@ export interface Lease {
 
 /** What is done under a lease. */
 export interface Work {
+  /** Whether it can be done here, just now: another controller may reach a box that this one does not. */
+  isFit(): boolean;
   /** Resolves once nothing of it goes on. */
   stop(): Promise<void>;
 }
 
 export interface LeasesParts {
+  /** Nothing else waits in it: a renewal is not to stand behind what it is for. */
   store: Store;
   clock: Clock;
   log: Log;
@@ -58,6 +63,15 @@ const clocksApartMsMax = 2_000;
 /** A controller that was not heard of for so long counts no more. */
 const aliveMs = 5_000;
 const forgottenMs = 600_000;
+/** A look so late says nothing of others: whatever kept us from it may have kept them from renewing. */
+const lookMsMax = 3_500;
+/** What cannot be done here for so long is left to whoever else may; and if it came back, the next time after so long. */
+const unfitMs = 10_000;
+const unfitAgainMs = 300_000;
+/** What does not stop within this is given up: the lease runs out. */
+const stopMsMax = 15_000;
+/** What could not be begun is not tried again for so long, so that others come. */
+const failedMs = 30_000;
 
 interface Held extends Lease {
   heldUntilMs: number;
@@ -69,6 +83,10 @@ interface Term {
   lease: Held;
   /** Null: it could not be begun. */
   work: Promise<Work | null>;
+  /** Once it is begun. */
+  begun: Work | null;
+  /** When it was last fit, monotonic. */
+  fitMs: number;
   /** Given back, or lost. */
   ended: boolean;
 }
@@ -94,7 +112,18 @@ export class Leases {
   readonly #others = new Map<string, Seen<ControllerRow>>();
   /** Boxes that were left to others: under which fence, and when they came back, monotonic, since nobody wanted them. */
   readonly #left = new Map<string, { fence: number; backMs: number | null }>();
+  /** Being taken. */
+  readonly #taking = new Map<string, Promise<void>>();
+  /** Names that this process has held: the next time they are nobody's until they have run out, as anybody else's. */
+  readonly #had = new Set<string>();
+  /** Boxes that were given up as unfit. */
+  readonly #unfit = new Set<string>();
+  /** When the beginning of what is done under it failed, monotonic. */
+  readonly #failed = new Map<string, number>();
   readonly #startedAtMs: number;
+  #lookedMs: number | undefined;
+  /** Another process with our id beats too. */
+  #isTwo = false;
   #draining = false;
   #looked: () => void = () => undefined;
 
@@ -116,6 +145,7 @@ export class Leases {
     this.#looked = () => looked.resolve(null);
     this.#poll.start();
     await looked.promise;
+    await Promise.all(this.#taking.values());
   }
 
   /** Whether this controller leads that box, or has the duties, as far as it knows. */
@@ -127,9 +157,11 @@ export class Leases {
   async stop(): Promise<void> {
     this.#draining = true;
     // Renewed until they are given back.
-    await Promise.all([...this.#terms.values()].map((term) => this.#end(term, "release")));
-    await Promise.all(this.#ending.values());
+    await this.#endAll();
     await this.#poll.stop();
+    // What was being taken meanwhile.
+    await Promise.all(this.#taking.values());
+    await this.#endAll();
     await this.#parts.store
       .write((tx) => forgetController(tx, this.#parts.controller.id))
       .catch((error: unknown) => {
@@ -137,45 +169,90 @@ export class Leases {
       });
   }
 
+  async #endAll(): Promise<void> {
+    await Promise.all([...this.#terms.values()].map((term) => this.#end(term, "release")));
+    await Promise.all(this.#ending.values());
+  }
+
   async #look(): Promise<void> {
+    if (this.#isTwo) return;
     const { store, clock, controller, boxes } = this.#parts;
     const terms = [...this.#terms.values()].filter(({ ended }) => !ended);
     const unknown = [...boxes, duties].filter((name) => !this.#leases.has(name));
     const fromMs = clock.monotonicMs();
     const apartMs = this.#apartMs();
     const now = await store.write(async (tx) => {
+      const ours = (await controllers(tx)).find(({ id }) => id === controller.id);
+      if (this.#lookedMs !== undefined && this.#isAnother(ours)) return { other: ours };
       for (const name of unknown) await takeLease(tx, name, null, undefined);
       await beat(tx, {
         ...controller,
         ...{ boxes: JSON.stringify(boxes), draining: this.#draining ? 1 : 0, startedAtMs: this.#startedAtMs },
       });
       const lost: Term[] = [];
-      for (const term of terms) if (!(await renewLease(tx, controller.id, term.lease))) lost.push(term);
-      return { lost, leases: await leases(tx), controllers: await controllers(tx) };
+      for (const term of terms) if (!(await renewLease(tx, term.lease))) lost.push(term);
+      return { other: null, lost, leases: await leases(tx), controllers: await controllers(tx) };
     });
+    if (now.other !== null) return this.#stepBack(now.other);
     for (const term of terms) {
       if (!now.lost.includes(term))
         Object.assign(term.lease, { heldUntilMs: fromMs + leaseMs - marginMs, apartMs });
       // One that was given back meanwhile is not there to be renewed.
       else if (this.#terms.get(term.lease.name) === term) void this.#end(term, "lost");
     }
-    note(this.#leases, now.leases, ({ name }) => name, sameLease, clock.monotonicMs());
-    note(this.#others, now.controllers, ({ id }) => id, sameController, clock.monotonicMs());
-    if (this.#draining) return;
-    for (const name of [...boxes, duties]) if (this.#mayTake(name)) await this.#take(name);
+    const atMs = clock.monotonicMs();
+    if (atMs - (this.#lookedMs ?? -Infinity) > lookMsMax) {
+      this.#leases.clear();
+      this.#others.clear();
+    }
+    this.#lookedMs = atMs;
+    note(this.#leases, now.leases, ({ name }) => name, sameLease, atMs);
+    note(this.#others, now.controllers, ({ id }) => id, sameController, atMs);
+    if (this.#draining || this.#isTwo) return;
+    for (const name of [...boxes, duties]) if (this.#mayTake(name)) this.#begin(name);
+    this.#giveUpUnfit();
     this.#giveAway();
     await this.#sweep();
   }
 
+  /** Another's beat stands where ours was last. */
+  #isAnother(row: ControllerRow | undefined): row is ControllerRow {
+    const { pid, host } = this.#parts.controller;
+    return (
+      row !== undefined && (row.pid !== pid || row.host !== host || row.startedAtMs !== this.#startedAtMs)
+    );
+  }
+
+  /** DATA_DIR was copied with the machine, or its locks do not hold: of two with one id neither could be told from the other. */
+  #stepBack({ host, pid }: ControllerRow): void {
+    this.#isTwo = true;
+    this.#parts.log.error(
+      { host, pid },
+      "Another process runs with this DATA_DIR's controller.id: this one leads nothing. Give each a DATA_DIR of its own, and remove the file.",
+    );
+    for (const term of this.#terms.values()) void this.#end(term, "lost");
+  }
+
+  /** Beside the looks, which renew what is held. */
+  #begin(name: string): void {
+    const { log } = this.#parts;
+    const taking = this.#take(name)
+      .catch((error: unknown) => log.warn({ err: error, lease: name }, "a lease could not be taken yet"))
+      .finally(() => this.#taking.delete(name));
+    this.#taking.set(name, taking);
+  }
+
   #mayTake(name: string): boolean {
-    if (this.#terms.has(name) || this.#ending.has(name)) return false;
+    if (this.#terms.has(name) || this.#ending.has(name) || this.#taking.has(name)) return false;
     const { clock, controller, boxes } = this.#parts;
     const seen = this.#leases.get(name);
     if (seen === undefined) return false;
-    // Its holder was this controller, before it was started anew.
-    if (seen.row.holder === controller.id) return true;
     const sinceMs = clock.monotonicMs() - seen.sinceMs;
+    if (clock.monotonicMs() - (this.#failed.get(name) ?? -Infinity) < failedMs) return false;
+    // Its holder was this controller, before it was started anew.
+    if (seen.row.holder === controller.id && !this.#had.has(name)) return true;
     if (seen.row.holder !== null) return sinceMs >= leaseMs;
+    if (this.#unfit.has(name) && sinceMs < freeMsMax) return false;
     return name === duties || isFairToTake(this.#mine(), boxes, this.#alive(), sinceMs);
   }
 
@@ -186,25 +263,36 @@ export class Leases {
     const seen = this.#leases.get(name)?.row;
     const fence = await store.write((tx) => takeLease(tx, name, controller.id, seen));
     if (fence === null) return;
+    this.#had.add(name);
+    if (this.#draining) {
+      await store.write((tx) => releaseLease(tx, { name, holder: controller.id, fence }));
+      return;
+    }
     const left = this.#left.get(name);
     // By the giving back, and by this: nobody else had it in between.
     if (left && left.fence + 2 === fence) left.backMs = fromMs;
     else this.#left.delete(name);
     const lease = this.#lease(name, fence, { heldUntilMs: fromMs + leaseMs - marginMs, apartMs });
     log.info({ lease: name, fence, before: seen?.holder ?? null }, "lease taken");
-    const term: Term = { lease, work: Promise.resolve(null), ended: false };
+    const term: Term = {
+      ...{ lease, work: Promise.resolve(null), begun: null },
+      ...{ fitMs: clock.monotonicMs(), ended: false },
+    };
     this.#terms.set(name, term);
-    term.work = begin(lease).catch((error: unknown) => {
+    term.work = Promise.try(() => begin(lease)).catch((error: unknown) => {
       log.error({ err: error, lease: name }, "What is done under a lease could not be begun.");
       return null;
     });
-    void term.work.then((begun) => (begun === null ? this.#end(term, "release") : undefined));
+    term.begun = await term.work;
+    if (term.begun !== null) return;
+    this.#failed.set(name, clock.monotonicMs());
+    void this.#end(term, "release");
   }
 
   #lease(name: string, fence: number, times: Pick<Held, "heldUntilMs" | "apartMs">): Held {
-    const { clock } = this.#parts;
+    const { clock, controller } = this.#parts;
     return {
-      ...{ name, fence, ...times },
+      ...{ name, holder: controller.id, fence, ...times },
       isHeld: () => {
         const { lease, ended } = this.#terms.get(name) ?? {};
         if (lease?.fence !== fence || ended === true) return false;
@@ -217,21 +305,28 @@ export class Leases {
   }
 
   #end(term: Term, how: "lost" | "release"): Promise<void> {
-    const { store, log } = this.#parts;
+    const { store, clock, log } = this.#parts;
     const { lease } = term;
     if (how === "lost") term.ended = true;
     const { name } = lease;
     const before = this.#ending.get(name);
     if (before !== undefined) return before;
     if (how === "lost") log.warn({ lease: name, fence: lease.fence }, "lease lost");
+    const late = clock.after(stopMsMax, () => {
+      // Renewed for ever, nobody could do it.
+      term.ended = true;
+      log.error({ lease: name }, "What was done under a lease does not stop: the lease is left to run out.");
+    });
     const ended = (async () => {
       const work = await term.work;
       await work?.stop().catch((error: unknown) => {
         log.error({ err: error, lease: name }, "What was done under a lease could not be stopped cleanly.");
       });
+      late.cancel();
+      const gone = term.ended;
       term.ended = true;
       this.#terms.delete(name);
-      if (how === "lost") return;
+      if (gone) return;
       await store
         .write((tx) => releaseLease(tx, lease))
         .then(() => log.info({ lease: name, fence: lease.fence }, "lease given back"))
@@ -242,6 +337,25 @@ export class Leases {
     })().finally(() => this.#ending.delete(name));
     this.#ending.set(name, ended);
     return ended;
+  }
+
+  /** A box that does not answer us may answer another that could lead it. */
+  #giveUpUnfit(): void {
+    const { clock, log } = this.#parts;
+    const nowMs = clock.monotonicMs();
+    for (const [name, term] of this.#terms) {
+      if (term.begun === null || this.#ending.has(name)) continue;
+      if (term.begun.isFit()) {
+        term.fitMs = nowMs;
+        this.#unfit.delete(name);
+        continue;
+      }
+      const waitMs = this.#unfit.has(name) ? unfitAgainMs : unfitMs;
+      if (nowMs - term.fitMs < waitMs || !this.#alive().some(({ boxes }) => boxes.includes(name))) continue;
+      this.#unfit.add(name);
+      log.warn({ lease: name }, "a box that does not answer is left to another controller");
+      void this.#end(term, "release");
+    }
   }
 
   /** One box more than is ours goes to a controller that has less, at most one at a time. */

@@ -7,7 +7,7 @@ export interface Other {
 }
 
 /** A box that nobody took within this is anybody's. */
-const freeMsMax = 3_000;
+export const freeMsMax = 3_000;
 /** Who left a box that came back keeps it for so long: nobody else wanted it, or could have it. */
 const backMsMin = 600_000;
 

@@ -54,6 +54,8 @@ export interface ControllerParts extends ChangeParts {
   takesEndRecords: boolean;
   /** Whose calls are driven; null: all there are. */
   scope: BoxScope;
+  /** Read anew before what is done once at most. Null: nobody else could. */
+  stillLeads: (() => Promise<boolean>) | null;
 }
 
 /** A box with its event feed, as the controller is given it. */
@@ -103,10 +105,9 @@ export class Controller {
   #sweeping: Promise<void> = Promise.resolve();
   #starting: Promise<unknown> = Promise.resolve();
   #stopped = false;
-  #startedMs: number | undefined;
+  #unknownBoxesMs: number | undefined;
   /** When all rooms were last compared, monotonic. */
   #roomsMs: number | undefined;
-  #unknownBoxesDone = false;
 
   constructor(parts: ControllerParts, boxes: readonly Box[]) {
     this.#parts = parts;
@@ -385,11 +386,11 @@ export class Controller {
     try {
       const nowMs = this.#parts.clock.nowMs();
       const waiting = await this.#parts.store.read((tx) => callsToWake(tx, nowMs, this.#parts.scope));
-      for (const { id } of waiting) await this.#feedWake(id);
+      for (const { id } of waiting) if (!this.#stopped) await this.#feedWake(id);
       await this.#runAll();
       for (const reconciler of this.#reconcilers.values()) await reconciler.every(reconcileEveryMs);
       await this.#sweepRooms();
-      await this.#endStrays(nowMs);
+      await this.#endStrays(this.#parts.clock.monotonicMs());
     } catch (error) {
       this.#parts.log.error({ err: error }, "the controller's sweep failed");
     }
@@ -417,11 +418,11 @@ export class Controller {
     });
   }
 
-  /** Once, a while after the start: a box may be named in the next configuration again. */
+  /** Now and then, and not at the start: a box may be named in the next configuration again. */
   #unknownBoxesDue(nowMs: number): boolean {
-    this.#startedMs ??= nowMs;
-    if (this.#unknownBoxesDone || nowMs - this.#startedMs < unknownBoxGraceMs) return false;
-    this.#unknownBoxesDone = true;
+    this.#unknownBoxesMs ??= nowMs;
+    if (nowMs - this.#unknownBoxesMs < unknownBoxGraceMs) return false;
+    this.#unknownBoxesMs = nowMs;
     return true;
   }
 

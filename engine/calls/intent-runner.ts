@@ -46,6 +46,8 @@ export interface MediaLibrary {
 interface Parts extends SenderParts, Pick<ChangeParts, "trunks"> {
   /** Whose intents are carried out; null: all. */
   scope: BoxScope;
+  /** Whether the box is ours to command yet, as the database says it. Null: it always is. */
+  stillLeads: (() => Promise<boolean>) | null;
   media: MediaLibrary;
   questioner: Questioner;
   /** Stores what came of an intent, and takes its row away with it. Throws where it cannot be stored. */
@@ -182,6 +184,8 @@ export class IntentRunner {
       if (!late && !box?.connected) return false;
       const claim = await store.write((tx) => this.#claim(tx, intent, commands, late ? null : box));
       if (claim === "later") return false;
+      // Whoever stood still between the mark and this is late: the next one finds the mark, and asks the switch.
+      if (claim !== "not mine" && !late && (await this.#parts.stillLeads?.()) === false) return false;
       if (claim !== "not mine" && late) await this.#notDone(commands, commands, "not_sent", legs);
       else if (claim !== "not mine" && !(await this.#send(commands, legs, claim))) return false;
     } else if (!(await this.#becameOf(commands, legs))) return false;

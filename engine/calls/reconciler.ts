@@ -51,6 +51,7 @@ const doubtsEveryMs = 2_000;
 const inDoubtMs = 10_000;
 /** What answers a caller is stored before: one that stands for no leg when it is looked at again talks unbilled. */
 const strangerGraceMs = 5_000;
+const markedAtOnce = 32;
 /** The longest that a phone may ring, with room. */
 const ringMsMax = 600_000;
 
@@ -197,8 +198,14 @@ export class Reconciler {
     const live = new Set(legs.map((leg) => leg.id));
     for (const id of this.#missing.keys()) if (!live.has(id)) this.#missing.delete(id);
     for (const id of this.#toAdopt.keys()) if (!live.has(id)) this.#toAdopt.delete(id);
-    // One a transaction: a call that keeps its own leg is not waited for with all the others kept.
-    await Promise.all(seen.map((leg) => store.write((tx) => markSeen(tx, box.box, leg, askedAtUs))));
+    // One a transaction: a call that keeps its own leg is not waited for with all the others kept. And a few at a time: a box of
+    // a thousand legs is not to stand before everything else in the database.
+    for (let from = 0; from < seen.length; from += markedAtOnce)
+      await Promise.all(
+        seen
+          .slice(from, from + markedAtOnce)
+          .map((leg) => store.write((tx) => markSeen(tx, box.box, leg, askedAtUs))),
+      );
     await this.#endStrayLegs(listed, live);
   }
 

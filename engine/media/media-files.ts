@@ -1,4 +1,5 @@
-import { mkdir, readdir, rename, rm, stat } from "node:fs/promises";
+import { mkdir, readdir, rename, rm, stat, utimes } from "node:fs/promises";
+import { hostname } from "node:os";
 import { resolve as absolute, join } from "node:path";
 import type { Clock } from "../clock.ts";
 import { playedSampleRate, wavHeaderBytes } from "./convert.ts";
@@ -24,6 +25,8 @@ const handedOutMs = 60_000;
 const inUseKnownMs = 10_000;
 /** So many times the bound, nobody's loops are worth the room: recordings need it. */
 const inUseFactor = 4;
+/** Of this process, among all that have the folder in common. */
+const owner = `${hostname().replace(/[^A-Za-z0-9-]/g, "-")}-${process.pid}`;
 /** A temporary file this old belongs to nobody who lives. */
 const abandonedMs = 10 * 60_000;
 
@@ -63,6 +66,9 @@ export class MediaFiles {
     const found = await stat(file).catch(() => null);
     this.#forget(name);
     if (!found) return null;
+    // So do others who have the folder in common.
+    const now = new Date(this.#clock.nowMs());
+    await utimes(file, now, now).catch(() => undefined);
     this.#files.set(name, { bytes: found.size, usedMs: this.#clock.monotonicMs() });
     this.#bytes += found.size;
     const samples = (found.size - wavHeaderBytes) / 2;
@@ -72,7 +78,7 @@ export class MediaFiles {
   /** Has `write` make the file beside its place, then puts it there in one step. */
   async add(sha256: string, write: (temporary: string) => Promise<unknown>): Promise<PlayableFile> {
     await this.#open();
-    const temporary = join(this.#directory, `${sha256}.${process.pid}-${++this.#temporary}.tmp`);
+    const temporary = join(this.#directory, `${sha256}.${owner}-${++this.#temporary}.tmp`);
     // Somebody may have cleaned up since the start: what is played next is no less to be heard.
     await mkdir(this.#directory, { recursive: true });
     try {
@@ -123,10 +129,17 @@ export class MediaFiles {
       if (!isOver(usedMs)) return;
       if (this.#bytes <= this.#bytesMax * inUseFactor && (inUse?.has(name) ?? true)) continue;
       this.#forget(name);
+      // Another controller has handed it out a moment ago.
+      if (await this.#isRecent(name)) continue;
       const removed = rm(join(this.#directory, name), { force: true });
       this.#removing.set(name, removed);
       await removed.finally(() => this.#removing.delete(name));
     }
+  }
+
+  async #isRecent(name: string): Promise<boolean> {
+    const found = await stat(join(this.#directory, name)).catch(() => null);
+    return found !== null && this.#clock.nowMs() - found.mtimeMs < handedOutMs;
   }
 
   /** Null: the database is away, and nobody knows. */

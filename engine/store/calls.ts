@@ -363,6 +363,15 @@ export const callsWithIntents = (tx: ReadTx, scope: BoxScope) => {
   );
 };
 
+/** Where it is carried out: for good, since a call stays on the box that it began on. */
+export async function boxOfOwner(tx: ReadTx, owner: IntentOwner): Promise<string | null> {
+  const row = await tx.get<{ box: string }>(
+    `SELECT box FROM legs WHERE call_id = ? AND position = 0 UNION ALL SELECT box FROM conferences WHERE id = ?`,
+    [owner, owner],
+  );
+  return row?.box ?? null;
+}
+
 /** Whether that is so of a call, or a room; false of one that is not there. */
 export async function isWithin(tx: ReadTx, owner: IntentOwner, scope: BoxScope): Promise<boolean> {
   if (scope === null) return true;

@@ -21,6 +21,7 @@ export interface ControllerRow {
 /** One term of one holder. */
 export interface Term {
   name: string;
+  holder: string;
   fence: number;
 }
 
@@ -45,7 +46,7 @@ export const forgetController = (tx: Tx, id: string, beats: number | null = null
   ]);
 
 /** False: it is another's by now. */
-export async function renewLease(tx: Tx, holder: string, { name, fence }: Term): Promise<boolean> {
+export async function renewLease(tx: Tx, { name, holder, fence }: Term): Promise<boolean> {
   const { changes } = await tx.run(
     "UPDATE leases SET renewals = renewals + 1 WHERE name = ? AND fence = ? AND holder = ?",
     [name, fence, holder],
@@ -79,17 +80,27 @@ export async function takeLease(
 }
 
 /** Gives it back, unless it is another's by now. */
-export const releaseLease = (tx: Tx, { name, fence }: Term) =>
-  tx.run("UPDATE leases SET holder = NULL, fence = fence + 1, renewals = 0 WHERE name = ? AND fence = ?", [
-    name,
-    fence,
-  ]);
+export const releaseLease = (tx: Tx, { name, holder, fence }: Term) =>
+  tx.run(
+    "UPDATE leases SET holder = NULL, fence = fence + 1, renewals = 0 WHERE name = ? AND fence = ? AND holder = ?",
+    [name, fence, holder],
+  );
 
 /** Whether that term stands, and goes on to until the transaction ends. */
-export async function keepTerm(tx: Tx, { name, fence }: Term): Promise<boolean> {
-  const row = await tx.get("SELECT 1 AS stands FROM leases WHERE name = ? AND fence = ? FOR KEY SHARE", [
+export async function keepTerm(tx: Tx, { name, holder, fence }: Term): Promise<boolean> {
+  const row = await tx.get(
+    "SELECT 1 AS stands FROM leases WHERE name = ? AND fence = ? AND holder = ? FOR KEY SHARE",
+    [name, fence, holder],
+  );
+  return row !== undefined;
+}
+
+/** Whether it does just now. */
+export async function termStands(tx: ReadTx, { name, holder, fence }: Term): Promise<boolean> {
+  const row = await tx.get("SELECT 1 AS stands FROM leases WHERE name = ? AND fence = ? AND holder = ?", [
     name,
     fence,
+    holder,
   ]);
   return row !== undefined;
 }

@@ -11,6 +11,8 @@ export interface PostgresOptions {
   clock: Clock;
   /** A transaction that takes longer is given up. Default 10 s; more for an operator who reads everything. */
   transactionMsMax?: number;
+  /** At once, at most. Default 10. */
+  connections?: number;
 }
 
 const transactionMsMaxDefault = 10_000;
@@ -19,6 +21,8 @@ const connectMsMax = 5_000;
 const turnMsMax = 15_000;
 /** What another transaction keeps comes free within a few commits, or something is wrong. */
 const lockMsMax = 5_000;
+/** Whoever stands still in a transaction keeps nobody from its rows for longer: its next holder, above all, from a lease. */
+const idleMsMax = 5_000;
 /** More would only wait for each other's locks, and for the disk. */
 const connectionsMax = 10;
 /** A deadlock's victim has the other transaction out of its way the next time. */
@@ -33,7 +37,7 @@ const migrationLock = 20_260_627;
 
 /** Opens the database and brings its schema up to date. Directly, or through a pooler that keeps sessions. */
 export async function openPostgres(url: string, options: PostgresOptions): Promise<Store> {
-  const { clock, transactionMsMax = transactionMsMaxDefault } = options;
+  const { clock, transactionMsMax = transactionMsMaxDefault, connections = connectionsMax } = options;
   const migrating = new PostgresStore(clock, migrationMsMax, poolOf(url, 1, migrationMsMax, 0));
   try {
     await requireUtf8(migrating);
@@ -46,7 +50,11 @@ export async function openPostgres(url: string, options: PostgresOptions): Promi
   } finally {
     await migrating.close();
   }
-  return new PostgresStore(clock, transactionMsMax, poolOf(url, connectionsMax, transactionMsMax, lockMsMax));
+  return new PostgresStore(
+    clock,
+    transactionMsMax,
+    poolOf(url, connections, transactionMsMax, Math.min(lockMsMax, transactionMsMax)),
+  );
 }
 
 /** Customers' text is in any script. */
@@ -65,7 +73,7 @@ function poolOf(url: string, max: number, transactionMsMax: number, lockMsMax: n
     max,
     connectionTimeoutMillis: connectMsMax,
     statement_timeout: transactionMsMax,
-    idle_in_transaction_session_timeout: transactionMsMax,
+    idle_in_transaction_session_timeout: Math.min(idleMsMax, transactionMsMax),
     lock_timeout: lockMsMax,
     keepAlive: true,
     types,

@@ -199,6 +199,10 @@ export class FreeSwitchBox implements Switch {
   /** Closes the connections; calls in the switch go on. Whatever waits is rejected. */
   async stop(): Promise<void> {
     this.#stopping.abort();
+    // What another may send by now is not to be followed by ours that is on its way.
+    if (!this.#mayCommand())
+      for (const line of [this.#eventLine, ...this.#commandLines])
+        line.connection?.close("not ours to command");
     await Promise.all([this.#eventLine, ...this.#commandLines].map((line) => line.stop()));
   }
 
@@ -231,7 +235,7 @@ export class FreeSwitchBox implements Switch {
   }
 
   get connected(): boolean {
-    return this.#connected;
+    return this.#connected && this.#mayCommand();
   }
 
   async originate(request: Originate): Promise<OriginateOutcome> {

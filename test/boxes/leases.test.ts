@@ -52,16 +52,22 @@ class Peer {
   readonly id: string;
   readonly had = new Map<string, Lease>();
   readonly stopped: string[] = [];
+  /** What it cannot do just now. */
+  readonly unfit = new Set<string>();
+  /** What cannot be begun on it. */
+  readonly fails = new Set<string>();
   readonly #leases: Leases;
 
-  constructor(store: Store, id: string, boxes: readonly string[]) {
+  constructor(store: Store, id: string, boxes: readonly string[], pid = 1) {
     this.id = id;
     this.#leases = new Leases({
       ...{ store, clock: this.machine, log: quiet, boxes },
-      controller: { id, host: "here", pid: 1 },
+      controller: { id, host: "here", pid },
       begin: (lease) => {
+        if (this.fails.has(lease.name)) throw new RangeError("It cannot be begun here.");
         this.had.set(lease.name, lease);
         return Promise.resolve({
+          isFit: () => !this.unfit.has(lease.name),
           stop: () => {
             this.had.delete(lease.name);
             this.stopped.push(lease.name);
@@ -202,6 +208,73 @@ describe("leases", () => {
     assert.equal([...asha.leads, ...baraka.leads].length, 5);
   });
 
+  it("of a box that its leader does not reach are left to one who may, and not the other way round at once", async () => {
+    const [asha, baraka] = [peer("asha"), peer("baraka")];
+    asha.unfit.add("box");
+    await asha.start();
+    await asha.seconds(15);
+    // Nobody else is there.
+    assert.deepEqual(asha.leads, ["box", duties]);
+    await baraka.start();
+    await asha.seconds(4, [baraka]);
+    assert.deepEqual([asha.leads, baraka.leads], [[duties], ["box"]]);
+    baraka.unfit.add("box");
+    await asha.seconds(9, [baraka]);
+    assert.deepEqual(baraka.leads, ["box"]);
+    await asha.seconds(8, [baraka]);
+    assert.deepEqual(asha.leads, ["box", duties]);
+    // It was tried here before: now it stays for a while.
+    await asha.seconds(20, [baraka]);
+    assert.deepEqual(asha.leads, ["box", duties]);
+  });
+
+  it("of what cannot be begun are given back, and left alone for a while", async () => {
+    const [asha, baraka] = [peer("asha"), peer("baraka")];
+    asha.fails.add("box");
+    await asha.start();
+    await baraka.start();
+    await asha.seconds(2, [baraka]);
+    assert.deepEqual([asha.leads, baraka.leads], [[duties], ["box"]]);
+  });
+
+  it("are not taken after the database stood still for all, before their holders could renew", async () => {
+    const [asha, baraka] = [peer("asha"), peer("baraka")];
+    await asha.start();
+    await baraka.start();
+    await asha.seconds(2, [baraka]);
+    // Neither has looked meanwhile; the one that holds nothing is the first to.
+    baraka.machine.standStill(10_000);
+    asha.machine.standStill(10_000);
+    await baraka.second();
+    await asha.second();
+    assert.deepEqual([asha.leads, baraka.leads], [["box", duties], []]);
+  });
+
+  it("are all given back by a stop, also those that were being taken", async () => {
+    const asha = peer("asha", ["a", "b", "c"]);
+    const started = asha.start();
+    await asha.stop();
+    await started;
+    assert.deepEqual(asha.leads, []);
+    assert.deepEqual(
+      (await store.read(leaseRows)).filter(({ holder }) => holder !== null),
+      [],
+    );
+  });
+
+  it("are kept by one of two processes with one id, which says so", async () => {
+    const asha = peer("asha");
+    await asha.start();
+    const copy = new Peer(store, "asha", ["box"], 2);
+    peers.push(copy);
+    await copy.start();
+    for (let second = 0; second < 3; second++) {
+      await asha.second();
+      await copy.second();
+    }
+    assert.equal([...asha.leads, ...copy.leads].length, 2);
+  });
+
   it("are not trusted after a step of the wall clock, or a stop of the machine, until they are renewed", async () => {
     const asha = peer("asha");
     await asha.start();
@@ -228,7 +301,7 @@ describe("leases", () => {
       const row = (await store.read(leaseRows)).find(({ name }) => name === "box");
       const fence = await store.write((tx) => takeLease(tx, "box", holder, row));
       assert.ok(fence);
-      return { name: "box", fence, isHeld: () => true };
+      return { name: "box", holder, fence, isHeld: () => true };
     };
     const mark = (over: Store, atMs: number) =>
       over.write((tx) =>

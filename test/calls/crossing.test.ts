@@ -138,7 +138,7 @@ describe(`work on one call that crosses, on ${databaseKind}`, function () {
 
   function runner(over: Store, box: Partial<Switch>) {
     return new IntentRunner({
-      ...{ store: over, clock, log: silentLog, trunks: parts.trunks, scope: null },
+      ...{ store: over, clock, log: silentLog, trunks: parts.trunks, scope: null, stillLeads: null },
       media: { prepare: () => Promise.reject(new Error("no media here")) },
       questioner: new Questioner({
         ...{ store: over, clock, secrets },

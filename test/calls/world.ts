@@ -177,7 +177,13 @@ export async function world(options: WorldOptions = {}) {
     new Controller(
       {
         ...{ ...changeParts, clock: time, log, media, takesEndRecords: true },
-        ...{ devices: null, loginFailed: () => undefined, ticketed: () => false, scope: null },
+        ...{
+          devices: null,
+          loginFailed: () => undefined,
+          ticketed: () => false,
+          scope: null,
+          stillLeads: null,
+        },
         boxConnected: () => trunkGateways?.wake(),
         questioner: new Questioner({ store, egress, secrets, clock }),
         streams: new Streams({

@@ -105,6 +105,11 @@ export class TestWorld {
       S3_PORT: String(s3Port),
       SECRETS_KEY: secretsKey,
       SPOOL_DIR: peer.spoolDir,
+      ...(prepared.beside && {
+        SPOOL_BOXES: [{ esl: { host, port } }, ...prepared.beside]
+          .map(({ esl }) => `${esl.host}:${esl.port}`)
+          .join(","),
+      }),
       FREESWITCH_URLS: [{ ...peer, esl: { ...peer.esl, host, port } }, ...(prepared.beside ?? [])]
         .map(
           ({ esl, sip }) =>
