@@ -183,7 +183,7 @@ export class Leases {
     const apartMs = this.#apartMs();
     const now = await store.write(async (tx) => {
       const ours = (await controllers(tx)).find(({ id }) => id === controller.id);
-      if (this.#lookedMs !== undefined && this.#isAnother(ours)) return { other: ours };
+      if (this.#lookedMs !== undefined && this.#isAnother(ours)) return ours;
       for (const name of unknown) await takeLease(tx, name, null, undefined);
       await beat(tx, {
         ...controller,
@@ -191,9 +191,9 @@ export class Leases {
       });
       const lost: Term[] = [];
       for (const term of terms) if (!(await renewLease(tx, term.lease))) lost.push(term);
-      return { other: null, lost, leases: await leases(tx), controllers: await controllers(tx) };
+      return { lost, leases: await leases(tx), controllers: await controllers(tx) };
     });
-    if (now.other !== null) return this.#stepBack(now.other);
+    if ("pid" in now) return this.#stepBack(now);
     for (const term of terms) {
       if (!now.lost.includes(term))
         Object.assign(term.lease, { heldUntilMs: fromMs + leaseMs - marginMs, apartMs });
@@ -208,7 +208,7 @@ export class Leases {
     this.#lookedMs = atMs;
     note(this.#leases, now.leases, ({ name }) => name, sameLease, atMs);
     note(this.#others, now.controllers, ({ id }) => id, sameController, atMs);
-    if (this.#draining || this.#isTwo) return;
+    if (this.#draining) return;
     for (const name of [...boxes, duties]) if (this.#mayTake(name)) this.#begin(name);
     this.#giveUpUnfit();
     this.#giveAway();
