@@ -6,7 +6,9 @@ import { gatewayIn, profileAddresses, type ProfileAddresses } from "../../engine
 import { api } from "../../engine/switch/commands.ts";
 import { Connection } from "../../engine/switch/connection.ts";
 import { devicesProfile } from "../../engine/switch/devices.ts";
+import type { Trunk, TrunkFile } from "../../engine/sip/trunks/trunk-file.ts";
 import type { BoxConfig, Config } from "../config.ts";
+import { readTrunks } from "../open-trunks.ts";
 import { broken, doubtful, sound, wordsOf, worst, type Finding } from "./finding.ts";
 
 const waitMs = 3_000;
@@ -33,44 +35,72 @@ export async function warnOfAddresses(
   );
 }
 
-async function compare({ boxes, gateway, sip }: Config, clock: Clock): Promise<Finding> {
-  const [first, ...others] = await Promise.all(boxes.map((box) => compareBox(box, gateway, sip, clock)));
+async function compare(config: Config, clock: Clock): Promise<Finding> {
+  // A broken one is told of elsewhere.
+  const file = await readTrunks(config).catch(() => null);
+  const [first, ...others] = await Promise.all(
+    config.boxes.map((box) => compareBox(box, config, file, clock)),
+  );
   return first === undefined
     ? sound("all on loopback, with the simulated switch")
     : worst([first, ...others]);
 }
 
+/** Where there is a file of trunks, the gateway of the switch's own is used by nobody. */
 async function compareBox(
   { host, port, password }: BoxConfig,
-  gateway: string,
-  sip: Config["sip"],
+  { gateway, sip }: Config,
+  file: TrunkFile | null,
   clock: Clock,
 ): Promise<Finding> {
   const limits = { connectTimeoutMs: waitMs, commandTimeoutMs: waitMs };
   const connection = await Connection.open({ host, port, password, clock, ...limits });
   try {
-    const status = (...what: string[]) => connection.send(api("sofia", "xmlstatus", ...what));
-    const trunk = gatewayIn(await status("gateway", gateway));
-    if (trunk === null)
-      return broken(
-        `the switch has no gateway ${gateway}`,
-        "Is TRUNK_GATEWAY the name of one of its gateways?",
-      );
-    const edge = profileAddresses(await status("profile", trunk.profile));
-    if (edge === null) return broken(`the switch's profile ${trunk.profile} is away`, "See its log.");
-    const devices = sip.domain === null ? null : profileAddresses(await status("profile", devicesProfile));
+    const status: Status = (...what) => connection.send(api("sofia", "xmlstatus", ...what));
     const findings = [
-      toCarrier(edge, trunk.host, await addressesOf(trunk.host)),
-      ...(devices === null ? [] : [toDevices(devices)]),
+      ...(file === null
+        ? [await ofOwnGateway(status, gateway)]
+        : await ofTrunks(status, file.ok ? file.trunks : [])),
+      ...(sip.domain === null ? [] : await ofDevices(status)),
     ];
     return (
       findings.find(({ verdict }) => verdict === "broken") ??
       findings.find(({ verdict }) => verdict === "warn") ??
-      sound(findings.map(({ detail }) => detail).join("; "))
+      sound(findings.map(({ detail }) => detail).join("; ") || "no trunk is loaded yet")
     );
   } finally {
     connection.close("done");
   }
+}
+
+type Status = (...what: string[]) => Promise<string>;
+
+async function ofOwnGateway(status: Status, name: string): Promise<Finding> {
+  return (
+    (await ofGateway(status, name)) ??
+    broken(`the switch has no gateway ${name}`, "Is TRUNK_GATEWAY the name of one of its gateways?")
+  );
+}
+
+/** Of those that the switch has loaded; of the others `trunks` tells. */
+async function ofTrunks(status: Status, trunks: readonly Pick<Trunk, "name">[]): Promise<Finding[]> {
+  const findings = [];
+  for (const { name } of trunks) findings.push(await ofGateway(status, name));
+  return findings.filter((finding) => finding !== null);
+}
+
+/** Null: the switch has no such gateway. */
+async function ofGateway(status: Status, name: string): Promise<Finding | null> {
+  const gateway = gatewayIn(await status("gateway", name));
+  if (gateway === null) return null;
+  const profile = profileAddresses(await status("profile", gateway.profile));
+  if (profile === null) return broken(`the switch's profile ${gateway.profile} is away`, "See its log.");
+  return toCarrier(profile, gateway.host, await addressesOf(gateway.host));
+}
+
+async function ofDevices(status: Status): Promise<Finding[]> {
+  const devices = profileAddresses(await status("profile", devicesProfile));
+  return devices === null ? [] : [toDevices(devices)];
 }
 
 /** `carrier`: what its name stands for. */

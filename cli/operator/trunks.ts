@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
 import { rfc3339Ms, rfc3339Seconds } from "../../engine/clock.ts";
 import { parseE164 } from "../../engine/e164.ts";
+import type { FieldError } from "../../engine/errors.ts";
 import type { TrunkTestOutcome } from "../../engine/sip/trunks/trunk-tests.ts";
 import { sayFault } from "../../engine/sip/trunks/trunk-watch.ts";
 import { deleteTrunkTests, insertTrunkTest, trunkTest } from "../../engine/store/trunk-tests.ts";
@@ -19,7 +20,8 @@ export async function trunkList({ config, store }: Desk, args: string[]): Promis
     rows: await trunkGateways(tx),
     live: await liveLegsByTrunk(tx),
   }));
-  if (read === null)
+  const gone = read === null ? ofLostFile(rows) : null;
+  if (read === null && gone === null)
     print({ name: config.gateway, via: "switch", file: null, live_calls: live.get(config.gateway) ?? 0 });
   for (const trunk of read?.ok ? read.trunks : []) {
     const { name, via, host, port, transport, prefixes, channels, priority, weight } = trunk;
@@ -29,9 +31,18 @@ export async function trunkList({ config, store }: Desk, args: string[]): Promis
       boxes: rows.filter((row) => row.trunk === name).map(boxView),
     });
   }
-  if (!read || read.ok) return;
-  print({ file: config.trunks.file, in_force: false, faults: read.bad.map(sayFault) });
+  const faults = gone !== null ? [gone] : read?.ok === false ? read.bad : [];
+  if (faults.length === 0) return;
+  print({ file: config.trunks.file, in_force: false, faults: faults.map(sayFault) });
   process.exitCode = 1;
+}
+
+/** There is no file now, and what runs has the trunks of one; null: there was none. */
+function ofLostFile(rows: readonly TrunkGatewayRow[]): FieldError | null {
+  const names = new Set(rows.flatMap((row) => (row.writtenSha256 === null ? [] : [row.trunk])));
+  if (names.size === 0) return null;
+  const message = `is gone, and ${[...names].join(", ")} stay in force until the next start`;
+  return { field: "body", code: "missing", message };
 }
 
 const boxView = ({ box, writtenSha256, loadedSha256, up, changedAtMs }: TrunkGatewayRow) => ({
@@ -62,9 +73,10 @@ export async function trunkTestCall({ config, store, clock, ids }: Desk, args: s
   });
   const [trunk, number] = words(positionals, "NAME", "NUMBER");
   const read = await readTrunks(config);
-  if (read?.ok === false)
-    throw new Error(`The file of trunks is wrong: ${read.bad.map(sayFault).join("; ")}`);
-  const names = read?.trunks.map(({ name }) => name) ?? [config.gateway];
+  const gone = read === null ? ofLostFile(await store.read(trunkGateways)) : null;
+  const faults = gone !== null ? [gone] : read?.ok === false ? read.bad : [];
+  if (faults.length > 0) throw new Error(`The file of trunks is wrong: ${faults.map(sayFault).join("; ")}`);
+  const names = (read?.ok ? read.trunks : undefined)?.map(({ name }) => name) ?? [config.gateway];
   if (trunk === undefined || !names.includes(trunk))
     throw new UsageError(`"${trunk ?? ""}" is no trunk; there are ${names.join(", ") || "none"}.`);
   const toE164 = e164Of("NUMBER", number);

@@ -73,6 +73,14 @@ describeOnSwitch("the operator's trunks", function () {
     assert.match(metrics, /^sautikit_trunk_file_faults 0$/m);
   });
 
+  it("lead where the switch's addresses are held against, and no gateway of its own is needed", async () => {
+    const { stdout } = await sautikit(["doctor"], { ...env, TRUNK_GATEWAY: "nobody" });
+    assert.match(
+      stdout,
+      /^ok {5}switch's addresses: (edge tells 127\.0\.0\.1 to send SIP to [^;]+(; |$)){2}/m,
+    );
+  });
+
   it("are tried by one call, which is answered, hears something, and costs nobody anything", async () => {
     const told = await toldLine(["trunk", "test", "safari", answers, "--from", "+254200000009"], env);
     const { ok, sip_status, codec, seconds, packets_heard, billed_minor, ms_to_answer } = told;
@@ -144,6 +152,16 @@ describeOnSwitch("the operator's trunks", function () {
     assert.match(stdout, /^WARN {2} ?trunks: baringo \(at [^)]+\) down/m);
   });
 
+  it("that the box does not take are named by doctor, with what may be missing", async () => {
+    await written(`trunks:\n${trunk("safari", carrier)}${trunk("chui", carrier, ", transport: tcp")}`);
+    await eventually(
+      "the file was taken",
+      async () => (await states()).join() === "up,changing" || undefined,
+    );
+    const { stdout } = await sautikit(["doctor"], env);
+    assert.match(stdout, /^WARN {3}trunks: chui \(at [^)]+\) not loaded.*\n.*TRUNKS_PORT/m);
+  });
+
   it("in a broken file are named with every fault, keep running, and do not start again", async () => {
     await written("trunks:\n  - { name: Safari, host: 127.0.0.1, port: 0 }\n");
     const listed = await sautikit(["trunk", "list"], env);
@@ -158,9 +176,22 @@ describeOnSwitch("the operator's trunks", function () {
     assert.match(again.stderr, /trunks\[0\]\.name: [\s\S]*trunks\[0\]\.port: /);
   });
 
+  it("of a file that is gone stay in force, which the list and doctor say", async () => {
+    await rm(file());
+    const gone = await sautikit(["trunk", "list"], env);
+    assert.equal(gone.code, 1);
+    assert.match(
+      gone.stdout,
+      /"faults":\["the file: is gone, and chui, safari stay in force until the next start"\]/,
+    );
+    const { stdout } = await sautikit(["doctor"], env);
+    assert.match(stdout, /^BROKEN trunks: .*trunks\.yaml is gone/m);
+    const tried = await sautikit(["trunk", "test", "carrier", answers], env);
+    assert.match(tried.stderr, /the file: is gone/);
+  });
+
   it("are gone from the box after a start without a file, and its own gateway is the one trunk", async () => {
     await server.stop();
-    await rm(file());
     const { child, ready } = await startSautikit(["start"], { folder, env });
     server = child;
     await eventually("no gateway of a trunk", async () => {

@@ -89,8 +89,7 @@ export class TrunkWatch {
     this.#text = text;
     if (text === null) {
       // Taken away by mistake, perhaps, or being replaced: nobody's calls are to end up nowhere for that.
-      if (this.#trunks !== null)
-        this.#faults = [{ field: "body", code: "missing", message: "the file is gone" }];
+      if (this.#trunks !== null) this.#faults = [{ field: "body", code: "missing", message: "is gone" }];
       return;
     }
     const read = readTrunkFile(text, this.#parts);
@@ -109,7 +108,9 @@ export class TrunkWatch {
   }
 }
 
-export const sayFault = ({ field, message }: FieldError): string => `${field}: ${message}`;
+/** Of the file as a whole its field is `body`. */
+export const sayFault = ({ field, message }: FieldError): string =>
+  `${field === "body" ? "the file" : field}: ${message}`;
 
 const isMissing = (error: unknown): boolean =>
   error instanceof Error && (error as NodeJS.ErrnoException).code === "ENOENT";

@@ -130,7 +130,7 @@ describe("the file of trunks, watched", () => {
     told = changed(watch);
     await rm(join(folder, "trunks.yaml"));
     await told;
-    assert.deepEqual([names(), watch.faults.map(sayFault)], ["safari", ["body: the file is gone"]]);
+    assert.deepEqual([names(), watch.faults.map(sayFault)], ["safari", ["the file: is gone"]]);
     told = changed(watch);
     await written(JSON.stringify({ trunks: [named("baringo"), named("kisumu")] }));
     await told;
