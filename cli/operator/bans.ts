@@ -4,8 +4,9 @@ import { isId } from "../../engine/ids.ts";
 import { banByOperator, liftBan, type BanParts } from "../../engine/sip/bans.ts";
 import { isWithin } from "../../engine/sip/addresses.ts";
 import { standingBans, type BanSubject, type SipBanRow } from "../../engine/store/sip-bans.ts";
-import { devicesRuleset, scannerRules } from "../../engine/sip/firewall-rules.ts";
+import { devicesRuleset, scannerRules, type DevicePort } from "../../engine/sip/firewall-rules.ts";
 import { isIPv4 } from "node:net";
+import { keptPort } from "../kept-port.ts";
 import { readTrunks } from "../open-trunks.ts";
 import { neverBanned } from "../sip-devices.ts";
 import { UsageError } from "../usage.ts";
@@ -69,11 +70,22 @@ export async function bansFirewall(desk: Desk, args: string[]): Promise<void> {
     options: { scanners: { type: "boolean", default: false } },
   });
   words(positionals);
-  const ports = Object.entries(desk.config.sip.ports).map(([transport, port]) => ({ transport, port }));
+  const ports = await devicePorts(desk.config);
   const rules = values.scanners
     ? scannerRules(ports)
     : devicesRuleset({ ports, never: await neverNow(desk) });
   process.stdout.write(rules);
+}
+
+/** Those that customers are told: of the simulated switch the one that it took. */
+async function devicePorts({ freeswitch, sip, dataDir }: Desk["config"]): Promise<DevicePort[]> {
+  if (freeswitch !== null) return Object.entries(sip.ports).map(([transport, port]) => ({ transport, port }));
+  const port = sip.embeddedPort || (await keptPort(dataDir, "sip.port"));
+  if (port === 0)
+    throw new Error(
+      "The simulated switch takes its port for phones at its first start: start it before, or set SIP_DEVICES_PORT.",
+    );
+  return [{ transport: "udp", port }];
 }
 
 /** A file of trunks that is wrong is told of elsewhere, and names nobody here. */

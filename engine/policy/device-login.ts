@@ -26,14 +26,19 @@ export async function requireNoBan(
 ): Promise<void> {
   if (address !== null) {
     const ban = await standingBanOf(tx, { kind: "address", subject: address }, nowMs);
-    if (ban) throw new CallRefused("address_banned", undefined, until(ban, nowMs));
+    if (ban)
+      throw new CallRefused("address_banned", operators(ban, "the device's address"), until(ban, nowMs));
   }
   const ban = await standingBanOf(tx, { kind: "credential", subject: credentialId }, nowMs);
   if (!ban) return;
   const spared = JSON.parse(ban.spared) as string[];
   if (address === null || !spared.includes(address))
-    throw new CallRefused("credential_banned", undefined, until(ban, nowMs));
+    throw new CallRefused("credential_banned", operators(ban, "this SIP credential"), until(ban, nowMs));
 }
+
+/** Of a ban that nobody's failed logins began; undefined: what such a refusal says otherwise is true of it. */
+const operators = ({ reason }: Pick<SipBanRow, "reason">, what: string): string | undefined =>
+  reason === "operator" ? `The operator has banned ${what}.` : undefined;
 
 /** A deck that says nothing of devices' legs lets none of them call. */
 export function requireRate({ rateMicroKesPerMinute }: CallingDevice): void {

@@ -12,6 +12,7 @@ import type { Demo } from "../../cli/demo-workspace.ts";
 import { startSautikit } from "../peers/child.ts";
 import { eventually } from "../peers/waiting.ts";
 import { Customer } from "../world/customer.ts";
+import { sautikit } from "./sautikit.ts";
 
 const wanjiru = "+254700000001";
 
@@ -220,6 +221,26 @@ describe("sautikit start, with everything embedded", function () {
       assert.equal((await fetch(await linkFrom(again))).status, 200);
     } finally {
       blocker.close();
+      await child.stop();
+    }
+  });
+
+  it("prints a firewall for the port that phones are told, once there is one", async () => {
+    const env = { DATA_DIR: join(folder, "data") };
+    const before = await sautikit(["bans", "firewall"], env);
+    assert.equal(before.code, 1);
+    assert.match(before.stderr, /SIP_DEVICES_PORT/);
+    const { child } = await start();
+    try {
+      const { base_url: url, api_key: key } = await demoAccount();
+      const customer = new Customer(url, key);
+      const [number] = (await customer.ask("GET", "/v1/numbers")).body.data as [{ id: string }];
+      const made = await customer.ask("POST", `/v1/numbers/${number.id}/sip-credentials`, {
+        body: { label: "Desk" },
+      });
+      const { stdout } = await sautikit(["bans", "firewall"], env);
+      assert.match(stdout, new RegExp(`th dport { ${String(made.body.ports.udp)} } jump sip`));
+    } finally {
       await child.stop();
     }
   });

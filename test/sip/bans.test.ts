@@ -5,6 +5,7 @@ import { pino } from "pino";
 import type { SipId } from "../../engine/ids.ts";
 import { standingBans, type BanKind, type SipBanRow } from "../../engine/store/sip-bans.ts";
 import { createCredential } from "../../engine/sip/credentials.ts";
+import { requireNoBan } from "../../engine/policy/device-login.ts";
 import { LoginFailures } from "../../engine/sip/login-failures.ts";
 import { numberById } from "../../engine/store/numbers.ts";
 import { endSipLogins, saveRegistration } from "../../engine/store/sip-credentials.ts";
@@ -289,6 +290,27 @@ describe(`failed logins, and the bans that follow, on ${databaseKind}`, function
         ["bans lift", null],
       ],
     );
+  });
+
+  it("a call that is refused tells who banned: failed logins, or an operator", async () => {
+    const { id } = await credential();
+    const told = async (address: string): Promise<string> => {
+      const device = { credentialId: id, address, maxConcurrentCalls: 10, maxCallsPerSecond: 5 };
+      const asked = w.store.read((tx) =>
+        requireNoBan(tx, { ...device, rateMicroKesPerMinute: 0 }, w.clock.nowMs()),
+      );
+      return asked.then(
+        () => "let in",
+        (error: Error) => error.message,
+      );
+    };
+    assert.equal(await told(stranger), "let in");
+    await fail(20);
+    assert.match(await told(stranger), /^Logins failed too often from the device's address/);
+    await w.told("bans", "add", stranger, "--for", "1h");
+    assert.equal(await told(stranger), "The operator has banned the device's address.");
+    await w.told("bans", "add", id, "--for", "1h");
+    assert.equal(await told("198.51.100.99"), "The operator has banned this SIP credential.");
   });
 
   it("a command says what it does not take", async () => {
