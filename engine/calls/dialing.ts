@@ -2,7 +2,7 @@ import type { CallId, LegId, RecordingId } from "../ids.ts";
 import type { Destination } from "../policy/destinations.ts";
 import { insertLeg, type CallRow, type LegRow } from "../store/calls.ts";
 import * as recordings from "../store/recordings.ts";
-import type { DeviceContact } from "../switch/switch.ts";
+import type { Way } from "../switch/switch.ts";
 import type { CallChange } from "./call-change.ts";
 import type { RecordFrom } from "./call-request.ts";
 import type { Command, DialBranch, Dialling } from "./command.ts";
@@ -183,7 +183,7 @@ interface Together {
 
 /** Whom a leg is dialled to: a number, over a trunk, or one binding of a device. */
 export interface Callee extends Destination {
-  device?: DeviceContact;
+  device?: Extract<Way, { kind: "device" }>;
 }
 
 /** Adds a leg for each of them to the call, and has them dialled as one, behind `prepare`. */
@@ -220,10 +220,7 @@ export async function dialTogether(
     added.push(leg);
     const recording = record && { recording: await newRecording(change, leg), from: record };
     toDial.push({
-      way:
-        device === undefined
-          ? { kind: "number", to: destination.e164 as `+${string}` }
-          : { kind: "device", contact: device },
+      way: device === undefined ? { kind: "number", to: destination.e164 as `+${string}` } : device,
       ...{ id: leg.id, callId: call.id, callerId, ringTimeoutSeconds },
       ...{ cutAfterSeconds: leg.cutAfterSeconds, record: recording },
     });

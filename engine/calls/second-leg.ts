@@ -10,7 +10,8 @@ import { parseObject } from "../store/calls.ts";
 import { activeNumberOf } from "../store/numbers.ts";
 import { holderOfLogin, ringableAt } from "../store/sip-credentials.ts";
 import type { ReadTx } from "../store/store.ts";
-import { isDeviceContact } from "../switch/devices.ts";
+import { encryptedFor, isDeviceContact } from "../switch/devices.ts";
+import type { DeviceContact, Way } from "../switch/switch.ts";
 import type { CallChange } from "./call-change.ts";
 import type { CallOptions } from "./call-request.ts";
 import type { DeviceTarget, DialRequest } from "./command.ts";
@@ -108,14 +109,21 @@ async function devicesNow(
   const own = await ownDevices(tx, call.workspaceId, target, nowMs);
   if (own === null) return none(`${to} is no SIP credential, or number, of this workspace.`);
   const ringable = await ringableAt(tx, firstLeg.box, own, { nowMs, limit: devicesMax });
-  const contacts = ringable.flatMap(({ contact }) => (isDeviceContact(contact) ? [contact] : []));
-  if (contacts.length === 0) return none(`No device that can be called is registered with ${to} just now.`);
+  const devices = ringable.flatMap(({ contact, userAgent }) =>
+    isDeviceContact(contact) ? [deviceWay(contact, userAgent)] : [],
+  );
+  if (devices.length === 0) return none(`No device that can be called is registered with ${to} just now.`);
   if (!rated) throw new SautikitError("rates.not_found", "The deck sells no calls to SIP devices.");
   const callee: Destination = { e164: to, country: null, ...rated };
   return {
-    allowed: contacts.map((device) => ({ ...callee, device })),
+    allowed: devices.map((device) => ({ ...callee, device })),
     refused: [],
   };
+}
+
+function deviceWay(contact: DeviceContact, userAgent: string): Extract<Way, { kind: "device" }> {
+  const encrypted = encryptedFor(userAgent);
+  return { kind: "device", contact, ...(encrypted && { encrypted }) };
 }
 
 /** What a minute with a device costs. Null: the deck sells none. */

@@ -295,8 +295,8 @@ export const ringableAt = (
   of: { credential: SipId } | { number: NumberId },
   { nowMs, limit }: { nowMs: number; limit: number },
 ) =>
-  tx.all<{ contact: string }>(
-    `SELECT r.contact, MAX(r.expires_at_ms) AS latest_ms FROM sip_registrations r
+  tx.all<{ contact: string; userAgent: string }>(
+    `SELECT r.contact, MAX(r.user_agent) AS user_agent, MAX(r.expires_at_ms) AS latest_ms FROM sip_registrations r
        JOIN sip_logins l ON l.username = r.username
        JOIN sip_credentials c ON c.id = l.credential_id JOIN numbers n ON n.id = c.number_id
      WHERE ${"credential" in of ? "c.id" : "n.id"} = ? AND c.revoked_at_ms IS NULL AND n.status = 'active'

@@ -89,6 +89,13 @@ export function deviceContact(
   return `sofia/${devicesProfile}/${uri};fs_nat=yes;fs_path=${encodeURIComponent(path)}` as DeviceContact;
 }
 
+/**
+ * What a device of that User-Agent is to be offered over TLS. Beside each other, encrypted and plain sound are two lines of SDP:
+ * Linphone answers that with 488 (linphone-sdk issue 334), and takes encrypted sound alone whatever it is set to.
+ */
+export const encryptedFor = (userAgent: string): "only" | undefined =>
+  /^linphone/i.test(userAgent) ? "only" : undefined;
+
 /** Whether a text is what `deviceContact` makes. */
 export const isDeviceContact = (text: string): text is DeviceContact => made.test(text);
 

@@ -2,16 +2,7 @@ import { isId, type LegId, type RecordingId } from "../ids.ts";
 import { isChannelUuid, type ChannelNames } from "./channel-names.ts";
 import { application, queuedApplication } from "./commands.ts";
 import { isDeviceContact } from "./devices.ts";
-import type {
-  Branch,
-  DeviceContact,
-  HangupCause,
-  KillGroup,
-  Originate,
-  TakenIn,
-  TestCall,
-  Way,
-} from "./switch.ts";
+import type { Branch, HangupCause, KillGroup, Originate, TakenIn, TestCall, Way } from "./switch.ts";
 
 /**
  * The argument of `originate` for these branches. Only ids of ours, E.164 numbers, a gateway's name and a `DeviceContact` enter it, and
@@ -82,7 +73,7 @@ function branchVariables(
     // A task outlives the leg that it is to end, and waits out its hours in a list that every other is looked up in.
     ["api_hangup_hook", forgetKill(branch.cutGroup)],
   ];
-  if (branch.way.kind === "device") list.push(...deviceVariables(branch.way.contact));
+  if (branch.way.kind === "device") list.push(...deviceVariables(branch.way));
   if (branch.disarmOnAnswer !== undefined) {
     list.push(["api_on_answer_disarm", `sched_del ${branch.disarmOnAnswer}`]);
   }
@@ -129,12 +120,16 @@ const testTone = "tone_stream://%(2000,0,440)";
 const testSecondsMax = 10;
 
 /** What freeswitch-conf/ has the other way for calls from devices. */
-function deviceVariables(contact: DeviceContact): (readonly [string, string])[] {
+function deviceVariables({
+  contact,
+  encrypted,
+}: Extract<Way, { kind: "device" }>): (readonly [string, string])[] {
+  const secure = encrypted === "only" ? "mandatory" : "optional";
   return [
     // One that sends no sound for five minutes is gone.
     ["media_timeout", "300000"],
-    // Offered beside plain RTP, and only where the keys do not travel in the open.
-    ...(contact.endsWith("%3Btransport%3Dtls") ? [["rtp_secure_media", "optional"] as const] : []),
+    // Offered beside plain RTP where the device takes both, and only where the keys do not travel in the open.
+    ...(contact.endsWith("%3Btransport%3Dtls") ? [["rtp_secure_media", secure] as const] : []),
   ];
 }
 

@@ -304,7 +304,12 @@ export type Way =
       to: string;
     }
   /** One binding; a device with several is rung by a branch for each. */
-  | { kind: "device"; contact: DeviceContact };
+  | {
+      kind: "device";
+      contact: DeviceContact;
+      /** Where its way is encrypted, so is its sound; else plain sound is offered beside. */
+      encrypted?: "only";
+    };
 
 export type OriginateOutcome =
   | { ok: true; leg: LegId }

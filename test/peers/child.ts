@@ -12,6 +12,8 @@ export interface Child {
   /** SIGTERM, and SIGKILL if it is still there after `killAfterMs`. Twice is fine. */
   stop(killAfterMs?: number): Promise<void>;
   kill(signal: NodeJS.Signals): void;
+  /** A line into its standard input. */
+  type(line: string): void;
   /** What it said on standard error, and on standard output unless that was read. */
   output(): string;
 }
@@ -50,6 +52,7 @@ function start(
       clearTimeout(timer);
     },
     kill: (signal) => process_.kill(signal),
+    type: (line) => void process_.stdin?.write(`${line}\n`),
     output: () => readFileSync(options.outputFile, "utf8"),
   };
   return { process: process_, child };

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { readDial } from "../../engine/simulator/switch/dial.ts";
 import { ChannelNames } from "../../engine/switch/channel-names.ts";
-import { deviceContact, deviceEvent, registrationsIn } from "../../engine/switch/devices.ts";
+import { deviceContact, deviceEvent, encryptedFor, registrationsIn } from "../../engine/switch/devices.ts";
 import { dialString } from "../../engine/switch/dial-string.ts";
 import type { Branch, DeviceContact, DeviceTransport } from "../../engine/switch/switch.ts";
 import { ids } from "./peers.ts";
@@ -100,13 +100,14 @@ describe("A device's contact", () => {
   });
 
   const leg = ids.next("leg");
-  const branch = (contact: DeviceContact): Branch => ({
-    ...{ leg, call: ids.next("call"), way: { kind: "device", contact }, callerId: "+254711000001" },
+  const branch = (contact: DeviceContact, encrypted?: "only"): Branch => ({
+    ...{ leg, call: ids.next("call"), callerId: "+254711000001" },
+    way: { kind: "device", contact, ...(encrypted && { encrypted }) },
     ...{ ringTimeoutSeconds: 30, maxSeconds: 600, cutGroup: `cut-${leg}-0` },
   });
-  const dial = (contact: DeviceContact) =>
+  const dial = (contact: DeviceContact, encrypted?: "only") =>
     dialString(
-      { then: { kind: "park" }, ignoreEarlyMedia: true, branches: [branch(contact)] },
+      { then: { kind: "park" }, ignoreEarlyMedia: true, branches: [branch(contact, encrypted)] },
       () => "",
       new ChannelNames(),
     );
@@ -159,6 +160,19 @@ describe("A device's contact", () => {
     assert.match(udp!, /,media_timeout=300000[,\]]/);
     assert.doesNotMatch(udp!, /rtp_secure_media/);
     assert.match(tls!, /,rtp_secure_media=optional\]/);
+  });
+
+  it("that answers 488 to encrypted and plain sound side by side, as Linphone does, is offered one: encrypted over TLS", () => {
+    for (const [agent, transport, offered] of [
+      ["Linphonec/5.1.65", "tls", "mandatory"],
+      ["LinphoneAndroid/5.2.5 (Pixel) LinphoneSDK/5.3.72", "tls", "mandatory"],
+      ["baresip v1.0.0 (x86_64/linux)", "tls", "optional"],
+      ["not Linphone", "tls", "optional"],
+      ["Linphonec/5.1.65", "tcp", undefined],
+    ] as const) {
+      const said = dial(deviceContact("sip:u@h", source, transport)!, encryptedFor(agent));
+      assert.equal(/rtp_secure_media=([a-z]+)/.exec(said)?.[1], offered, agent);
+    }
   });
 
   it("that nobody checked is in no dial string", () => {

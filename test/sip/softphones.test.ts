@@ -11,6 +11,7 @@ import { aesSecrets } from "../../engine/secrets.ts";
 import { levelDbfs } from "../../engine/simulator/media/goertzel.ts";
 import { audibleDbfs } from "../contract/world.ts";
 import { Baresip, baresipMissing } from "../peers/baresip.ts";
+import { Linphone, linphoneMissing } from "../peers/linphone.ts";
 import { freePort } from "../peers/free-ports.ts";
 import { SipDevice, type Login } from "../peers/sip-device.ts";
 import { describeOnSwitch, switchKind } from "../peers/switch-under-test.ts";
@@ -24,22 +25,18 @@ const mombasa = "+254200000002";
 const transports = switchKind === "freeswitch" ? (["udp", "tcp", "tls"] as const) : (["udp"] as const);
 type Transport = "udp" | "tcp" | "tls";
 
-describeOnSwitch("baresip as a customer's device", function () {
+describeOnSwitch("baresip and Linphone as customers' devices", function () {
   this.timeout(60_000);
   let folder: string;
   let world: TestWorld;
   let carrier: TurningCarrier;
   let tlsPort: number;
   let phones = 0;
-  const open: Baresip[] = [];
+  const open: (Baresip | Linphone)[] = [];
   const closing: (() => unknown)[] = [];
   const numberIds = new Map<string, string>();
   before(async function () {
-    if (baresipMissing !== undefined) {
-      assert.notEqual(process.env["CI"], "true", baresipMissing);
-      console.log(`    skipped: ${baresipMissing}`);
-      this.skip();
-    }
+    if (baresipMissing !== undefined) skipped(this, baresipMissing);
     folder = mkdtempSync(join(tmpdir(), "baresip-"));
     closing.push(() => rmSync(folder, { recursive: true, force: true }));
     carrier = await TurningCarrier.open();
@@ -93,24 +90,29 @@ describeOnSwitch("baresip as a customer's device", function () {
       user_agent: string;
     }[];
   /** Registered, and known to be. */
-  async function phone(number: string, transport: Transport, hz: number): Promise<Baresip> {
+  async function phone<P extends Baresip | Linphone>(
+    [name, Phone]: PhoneKind<P>,
+    number: string,
+    transport: Transport,
+    hz: number,
+  ): Promise<P> {
     const login = await credential(number);
     const devices = world.switch.devices!;
-    // baresip tries again only after a minute.
+    // Both try again only after a minute.
     const first = await SipDevice.open(devices, login);
     await eventually("to be let in", async () => (await first.register()).status === 200 || undefined, {
       everyMs: 200,
     });
     await first.unregister();
     await first.close();
-    const opened = await Baresip.open({
+    const opened = await Phone.open({
       ...{ folder: join(folder, String(phones++)), login, realm: devices.realm, hz },
       server: { host: devices.host, port: transport === "tls" ? tlsPort : devices.port, transport },
     });
     open.push(opened);
     const [row] = await eventually("the registration", async () => {
       const rows = await registrations(number, login.id);
-      return rows.length === 1 && rows[0]!.user_agent.startsWith("baresip") ? rows : undefined;
+      return rows.length === 1 && rows[0]!.user_agent.startsWith(name) ? rows : undefined;
     });
     assert.equal(row!.transport, transport);
     return opened;
@@ -120,37 +122,86 @@ describeOnSwitch("baresip as a customer's device", function () {
     return (body.data as (ApiCall & { direction: string })[]).find((call) => call.direction === direction)!;
   };
 
+  /** From Nairobi to Mombasa, and the caller's own leg cost nothing. */
+  async function talkedOver(): Promise<void> {
+    const [out, into] = [await latestOf(mombasa, "outbound"), await latestOf(mombasa, "inbound")];
+    const [placed, came] = [await world.customer.ended(out.id), await world.customer.ended(into.id)];
+    assert.deepEqual([placed.status, came.status, came.cost_minor], ["completed", "completed", 0]);
+    assert.deepEqual(
+      placed.legs.map((leg) => leg.cost_minor > 0),
+      [false, true],
+    );
+  }
+
   for (const [index, transport] of transports.entries()) {
     const other = transports[(index + 1) % transports.length]!;
     it(`one over ${transport} calls one over ${other}: each hears the other, and one leg alone is billed`, async () => {
-      const caller = await phone(nairobi, transport, 440);
-      const callee = await phone(mombasa, other, 880);
+      const caller = await phone(baresip, nairobi, transport, 440);
+      const callee = await phone(baresip, mombasa, other, 880);
       caller.dial(mombasa);
       await Promise.all([caller.event("CALL_ESTABLISHED"), callee.event("CALL_ESTABLISHED")]);
       await sleep(2_500);
       caller.hangUp();
       await Promise.all([caller.event("CALL_CLOSED"), callee.event("CALL_CLOSED")]);
-      const [out, into] = [await latestOf(mombasa, "outbound"), await latestOf(mombasa, "inbound")];
-      const [placed, came] = [await world.customer.ended(out.id), await world.customer.ended(into.id)];
-      assert.deepEqual([placed.status, came.status, came.cost_minor], ["completed", "completed", 0]);
-      assert.deepEqual(
-        placed.legs.map((leg) => leg.cost_minor > 0),
-        [false, true],
-      );
-      await Promise.all([caller.close(), callee.close()]);
-      for (const [who, own, others] of [
-        [caller, 440, 880],
-        [callee, 880, 440],
-      ] as const) {
-        // Without the first half second, in which the way is being joined.
-        const heard = who.heard().slice(4_000, 16_000);
-        assert.ok(heard.length > 8_000, `${heard.length} samples were heard`);
-        assert.ok(levelDbfs(heard, others) > audibleDbfs, `${others} Hz at ${levelDbfs(heard, others)} dBFS`);
-        assert.ok(levelDbfs(heard, own) < levelDbfs(heard, others) - 20, "nobody hears themselves");
-      }
+      await talkedOver();
+      await heardEachOther([caller, 440], [callee, 880]);
+    });
+  }
+
+  for (const transport of transports) {
+    it(`Linphone over ${transport} calls baresip, and is called by it: each hears the other`, async function () {
+      if (linphoneMissing !== undefined) skipped(this, linphoneMissing);
+      const caller = await phone(linphone, nairobi, transport, 440);
+      const callee = await phone(baresip, mombasa, "udp", 880);
+      caller.dial(mombasa);
+      await Promise.all([caller.talk(), callee.event("CALL_ESTABLISHED")]);
+      await sleep(3_000);
+      caller.hangUp();
+      await callee.event("CALL_CLOSED");
+      await talkedOver();
+      await heardEachOther([caller, 440], [callee, 880]);
+
+      const [called, calling] = [
+        await phone(linphone, nairobi, transport, 440),
+        await phone(baresip, mombasa, "udp", 880),
+      ];
+      calling.dial(nairobi);
+      await Promise.all([called.talk(), calling.event("CALL_ESTABLISHED")]);
+      await sleep(3_000);
+      calling.hangUp();
+      await calling.event("CALL_CLOSED");
+      await heardEachOther([called, 440], [calling, 880]);
     });
   }
 });
+
+type PhoneKind<P> = readonly [name: string, { open(options: PhoneOptions): Promise<P> }];
+type PhoneOptions = Parameters<typeof Baresip.open>[0];
+const baresip: PhoneKind<Baresip> = ["baresip", Baresip];
+const linphone: PhoneKind<Linphone> = ["Linphone", Linphone];
+
+function skipped(test: Mocha.Context, why: string): never {
+  assert.notEqual(process.env["CI"], "true", why);
+  console.log(`    skipped: ${why}`);
+  return test.skip();
+}
+
+type Talked = readonly [Baresip | Linphone, hz: number];
+
+/** Ends both phones, which then have written what they heard. */
+async function heardEachOther(one: Talked, another: Talked): Promise<void> {
+  await Promise.all([one[0].close(), another[0].close()]);
+  for (const [[who, own], [, others]] of [
+    [one, another],
+    [another, one],
+  ] as const) {
+    // Without the first half second, in which the way is being joined.
+    const heard = who.heard().slice(4_000, 16_000);
+    assert.ok(heard.length > 8_000, `${heard.length} samples were heard`);
+    assert.ok(levelDbfs(heard, others) > audibleDbfs, `${others} Hz at ${levelDbfs(heard, others)} dBFS`);
+    assert.ok(levelDbfs(heard, own) < levelDbfs(heard, others) - 20, "nobody hears themselves");
+  }
+}
 
 /** A certificate that nobody knows, for a real switch. */
 function tlsOf(folder: string, port: number): Record<string, string> {
