@@ -283,6 +283,37 @@ describeOnSwitch("a customer's SIP devices, over HTTP and SIP", function () {
         assert.equal((await world.customer.ended((await latestTo(number)).id)).status, "completed");
     });
 
+    it("a PBX that marks its line in its Contact, as Asterisk does, is called with the mark; and it calls out unregistered", async () => {
+      const login = await credential("Asterisk, line = yes");
+      const said: string[] = [];
+      const pbx = await SipDevice.open(world.switch.devices!, login, { log: (line) => void said.push(line) });
+      devices.push(pbx);
+      const contact = `${pbx.contact};line=yqkbwpj`;
+      await eventually(
+        "a registration that is taken",
+        async () => ((await pbx.register({ contact })).status === 200 ? true : undefined),
+        { everyMs: 300 },
+      );
+      await shown(login.id, 1);
+      const sip = await place("+254734700007");
+      (await pbx.ringing(10_000)).answer();
+      await world.carrier.placed(sip, ({ answered_at }) => answered_at !== null);
+      const invite = said.find((line) => /^received .*INVITE sip:/s.test(line));
+      assert.match(invite ?? "", /INVITE sip:[^ ]+;line=yqkbwpj[; ]/);
+      await world.carrier.hangUp(sip);
+      assert.equal((await world.customer.ended((await latestTo("+254734700007")).id)).status, "completed");
+
+      assert.equal((await pbx.register({ contact, expiresSeconds: 0 })).status, 200);
+      await shown(login.id, 0);
+      const out = pbx.call(answersFor("00124"));
+      await eventually("an answer", () => (out.state === "answered" ? true : undefined));
+      out.end();
+      assert.equal(
+        (await world.customer.ended((await latestTo(answersFor("00124"))).id)).status,
+        "completed",
+      );
+    });
+
     it("where its voice URL fails they ring it too", async () => {
       await route({ voice_callback_url: "http://127.0.0.1:9/nobody", ring_sip: false });
       const login = await credential("Fallback");
