@@ -78,8 +78,8 @@ export async function bansFirewall(desk: Desk, args: string[]): Promise<void> {
 }
 
 /** Those that customers are told: of the simulated switch the one that it took. */
-async function devicePorts({ freeswitch, sip, dataDir }: Desk["config"]): Promise<DevicePort[]> {
-  if (freeswitch !== null) return Object.entries(sip.ports).map(([transport, port]) => ({ transport, port }));
+async function devicePorts({ boxes, sip, dataDir }: Desk["config"]): Promise<DevicePort[]> {
+  if (boxes.length > 0) return Object.entries(sip.ports).map(([transport, port]) => ({ transport, port }));
   const port = sip.embeddedPort || (await keptPort(dataDir, "sip.port"));
   if (port === 0)
     throw new Error(
