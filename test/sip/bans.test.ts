@@ -301,7 +301,7 @@ describe(`failed logins, and the bans that follow, on ${databaseKind}`, function
       );
       return asked.then(
         () => "let in",
-        (error: Error) => error.message,
+        (error: unknown) => (error as Error).message,
       );
     };
     assert.equal(await told(stranger), "let in");
