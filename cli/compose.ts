@@ -119,7 +119,7 @@ async function build(
 ): Promise<App> {
   const clock = systemClock;
   const ids = systemIds(clock);
-  const log = createLog(config.logLevel);
+  const log = createLog(config.logLevel, config.secrets);
   /** Until the stop. */
   const runs = (part: { start(): void; stop(): Promise<void> | void }) => {
     part.start();

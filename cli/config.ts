@@ -342,6 +342,8 @@ export interface Config {
   /** Null: there is none to show. */
   paybill: string | null;
   logLevel: "debug" | "info" | "warn" | "error" | "silent";
+  /** What no log line may have in it: each secret above as it was set, and the passwords within URLs. */
+  secrets: readonly string[];
 }
 
 /** A FreeSWITCH. */
@@ -442,6 +444,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     daraja,
     paybill: value("MPESA_PAYBILL") || (daraja?.shortcode ?? null),
     logLevel: value("LOG_LEVEL") as Config["logLevel"],
+    secrets: configuredSecrets(env),
   };
   if (config.s3.endpoint && (config.s3.accessKeyId === "" || config.s3.secretAccessKey === "")) {
     bad.push("S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY: needed with S3_ENDPOINT");
@@ -466,6 +469,24 @@ export function describeConfig(env: Readonly<Record<string, string | undefined>>
       return `${name}=${shown}\n    ${purpose}`;
     })
     .join("\n");
+}
+
+/** The texts of all secrets that are set, whether or not the rest is in order. */
+export function configuredSecrets(env: Readonly<Record<string, string | undefined>>): string[] {
+  return Object.entries(settings).flatMap(([name, { secret }]) => {
+    const text = env[name] ?? "";
+    if (!secret || text === "") return [];
+    const password = URL.parse(text)?.password ?? "";
+    return password === "" ? [text] : [text, password, decoded(password)];
+  });
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 function databaseOf(url: string, dataDir: string): Config["database"] {

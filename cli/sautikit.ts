@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 import { readFile } from "node:fs/promises";
 import { runCarrierProcess } from "../engine/simulator/carrier/process.ts";
-import { describeConfig } from "./config.ts";
+import { configuredSecrets, describeConfig } from "./config.ts";
+import { LogMask } from "./log-mask.ts";
 import { asUsageError, usage, UsageError } from "./usage.ts";
 
 /** Each command's own file is loaded when it is asked for, so that a small one starts fast. */
@@ -89,14 +90,21 @@ function reasonOf(error: Error): string {
   return cause instanceof Error && cause.message !== "" ? `${message} (${cause.message})` : message;
 }
 
+/** What a server says ends up in a log; a command answers whoever typed it, who is to see what was wrong with it. */
+function forLog(text: string): string {
+  const [command] = args;
+  if (command !== "start" && command !== "spool") return text;
+  return new LogMask(configuredSecrets(process.env)).text(text);
+}
+
 const args = process.argv.slice(2);
 try {
   await main(args);
 } catch (thrown) {
   const error = asUsageError(thrown);
-  const message = error instanceof Error ? reasonOf(error) : String(error);
+  const message = forLog(error instanceof Error ? reasonOf(error) : String(error));
   process.stderr.write(`sautikit: ${message}\n${error instanceof UsageError ? `\n${usage(args)}` : ""}`);
   if (process.env["LOG_LEVEL"] === "debug" && error instanceof Error)
-    process.stderr.write(`${error.stack ?? ""}\n`);
+    process.stderr.write(`${forLog(error.stack ?? "")}\n`);
   process.exitCode = 1;
 }

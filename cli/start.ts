@@ -1,6 +1,8 @@
 import { parseArgs } from "node:util";
 import { compose, roles, type Role } from "./compose.ts";
 import { readConfig } from "./config.ts";
+import type { Log } from "../engine/log.ts";
+import { createLog } from "./log.ts";
 
 /**
  * Process managers kill what has not stopped after 10 s. What is still under way by then (a webhook that nobody answers)
@@ -16,6 +18,7 @@ export async function start(args: readonly string[]): Promise<void> {
   });
   const wanted = new Set(values.role.split(",").map(roleNamed));
   const config = readConfig(process.env);
+  dieMasked(createLog(config.logLevel, config.secrets));
   const app = await compose(config, wanted);
   let stopping = false;
   const stop = () => {
@@ -48,6 +51,14 @@ export async function start(args: readonly string[]): Promise<void> {
   }
   // The store, the switch's sockets or the server keep the process alive; a role with none of them must too.
   setInterval(() => undefined, 2 ** 30);
+}
+
+/** By a bug, as ever; but what Node would print of it, with all that the error holds, is said through the log. */
+function dieMasked(log: Log): void {
+  process.on("uncaughtException", (error) => {
+    log.error({ err: error }, "a bug ended this process; start Sautikit again");
+    process.exit(1);
+  });
 }
 
 function roleNamed(name: string): Role {
