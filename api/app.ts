@@ -13,6 +13,7 @@ import { limitByAddress, limitByKey } from "./rate-limit.ts";
 import { requestIds } from "./request-id.ts";
 import type { Route } from "./route.ts";
 import { routes } from "./routes.ts";
+import { requestTraces } from "./trace.ts";
 import { signInPages } from "./sign-in-pages.ts";
 
 /** The HTTP side of Sautikit: an Express app that listens nowhere yet. */
@@ -26,6 +27,7 @@ export function createApi(parts: ApiParts): Express {
   app.set("trust proxy", parts.trustedProxies);
 
   app.use(requestIds(parts.ids));
+  app.use(requestTraces(parts));
   app.use(requestMetrics(parts.registry, parts.clock));
   app.use(helmet());
   app.use(operators(parts));

@@ -2,6 +2,7 @@ import type { ErrorRequestHandler } from "express";
 import { errorCatalogue, SautikitError } from "../engine/errors.ts";
 import type { Log } from "../engine/log.ts";
 import { requestIdOf } from "./request-id.ts";
+import { traceOf } from "./trace.ts";
 
 /** The one place where a thrown thing becomes an answer. */
 export function errorResponses(log: Log): ErrorRequestHandler {
@@ -15,7 +16,8 @@ export function errorResponses(log: Log): ErrorRequestHandler {
     const requestId = requestIdOf(response);
     if (status >= 500) {
       const { method, path } = request;
-      log.error({ err: thrown, code: error.code, requestId, method, path }, "a request failed");
+      const { traceId } = traceOf(response);
+      log.error({ err: thrown, code: error.code, requestId, traceId, method, path }, "a request failed");
     }
     if (error.retryAfterSeconds !== undefined) response.setHeader("Retry-After", error.retryAfterSeconds);
     if (status === 401) response.setHeader("WWW-Authenticate", "Bearer");

@@ -16,6 +16,7 @@ import { idempotencyKey, type Change, type Idempotency } from "./idempotency.ts"
 import { bodyBytes, bodySha256, jsonBody } from "./json-body.ts";
 import type { ApiParts } from "./parts.ts";
 import { requestIdOf } from "./request-id.ts";
+import { traceOf } from "./trace.ts";
 import { takesIdempotencyKey, type Reply, type Route } from "./route.ts";
 import { Uploads } from "./uploads.ts";
 import { validated } from "./validation.ts";
@@ -30,7 +31,8 @@ export function operation(route: Route, parts: ApiParts, idempotency: Idempotenc
       async (request, response) => {
         const caller = requireCaller(response, scope, role);
         const actor = actorOf(caller, request, response);
-        send(response, await run.answer({ parts, caller, actor, ...input(route, request) }));
+        const asking = { parts, caller, actor, trace: traceOf(response), ...input(route, request) };
+        send(response, await run.answer(asking));
       },
     ];
   }
@@ -43,7 +45,7 @@ export function operation(route: Route, parts: ApiParts, idempotency: Idempotenc
     };
     const begin = async (): Promise<Change> => {
       const actor = actorOf(caller, request, response);
-      const asking = { parts, caller, actor, ...input(route, request) };
+      const asking = { parts, caller, actor, trace: traceOf(response), ...input(route, request) };
       asked = asking;
       const prepared = await run.prepare(asking);
       return async (tx) => {

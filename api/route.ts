@@ -5,6 +5,7 @@ import type { JsonObject } from "../engine/json.ts";
 import type { From } from "../engine/people/sign-in.ts";
 import type { Person } from "../engine/people/sessions.ts";
 import type { Role } from "../engine/store/members.ts";
+import type { Trace } from "../engine/trace.ts";
 import type { Tx } from "../engine/store/store.ts";
 import type { Caller } from "../engine/workspaces/api-keys.ts";
 import type { Scope } from "../engine/workspaces/scopes.ts";
@@ -97,6 +98,8 @@ export interface ApiRequest<Params, Query, Body> {
   caller: Caller;
   /** Who asks and from where, for what is written down of a change. */
   actor: Actor;
+  /** Its client's own, or ours. */
+  trace: Trace;
   /** Whether `Accept` would have CSV rather than JSON. */
   wantsCsv: boolean;
   params: Params;

@@ -9,6 +9,7 @@ import { fencedStore } from "../engine/boxes/fenced-store.ts";
 import { Owners } from "../engine/boxes/owners.ts";
 import { duties, Leases, type Lease, type Work } from "../engine/boxes/leases.ts";
 import type { ChangeParts } from "../engine/calls/change-parts.ts";
+import { CallTraces } from "../engine/calls/call-traces.ts";
 import { Calls } from "../engine/calls/calls.ts";
 import { Conferences } from "../engine/calls/conferences.ts";
 import { EndRecords } from "../engine/calls/end-records.ts";
@@ -119,7 +120,8 @@ async function build(
 ): Promise<App> {
   const clock = systemClock;
   const ids = systemIds(clock);
-  const log = createLog(config.logLevel, config.secrets);
+  const traces = new CallTraces();
+  const log = createLog(config.logLevel, { secrets: config.secrets, traces });
   /** Until the stop. */
   const runs = (part: { start(): void; stop(): Promise<void> | void }) => {
     part.start();
@@ -231,10 +233,19 @@ async function build(
   const edge = wanted.has("controller")
     ? openEdge(config, { store, clock, ids, log, health, watch: trunks.watch })
     : null;
-  const changeParts: ChangeParts = { clock, ids, outbox, settlement, policy, trunks: trunks.choice, changed };
+  const changeParts: ChangeParts = {
+    clock,
+    ids,
+    outbox,
+    settlement,
+    policy,
+    trunks: trunks.choice,
+    traces,
+    changed,
+  };
   const controlled = {
     ...{ ...changeParts, log, media },
-    questioner: new Questioner({ store, egress, secrets, clock }),
+    questioner: new Questioner({ store, egress, secrets, clock, ids, log }),
     streams: { egress, secrets, clock, ids, log, ports: config.streamPorts },
     takesEndRecords: wanted.has("spool"),
     ticketed: (source: string | null) =>

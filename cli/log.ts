@@ -1,12 +1,27 @@
 import { pino, type DestinationStream, type Logger } from "pino";
+import type { CallTraces } from "../engine/calls/call-traces.ts";
 import { LogMask } from "./log-mask.ts";
 
-/** Lines of JSON on standard error (or where `out` says), without secrets and with phone numbers masked (docs/logs.md). */
-export function createLog(
-  level: string,
-  secrets: readonly string[] = [],
-  out: DestinationStream = pino.destination(2),
-): Logger {
+export interface LogOptions {
+  /** Those that are configured. */
+  secrets?: readonly string[];
+  /** A line about a call or a leg of these says which trace it is in. */
+  traces?: Pick<CallTraces, "of">;
+  /** Default: standard error. */
+  out?: DestinationStream;
+}
+
+/** Lines of JSON, without secrets and with phone numbers masked (docs/logs.md). */
+export function createLog(level: string, { secrets, traces, out }: LogOptions = {}): Logger {
   const mask = new LogMask(secrets);
-  return pino({ level, hooks: { streamWrite: (line) => mask.line(line) } }, out);
+  const traced = (facts: Record<string, unknown>) => {
+    const traceId = facts["traceId"] ?? traces?.of(facts["callId"]) ?? traces?.of(facts["leg"]);
+    return traceId === undefined ? facts : { ...facts, traceId };
+  };
+  const options = {
+    level,
+    formatters: { log: traced },
+    hooks: { streamWrite: (line: string) => mask.line(line) },
+  };
+  return pino(options, out ?? pino.destination(2));
 }

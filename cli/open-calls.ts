@@ -1,3 +1,4 @@
+import { CallTraces } from "../engine/calls/call-traces.ts";
 import { Calls } from "../engine/calls/calls.ts";
 import type { Clock } from "../engine/clock.ts";
 import type { Ids } from "../engine/ids.ts";
@@ -26,7 +27,7 @@ export function openCalls(config: Config, { clock, ids }: { clock: Clock; ids: I
   const outbox = createOutbox({ clock, ids, wake });
   const mails = createMailQueue({ clock, ids, wake });
   return new Calls({
-    ...{ clock, ids, outbox, changed, box: () => boxNamesOf(config)[0] },
+    ...{ clock, ids, outbox, changed, box: () => boxNamesOf(config)[0], traces: new CallTraces() },
     trunks: loneTrunk(config.gateway, ids),
     policy: new Policy({ clock, ids, outbox, mails }),
     settlement: createSettlement({ ledger: openLedger({ clock, ids, changed, outbox, mails }) }),

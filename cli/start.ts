@@ -18,7 +18,7 @@ export async function start(args: readonly string[]): Promise<void> {
   });
   const wanted = new Set(values.role.split(",").map(roleNamed));
   const config = readConfig(process.env);
-  dieMasked(createLog(config.logLevel, config.secrets));
+  dieMasked(createLog(config.logLevel, config));
   const app = await compose(config, wanted);
   let stopping = false;
   const stop = () => {

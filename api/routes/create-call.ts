@@ -68,9 +68,9 @@ export const originateCall = at(
   "Place a call (the same as POST /v1/calls)",
 );
 
-async function placeCall(tx: Tx, { parts, caller, body }: Asked): Promise<Reply> {
+async function placeCall(tx: Tx, { parts, caller, body, trace }: Asked): Promise<Reply> {
   try {
-    const call = await parts.calls.originate(tx, caller.workspace.id, requestOf(body));
+    const call = await parts.calls.originate(tx, caller.workspace.id, { ...requestOf(body), trace });
     return { status: 201, body: newCallView(call) };
   } catch (error) {
     throw Array.isArray(body.to) ? error : asWritten(error);

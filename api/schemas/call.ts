@@ -281,6 +281,14 @@ export const callSchema = z
         "those that the call dialled.",
     }),
     events: z.array(callEventSchema).meta({ description: "Oldest first. Lists leave it empty." }),
+    trace_id: z
+      .string()
+      .nullable()
+      .meta({
+        description:
+          "Of the `traceparent` that `POST /v1/calls` had, or one of its own; what is sent of the call says it (docs/tracing.md).",
+        examples: ["4bf92f3577b34da6a3ce929d0e0e4736"],
+      }),
     updated_at: time,
   })
   .meta({ id: "Call" });

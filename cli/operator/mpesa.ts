@@ -115,7 +115,7 @@ async function reconciliationOf(desk: Desk, daraja: DarajaConfig, url: string): 
   const { store, clock, ids, config } = desk;
   const shared = { ...desk, secrets: await openSecrets(config, ids) };
   return new Reconciliation({
-    ...{ store, clock, ids, log: createLog(config.logLevel, config.secrets), pulls: daraja.pulls },
+    ...{ store, clock, ids, log: createLog(config.logLevel, config), pulls: daraja.pulls },
     daraja: openDaraja(shared, daraja, url),
     urls: await configuredUrls(config, daraja, shared),
     payments: paymentsOf(desk, daraja.verifyAboveMinor),
@@ -125,7 +125,7 @@ async function reconciliationOf(desk: Desk, daraja: DarajaConfig, url: string): 
 /** The running controller, another process, finds what is to be armed and told within a second. */
 function paymentsOf({ clock, ids, config }: Desk, verifyAboveMinor: number): Payments {
   return new Payments({
-    ...{ clock, ids, verifyAboveMinor, log: createLog(config.logLevel, config.secrets) },
+    ...{ clock, ids, verifyAboveMinor, log: createLog(config.logLevel, config) },
     ledger: openLedger({ clock, ids, changed: () => undefined, paybill: config.paybill }),
     outbox: createOutbox({ clock, ids, wake: () => undefined }),
   });

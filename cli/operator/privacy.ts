@@ -99,7 +99,7 @@ async function withPrivacy(desk: Desk, args: string[], work: (asked: Asked) => P
   const workspaceId = await workspaceOf(store, workspace);
   const parsed = parseE164(number);
   if (!parsed.ok) throw new Error(`"${number}" is not E.164.`);
-  const log = createLog(config.logLevel, config.secrets);
+  const log = createLog(config.logLevel, config);
   const secrets = await openSecrets(config, ids);
   const storage = await connectObjectStorage(config, clock);
   try {

@@ -1,7 +1,9 @@
 import type { Clock } from "../clock.ts";
 import { EgressError, type EgressFault } from "../egress/egress-error.ts";
 import type { Egress, EgressMethod } from "../egress/egress.ts";
+import type { Ids } from "../ids.ts";
 import type { JsonObject } from "../json.ts";
+import { traceHeaders, type Trace } from "../trace.ts";
 import { signedHeaders } from "../webhooks/signing.ts";
 import { readAnswer, type Answer, type NoDocument } from "./answer.ts";
 
@@ -26,6 +28,7 @@ export interface Question {
   fallbackUrl: string | null;
   /** The number's, the current one first. */
   secrets: readonly string[];
+  trace: Trace;
 }
 
 /** One try, as it is shown on the call's events. */
@@ -49,9 +52,9 @@ export interface Asked {
 
 /** Asks customers' servers what a call is to do next. */
 export class VoiceUrl {
-  readonly #parts: { egress: Egress; clock: Clock };
+  readonly #parts: { egress: Egress; clock: Clock; ids: Ids };
 
-  constructor(parts: { egress: Egress; clock: Clock }) {
+  constructor(parts: { egress: Egress; clock: Clock; ids: Ids }) {
     this.#parts = parts;
   }
 
@@ -76,7 +79,7 @@ export class VoiceUrl {
     url: string,
     signal: AbortSignal,
   ): Promise<{ made: Try; answer: Answer | null }> {
-    const { egress, clock } = this.#parts;
+    const { egress, clock, ids } = this.#parts;
     const startedMs = clock.monotonicMs();
     const { method } = question;
     const body = method === "GET" ? "" : JSON.stringify(question.body);
@@ -85,7 +88,10 @@ export class VoiceUrl {
         method,
         url,
         ...(method === "GET" ? { query: queryOf(question.body) } : {}),
-        headers: signedHeaders({ ...question, body }, question.secrets, Math.floor(clock.nowMs() / 1000)),
+        headers: {
+          ...signedHeaders({ ...question, body }, question.secrets, Math.floor(clock.nowMs() / 1000)),
+          ...traceHeaders(ids, question.trace),
+        },
         ...(method === "GET" ? {} : { body }),
         timeoutMs,
         maxBytes: answerBytesMax,

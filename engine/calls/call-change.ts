@@ -47,7 +47,10 @@ export class CallChange {
 
   static async load(parts: ChangeParts, tx: Tx, callId: CallId): Promise<CallChange | null> {
     const call = await callToChange(tx, callId);
-    return call ? new CallChange(parts, tx, call, await legsOfCall(tx, callId)) : null;
+    if (!call) return null;
+    const legs = await legsOfCall(tx, callId);
+    parts.traces.note(call, legs);
+    return new CallChange(parts, tx, call, legs);
   }
 
   get nowMs(): number {
@@ -161,6 +164,7 @@ export class CallChange {
   }
 
   async save(): Promise<void> {
+    this.parts.traces.note(this.call, this.legs);
     if (Object.keys(this.#callPatch).length > 0 || this.#legPatches.size > 0) {
       this.setCall({ updatedAtMs: this.nowMs });
       await updateCall(this.tx, this.call.id, this.#callPatch);

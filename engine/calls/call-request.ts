@@ -1,5 +1,6 @@
 import type { Document } from "../actions/document.ts";
 import type { NumberId } from "../ids.ts";
+import type { Trace } from "../trace.ts";
 
 /** A `POST /v1/calls` whose shape was checked at the edge; what it may do is decided by Calls. */
 export interface CallRequest {
@@ -15,6 +16,8 @@ export interface CallRequest {
   maxDurationSeconds: number;
   clientRequestId?: string;
   metadata?: Record<string, string | number | boolean | null>;
+  /** What the call is a part of; default: a trace of its own. */
+  trace?: Trace;
 }
 
 export type RecordFrom = "from-answer" | "from-ringing";

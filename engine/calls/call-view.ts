@@ -105,6 +105,7 @@ export function callView({ call, legs, events, recordings, attempts }: CallParts
     metadata: call.metadata === null ? null : parseObject(call.metadata),
     legs: views,
     events: events.map(eventView),
+    trace_id: call.traceId,
     updated_at: rfc3339Seconds(call.updatedAtMs),
   };
 }

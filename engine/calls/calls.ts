@@ -8,6 +8,7 @@ import type { PromptUrls } from "../media/prompt-urls.ts";
 import type { RecordingRow } from "../store/recordings.ts";
 import { boxesOfDevices } from "../store/sip-credentials.ts";
 import type { Tx } from "../store/store.ts";
+import { newTrace } from "../trace.ts";
 import type { RefusedNumber } from "../policy/refusal.ts";
 import { CallChange } from "./call-change.ts";
 import type { ChangeParts } from "./change-parts.ts";
@@ -80,6 +81,7 @@ export class Calls {
         : null,
       createdAtMs: nowMs,
       startedAtUs: null,
+      ...(request.trace ?? newTrace(ids)),
     });
     await insertCall(tx, call);
     const change = new CallChange(this.#parts, tx, call, []);

@@ -53,7 +53,9 @@ export class CommandSender {
     } catch (error) {
       if (this.#stopping.aborted) return "later";
       if (isError(error, "switch.unavailable") || isError(error, "switch.unknown_outcome")) return "later";
-      this.#parts.log.error({ err: error, command: command.kind }, "a command was refused");
+      const { kind } = command;
+      const leg = "leg" in command ? { leg: command.leg } : {};
+      this.#parts.log.error({ err: error, command: kind, ...leg }, "a command was refused");
       if (command.kind === "startRecording") {
         // No file will come: the spool finds that out, and tells it.
         await this.#parts.store.write((tx) => markStatus(tx, command.recording, ["starting"], "uploading"));
@@ -77,6 +79,7 @@ export class CommandSender {
     if (!leg || leg.endedAtUs !== null) return;
     const box = this.#parts.boxOf(leg.box);
     if (!box?.connected) throw new SautikitError("switch.unavailable");
+    this.#parts.log.debug({ leg: command.leg, box: box.box, command: command.kind }, "a command is sent");
     switch (command.kind) {
       case "hangUp":
         return this.#hangUp(box, command.leg, command.cause);

@@ -304,6 +304,7 @@ export class Controller {
   /** Never rejects. `later`: the database is away, and the same news can be taken again. */
   async #takeNews(news: LegNews): Promise<"stored" | "later" | "refused"> {
     if (news.kind === "hungUp") await this.endStream(news.leg, news.channel);
+    this.#parts.log.debug({ leg: news.leg, box: news.box, news: news.kind }, "news of a leg");
     try {
       await this.#parts.store.write(async (tx) => {
         const callId = await callOfLeg(tx, news.leg);

@@ -7,6 +7,7 @@ import { legOfChannel } from "../store/calls.ts";
 import { numberById, type NumberRow } from "../store/numbers.ts";
 import { holderOfLogin } from "../store/sip-credentials.ts";
 import type { Tx } from "../store/store.ts";
+import { newTrace, type Trace } from "../trace.ts";
 import type { Arrival, HangupCause } from "../switch/switch.ts";
 import type { CallOptions } from "./call-request.ts";
 import type { ChangeParts } from "./change-parts.ts";
@@ -73,7 +74,7 @@ export async function takeInDeviceCall(
     return refuse(refused.reason, causes[refused.reason]);
   }
   const call = callRow(ids.call, number, {
-    ...{ arrival, to, nowMs, sipCredentialId: credentialId },
+    ...{ arrival, to, nowMs, sipCredentialId: credentialId, trace: newTrace(parts.ids) },
     country: admission.admitted[0]?.country ?? null,
   });
   const limits = { rateMicroKesPerMinute, maxDurationSeconds };
@@ -131,7 +132,15 @@ function callRow(
     country,
     sipCredentialId,
     nowMs,
-  }: { arrival: Arrival; to: string; country: string | null; sipCredentialId: SipId; nowMs: number },
+    trace,
+  }: {
+    arrival: Arrival;
+    to: string;
+    country: string | null;
+    sipCredentialId: SipId;
+    nowMs: number;
+    trace: Trace;
+  },
 ) {
   const options: CallOptions = {
     callerId: number.e164,
@@ -146,6 +155,6 @@ function callRow(
     // Nobody is asked what such a call does; it is told of where the number's calls are.
     ...{ voiceCallbackUrl: null, eventsUrl: number.eventsUrl ?? number.voiceCallbackUrl },
     ...{ clientRequestId: null, metadata: null, options: JSON.stringify(options), document: null },
-    ...{ createdAtMs: nowMs, startedAtUs: arrival.createdAtUs },
+    ...{ createdAtMs: nowMs, startedAtUs: arrival.createdAtUs, ...trace },
   });
 }

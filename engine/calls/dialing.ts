@@ -125,6 +125,7 @@ export async function stopRecording(change: CallChange, leg: LegId, recording: R
 interface ToDial {
   id: LegId;
   callId: CallId;
+  traceId: string | null;
   way: DialBranch["way"];
   callerId: string;
   ringTimeoutSeconds: number;
@@ -155,6 +156,7 @@ export function originateOf(
 const branchOf = (leg: ToDial, waiting: LegId | undefined): DialBranch => ({
   leg: leg.id,
   call: leg.callId,
+  ...(leg.traceId === null ? {} : { trace: leg.traceId }),
   way: leg.way,
   callerId: leg.callerId,
   ringTimeoutSeconds: leg.ringTimeoutSeconds,
@@ -221,7 +223,7 @@ export async function dialTogether(
     const recording = record && { recording: await newRecording(change, leg), from: record };
     toDial.push({
       way: device === undefined ? { kind: "number", to: destination.e164 as `+${string}` } : device,
-      ...{ id: leg.id, callId: call.id, callerId, ringTimeoutSeconds },
+      ...{ id: leg.id, callId: call.id, traceId: call.traceId, callerId, ringTimeoutSeconds },
       ...{ cutAfterSeconds: leg.cutAfterSeconds, record: recording },
     });
   }

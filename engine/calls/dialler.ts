@@ -40,6 +40,8 @@ export class Dialler {
     // The commands before it took their time: whoever was to be joined may be gone by now.
     if (await this.#parts.store.read((tx) => isOver(tx, first.leg)))
       throw new SautikitError("calls.not_live");
+    for (const { leg } of originate.branches)
+      this.#parts.log.debug({ leg, box: box.box }, "a leg is dialled");
     const job = box.originate(originate).then(
       (outcome) =>
         // Of several there may be one that the switch had no channel for, and that nobody tells the end of.

@@ -15,6 +15,7 @@ import { noteTicketRefused, useTicket } from "../store/edge-tickets.ts";
 import type { Tx } from "../store/store.ts";
 import { isInService, numberByE164, type NumberRow } from "../store/numbers.ts";
 import { keepWorkspace } from "../store/workspaces.ts";
+import { newTrace, type Trace } from "../trace.ts";
 import { isCause } from "../switch/events.ts";
 import type { Arrival, HangupCause } from "../switch/switch.ts";
 import { CallChange } from "./call-change.ts";
@@ -110,7 +111,7 @@ async function takeInAdmitted(
   const paid = { rateMicroKesPerMinute: rate.microKesPerMinute };
   if (!(await hasFunds(tx, workspace.id, [paid], parts.clock.nowUs()))) return refuse("no_funds");
 
-  const call = callRow(ids.call, number, arrival, from, nowMs);
+  const call = callRow(ids.call, number, arrival, { from, nowMs, trace: newTrace(parts.ids) });
   const leg = newLeg({
     ...{ id: ids.leg, callId: call.id, workspaceId: workspace.id, position: 0 },
     ...{ box: arrival.box, channelUuid: arrival.uuid, direction: "inbound" },
@@ -145,6 +146,7 @@ export async function storeArrival(
     kind: "takeIn",
     leg: leg.id,
     call: call.id,
+    ...(call.traceId === null ? {} : { trace: call.traceId }),
     ringSeconds,
     maxSeconds: leg.cutAfterSeconds,
     cutGroup: `cut-${leg.id}-0`,
@@ -154,7 +156,12 @@ export async function storeArrival(
 
 const refuse = (why: keyof typeof refusals): Taken => ({ kind: "refused", why, cause: refusals[why] });
 
-function callRow(id: CallId, number: NumberRow, arrival: Arrival, from: string, nowMs: number): CallRow {
+function callRow(
+  id: CallId,
+  number: NumberRow,
+  arrival: Arrival,
+  { from, nowMs, trace }: { from: string; nowMs: number; trace: Trace },
+): CallRow {
   const parsed = parseE164(from);
   const options: CallOptions = {
     // Whom it dials on is shown our number: the caller's own is not ours to present.
@@ -180,5 +187,6 @@ function callRow(id: CallId, number: NumberRow, arrival: Arrival, from: string, 
     document: null,
     createdAtMs: nowMs,
     startedAtUs: arrival.createdAtUs,
+    ...trace,
   });
 }

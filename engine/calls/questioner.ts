@@ -1,6 +1,8 @@
 import { VoiceUrl, type Asked } from "../actions/voice-url.ts";
 import type { Clock } from "../clock.ts";
 import type { Egress } from "../egress/egress.ts";
+import type { Ids } from "../ids.ts";
+import type { Log } from "../log.ts";
 import type { Secrets } from "../secrets.ts";
 import { callById, callEventById } from "../store/calls.ts";
 import type { Store } from "../store/store.ts";
@@ -15,6 +17,8 @@ interface Parts {
   egress: Egress;
   secrets: Secrets;
   clock: Clock;
+  ids: Ids;
+  log: Log;
 }
 
 /** Asks a call's voice URL with one of its events, as it is stored: asked again, it is the same. */
@@ -29,7 +33,7 @@ export class Questioner {
 
   /** Throws when `signal` ends it. */
   async ask(command: Extract<Command, { kind: "ask" }>, signal: AbortSignal): Promise<Asked> {
-    const { store, secrets, clock } = this.#parts;
+    const { store, secrets, clock, log } = this.#parts;
     const { row, call, number } = await store.read(async (tx) => {
       const row = await callEventById(tx, command.event);
       const call = row && (await callById(tx, row.callId));
@@ -38,14 +42,18 @@ export class Questioner {
     });
     if (!row || !call || !number) throw new Error(`Event ${command.event} has no call of a number.`);
     const event = outboxEvent(call, row);
-    return this.#voiceUrl.ask(
+    const asked = await this.#voiceUrl.ask(
       {
         ...{ eventId: row.id, kind: row.kind, method: command.method },
         ...{ url: command.url, fallbackUrl: number.voiceFallbackUrl },
         body: envelopeOf(event, voiceKeys(call, event)),
         secrets: voiceSecrets(number, secrets, clock.nowMs()),
+        trace: call,
       },
       signal,
     );
+    const tries = asked.tries.map(({ status, fault, latencyMs }) => ({ status, fault, latencyMs }));
+    log.debug({ callId: call.id, event: row.id, kind: row.kind, tries }, "a voice URL was asked");
+    return asked;
   }
 }

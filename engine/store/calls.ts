@@ -38,6 +38,9 @@ export interface CallRow {
   answeredAtUs: number | null;
   endedAtUs: number | null;
   updatedAtMs: number;
+  /** W3C Trace Context, with the one below; null: from before there were traces. */
+  traceId: string | null;
+  traceSampled: 0 | 1 | null;
 }
 
 export interface LegRow {

@@ -101,6 +101,10 @@ export interface DeliveryToSend extends SigningSecretsRow {
   id: DeliveryId;
   eventId: EventId;
   kind: string;
+  callId: CallId | null;
+  /** The call's trace. */
+  traceId: string | null;
+  traceSampled: 0 | 1 | null;
   url: string;
   body: string;
   scheduleStep: number;
@@ -113,12 +117,13 @@ export const deliveryToSend = (
   nowMs: number,
 ): Promise<DeliveryToSend | undefined> =>
   tx.get(
-    `SELECT d.id, d.event_id, d.kind, d.url, d.body, d.schedule_step,
+    `SELECT d.id, d.event_id, d.kind, d.call_id, c.trace_id, c.trace_sampled, d.url, d.body, d.schedule_step,
        COALESCE(n.voice_signing_secret, e.signing_secret) AS signing_secret,
        COALESCE(n.previous_signing_secret, e.previous_signing_secret) AS previous_signing_secret,
        COALESCE(n.previous_signing_secret_until_ms, e.previous_signing_secret_until_ms)
          AS previous_signing_secret_until_ms
      FROM deliveries d
+     LEFT JOIN calls c ON c.id = d.call_id
      LEFT JOIN numbers n ON n.id = d.number_id
      LEFT JOIN webhook_endpoints e ON e.id = d.endpoint_id
      WHERE d.id = ? AND d.status = 'pending' AND d.next_attempt_at_ms <= ?`,

@@ -12,6 +12,7 @@ import { numberById } from "../store/numbers.ts";
 import type { Switch } from "../switch/switch.ts";
 import { signedHeaders } from "../webhooks/signing.ts";
 import { voiceSecrets } from "../numbers/numbers.ts";
+import { traceHeaders } from "../trace.ts";
 import { BotSocket, messageBytesMax } from "./bot-socket.ts";
 import { endFork, ForkPorts, openFork } from "./fork.ts";
 import { Stream } from "./stream.ts";
@@ -189,7 +190,7 @@ export class Streams {
 
   /** Signed as a webhook is, with the URL in the body's place. */
   async #headers(id: string, { call, request }: StreamOrder): Promise<Record<string, string>> {
-    const { store, secrets, clock } = this.#parts;
+    const { store, secrets, clock, ids } = this.#parts;
     const { numberId } = call;
     const number = numberId === null ? undefined : await store.read((tx) => numberById(tx, numberId));
     if (!number) return {};
@@ -200,7 +201,7 @@ export class Streams {
     );
     // There is no body.
     delete headers["Content-Type"];
-    return { ...headers, "User-Agent": "Sautikit-Streams/1" };
+    return { ...headers, ...traceHeaders(ids, call), "User-Agent": "Sautikit-Streams/1" };
   }
 
   #unexpected(error: unknown, stream: string): StreamEnd {

@@ -52,6 +52,7 @@ function branchVariables(
     ["presence_data", leg],
     // Comes back in the end-of-leg record.
     ["sautikit_call", branch.call],
+    ...traceVariable(branch.trace),
     ["origination_caller_id_number", branch.callerId],
     ["origination_caller_id_name", branch.callerId],
     // A carrier's re-INVITE to hold would stop the recording of the held leg.
@@ -87,6 +88,13 @@ function branchVariables(
     }
   }
   return list;
+}
+
+/** So that the switch's own log and record of a leg can be found by it. Nobody's text: it is 32 digits. */
+function traceVariable(trace: string | undefined): (readonly [string, string])[] {
+  if (trace === undefined) return [];
+  assert(/^[0-9a-f]{32}$/.test(trace), "a trace");
+  return [["sautikit_trace", trace]];
 }
 
 /** The argument of `originate` for a call that tries a trunk out. Throws RangeError. */
@@ -139,7 +147,7 @@ function deviceVariables({
  * dialplan of freeswitch-conf/.
  */
 export function takenInVariables(
-  { leg, call, maxSeconds, cutGroup }: TakenIn,
+  { leg, call, trace, maxSeconds, cutGroup }: TakenIn,
   names: ChannelNames,
 ): (readonly [name: string, value: string])[] {
   assert(isId("call", call), "a call");
@@ -147,6 +155,7 @@ export function takenInVariables(
   return [
     ["presence_data", leg],
     ["sautikit_call", call],
+    ...traceVariable(trace),
     ["api_on_answer_cut", scheduleKill(cutGroup, leg, maxSeconds, "ALLOTTED_TIMEOUT", names)],
     ["api_on_answer_ring", forgetKill(ring)],
     ["api_hangup_hook", forgetKill(cutGroup)],

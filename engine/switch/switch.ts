@@ -203,6 +203,8 @@ export interface Registration {
 export interface TakenIn {
   leg: LegId;
   call: CallId;
+  /** The call's, as the channel is to say it in `sautikit_trace`: 32 hexadecimal digits. */
+  trace?: string;
   /** Whole seconds that it may wait unanswered; then NO_ANSWER. */
   ringSeconds: number;
   /** Whole seconds from the answer after which the switch kills the leg (ALLOTTED_TIMEOUT), in `cutGroup`. */
@@ -279,6 +281,8 @@ export interface Branch {
   /** The switch's name of the channel; default: the leg's id. Another one for each time that the leg is dialled anew. */
   channel?: string;
   call: CallId;
+  /** The call's, as the channel is to say it in `sautikit_trace`: 32 hexadecimal digits. */
+  trace?: string;
   way: Way;
   /** E.164 with `+`; the CLI shown. */
   callerId: string;

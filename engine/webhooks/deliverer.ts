@@ -186,7 +186,10 @@ export class Deliverer {
       try {
         await this.#deliver(lane, delivery.id);
       } catch (error) {
-        this.#parts.log.error({ err: error, delivery: delivery.id }, "webhook not tried");
+        this.#parts.log.error(
+          { err: error, delivery: delivery.id, callId: delivery.callId },
+          "webhook not tried",
+        );
         await this.#pause();
       } finally {
         letGo();
@@ -238,14 +241,16 @@ export class Deliverer {
     const made = await attempt(delivery, this.#parts);
     lane.hangs = made.row.error === "timeout";
     const next = this.#progress(delivery, made);
-    if (next.status === "dead_letter") log.warn({ delivery: id, kind: delivery.kind }, "webhook given up");
+    const { kind, callId, traceId } = delivery;
+    const about = { delivery: id, kind, callId, ...(traceId === null ? {} : { traceId }) };
+    if (next.status === "dead_letter") log.warn(about, "webhook given up");
     // The try is made and must not be made again for want of a record, so this goes on until it is stored.
     for (let stored = false; !stored;) {
       try {
         await store.write((tx) => recordAttempt(tx, delivery, made.row, next));
         stored = true;
       } catch (error) {
-        log.error({ err: error, delivery: id }, "webhook attempt not recorded");
+        log.error({ ...about, err: error }, "webhook attempt not recorded");
         if (this.#stopping.signal.aborted) return;
         await this.#pause();
       }

@@ -7,6 +7,7 @@ import { createApi } from "../../api/app.ts";
 import { openLedger } from "../../cli/open-ledger.ts";
 import type { ApiParts } from "../../api/parts.ts";
 import { listen } from "../../api/server.ts";
+import { CallTraces } from "../../engine/calls/call-traces.ts";
 import { Calls } from "../../engine/calls/calls.ts";
 import { Conferences } from "../../engine/calls/conferences.ts";
 import { systemClock, type Clock } from "../../engine/clock.ts";
@@ -109,6 +110,7 @@ export async function world(
     policy,
     changed: (id) => void changed.push(id),
     trunks: loneTrunk("carrier", ids),
+    traces: new CallTraces(),
     box: () => "box",
     promptUrls: urls,
   });

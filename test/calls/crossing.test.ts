@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { CallChange } from "../../engine/calls/call-change.ts";
+import { CallTraces } from "../../engine/calls/call-traces.ts";
 import { Calls } from "../../engine/calls/calls.ts";
 import type { ChangeParts } from "../../engine/calls/change-parts.ts";
 import type { Command } from "../../engine/calls/command.ts";
@@ -47,6 +48,7 @@ const parts: ChangeParts = {
   policy: new Policy({ clock, ids, outbox, mails: createMailQueue({ clock, ids, wake }) }),
   settlement: createSettlement({ ledger }),
   trunks: loneTrunk("carrier", ids),
+  traces: new CallTraces(),
   changed: () => undefined,
 };
 const document = new DocumentRun(() => Promise.reject(new Error("no second leg here")));
@@ -141,7 +143,7 @@ describe(`work on one call that crosses, on ${databaseKind}`, function () {
       ...{ store: over, clock, log: silentLog, trunks: parts.trunks, scope: null, stillLeads: null },
       media: { prepare: () => Promise.reject(new Error("no media here")) },
       questioner: new Questioner({
-        ...{ store: over, clock, secrets },
+        ...{ store: over, clock, secrets, ids, log: silentLog },
         egress: createEgress({ clock, allowPrivate: true }),
       }),
       streams: {

@@ -74,6 +74,7 @@ describeOnSwitch("stream", function () {
       await seen.until("second of audio", () => seen.of("media").length >= 50);
 
       const { headers } = seen;
+      assert.match(String(headers["traceparent"]), /^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/);
       const nowSeconds = Date.now() / 1000;
       assert.ok(verifySautikit(String(headers["x-sautikit-signature"]), url, from.secret, nowSeconds));
       const [webhookId, timestamp, signature] = ["id", "timestamp", "signature"].map((name) =>

@@ -11,6 +11,7 @@ import type { Document } from "../../engine/actions/document.ts";
 import type { ChangeParts } from "../../engine/calls/change-parts.ts";
 import type { CallRequest } from "../../engine/calls/call-request.ts";
 import { callView } from "../../engine/calls/call-view.ts";
+import { CallTraces } from "../../engine/calls/call-traces.ts";
 import { Calls } from "../../engine/calls/calls.ts";
 import { Conferences, type ConferenceCommand } from "../../engine/calls/conferences.ts";
 import { EndRecords } from "../../engine/calls/end-records.ts";
@@ -161,6 +162,7 @@ export async function world(options: WorldOptions = {}) {
     settlement,
     policy: new Policy({ clock, ids, outbox, mails: createMailQueue({ clock, ids, wake: () => undefined }) }),
     trunks: new Trunks({ ids, watch, edge: null, gateway: "carrier" }),
+    traces: new CallTraces(),
     changed: (id) => controller.changed(id),
   };
   const egress = createEgress({ clock, allowPrivate: true });
@@ -185,7 +187,7 @@ export async function world(options: WorldOptions = {}) {
           stillLeads: null,
         },
         boxConnected: () => trunkGateways?.wake(),
-        questioner: new Questioner({ store, egress, secrets, clock }),
+        questioner: new Questioner({ store, egress, secrets, clock, ids, log }),
         streams: new Streams({
           ...{ store, egress, secrets, clock, ids, log },
           ports: { first: 12_000, last: 15_999 },

@@ -7,7 +7,7 @@ import { maskNumber } from "../../cli/log-mask.ts";
 /** What is written of that, as text and as JSON. */
 function logged(facts: object, message = "x", secrets: readonly string[] = []) {
   let line = "";
-  createLog("debug", secrets, { write: (text) => void (line += text) }).debug(facts, message);
+  createLog("debug", { secrets, out: { write: (text) => void (line += text) } }).debug(facts, message);
   return { line, facts: JSON.parse(line) as Record<string, unknown> };
 }
 

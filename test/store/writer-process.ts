@@ -5,6 +5,7 @@ import { readConfig } from "../../cli/config.ts";
 import { CallChange } from "../../engine/calls/call-change.ts";
 import { DocumentRun } from "../../engine/calls/document-run.ts";
 import { takeLegNews, type LegNews } from "../../engine/calls/leg-progress.ts";
+import { CallTraces } from "../../engine/calls/call-traces.ts";
 import { Calls } from "../../engine/calls/calls.ts";
 import type { ChangeParts } from "../../engine/calls/change-parts.ts";
 import { systemClock } from "../../engine/clock.ts";
@@ -41,6 +42,7 @@ const parts: ChangeParts = {
   policy: new Policy({ clock, ids, outbox, mails: createMailQueue({ clock, ids, wake }) }),
   settlement: createSettlement({ ledger }),
   trunks: loneTrunk("carrier", ids),
+  traces: new CallTraces(),
   changed: () => undefined,
 };
 

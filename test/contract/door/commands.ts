@@ -1,12 +1,14 @@
 /**
  * Every command that a controller has for the switch, written down a second time: what is fixed in it, and the holes, which
- * hold ids of ours, E.164 numbers, integers and causes. Nothing here is taken from engine/switch/, whose work this judges.
+ * hold ids of ours, E.164 numbers, integers, causes and traces. Nothing here is taken from engine/switch/, whose work this judges.
  */
 const ulid = "[0-7][0-9a-hjkmnp-tv-z]{25}";
 const leg = `leg_${ulid}`;
 /** A leg of ours is called by its id, a caller's as the switch does. */
 const channel = `(?:${leg}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})`;
 const call = `call_${ulid}`;
+/** A customer may have chosen it, and of nothing else. */
+const trace = "[0-9a-f]{32}";
 const e164 = "\\+[1-9][0-9]{6,14}";
 const seconds = "[0-9]{1,6}";
 const ms = "[0-9]{1,9}";
@@ -48,6 +50,7 @@ export class KnownCommands {
       `origination_uuid=${leg}`,
       `presence_data=${leg}`,
       `sautikit_call=${call}`,
+      `sautikit_trace=${trace}`,
       `origination_caller_id_number=${e164}`,
       `origination_caller_id_name=${e164}`,
       "rtp_disable_hold=true",
@@ -91,6 +94,7 @@ export class KnownCommands {
       `uuid_setvar ${channel} execute_on_answer ?`,
       `uuid_setvar ${channel} presence_data ${leg}`,
       `uuid_setvar ${channel} sautikit_call ${call}`,
+      `uuid_setvar ${channel} sautikit_trace ${trace}`,
       `uuid_setvar ${channel} process_cdr false`,
       `uuid_(?:answer|pre_answer|ring_ready) ${channel}`,
       `uuid_transfer ${channel} 'm:\\^:multiset:${roomVariables}\\^conference:${roomEntry}${roomThen}' inline`,

@@ -403,7 +403,7 @@ describeOnSwitch("the auditor", function () {
     const box = boxBeside(world, "somebody else");
     const dialled = originateOf([
       {
-        ...{ id: unasked, callId: ids.call as CallId, callerId: nairobi },
+        ...{ id: unasked, callId: ids.call as CallId, traceId: null, callerId: nairobi },
         way: { kind: "number", to: busy },
         ...{ ringTimeoutSeconds: 5, cutAfterSeconds: 5, record: null },
       },
