@@ -27,6 +27,8 @@ export async function listen(
     {
       headersTimeout: headersMs,
       requestTimeout: requestMs,
+      // Node looks each half minute by default, and would let a slow head have that long.
+      connectionsCheckingInterval: 1_000,
       keepAliveTimeout: keepAliveMs,
       maxHeaderSize: 16_384,
     },

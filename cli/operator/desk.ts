@@ -51,4 +51,15 @@ export const recordOperatorChange = (
   change: Omit<AuditedChange, "actor">,
 ): Promise<void> => recordChange(tx, desk, { ...change, actor: { kind: "operator" } });
 
-export const print = (line: Record<string, unknown>) => process.stdout.write(`${JSON.stringify(line)}\n`);
+export const print = (line: Record<string, unknown>) => process.stdout.write(`${asJson(line)}\n`);
+
+/**
+ * What strangers typed is in it (a payer, a caller), and an operator's terminal would obey what JSON lets stand: C1 control
+ * characters, and those that turn the direction of what follows.
+ */
+function asJson(line: Record<string, unknown>): string {
+  return JSON.stringify(line).replace(
+    /[\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}

@@ -138,6 +138,8 @@ class Front {
       headersTimeout: headersMsMax,
       requestTimeout: requestMsMax,
       keepAliveTimeout: idleMsMax,
+      // Node looks each half minute by default.
+      connectionsCheckingInterval: 1_000,
     };
     this.#server = createServer(timeouts, (raw, response) => this.#take(raw, response, () => undefined));
     this.#server.on("checkContinue", (raw: IncomingMessage, response: ServerResponse) =>

@@ -1,3 +1,4 @@
+import { gzipSync } from "node:zlib";
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
@@ -196,6 +197,14 @@ describe("egress: a request", () => {
     };
     const answer = await egress.request(ask(receiver.url()));
     assert.deepEqual([answer.status, answer.body.length, answer.truncated], [200, 1024, true]);
+  });
+
+  it("unpacks nothing: an answer that says it is packed stays as small as it came", async () => {
+    const bomb = gzipSync(Buffer.alloc(1_000_000));
+    receiver.behaviour = (_got, response) =>
+      void response.writeHead(200, { "Content-Encoding": "gzip" }).end(bomb.subarray(0, 1024));
+    const answer = await egress.request(ask(receiver.url()));
+    assert.deepEqual([answer.body, answer.truncated], [bomb.subarray(0, 1024), false]);
   });
 
   it("an answer of exactly the limit is whole", async () => {

@@ -41,6 +41,7 @@ describe("what is logged of a whole run, at LOG_LEVEL=debug", function () {
   let database: TestDatabase;
   let sautikit: Child;
   let output = "";
+  let shown = "";
   const closers: (() => unknown)[] = [];
 
   before(async () => {
@@ -86,6 +87,8 @@ describe("what is logged of a whole run, at LOG_LEVEL=debug", function () {
     }
     assert.ok(secrets.has("the event socket's password"));
     await everyDoor(demo, dataDir);
+    for (const path of ["metrics", "healthz", "readyz"])
+      shown += await (await fetch(`${demo.base_url}/${path}`)).text();
     await sautikit.stop();
     output = sautikit.output();
   });
@@ -290,6 +293,13 @@ describe("what is logged of a whole run, at LOG_LEVEL=debug", function () {
       ["a customer's label", labelled],
     ]);
     assert.deepEqual(leaksIn(output, { secrets: new Map([...secrets, ...bodies]), numbers }), []);
+  });
+
+  it("has no more of them in what Prometheus and load balancers are shown, who need no key", () => {
+    assert.match(shown, /sautikit_http_request_seconds_count/);
+    // Not in the values: their digits mean nothing.
+    assert.deepEqual(leaksIn(shown.replace(/ [\d.e+-]+$/gm, ""), { secrets, numbers }), []);
+    assert.doesNotMatch(shown, /\b(call|leg|ws|key|num|sip|usr)_[0-9a-z]{26}/);
   });
 
   it("would be found to have each of them, however it is written", () => {
