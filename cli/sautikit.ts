@@ -1,6 +1,5 @@
 #!/usr/bin/env node
 import { readFile } from "node:fs/promises";
-import { runCarrierProcess } from "../engine/simulator/carrier/process.ts";
 import { configuredSecrets, describeConfig } from "./config.ts";
 import { LogMask } from "./log-mask.ts";
 import { asUsageError, usage, UsageError } from "./usage.ts";
@@ -76,7 +75,8 @@ function asksForHelp(args: readonly string[]): boolean {
 }
 
 async function simulator([part, ...args]: readonly string[]): Promise<void> {
-  if (part === "carrier") return runCarrierProcess(args);
+  if (part === "carrier")
+    return (await import("../engine/simulator/carrier/process.ts")).runCarrierProcess(args);
   if (part === "switch") return (await import("./simulator-switch.ts")).runSwitch(args);
   if (part === "daraja") return (await import("./simulator-daraja.ts")).runDaraja(args);
   if (part === "edge") return (await import("../engine/simulator/edge/process.ts")).runEdgeProcess(args);
