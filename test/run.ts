@@ -51,7 +51,7 @@ const storeSuites = [
 ];
 
 const wanted = process.argv.slice(2);
-/** Every test that passed, for what is promised (docs/promises.md) to be looked up in. */
+/** Every test that passed, for what is promised (docs/promises.md, docs/threat-model.md) to be looked up in. */
 const passedFolder = mkdtempSync(join(tmpdir(), "sautikit-run-"));
 const passedFile = join(passedFolder, "passed");
 writeFileSync(passedFile, "");
