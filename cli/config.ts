@@ -476,8 +476,9 @@ export function configuredSecrets(env: Readonly<Record<string, string | undefine
   return Object.entries(settings).flatMap(([name, { secret }]) => {
     const text = env[name] ?? "";
     if (!secret || text === "") return [];
-    const password = URL.parse(text)?.password ?? "";
-    return password === "" ? [text] : [text, password, decoded(password)];
+    // A setting may have several URLs.
+    const passwords = [...text.matchAll(/:\/\/[^@\s,/]*:([^@\s,]+)@/g)].map(([, password = ""]) => password);
+    return [text, ...passwords, ...passwords.map(decoded)];
   });
 }
 

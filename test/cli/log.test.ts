@@ -83,9 +83,13 @@ describe("a log line", () => {
     const secrets = configuredSecrets({
       DATABASE_URL: "postgres://sautikit:chui%2Fsimba@db/sautikit",
       DARAJA_SECURITY_CREDENTIAL: "nyati+tembo=/==",
+      FREESWITCH_URLS:
+        "freeswitch://:fisi-wa-kwanza@10.0.0.2:8021?sip=10.0.0.2:5060,freeswitch://:fisi-wa-pili@10.0.0.3",
       S3_BUCKET: "no-secret-bucket",
     });
     for (const said of [
+      "fisi-wa-kwanza",
+      "fisi-wa-pili",
       "chui/simba",
       "chui%2Fsimba",
       "nyati+tembo=/==",
