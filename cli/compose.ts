@@ -272,7 +272,10 @@ async function build(
   const recordings = createRecordings({ store, storage, clock, log });
   const people = { clock, ids, mails, publicUrl };
   const signIn = new SignIn(people, config.signUp);
-  const { exports, erasures } = openPrivacy(config, { store, storage, secrets, mails, clock, ids, log });
+  const { exports, erasures } = openPrivacy(config, {
+    ...{ store, storage, secrets, mails, clock, ids, log },
+    wanted: () => signals.tell("privacy", null),
+  });
 
   const mpesa = await serveMpesa(config, {
     ...{ store, secrets, clock, ids, log, ledger, outbox, publicUrl },
@@ -336,6 +339,7 @@ async function build(
     signals.listen("trunks", () => {
       for (const { gateways } of led.values()) gateways.wake();
     });
+    signals.listen("privacy", () => doing?.privacyWanted());
     signals.listen("mails", () => doing?.mailSender.wake());
     signals.listen("deliveries", (destination) => doing?.deliverer.wake(destination));
     void warnOfAddresses(config, { clock, log });

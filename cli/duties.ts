@@ -60,6 +60,8 @@ export interface DutiesParts extends Omit<
 export class Duties implements Work {
   readonly deliverer: Deliverer;
   readonly mailSender: MailSender;
+  /** A person's data is to be exported, or erased. */
+  readonly privacyWanted: () => void;
   /** Of the calls of boxes that nobody leads, and that are not configured. */
   readonly #strays: Controller;
   readonly #running: { start(): void; stop(): Promise<void> | void }[];
@@ -87,6 +89,10 @@ export class Duties implements Work {
     const prompts = new StoredPrompts({ store, storage, urls: parts.promptUrls, clock, ids });
     const portDocuments = new PortDocuments({ store, storage, clock, ids });
     const { exports, erasures } = openPrivacy(config, { store, storage, secrets, mails, clock, ids, log });
+    this.privacyWanted = () => {
+      exports.wake();
+      erasures.wake();
+    };
     const renewals = new Renewals({ ...numbers, store, log });
     const monthEnd = config.seller && new MonthEnd({ store, clock, ids, seller: config.seller, log });
     this.#running = [

@@ -55,6 +55,8 @@ export interface ErasuresParts {
   clock: Clock;
   ids: Ids;
   log: Log;
+  /** Called after the commit of what is asked for. Default: this very one looks, where it is started. */
+  wanted?: () => void;
 }
 
 const batch = 100;
@@ -85,6 +87,11 @@ export class Erasures {
     this.#poll.start();
   }
 
+  /** Something was asked for. */
+  wake(): void {
+    this.#poll.wake();
+  }
+
   stop(): Promise<void> {
     return this.#poll.stop();
   }
@@ -110,7 +117,7 @@ export class Erasures {
       counts: JSON.stringify(none),
     };
     if (await insertErasure(tx, row)) await this.#parts.exports.withdraw(tx, workspaceId, pseudonym);
-    tx.afterCommit(() => this.#poll.wake());
+    tx.afterCommit(this.#parts.wanted ?? (() => this.wake()));
     const running = await runningErasureOf(tx, workspaceId, pseudonym);
     if (!running) throw new Error("An erasure was begun, and is not there.");
     return erasureOf(running);

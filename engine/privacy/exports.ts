@@ -60,6 +60,8 @@ export interface ExportsParts {
   clock: Clock;
   ids: Ids;
   log: Log;
+  /** Called after the commit of what is asked for. Default: this very one looks, where it is started. */
+  wanted?: () => void;
 }
 
 export type PrivacyExport = Omit<ExportRow, "contents"> & { contents: ExportContents | null };
@@ -97,6 +99,11 @@ export class Exports {
     this.#poll.start();
   }
 
+  /** Something was asked for. */
+  wake(): void {
+    this.#poll.wake();
+  }
+
   /** What is being made is left, and made anew by who comes next. */
   async stop(): Promise<void> {
     this.#stopping.abort();
@@ -114,7 +121,7 @@ export class Exports {
     const id = ids.next("exp");
     const pseudonym = pseudonymOf(secrets, asked.workspaceId, asked.e164);
     await insertExport(tx, { ...asked, id, pseudonym, createdAtMs: clock.nowMs() });
-    tx.afterCommit(() => this.#poll.wake());
+    tx.afterCommit(this.#parts.wanted ?? (() => this.wake()));
     return this.get(tx, asked.workspaceId, id);
   }
 

@@ -16,6 +16,8 @@ export interface Topics {
   directories: null;
   /** The trunks' files beside a media server are others now. */
   trunks: null;
+  /** A person's data is to be exported, or erased. */
+  privacy: null;
 }
 export type Topic = keyof Topics;
 

@@ -263,6 +263,7 @@ describe("what is logged of a whole run, at LOG_LEVEL=debug", function () {
     const person = { body: { phone_e164: wanjiru } };
     const asked = await customer.ask("POST", "/v1/privacy/exports", person);
     assert.equal(asked.status, 202, JSON.stringify(asked.body));
+    // At once, and not with the next look around, a minute later.
     const url = await eventually(
       "the export",
       async () => {
