@@ -40,7 +40,12 @@ export async function policyWorld(atMs = december(1, "10:00")) {
     },
   };
   const api = await world({ checkUrl: () => Promise.resolve() }, { store, clock });
-  const parts: ChangeParts = { ...api, trunks: loneTrunk("carrier", api.ids), changed: () => undefined, traces: new CallTraces() };
+  const parts: ChangeParts = {
+    ...api,
+    trunks: loneTrunk("carrier", api.ids),
+    changed: () => undefined,
+    traces: new CallTraces(),
+  };
   const document = new DocumentRun(() => Promise.reject(new Error("no second leg here")));
 
   /** What the switch says of every leg of a call. */
