@@ -41,6 +41,7 @@ export interface ControllerParts extends ChangeParts {
   log: Log;
   media: MediaLibrary;
   questioner: Questioner;
+  sipAddressOf: (host: string, signal: AbortSignal) => Promise<string>;
   loginFailed: (event: LoginFailed) => void;
   /** Who keeps the devices at a box; null: none are let in. */
   devices: { take(event: DeviceEvent): void; connected(): void } | null;

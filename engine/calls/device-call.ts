@@ -105,6 +105,7 @@ const causes: Readonly<Record<RefusalReason, HangupCause>> = {
   destination: "OUTGOING_CALL_BARRED",
   country: "OUTGOING_CALL_BARRED",
   refused_prefix: "OUTGOING_CALL_BARRED",
+  sip_destination: "OUTGOING_CALL_BARRED",
   rate_too_high: "OUTGOING_CALL_BARRED",
   outside_window: "OUTGOING_CALL_BARRED",
   insufficient_funds: "OUTGOING_CALL_BARRED",
