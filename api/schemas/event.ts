@@ -286,6 +286,10 @@ export const callEvents: Record<CallEventKind, EventDescription> = {
       }),
     },
   ),
+  "arrival.failed": plain(
+    "The media server refused to take a device's call in: nobody is dialled, and the device is told 503. The call's `failure_code` is `not_taken_in`.",
+    { leg_id: legId },
+  ),
   "answer.failed": plain("The media server did not answer an inbound call in 10 s; it is hung up."),
   "action.started": plain("An action of the voice document begins.", {
     verb: z.string().meta({ examples: ["play"] }),

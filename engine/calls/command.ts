@@ -33,8 +33,11 @@ export type Command =
   | { kind: "stream"; leg: LegId; token: string; request: StreamRequest }
   | { kind: "endStream"; leg: LegId; token: string }
   | { kind: "sendDigits"; leg: LegId; digits: string }
-  /** The first thing that is done to a leg that came to us; done again after a crash, so is the answer behind it. */
-  | ({ kind: "takeIn" } & TakenIn)
+  /**
+   * The first thing that is done to a leg that came to us; done again after a crash, so is the answer behind it. `orEnd`: where
+   * the switch refuses it the call is over.
+   */
+  | ({ kind: "takeIn"; orEnd?: true } & TakenIn)
   | { kind: "answer" | "preAnswer"; leg: LegId }
   | { kind: "hangUp"; leg: LegId; cause: HangupCause }
   | { kind: "afterBridge"; leg: LegId; then: AfterBridge }

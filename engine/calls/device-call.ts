@@ -85,7 +85,8 @@ export async function takeInDeviceCall(
     sipCallId: arrival.sipCallId || null,
     ...{ createdAtMs: nowMs, dialledAtMs: nowMs, startedAtUs: arrival.createdAtUs },
   });
-  const change = await storeArrival(tx, parts, { call, leg, ringSeconds: ringSecondsMax });
+  // One that was not taken in ends at its answer (freeswitch-conf/): nobody is rung for it.
+  const change = await storeArrival(tx, parts, { call, leg, ringSeconds: ringSecondsMax, orEnd: true });
   // Whom it may dial was decided above.
   const document = new DocumentRun((change, request) =>
     dialAdmitted(change, request, { allowed: admission.admitted, refused: [] }),

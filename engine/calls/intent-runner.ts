@@ -172,6 +172,11 @@ export class IntentRunner {
       if (outcome === "later") return false;
       // Where the new deadline was not armed the old one stays: there is never a gap.
       if (outcome === "refused" && command.kind === "cutAt") break;
+      if (outcome === "refused" && command.kind === "takeIn" && command.orEnd) {
+        const told = await this.#parts.news({ kind: "notTakenIn", ...this.#now(command.leg, legs) });
+        if (told === "later") return false;
+        break;
+      }
     }
     this.#done.done(intent);
     return true;
