@@ -160,7 +160,7 @@ export async function eraseCall(
   const legs = await parties("legs", "call_id");
   const cdrs = await parties("cdrs", "call_id");
   await tx.run(
-    "UPDATE leg_attempts SET dialled = '' WHERE leg_id IN (SELECT id FROM legs WHERE call_id = ?)",
+    "UPDATE leg_attempts SET dialled = '', sip_call_id = NULL WHERE leg_id IN (SELECT id FROM legs WHERE call_id = ?)",
     [callId],
   );
   await parties("calls", "id");
