@@ -178,3 +178,10 @@ export async function trunkFilesLoaded(tx: Tx, box: string, sha256: string): Pro
 export async function saveTrunkFaults(tx: Tx, box: string, faults: string | null): Promise<void> {
   await tx.run("UPDATE trunk_files SET faults = ? WHERE box = ?", [faults, box]);
 }
+
+/** Of media servers that are not among those; their own processes write them anew. */
+export async function forgetTrunksOfOtherBoxes(tx: Tx, boxes: readonly string[]): Promise<void> {
+  const others = `WHERE box NOT IN (${boxes.map(() => "?").join(", ")})`;
+  await tx.run(`DELETE FROM trunk_gateways ${others}`, boxes);
+  await tx.run(`DELETE FROM trunk_files ${others}`, boxes);
+}
