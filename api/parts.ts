@@ -51,6 +51,8 @@ export interface ApiParts {
   checkUrl: (url: string, field: string) => Promise<void>;
   /** The same of a ws or wss URL. */
   checkSocketUrl: (url: string, field: string) => Promise<void>;
+  /** Throws `sip.host_not_allowed` at `field`. Asks DNS. */
+  checkSipHost: (host: string, field: string) => Promise<void>;
   invitations: Invitations;
   signIn: SignIn;
   exports: Pick<Exports, "request" | "get" | "list" | "link">;

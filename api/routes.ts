@@ -8,6 +8,9 @@ import { changeSipCredential } from "./routes/change-sip-credential.ts";
 import { deleteSipCredential } from "./routes/delete-sip-credential.ts";
 import { rotateSipCredential } from "./routes/rotate-sip-credential.ts";
 import { listSipRegistrations } from "./routes/list-sip-registrations.ts";
+import { createSipDestination } from "./routes/create-sip-destination.ts";
+import { listSipDestinations } from "./routes/list-sip-destinations.ts";
+import { deleteSipDestination } from "./routes/delete-sip-destination.ts";
 import { createPort } from "./routes/create-port.ts";
 import { getNumber } from "./routes/get-number.ts";
 import { getPort } from "./routes/get-port.ts";
@@ -160,6 +163,9 @@ export const routes: readonly Route[] = [
   deleteSipCredential,
   rotateSipCredential,
   listSipRegistrations,
+  createSipDestination,
+  listSipDestinations,
+  deleteSipDestination,
   createPort,
   listPorts,
   getPort,

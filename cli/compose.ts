@@ -246,6 +246,7 @@ async function build(
   const controlled = {
     ...{ ...changeParts, log, media },
     questioner: new Questioner({ store, egress, secrets, clock, ids, log }),
+    sipAddressOf: (host: string, signal: AbortSignal) => egress.sipAddressOf(host, signal),
     streams: { egress, secrets, clock, ids, log, ports: config.streamPorts },
     takesEndRecords: wanted.has("spool"),
     ticketed: (source: string | null) =>
@@ -389,6 +390,7 @@ async function build(
       callbacks: mpesa.callbacks,
       checkUrl: (url, field) => egress.checkUrl(url, field),
       checkSocketUrl: (url, field) => egress.checkSocketUrl(url, field),
+      checkSipHost: (host, field) => egress.checkSipHost(host, field),
       paybill: config.paybill,
       storageLocation: config.s3.regionNote,
       readiness: {

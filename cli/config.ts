@@ -176,7 +176,7 @@ const settings = {
   ALLOW_PRIVATE_URLS: setting(
     z.enum(["", "yes", "no"]),
     "",
-    "Whether webhook and media URLs may lead to private addresses. Empty: yes on the embedded switch, else no.",
+    "Whether webhook and media URLs, and SIP URIs that are dialled, may lead to private addresses. Empty: yes on the embedded switch, else no.",
   ),
   SPEECH_COMMAND: setting(
     z

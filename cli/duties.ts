@@ -12,6 +12,7 @@ import { StorageMeter } from "../engine/metering/storage-meter.ts";
 import type { NumberParts } from "../engine/numbers/claims.ts";
 import { PortDocuments } from "../engine/numbers/port-documents.ts";
 import { Renewals } from "../engine/numbers/renewals.ts";
+import { forgetOldRefusals } from "../engine/policy/noted-refusals.ts";
 import type { Secrets } from "../engine/secrets.ts";
 import { sweepSignIn } from "../engine/store/sessions.ts";
 import type { Store } from "../engine/store/store.ts";
@@ -115,8 +116,12 @@ export class Duties implements Work {
       erasures,
       every(
         signInSweepMs,
-        () => store.write((tx) => sweepSignIn(tx, clock.nowMs(), signInKeptMs, 1000)),
-        "Old sessions could not be forgotten yet.",
+        () =>
+          store.write(async (tx) => {
+            await sweepSignIn(tx, clock.nowMs(), signInKeptMs, 1000);
+            await forgetOldRefusals(tx, clock.nowMs());
+          }),
+        "Old sessions and refusals could not be forgotten yet.",
       ),
       every(renewalsMs, () => renewals.run(), "The numbers' rents could not be looked at yet."),
       parts.mpesa.work(store),

@@ -205,6 +205,23 @@ export const errorCatalogue = {
     "The credential's devices placed as many calls within a second as they may.",
     "Place calls more slowly, or raise its `max_calls_per_second`.",
   ),
+  "sip.destination_not_allowed": e(
+    422,
+    "The SIP URI is not on the workspace's list of those that may be dialled, and names no credential and no number of it.",
+    "An admin can put it on the list with POST /v1/sip-destinations.",
+  ),
+  "sip.host_not_allowed": e(
+    422,
+    "The host has no address, or does not lead to a public one.",
+    "Name a host whose name resolves to public IPv4 addresses only.",
+  ),
+  "sip.destination_not_found": e(404, "The workspace's list has no such SIP destination.", "Check the id."),
+  "sip.destination_exists": e(409, "The workspace's list has this SIP destination.", "Nothing to do."),
+  "sip.too_many_destinations": e(
+    409,
+    "The workspace's list has as many SIP destinations as it may: 100.",
+    "Remove one that is not used, or name a host without its users.",
+  ),
   "sip.unavailable": e(
     503,
     "Direct SIP is not set up here.",

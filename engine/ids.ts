@@ -34,6 +34,7 @@ export const idPrefixes = [
   "ref",
   "prc",
   "chg",
+  "dst",
   // Not seen by customers: an instruction to the controller, a ledger account, a mail, money that came by M-Pesa, what
   // Safaricom told us, a porting request's paper, and a SIP message.
   "int",
@@ -55,6 +56,7 @@ export type InventoryId = Id<"inv">;
 export type PortId = Id<"port">;
 export type SipId = Id<"sip">;
 export type SipMessageId = Id<"sipm">;
+export type SipDestinationId = Id<"dst">;
 export type CallId = Id<"call">;
 export type LegId = Id<"leg">;
 export type RecordingId = Id<"rec">;

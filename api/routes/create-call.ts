@@ -38,6 +38,7 @@ const at = (path: string, operationId: string, summary: string) =>
       "calls.destination_not_allowed",
       "calls.destination_refused",
       "calls.rate_too_high",
+      "sip.destination_not_allowed",
       "calls.outside_window",
       "calls.spend_cap",
       "calls.velocity",

@@ -32,6 +32,7 @@ export const directCall = changes({
     "calls.destination_not_allowed",
     "calls.destination_refused",
     "calls.rate_too_high",
+    "sip.destination_not_allowed",
     "webhooks.url_not_allowed",
     "workspace.frozen",
   ],

@@ -286,6 +286,10 @@ export const callEvents: Record<CallEventKind, EventDescription> = {
       }),
     },
   ),
+  "arrival.failed": plain(
+    "The media server refused to take a device's call in: nobody is dialled, and the device is told 503. The call's `failure_code` is `not_taken_in`.",
+    { leg_id: legId },
+  ),
   "answer.failed": plain("The media server did not answer an inbound call in 10 s; it is hung up."),
   "action.started": plain("An action of the voice document begins.", {
     verb: z.string().meta({ examples: ["play"] }),
@@ -373,17 +377,19 @@ export const callEvents: Record<CallEventKind, EventDescription> = {
   }),
   "dial.started": plain("A second party is dialled; one event for each of several.", {
     leg_id: legId,
-    to: z.string().meta({ description: "E.164." }),
+    to: z.string().meta({ description: "E.164, or a SIP URI." }),
   }),
   "dial.refused": plain(
-    "A number was not dialled. Where it was the only one, or all of them, `call.dial_completed` follows.",
+    "A number, or a SIP URI, was not dialled. Where it was the only one, or all of them, `call.dial_completed` follows.",
     {
-      to: z.string().meta({ description: "E.164." }),
-      code: z
-        .string()
-        .meta({ description: "A code of the error catalogue.", examples: ["wallet.insufficient_funds"] }),
+      to: z.string().meta({ description: "E.164, or a SIP URI." }),
+      code: z.string().meta({
+        description: "A code of the error catalogue, or `sip.not_registered`: no device is.",
+        examples: ["wallet.insufficient_funds"],
+      }),
       reason: z.enum(refusalReasons).nullable().meta({
-        description: "As of `calls.refused`; null: what was to be dialled is no number.",
+        description:
+          "As of `calls.refused`; null: what was to be dialled is no number, no device is registered, or the SIP server's host leads nowhere.",
       }),
       message: z.string(),
     },

@@ -13,7 +13,7 @@ export const refusalReason = z.enum(refusalReasons).meta({
     "`frozen`: the operator stopped the workspace. `caller_id`: the number to call from, or to present, is not its own. " +
     "`destination`: an emergency, short, premium or satellite number, or one without a rate. `country`: not in " +
     "`allowed_countries`. `refused_prefix`, `rate_too_high`, `outside_window`, `spend_cap`: by the workspace's rules. " +
-    "`insufficient_funds`. `address_banned`, `credential_banned`: of a device, after failed logins (docs/bans.md). `no_rate`: the price list has none for a device's calls. " +
+    "`sip_destination`: a SIP URI that is not on its list. `insufficient_funds`. `address_banned`, `credential_banned`: of a device, after failed logins (docs/bans.md). `no_rate`: the price list has none for a device's calls. " +
     "`credential_concurrency`, `credential_calls_per_second`: by its credential's own limits. `concurrency`, `calls_per_second`: by its limits. `short_calls`, `number_range`, " +
     "`new_country`: what fraud looks like (docs/limits.md).",
 });
@@ -32,7 +32,7 @@ export const refusalSchema = z
     to: z
       .string()
       .nullable()
-      .meta({ description: "Of the first of them: the number that was to be called." }),
+      .meta({ description: "Of the first of them: the number, or SIP URI, that was to be called." }),
     call_id: z
       .string()
       .nullable()

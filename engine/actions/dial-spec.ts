@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { DeviceTarget } from "../calls/command.ts";
+import { parseSipUri, sipUriPattern, type SipUri } from "../sip/sip-uri.ts";
 import { httpUrl } from "./http-url.ts";
 
 export interface DialSpec {
@@ -17,7 +18,8 @@ export interface DialSpec {
 export const timeoutDefault = 30;
 
 const e164 = z.string().regex(/^\+[1-9][0-9]{7,14}$/, "must be E.164: + and 8 to 15 digits");
-const target = /^sips?:(?:([a-z0-9]{1,64})|(\+[1-9][0-9]{7,14}))(?:@[A-Za-z0-9.:[\]-]{1,255})?$/;
+const targetPattern = "sips?:(?:([a-z0-9]{1,64})|(\\+[1-9][0-9]{7,14}))(?:@[A-Za-z0-9.:[\\]-]{1,255})?";
+const target = new RegExp(`^${targetPattern}$`);
 const whom = "Exactly one of `number`, `numbers` and `sip` is given.";
 
 /** What stands behind `dial` in a document. */
@@ -39,16 +41,17 @@ export const dialSchema: z.ZodType<DialSpec> = z
     sip: z
       .string()
       .regex(
-        target,
-        "must be sip:<username> of a SIP credential, or sip:+<digits> of a number, of the workspace",
+        new RegExp(`^(?:${targetPattern}|${sipUriPattern})$`),
+        "must be sip:<username> of a SIP credential, or sip:+<digits> of a number, of the workspace, or a SIP URI of its list",
       )
       .optional()
       .meta({
         description:
           "Registered devices, all rung at once: `sip:<username>` of one of the workspace's SIP credentials, or `sip:+254…`, one " +
-          "of its numbers, with all of that number's. A domain behind it is ignored; one of another workspace is refused. Where none is registered nobody is rung " +
-          "(`dial.refused`, `sip.not_registered`).",
-        examples: ["sip:k7w2mq9xh4td"],
+          "of its numbers, with all of that number's. One of another workspace is refused. Where none is registered nobody is rung " +
+          "(`dial.refused`, `sip.not_registered`). Or somebody at another's server: `sip:user@host[:port][;transport=udp|tcp|tls]`, " +
+          "where `/v1/sip-destinations` has it; behind a credential or number any other domain is ignored.",
+        examples: ["sip:k7w2mq9xh4td", "sip:reception@pbx.example.co.ke"],
       }),
     callerId: e164
       .optional()
@@ -102,6 +105,8 @@ export const dialSchema: z.ZodType<DialSpec> = z
       if (spec.numbers?.indexOf(number) !== index)
         refuse(["numbers", index], "stands in the list twice", "duplicate");
     }
+    if (spec.sip !== undefined && devicesOf(spec) === null && uriOf(spec) === null)
+      refuse(["sip"], "has a host or a port that there is not", "host");
     if (spec.record === "from-ringing" && (spec.numbers?.length ?? 0) > 1) {
       refuse(["record"], "of several only the one that answers is recorded: from-answer", "value");
     }
@@ -113,6 +118,9 @@ export function devicesOf({ sip }: DialSpec): DeviceTarget | null {
   if (login !== undefined) return { login };
   return number === undefined ? null : { number };
 }
+
+/** The URI that `sip` is, should the workspace's list have it. */
+export const uriOf = ({ sip }: DialSpec): SipUri | null => (sip === undefined ? null : parseSipUri(sip));
 
 /** What they are called in legs and events. */
 export const nameOf = (devices: DeviceTarget): string =>

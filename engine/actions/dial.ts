@@ -1,10 +1,19 @@
 import type { JsonObject } from "../json.ts";
 import type { LegId } from "../ids.ts";
-import type { Command } from "../calls/command.ts";
+import type { Command, DialRequest } from "../calls/command.ts";
 import { mostTelling, type FailureCode } from "../calls/leg-state.ts";
 import type { LegStatus } from "../store/calls.ts";
+import { sipUriText } from "../sip/sip-uri.ts";
 import type { HangupCause } from "../switch/switch.ts";
-import { devicesOf, dialSchema, nameOf, numbersOf, timeoutDefault, type DialSpec } from "./dial-spec.ts";
+import {
+  devicesOf,
+  dialSchema,
+  nameOf,
+  numbersOf,
+  timeoutDefault,
+  uriOf,
+  type DialSpec,
+} from "./dial-spec.ts";
 import {
   command,
   done,
@@ -23,6 +32,8 @@ const ringSlackMs = 30_000;
 const idleSecondsMax = 30;
 /** A ringback file is played for so much longer than it may ring, lest it end before the switch gives up. */
 const ringbackSlackMs = 5_000;
+/** A host is found within five seconds, or not. */
+const findMsMax = 10_000;
 /** The switch takes a list of so many files. */
 const ringbackLoopsMax = 100;
 
@@ -36,6 +47,8 @@ interface Dialing extends JsonObject {
   answered: boolean;
   /** They hear each other: from the callee's early media on. */
   joined?: true;
+  /** What the document says, where that may be a SIP URI, and whether its host is being looked for. */
+  uri?: { spec: string; finding: boolean };
   /** `file`: kept for as long as it is named here, since the switch opens it anew for each loop. */
   ringback: { url: string; playing: boolean; file?: string } | null;
 }
@@ -65,40 +78,26 @@ export const dial: Verb<DialSpec, Dialing> = {
     ...(callerId === undefined ? [] : [{ field: "callerId", e164: callerId, use: "presented" as const }]),
   ],
   devices(spec) {
-    const target = devicesOf(spec);
-    return target === null ? [] : [{ field: "sip", target }];
+    const [target, uri] = [devicesOf(spec), uriOf(spec)];
+    return target === null && uri === null ? [] : [{ field: "sip", target, uri }];
   },
   media: ({ ringback }) => (ringback === undefined ? [] : [{ field: "ringback", url: ringback }]),
   begin(spec, scene) {
     const timeout = spec.timeout ?? timeoutDefault;
-    const devices = devicesOf(spec);
-    const numbers = devices === null ? numbersOf(spec) : [nameOf(devices)];
-    const untilMs = scene.nowMs + timeout * 1000 + ringSlackMs;
     const { ringback, hangupOnStar = false } = spec;
+    const numbers = namesOf(spec);
+    const untilMs = untilOf(timeout, scene);
     const state: Dialing = {
       ...{ numbers, timeout, hangupOnStar, untilMs, legs: [], answered: false },
       ringback: ringback === undefined ? null : { url: ringback, playing: false },
-    };
-    const request: Effect = {
-      kind: "dial",
-      request: {
-        waiting: scene.leg,
-        to: devices === null ? numbers : [],
-        ...(devices === null ? {} : { devices }),
-        ...(scene.answered ? {} : { untilAnswer: true }),
-        ...(spec.callerId === undefined ? {} : { callerId: spec.callerId }),
-        ringTimeoutSeconds: timeout,
-        ...(spec.maxDuration === undefined ? {} : { maxDurationSeconds: spec.maxDuration }),
-        record: spec.record === true ? "from-answer" : spec.record === false ? null : (spec.record ?? null),
-        prepare: whileWaiting(scene, timeout),
-      },
+      ...(uriOf(spec) && { uri: { spec: JSON.stringify(spec), finding: false } }),
     };
     // Fetched while it rings already: nobody waits for it.
     const fetch: Effect[] =
       ringback === undefined
         ? []
         : [command({ kind: "prepareMedia", source: { url: ringback }, token: ringbackToken(scene) })];
-    return stay(state, [request, ...fetch], untilMs);
+    return stay(state, [{ kind: "dial", request: requestOf(spec, scene) }, ...fetch], untilMs);
   },
   on(state, fact, scene) {
     switch (fact.kind) {
@@ -108,6 +107,14 @@ export const dial: Verb<DialSpec, Dialing> = {
         if (legs.length === 0) return done([...refused, refusedOutcome(state, scene)]);
         return stay({ ...state, legs }, refused, state.untilMs);
       }
+      case "hostWanted":
+        return state.uri ? findHost(state, state.uri, fact.host, scene) : null;
+      case "hostFound":
+        return state.uri?.finding && fact.token === hostToken(scene)
+          ? dialHost(state, state.uri, fact.address, scene)
+          : null;
+      case "hostRefused":
+        return state.uri?.finding && fact.token === hostToken(scene) ? hostRefused(state, fact, scene) : null;
       case "dialRefused": {
         const { code, reason, message } = fact;
         const refused = state.numbers.map((to) => refusedEvent({ to, code, reason, message }));
@@ -122,6 +129,7 @@ export const dial: Verb<DialSpec, Dialing> = {
         return isOurs(state, fact.leg) ? legEnded(state, fact, scene) : null;
       case "digit":
         if (!state.hangupOnStar || fact.leg !== scene.leg || fact.digit !== "*") return null;
+        if (state.uri?.finding) return done([notDialled(state, scene, "canceled")]);
         return goOn(state, hangUpAll(state, state.answered ? "NORMAL_CLEARING" : "ORIGINATOR_CANCEL"));
       case "mediaReady":
         return fact.token === ringbackToken(scene)
@@ -136,6 +144,7 @@ export const dial: Verb<DialSpec, Dialing> = {
           ? ringbackLost(state, fact.outcome, scene)
           : null;
       case "wake":
+        if (state.uri?.finding) return hostRefused(state, hostIsLate, scene);
         return state.legs.length === 0 || state.answered ? null : stay(state, hangUpAll(state, "NO_ANSWER"));
       default:
         return null;
@@ -154,6 +163,68 @@ export const dial: Verb<DialSpec, Dialing> = {
     };
   },
 };
+
+/** What they are called, as far as that is known before somebody looks. */
+function namesOf(spec: DialSpec): string[] {
+  const [devices, uri] = [devicesOf(spec), uriOf(spec)];
+  if (devices !== null) return [nameOf(devices)];
+  return uri === null ? numbersOf(spec) : [sipUriText(uri)];
+}
+
+const untilOf = (timeout: number, scene: Scene): number => scene.nowMs + timeout * 1000 + ringSlackMs;
+
+function requestOf(spec: DialSpec, scene: Scene): DialRequest {
+  const { timeout = timeoutDefault, callerId, maxDuration, record } = spec;
+  const [devices, uri] = [devicesOf(spec), uriOf(spec)];
+  return {
+    waiting: scene.leg,
+    to: numbersOf(spec),
+    ...(devices && { devices }),
+    ...(uri && { uri }),
+    ...(scene.answered ? {} : { untilAnswer: true }),
+    ...(callerId === undefined ? {} : { callerId }),
+    ringTimeoutSeconds: timeout,
+    ...(maxDuration === undefined ? {} : { maxDurationSeconds: maxDuration }),
+    record: record === true ? "from-answer" : record === false ? null : (record ?? null),
+    prepare: whileWaiting(scene, timeout),
+  };
+}
+
+const hostToken = (scene: Scene) => `${scene.token}.host`;
+
+function findHost(
+  before: Dialing,
+  { spec }: NonNullable<Dialing["uri"]>,
+  host: string,
+  scene: Scene,
+): Step<Dialing> {
+  const untilMs = scene.nowMs + findMsMax;
+  const state: Dialing = { ...before, untilMs, uri: { spec, finding: true } };
+  return stay(state, [command({ kind: "findHost", host, token: hostToken(scene) })], untilMs);
+}
+
+function dialHost(
+  before: Dialing,
+  { spec }: NonNullable<Dialing["uri"]>,
+  address: string,
+  scene: Scene,
+): Step<Dialing> {
+  const untilMs = untilOf(before.timeout, scene);
+  const request = { ...requestOf(JSON.parse(spec) as DialSpec, scene), address };
+  return stay({ ...before, untilMs, uri: { spec, finding: false } }, [{ kind: "dial", request }], untilMs);
+}
+
+const hostIsLate = { code: "sip.host_not_allowed", message: "The host was not found in time." };
+
+function hostRefused(
+  state: Dialing,
+  { code, message }: { code: string; message: string },
+  scene: Scene,
+): Step<Dialing> {
+  const uri = uriOf(JSON.parse(state.uri?.spec ?? "{}") as DialSpec);
+  const to = uri === null ? "" : sipUriText(uri);
+  return done([refusedEvent({ to, code, reason: null, message }), refusedOutcome(state, scene)]);
+}
 
 /** The first talk that is over ends the dial; what still rings then would take the caller out of what follows. */
 function legEnded(
@@ -270,11 +341,14 @@ const refusedEvent = ({ to, code, reason, message }: DialRefusal): Effect => ({
   payload: { to, code, reason, message },
 });
 
-const refusedOutcome = ({ numbers }: Dialing, scene: Scene): Effect => {
+const refusedOutcome = (state: Dialing, scene: Scene): Effect => notDialled(state, scene, "failed");
+
+function notDialled({ numbers }: Dialing, scene: Scene, status: "failed" | "canceled"): Effect {
   const [only = null, ...others] = numbers;
   const to = others.length === 0 ? only : null;
-  return outcome(scene, { to, leg: null, status: "failed", seconds: 0, failureCode: null });
-};
+  const failureCode = status === "canceled" ? "canceled" : null;
+  return outcome(scene, { to, leg: null, status, seconds: 0, failureCode });
+}
 
 /** Where another action follows it runs; else the voice URL is asked what does. */
 const outcome = (

@@ -5,6 +5,7 @@ import type { Command, DeviceTarget, DialRequest, RoomRequest } from "../calls/c
 import type { AskingKind, CallEventKind } from "../calls/event-kinds.ts";
 import type { FailureCode } from "../calls/leg-state.ts";
 import type { RefusalReason } from "../policy/refusal.ts";
+import type { SipUri } from "../sip/sip-uri.ts";
 import type { LegStatus } from "../store/calls.ts";
 import type { RecordingEnds, RecordingStopper } from "../switch/switch.ts";
 import type { EgressMethod } from "../egress/egress.ts";
@@ -24,7 +25,7 @@ export interface Verb<Spec, State extends JsonObject> {
   needsAnswer?: true;
   /** Numbers in it, so that one which would be refused is refused when the document is given, not in the call. */
   numbers?(spec: Spec): NumberUse[];
-  /** Registered devices that it dials: those of nobody of the workspace's are refused likewise. */
+  /** Whom it dials by SIP: devices of nobody of the workspace's, and URIs that its list has not, are refused likewise. */
   devices?(spec: Spec): DeviceUse[];
   /** WebSockets that it opens, so that one which would be refused is refused with the request. `field` as of numbers. */
   sockets?(spec: Spec): UrlUse[];
@@ -52,10 +53,11 @@ export interface NumberUse {
   use: "dialled" | "presented";
 }
 
-/** Devices that a document dials, by whose they are. */
+/** Whom a document dials by SIP: devices, by whose they are, or a URI; where it can be read as either, as both. */
 export interface DeviceUse {
   field: string;
-  target: DeviceTarget;
+  target: DeviceTarget | null;
+  uri: SipUri | null;
 }
 
 /** A URL in a document; `field` is its path as the customer wrote it. */
@@ -93,7 +95,7 @@ export interface Step<State> {
 
 export type Effect =
   | { kind: "command"; command: Command }
-  /** Rated, checked for funds, originated towards the waiting leg: `dialing` or `dialRefused` follows at once. */
+  /** Rated, checked for funds, originated towards the waiting leg: `dialing`, `hostWanted` or `dialRefused` follows at once. */
   | { kind: "dial"; request: DialRequest }
   /** Made a member of a room, and on its way there: `roomJoined` or `roomRefused` follows at once. */
   | { kind: "enterRoom"; request: RoomRequest }
@@ -154,6 +156,10 @@ export type StepFact =
       legs: readonly { leg: LegId; to: string }[];
       refused: readonly DialRefusal[];
     }
+  /** Of whom it is that is to be dialled, with the address: a `findHost` of the step's own. */
+  | { kind: "hostWanted"; host: string }
+  | { kind: "hostFound"; token: string; address: string }
+  | { kind: "hostRefused"; token: string; code: string; message: string }
   /** Nobody is dialled. */
   | ({ kind: "dialRefused" } & Omit<DialRefusal, "to">)
   /** It is on its way there. */

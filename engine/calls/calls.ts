@@ -1,3 +1,4 @@
+import type { DeviceUse } from "../actions/verb.ts";
 import { devicesIn, mediaIn, numbersIn, type Document } from "../actions/document.ts";
 import { invalidField, SautikitError } from "../errors.ts";
 import type { CallId, LegId, WorkspaceId } from "../ids.ts";
@@ -10,6 +11,7 @@ import { boxesOfDevices } from "../store/sip-credentials.ts";
 import type { Tx } from "../store/store.ts";
 import { newTrace } from "../trace.ts";
 import type { RefusedNumber } from "../policy/refusal.ts";
+import { isListed } from "../sip/destinations.ts";
 import { CallChange } from "./call-change.ts";
 import type { ChangeParts } from "./change-parts.ts";
 import type { CallOptions, CallRequest } from "./call-request.ts";
@@ -17,7 +19,7 @@ import { rearmCutOffs } from "./cut-off.ts";
 import { dialTogether, newRecording, stopRecording, newCall } from "./dialing.ts";
 import { DocumentRun, endDocument } from "./document-run.ts";
 import { windDown } from "./leg-progress.ts";
-import { dialSecondLeg, ownDevices } from "./second-leg.ts";
+import { dialSecondLeg, notListed, ownDevices } from "./second-leg.ts";
 
 export interface CallsParts extends ChangeParts {
   /** The box that dials the next call; one of `preferred`, if it can. */
@@ -190,13 +192,18 @@ export class Calls {
         ...number,
         field: `actions${number.field}`,
       });
-    for (const { field, target } of devicesIn(actions))
-      if ((await ownDevices(tx, workspaceId, target, this.#parts.clock.nowMs())) === null)
-        throw invalidField(
-          `actions${field}`,
-          "sip_not_found",
-          "is no SIP credential, and no number, of this workspace",
-        );
+    for (const use of devicesIn(actions)) await this.#requireBySip(tx, workspaceId, use);
+  }
+
+  async #requireBySip(tx: Tx, workspaceId: WorkspaceId, { field, target, uri }: DeviceUse): Promise<void> {
+    if (uri && (await isListed(tx, workspaceId, uri))) return;
+    if (target && (await ownDevices(tx, workspaceId, target, this.#parts.clock.nowMs()))) return;
+    if (uri) throw notListed(uri, `actions${field}`);
+    throw invalidField(
+      `actions${field}`,
+      "sip_not_found",
+      "is no SIP credential, and no number, of this workspace",
+    );
   }
 
   /** Of a call that goes on: neither over nor being hung up. */

@@ -1,6 +1,7 @@
 import type { EgressMethod } from "../egress/egress.ts";
 import type { ConferenceId, EventId, LegId, RecordingId } from "../ids.ts";
 import type { JsonObject } from "../json.ts";
+import type { SipUri } from "../sip/sip-uri.ts";
 import type { MediaSource } from "../media/media-source.ts";
 import type {
   AfterBridge,
@@ -24,14 +25,19 @@ export type Command =
   /** `file`: of ours, or the beep. */
   | { kind: "play"; leg: LegId; file: string; token: string; loops: number }
   | { kind: "prepareMedia"; source: MediaSource; token: string }
+  /** Of whom a document dials: the name is looked up, and where it leads is checked. */
+  | { kind: "findHost"; host: string; token: string }
   /** An event of the call as a question; asked again after a crash, with the same event id. */
   | { kind: "ask"; event: EventId; url: string; method: EgressMethod; token: string }
   /** Runs until the WebSocket closes; opened anew after a crash. */
   | { kind: "stream"; leg: LegId; token: string; request: StreamRequest }
   | { kind: "endStream"; leg: LegId; token: string }
   | { kind: "sendDigits"; leg: LegId; digits: string }
-  /** The first thing that is done to a leg that came to us; done again after a crash, so is the answer behind it. */
-  | ({ kind: "takeIn" } & TakenIn)
+  /**
+   * The first thing that is done to a leg that came to us; done again after a crash, so is the answer behind it. `orEnd`: where
+   * the switch refuses it the call is over.
+   */
+  | ({ kind: "takeIn"; orEnd?: true } & TakenIn)
   | { kind: "answer" | "preAnswer"; leg: LegId }
   | { kind: "hangUp"; leg: LegId; cause: HangupCause }
   | { kind: "afterBridge"; leg: LegId; then: AfterBridge }
@@ -80,9 +86,9 @@ export const isAtMostOnce = (command: Command): command is AtMostOnceCommand =>
   ["originate", "play", "sendDigits", "recordUntil", "announce"].includes(command.kind);
 
 /** Takes its time, and nothing of the call waits for it: in a row of its own, which goes once its outcome is stored. */
-export type ApartCommand = Extract<Command, { kind: "prepareMedia" | "ask" | "stream" }>;
+export type ApartCommand = Extract<Command, { kind: "prepareMedia" | "findHost" | "ask" | "stream" }>;
 export const isApart = (command: Command): command is ApartCommand =>
-  ["prepareMedia", "ask", "stream"].includes(command.kind);
+  ["prepareMedia", "findHost", "ask", "stream"].includes(command.kind);
 
 /** A leg's audio to a WebSocket, as the document says. */
 export interface StreamRequest extends JsonObject {
@@ -124,6 +130,10 @@ export interface DialRequest {
   to: readonly string[];
   /** Registered devices, in place of numbers: of a login, or of all of a number's. */
   devices?: DeviceTarget;
+  /** The same text read as a URI, which counts where the workspace's list has it. */
+  uri?: SipUri;
+  /** IPv4, of its host; absent: it is to be found first. */
+  address?: string;
   /** The waiting leg is not answered yet, and is only by the callee's answer: no announcement before it is let through. */
   untilAnswer?: true;
   /** Owned by the workspace, or refused; default: the call's own. */

@@ -32,7 +32,7 @@ import { takeLegNews, type LegNews } from "./leg-progress.ts";
 import type { Questioner } from "./questioner.ts";
 import { Reconciler } from "./reconciler.ts";
 import { Rooms } from "./rooms.ts";
-import { endLegsOfUnknownBoxes } from "./unknown-boxes.ts";
+import { endLegsOfUnknownBoxes, forgetUnknownBoxes } from "./unknown-boxes.ts";
 import { dialSecondLeg } from "./second-leg.ts";
 
 /** `changed` tells whichever process runs the controller: this one, once it listens, by `Controller.changed`. */
@@ -41,6 +41,7 @@ export interface ControllerParts extends ChangeParts {
   log: Log;
   media: MediaLibrary;
   questioner: Questioner;
+  sipAddressOf: (host: string, signal: AbortSignal) => Promise<string>;
   loginFailed: (event: LoginFailed) => void;
   /** Who keeps the devices at a box; null: none are let in. */
   devices: { take(event: DeviceEvent): void; connected(): void } | null;
@@ -403,6 +404,7 @@ export class Controller {
     if ((scope !== null && "box" in scope) || !this.#unknownBoxesDue(nowMs)) return;
     const known = scope?.strays ?? this.#boxes.map((box) => box.box);
     await endLegsOfUnknownBoxes({ ...this.#parts, news: (news) => this.#takeNews(news) }, known);
+    await forgetUnknownBoxes(this.#parts, known);
   }
 
   async #sweepRooms(): Promise<void> {

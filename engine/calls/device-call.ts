@@ -86,7 +86,8 @@ export async function takeInDeviceCall(
     sipCallId: arrival.sipCallId || null,
     ...{ createdAtMs: nowMs, dialledAtMs: nowMs, startedAtUs: arrival.createdAtUs },
   });
-  const change = await storeArrival(tx, parts, { call, leg, ringSeconds: ringSecondsMax });
+  // One that was not taken in ends at its answer (freeswitch-conf/): nobody is rung for it.
+  const change = await storeArrival(tx, parts, { call, leg, ringSeconds: ringSecondsMax, orEnd: true });
   // Whom it may dial was decided above.
   const document = new DocumentRun((change, request) =>
     dialAdmitted(change, request, { allowed: admission.admitted, refused: [] }),
@@ -106,6 +107,7 @@ const causes: Readonly<Record<RefusalReason, HangupCause>> = {
   destination: "OUTGOING_CALL_BARRED",
   country: "OUTGOING_CALL_BARRED",
   refused_prefix: "OUTGOING_CALL_BARRED",
+  sip_destination: "OUTGOING_CALL_BARRED",
   rate_too_high: "OUTGOING_CALL_BARRED",
   outside_window: "OUTGOING_CALL_BARRED",
   insufficient_funds: "OUTGOING_CALL_BARRED",

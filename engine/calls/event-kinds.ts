@@ -21,6 +21,7 @@ export const callEventKinds = [
   "leg.ended",
   "leg.failed_over",
   "leg.reconciled",
+  "arrival.failed",
   "answer.failed",
   "action.started",
   "document.ended",

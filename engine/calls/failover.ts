@@ -90,7 +90,10 @@ export async function failOver(change: CallChange, leg: LegRow, news: Ended): Pr
   const { tx, parts, nowMs } = change;
   if (leg.trunk === null || leg.endedAtUs !== null) return false;
   const { endedAtUs, sipStatus, q850, cause } = news;
-  await endAttempt(tx, leg.id, { endedAtUs, sipStatus, q850, hangupCause: cause.toLowerCase() });
+  await endAttempt(tx, leg.id, {
+    ...{ endedAtUs, sipStatus, q850, hangupCause: cause.toLowerCase() },
+    sipCallId: leg.sipCallId ?? news.sipCallId,
+  });
   const rang = leg.ringingAtUs !== null || news.ringingAtUs !== null;
   const answered = leg.answeredAtUs !== null || news.answeredAtUs !== null;
   if (rang || answered || leg.dialling === null) return false;
@@ -116,7 +119,7 @@ export async function failOver(change: CallChange, leg: LegRow, news: Ended): Pr
   // As if nobody had dialled it yet: what is looked for in the switch from here on is the other channel.
   change.setLeg(leg, {
     ...{ channelUuid, dialledAtMs: null, startedAtUs: null, seenAtUs: null, trunk: null },
-    // The dialog of the next attempt is the one that its SIP is looked up by.
+    // From here on it is in the dialog of the next attempt; this one's is kept with the attempt.
     sipCallId: null,
   });
   change.intend({

@@ -137,7 +137,7 @@ async function takeInAdmitted(
 export async function storeArrival(
   tx: Tx,
   parts: ChangeParts,
-  { call, leg, ringSeconds }: { call: CallRow; leg: LegRow; ringSeconds: number },
+  { call, leg, ringSeconds, orEnd }: { call: CallRow; leg: LegRow; ringSeconds: number; orEnd?: true },
 ): Promise<CallChange> {
   await insertCall(tx, call);
   await insertLeg(tx, leg);
@@ -150,6 +150,7 @@ export async function storeArrival(
     ringSeconds,
     maxSeconds: leg.cutAfterSeconds,
     cutGroup: `cut-${leg.id}-0`,
+    ...(orEnd && { orEnd }),
   });
   return change;
 }

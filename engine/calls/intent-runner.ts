@@ -50,6 +50,8 @@ interface Parts extends SenderParts, Pick<ChangeParts, "trunks"> {
   stillLeads: (() => Promise<boolean>) | null;
   media: MediaLibrary;
   questioner: Questioner;
+  /** Where a SIP server is, if calls may go there. Throws `sip.host_not_allowed`. */
+  sipAddressOf: (host: string, signal: AbortSignal) => Promise<string>;
   /** Stores what came of an intent, and takes its row away with it. Throws where it cannot be stored. */
   fact: (intent: IntentRow, fact: DocumentFact) => Promise<void>;
   /** Something that is heard of on the way to it. Never rejects. */
@@ -170,6 +172,11 @@ export class IntentRunner {
       if (outcome === "later") return false;
       // Where the new deadline was not armed the old one stays: there is never a gap.
       if (outcome === "refused" && command.kind === "cutAt") break;
+      if (outcome === "refused" && command.kind === "takeIn" && command.orEnd) {
+        const told = await this.#parts.news({ kind: "notTakenIn", ...this.#now(command.leg, legs) });
+        if (told === "later") return false;
+        break;
+      }
     }
     this.#done.done(intent);
     return true;
@@ -313,6 +320,7 @@ export class IntentRunner {
         await this.#announce(command);
         return;
       case "prepareMedia":
+      case "findHost":
       case "ask":
       case "stream":
         // In a row of its own.
@@ -395,6 +403,8 @@ export class IntentRunner {
         return this.#keepFact(intent, await this.#ask(command));
       case "prepareMedia":
         return this.#keepFact(intent, await this.#prepareMedia(intent, command));
+      case "findHost":
+        return this.#keepFact(intent, await this.#findHost(command));
       case "stream":
         return this.#stream(intent, command, box);
     }
@@ -456,6 +466,16 @@ export class IntentRunner {
       return { tries: [], answer: null };
     });
     return { kind: "asked", token, event, url, ...asked };
+  }
+
+  async #findHost({ host, token }: Extract<ApartCommand, { kind: "findHost" }>): Promise<DocumentFact> {
+    const { signal } = this.#stopping;
+    try {
+      return { kind: "hostFound", token, address: await this.#parts.sipAddressOf(host, signal) };
+    } catch (error) {
+      if (signal.aborted || !isError(error, "sip.host_not_allowed")) throw error;
+      return { kind: "hostRefused", token, code: error.code, message: error.message };
+    }
   }
 
   #prepareMedia(

@@ -114,7 +114,8 @@ export function decideFate(change: CallChange, leg: LegRow, failureCode: Failure
     answeredAtUs: leg.answeredAtUs,
     startedAtUs: change.call.startedAtUs ?? leg.startedAtUs,
     hangupCause: leg.hangupCause,
-    failureCode: leg.answeredAtUs === null ? failureCode : null,
+    // What we ended it for, if we did, says more than how it then ended.
+    failureCode: leg.answeredAtUs === null ? (change.call.failureCode ?? failureCode) : null,
   });
   endDocument(change);
 }

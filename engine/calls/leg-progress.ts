@@ -7,7 +7,7 @@ import type { CallOptions } from "./call-request.ts";
 import type { Command } from "./command.ts";
 import { leftWithLeg, missedRoom, takeRoomNews } from "./conference.ts";
 import { newRecording } from "./dialing.ts";
-import type { DocumentRun } from "./document-run.ts";
+import { endDocument, type DocumentRun } from "./document-run.ts";
 import { failOver } from "./failover.ts";
 import { decideFate, endCallIfOver, endLeg, type EndedBy } from "./leg-end.ts";
 import { failureCodeOf, isLost, transition, type FailureCode } from "./leg-state.ts";
@@ -26,7 +26,8 @@ export type LegNews =
   | Stray
   | RecordingGone
   | RoomMissed
-  | DigitsFailed;
+  | DigitsFailed
+  | NotTakenIn;
 
 /** A channel as it is, where events of it may have been missed. */
 export interface Found extends At {
@@ -61,6 +62,11 @@ interface DigitsFailed extends At {
   kind: "digitsFailed";
   digits: string;
   reason: "not_sent" | "unknown_outcome";
+}
+
+/** The switch would not take it in, and its call cannot be without that. */
+interface NotTakenIn extends At {
+  kind: "notTakenIn";
 }
 
 interface At {
@@ -178,6 +184,9 @@ export async function takeLegNews(change: CallChange, news: LegNews, document: D
       return;
     case "digitsFailed":
       await change.emit("digits.failed", { digits: news.digits, reason: news.reason });
+      return;
+    case "notTakenIn":
+      await notTakenIn(change, leg, document);
       return;
     case "stray":
       await reconciled(change, leg, "closed", "had_ended");
@@ -315,9 +324,13 @@ const reconciled = (
 
 /**
  * Ends every leg of the call that is still up: what was not dialled yet never will be, the rest is hung up. Nobody is
- * rung for a caller who has gone.
+ * rung for a caller who has gone. `cause`: what they are told; default: by what they are.
  */
-export async function windDown(change: CallChange, document: DocumentRun): Promise<void> {
+export async function windDown(
+  change: CallChange,
+  document: DocumentRun,
+  cause?: HangupCause,
+): Promise<void> {
   const withdrawn = await withdrawUnsentIntents(change.tx, change.call.id);
   const neverDialled = new Set(
     withdrawn.flatMap((intent) => legsDialledBy(JSON.parse(intent.commands) as Command[])),
@@ -325,9 +338,20 @@ export async function windDown(change: CallChange, document: DocumentRun): Promi
   for (const leg of change.legs.filter((row) => row.endedAtUs === null)) {
     if (neverDialled.has(leg.id)) await takeLegNews(change, notDialled(change, leg), document);
     else {
-      change.intend({ kind: "hangUp", leg: leg.id, cause: endingCause(change.call, leg) });
+      change.intend({ kind: "hangUp", leg: leg.id, cause: cause ?? endingCause(change.call, leg) });
     }
   }
+}
+
+/** Nobody is rung for it. One that talks was taken in before, and only done again after a crash. */
+async function notTakenIn(change: CallChange, leg: LegRow, document: DocumentRun): Promise<void> {
+  const { call } = change;
+  if (leg.endedAtUs !== null || leg.answeredAtUs !== null || call.hangupRequestedAtMs !== null) return;
+  await change.emit("arrival.failed", { leg_id: leg.id });
+  change.setCall({ hangupRequestedAtMs: change.nowMs, failureCode: "not_taken_in" });
+  endDocument(change);
+  // 503 at the device.
+  await windDown(change, document, "NORMAL_TEMPORARY_FAILURE");
 }
 
 function endingCause(call: CallRow, leg: LegRow): HangupCause {

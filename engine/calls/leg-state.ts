@@ -133,6 +133,7 @@ export const failureCodes = {
   controller_restarted:
     "The controller was restarted before it knew that the media server took the call; it was not dialled again.",
   not_sent: "No media server took the call within 10 s; it was not dialled.",
+  not_taken_in: "The media server refused to take the device's call in; nobody was dialled.",
   no_trunk: "No trunk that carries the number is up and has room; it was not dialled.",
   other: "See hangup_cause.",
 } as const;
@@ -196,6 +197,7 @@ const tellingOrder: readonly FailureCode[] = [
   "switch_failed",
   "controller_restarted",
   "not_sent",
+  "not_taken_in",
   "no_trunk",
   "voice_url_failed",
 ];

@@ -10,7 +10,9 @@ import { parseObject } from "../store/calls.ts";
 import { activeNumberOf } from "../store/numbers.ts";
 import { holderOfLogin, ringableAt } from "../store/sip-credentials.ts";
 import type { ReadTx } from "../store/store.ts";
-import { encryptedFor, isDeviceContact } from "../switch/devices.ts";
+import { isListed } from "../sip/destinations.ts";
+import { portOf, sipUriText, type SipUri } from "../sip/sip-uri.ts";
+import { deviceContact, encryptedFor, isDeviceContact } from "../switch/devices.ts";
 import type { DeviceContact, Way } from "../switch/switch.ts";
 import type { CallChange } from "./call-change.ts";
 import type { CallOptions } from "./call-request.ts";
@@ -37,8 +39,9 @@ export async function dialSecondLeg(change: CallChange, request: DialRequest): P
       ...{ workspaceId: call.workspaceId, source: "dial", from: callerId, callId: call.id },
       to: refusal.number ?? request.to[0] ?? null,
     });
-  // Devices are on no trunk: of them it is asked about the workspace, the number to present and the money alone.
-  const rated = request.devices ? await deviceRate(change, request.devices) : null;
+  // What goes by SIP is on no trunk: of it is asked about the workspace, the number to present and the money alone.
+  const whom = await bySip(change, request);
+  const rated = whom === null ? null : await sipRate(change, whom);
   const asked = {
     ...{ workspaceId: call.workspaceId, begins: false, callerIds, beside: rated ? [rated] : [] },
     to: request.to.map((e164): RefusedNumber => ({ field: "number", e164 })),
@@ -47,7 +50,10 @@ export async function dialSecondLeg(change: CallChange, request: DialRequest): P
     if (error instanceof CallRefused) await note(error);
     throw error;
   });
-  if (request.devices) return dialAdmitted(change, request, await devicesNow(change, request.devices, rated));
+  if (whom?.kind === "listed") return dialUri(change, request, whom.uri, rated);
+  if (whom?.kind === "devices")
+    return dialAdmitted(change, request, await devicesNow(change, whom.target, rated));
+  if (whom?.kind === "notListed") refused.push(notListed(whom.uri, "sip"));
   for (const refusal of refused) await note(refusal);
   const told = refused.map(({ number, code, reason, message }) => ({
     to: number ?? "",
@@ -98,7 +104,7 @@ const optionsOf = ({ call }: CallChange): CallOptions => parseObject(call.option
 async function devicesNow(
   change: CallChange,
   target: DeviceTarget,
-  rated: { rateMicroKesPerMinute: number } | null,
+  rated: Rated | null,
 ): Promise<{ allowed: Callee[]; refused: Refused }> {
   const { call, tx, nowMs, firstLeg } = change;
   const to = nameOf(target);
@@ -113,8 +119,7 @@ async function devicesNow(
     isDeviceContact(contact) ? [deviceWay(contact, userAgent)] : [],
   );
   if (devices.length === 0) return none(`No device that can be called is registered with ${to} just now.`);
-  if (!rated) throw new SautikitError("rates.not_found", "The deck sells no calls to SIP devices.");
-  const callee: Destination = { e164: to, country: null, ...rated };
+  const callee: Destination = { e164: to, country: null, ...requireRate(rated) };
   return {
     allowed: devices.map((device) => ({ ...callee, device })),
     refused: [],
@@ -126,16 +131,57 @@ function deviceWay(contact: DeviceContact, userAgent: string): Extract<Way, { ki
   return { kind: "device", contact, ...(encrypted && { encrypted }) };
 }
 
-/** What a minute with a device costs. Null: the deck sells none. */
-async function deviceRate(
-  { call, tx, nowMs }: CallChange,
-  target: DeviceTarget,
-): Promise<{ rateMicroKesPerMinute: number } | null> {
+type BySip = { kind: "listed" | "notListed"; uri: SipUri } | { kind: "devices"; target: DeviceTarget } | null;
+
+/** Who is meant, where the same text may be a credential with some domain behind it: the workspace's list goes first. */
+async function bySip({ tx, call, nowMs }: CallChange, { uri, devices }: DialRequest): Promise<BySip> {
+  const { workspaceId } = call;
+  if (uri && (await isListed(tx, workspaceId, uri))) return { kind: "listed", uri };
+  const isOwn = devices && (!uri || (await ownDevices(tx, workspaceId, devices, nowMs)) !== null);
+  if (isOwn) return { kind: "devices", target: devices };
+  return uri ? { kind: "notListed", uri } : null;
+}
+
+export const notListed = (uri: SipUri, field: string): CallRefused => {
+  const e164 = sipUriText(uri);
+  return new CallRefused("sip_destination", `${e164} is not among the workspace's SIP destinations.`, {
+    number: { field, e164 },
+  });
+};
+
+/** Somebody at another's server: at the address that was checked, so that their name leads nowhere else meanwhile. */
+async function dialUri(
+  change: CallChange,
+  request: DialRequest,
+  uri: SipUri,
+  rated: Rated | null,
+): Promise<StepFact> {
+  const { address, callerId = optionsOf(change).callerId } = request;
+  if (address === undefined) return { kind: "hostWanted", host: uri.host };
+  const to = sipUriText(uri);
+  const contact = deviceContact(to, { host: address, port: portOf(uri) }, uri.transport);
+  if (contact === null) throw new Error(`${to} at ${address} is none that can be dialled.`);
+  const device = { kind: "device", contact } as const;
+  const callee: Callee = { e164: to, country: null, device, ...requireRate(rated) };
+  return dialAdmitted(change, { ...request, callerId }, { allowed: [callee], refused: [] });
+}
+
+interface Rated {
+  rateMicroKesPerMinute: number;
+}
+
+/** What a minute of a leg by SIP costs. Null: the deck sells none. */
+async function sipRate({ call, tx, nowMs }: CallChange, whom: NonNullable<BySip>): Promise<Rated | null> {
   const rate = await rateFor(tx, {
     ...{ workspaceId: call.workspaceId, legKind: "sip", direction: "outbound", atMs: nowMs },
-    remoteE164: nameOf(target),
+    remoteE164: whom.kind === "devices" ? nameOf(whom.target) : sipUriText(whom.uri),
   });
   return rate && { rateMicroKesPerMinute: rate.microKesPerMinute };
+}
+
+function requireRate(rated: Rated | null): Rated {
+  if (!rated) throw new SautikitError("rates.not_found", "The deck sells no calls by SIP.");
+  return rated;
 }
 
 /** Whose devices are meant, registered or not; null: nobody's of the workspace. */

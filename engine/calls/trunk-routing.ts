@@ -40,7 +40,7 @@ export async function route(
     attempts.push({
       ...{ legId: branch.leg, ordinal: tried.length + 1, trunk, dialled: to },
       startedAtUs: parts.clock.nowUs(),
-      ...{ endedAtUs: null, sipStatus: null, q850: null, hangupCause: null },
+      ...{ endedAtUs: null, sipStatus: null, q850: null, hangupCause: null, sipCallId: null },
     });
   }
   const [first, ...others] = ways.flatMap(({ branch, way }) => (way === null ? [] : [{ ...branch, way }]));

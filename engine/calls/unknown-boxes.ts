@@ -1,7 +1,9 @@
 import type { Clock } from "../clock.ts";
 import type { Log } from "../log.ts";
 import { boxByName, liveLegsOfOtherBoxes } from "../store/calls.ts";
+import { forgetDirectoriesOfOtherBoxes } from "../store/sip-credentials.ts";
 import type { Store } from "../store/store.ts";
+import { forgetTrunksOfOtherBoxes } from "../store/trunks.ts";
 import { lostLeg, type LegNews } from "./leg-progress.ts";
 
 /**
@@ -19,4 +21,17 @@ export async function endLegsOfUnknownBoxes(
     const provenUs = Math.max(leg.seenAtUs ?? 0, box?.aliveAtUs ?? 0);
     await news(lostLeg(leg, provenUs, clock.nowUs(), "switch_not_configured"));
   }
+}
+
+/** What was kept of how far those boxes are with their trunks and their lists of logins. */
+export async function forgetUnknownBoxes(
+  { store }: { store: Store },
+  known: readonly string[],
+): Promise<void> {
+  // PostgreSQL knows no empty list.
+  if (known.length === 0) return;
+  await store.write(async (tx) => {
+    await forgetTrunksOfOtherBoxes(tx, known);
+    await forgetDirectoriesOfOtherBoxes(tx, known);
+  });
 }

@@ -7,7 +7,7 @@ import { SautikitError } from "../errors.ts";
 import type { WebSocket } from "ws";
 import { EgressError, faultOf } from "./egress-error.ts";
 import { publicNames, systemNames } from "./resolve.ts";
-import { hostOf, parseTarget, resolveTarget, type Resolve, type Target } from "./target.ts";
+import { hostOf, parseTarget, resolveIPv4, resolveTarget, type Resolve, type Target } from "./target.ts";
 import { openSocket, type WebSocketRequest } from "./web-socket.ts";
 
 /** The one way out to URLs that customers gave us. */
@@ -21,6 +21,13 @@ export interface Egress {
   checkUrl(url: string, field: string): Promise<void>;
   /** The same of a ws or wss URL. */
   checkSocketUrl(url: string, field: string): Promise<void>;
+  /** The same of a SIP server's host name or IPv4 address: `sip.host_not_allowed`. */
+  checkSipHost(host: string, field: string): Promise<void>;
+  /**
+   * The address that a SIP request to that host goes to, looked up and checked as a URL's is: whoever sends it there, and not to
+   * the name, cannot be sent elsewhere. Throws SautikitError `sip.host_not_allowed`.
+   */
+  sipAddressOf(host: string, signal?: AbortSignal): Promise<string>;
   /** A WebSocket (RFC 6455), paused: nothing is lost before `resume`. No redirect is followed. Throws EgressError. */
   openWebSocket(request: WebSocketRequest): Promise<WebSocket>;
 }
@@ -58,6 +65,9 @@ export interface EgressOptions {
   resolve?: Resolve;
 }
 
+/** A call waits for it. */
+const sipAddressMs = 5_000;
+
 const webSocketSchemes = ["ws", "wss"] as const;
 
 export function createEgress({ clock, allowPrivate, ...options }: EgressOptions): Egress {
@@ -75,7 +85,31 @@ export function createEgress({ clock, allowPrivate, ...options }: EgressOptions)
       });
     }
   };
+  const sipAddressOf = async (host: string, signal?: AbortSignal) => {
+    const limit = timeLimit(clock, sipAddressMs, signal);
+    try {
+      const [address] = await limit.orElse(resolveIPv4(host, resolve, allowPrivate));
+      if (address !== undefined) return address;
+      throw new EgressError("dns", "The host has no IPv4 address.");
+    } catch (error) {
+      if (!(error instanceof EgressError)) throw error;
+      throw new SautikitError("sip.host_not_allowed", error.message, { cause: error });
+    } finally {
+      limit.end();
+    }
+  };
   return {
+    sipAddressOf,
+    async checkSipHost(host, field) {
+      if (allowPrivate) return;
+      try {
+        await sipAddressOf(host);
+      } catch (error) {
+        if (!(error instanceof SautikitError)) throw error;
+        const fields = [{ field, code: "host", message: error.message }];
+        throw new SautikitError(error.code, `${field}: ${error.message}`, { fields, cause: error });
+      }
+    },
     checkUrl: (url, field) => check(() => parseTarget(url), field),
     checkSocketUrl: (url, field) => check(() => parseTarget(url, webSocketSchemes), field),
     async openWebSocket(request) {

@@ -1,4 +1,4 @@
-import { isIP } from "node:net";
+import { isIP, isIPv4 } from "node:net";
 import { isPublicAddress } from "./addresses.ts";
 import { EgressError } from "./egress-error.ts";
 
@@ -34,22 +34,39 @@ export function parseTarget(text: string, schemes: readonly [string, string] = [
 
 /** Resolves once and checks every address: one bad one among good ones refuses the name. */
 export async function resolveTarget(url: URL, resolve: Resolve, allowPrivate: boolean): Promise<Target> {
-  const host = hostOf(url);
-  const addresses = isIP(host) === 0 ? await addressesOf(host, resolve) : [host];
-  if (!allowPrivate && !addresses.every(isPublicAddress)) {
-    throw new EgressError("blocked", "The URL does not lead to a public address.");
-  }
-  return { url, addresses };
+  return { url, addresses: await checkedAddresses(hostOf(url), resolve, allowPrivate, "URL") };
 }
 
-async function addressesOf(name: string, resolve: Resolve): Promise<readonly string[]> {
+/** The same of a host by itself; the IPv4 addresses alone. Throws EgressError `blocked`, `dns`. */
+export async function resolveIPv4(host: string, resolve: Resolve, allowPrivate: boolean): Promise<string[]> {
+  const addresses = await checkedAddresses(host, resolve, allowPrivate, "host");
+  const those = addresses.filter((address) => isIPv4(address));
+  if (those.length === 0) throw new EgressError("dns", "The host has no IPv4 address.");
+  return those;
+}
+
+async function checkedAddresses(
+  host: string,
+  resolve: Resolve,
+  allowPrivate: boolean,
+  what: "URL" | "host",
+): Promise<readonly string[]> {
+  const addresses = isIP(host) === 0 ? await addressesOf(host, resolve, what) : [host];
+  if (!allowPrivate && !addresses.every(isPublicAddress)) {
+    throw new EgressError("blocked", `The ${what} does not lead to a public address.`);
+  }
+  return addresses;
+}
+
+async function addressesOf(name: string, resolve: Resolve, what: string): Promise<readonly string[]> {
+  const named = what === "URL" ? "The URL's host name" : "The host's name";
   try {
     const addresses = await resolve(name);
     if (addresses.length > 0) return addresses;
   } catch (cause) {
-    throw new EgressError("dns", "The URL's host name could not be resolved.", { cause });
+    throw new EgressError("dns", `${named} could not be resolved.`, { cause });
   }
-  throw new EgressError("dns", "The URL's host name has no address.");
+  throw new EgressError("dns", `${named} has no address.`);
 }
 
 /** The host as the resolver and the socket want it: an IPv6 literal without its brackets. */

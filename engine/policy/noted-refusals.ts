@@ -1,15 +1,20 @@
 import { rfc3339Ms, type Clock } from "../clock.ts";
 import type { CallId, Ids, WorkspaceId } from "../ids.ts";
-import { countBefore, countRefusal, sweepRefusals } from "../store/refusals.ts";
+import { countBefore, countRefusal, sweepOldRefusals, sweepRefusals } from "../store/refusals.ts";
 import type { Tx } from "../store/store.ts";
 import type { Outbox } from "../webhooks/outbox.ts";
 import { tellWorkspace } from "../webhooks/workspace-events.ts";
 import type { CallRefused, RefusalSource } from "./refusal.ts";
 
 const minuteMs = 60_000;
-/** Those of a kind are kept for 90 days, and swept as further ones come. */
+/** They are kept for 90 days; those of a kind are swept as further ones come, and all others in time. */
 const keptMinutes = 90 * 24 * 60;
 const sweptAtOnce = 10;
+const forgottenAtOnce = 1_000;
+
+/** Of kinds that nobody is refused for any more; to be done now and then. */
+export const forgetOldRefusals = (tx: Tx, nowMs: number): Promise<void> =>
+  sweepOldRefusals(tx, Math.floor(nowMs / minuteMs) - keptMinutes, forgottenAtOnce);
 
 /**
  * One row and one event for each reason, source and minute of a workspace, however many are refused: the further ones are

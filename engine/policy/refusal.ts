@@ -10,6 +10,7 @@ export const refusalCodes = {
   destination: "calls.destination_not_allowed",
   country: "calls.destination_not_allowed",
   refused_prefix: "calls.destination_refused",
+  sip_destination: "sip.destination_not_allowed",
   rate_too_high: "calls.rate_too_high",
   outside_window: "calls.outside_window",
   insufficient_funds: "wallet.insufficient_funds",
@@ -33,6 +34,7 @@ export type RefusalSource = (typeof refusalSources)[number];
 export interface RefusedNumber {
   /** What the customer called the number: `to[0]`. */
   field: string;
+  /** Or a SIP URI. */
   e164: string;
 }
 

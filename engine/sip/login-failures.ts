@@ -40,6 +40,8 @@ const subjectsMax = 500;
 const namesMax = 50;
 /** The switch looks for bindings whose time is over every 30 s, and until then they count as its ten. */
 const expiryMs = 60_000;
+/** A login is in each box's list by then, and refused before. */
+const newLoginMs = 5_000;
 /** Rows of failures; nothing new is counted beyond, until the sweep. */
 const rowsMax = 20_000;
 /** Addresses that are banned at once; UDP's senders can be forged, and the media server's box knows no more than some. */
@@ -125,6 +127,8 @@ export class LoginFailures {
     if (addresses.size === 0 && names.size === 0) return;
     this.#pending = nothing();
     const logins = await this.#logins([...names]);
+    // What is counted now may have been told as long ago as the last time.
+    const newSinceMs = clock.nowMs() - newLoginMs - everyMs;
     const never = this.#parts.never();
     await store.write(async (tx) => {
       let room = rowsMax - (await countLoginFailureRows(tx));
@@ -135,8 +139,10 @@ export class LoginFailures {
       };
       for (const [subject, tries] of addresses)
         if (!isWithin(subject, never))
-          await count({ kind: "address", subject }, countOfAddress(subject, tries, logins), [subject]);
-      for (const [subject, { failures, from }] of byCredential(addresses, logins))
+          await count({ kind: "address", subject }, countOfAddress(subject, tries, logins, newSinceMs), [
+            subject,
+          ]);
+      for (const [subject, { failures, from }] of byCredential(addresses, logins, newSinceMs))
         await count({ kind: "credential", subject }, failures, from);
     });
   }
@@ -177,11 +183,17 @@ export class LoginFailures {
 }
 
 /**
- * A phone that has the right password is refused, too, where its credential is banned, or has all its bindings: such a refusal
- * says nothing of whoever is at that address, and a phone that tries again and again must not ban its own office.
+ * A phone that has the right password is refused, too, where its credential is banned, has all its bindings, or was made a moment
+ * ago, so that no box has read of it: such a refusal says nothing of whoever is at that address, and a phone that tries again
+ * and again must not ban its own office.
  */
-const isInnocent = ({ spared, isFull }: TriedLogin, address: string): boolean =>
-  isFull === 1 || (spared !== null && !(JSON.parse(spared) as string[]).includes(address));
+const isInnocent = (login: TriedLogin, address: string, newSinceMs: number): boolean => {
+  const { spared, isFull } = login;
+  if (isFull === 1 || isNew(login, newSinceMs)) return true;
+  return spared !== null && !(JSON.parse(spared) as string[]).includes(address);
+};
+
+const isNew = ({ createdAtMs }: TriedLogin, newSinceMs: number): boolean => createdAtMs > newSinceMs;
 
 /** So often phones with the right password try again; what an address sends beyond that is a flood, whatever name is in it. */
 const innocentASecond = 2;
@@ -191,11 +203,12 @@ function countOfAddress(
   address: string,
   { count, names }: { count: number; names: ReadonlyMap<string, number> },
   logins: ReadonlyMap<string, TriedLogin>,
+  newSinceMs: number,
 ): number {
   let innocent = 0;
   for (const [name, tried] of names) {
     const login = logins.get(name);
-    if (login && isInnocent(login, address)) innocent += tried;
+    if (login && isInnocent(login, address, newSinceMs)) innocent += tried;
   }
   return count - Math.min(innocent, innocentASecond);
 }
@@ -203,12 +216,13 @@ function countOfAddress(
 function byCredential(
   addresses: Pending["addresses"],
   logins: ReadonlyMap<string, TriedLogin>,
+  newSinceMs: number,
 ): Map<SipId, { failures: number; from: string[] }> {
   const credentials = new Map<SipId, { failures: number; from: string[] }>();
   for (const [address, { names }] of addresses)
     for (const [name, tried] of names) {
       const login = logins.get(name);
-      if (!login || login.isFull === 1) continue;
+      if (!login || login.isFull === 1 || isNew(login, newSinceMs)) continue;
       const { failures, from } = credentials.get(login.credentialId) ?? { failures: 0, from: [] };
       const told = from.includes(address) || from.length >= addressesTold ? from : [...from, address];
       credentials.set(login.credentialId, { failures: failures + tried, from: told });

@@ -160,7 +160,7 @@ export async function eraseCall(
   const legs = await parties("legs", "call_id");
   const cdrs = await parties("cdrs", "call_id");
   await tx.run(
-    "UPDATE leg_attempts SET dialled = '' WHERE leg_id IN (SELECT id FROM legs WHERE call_id = ?)",
+    "UPDATE leg_attempts SET dialled = '', sip_call_id = NULL WHERE leg_id IN (SELECT id FROM legs WHERE call_id = ?)",
     [callId],
   );
   await parties("calls", "id");
@@ -251,6 +251,7 @@ const texts: readonly Place[] = [
     refusals: ["from_e164", "to_e164", "message"],
     sip_messages: ["summary", "message"],
     sip_credentials: ["label"],
+    sip_destinations: ["sip_user", "label"],
   }).map(([table, columns]) => ({
     ...{ table, columns, keys: ["id"] },
     of: "workspace_id = ? AND created_at_ms <= ?",
@@ -271,6 +272,14 @@ const texts: readonly Place[] = [
   { table: "intents", keys: ["id"], of: callOver("intents"), columns: ["commands"] },
   // Some networks write numbers into it.
   { table: "legs", keys: ["id"], of: callOver("legs"), columns: ["sip_call_id"] },
+  // A SIP URI with the number in it; what is the number itself makes the call one to be erased.
+  { table: "legs", keys: ["id"], of: `${callOver("legs")} AND to_e164 LIKE 'sip:%'`, columns: ["to_e164"] },
+  {
+    table: "cdrs",
+    keys: ["leg_id"],
+    of: `${callOver("cdrs")} AND to_e164 LIKE 'sip:%'`,
+    columns: ["to_e164"],
+  },
   {
     table: "conferences",
     keys: ["id"],

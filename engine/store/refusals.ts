@@ -64,6 +64,14 @@ export async function sweepRefusals(
   );
 }
 
+/** Of every kind; the oldest first. */
+export async function sweepOldRefusals(tx: Tx, beforeMinute: number, limit: number): Promise<void> {
+  await tx.run(
+    "DELETE FROM refusals WHERE id IN (SELECT id FROM refusals WHERE minute < ? ORDER BY minute LIMIT ?)",
+    [beforeMinute, limit],
+  );
+}
+
 /** Newest first, those older than `before`. */
 export const refusalsOf = (
   tx: ReadTx,

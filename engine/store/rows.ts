@@ -11,6 +11,7 @@ type Table =
   | "mpesa_payments"
   | "workspaces"
   | "sip_credentials"
+  | "sip_destinations"
   | "sip_logins"
   | "sip_registrations"
   | "sip_bans"

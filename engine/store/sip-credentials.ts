@@ -114,6 +114,7 @@ export interface TriedLogin {
   spared: string | null;
   /** 1: a box has had `bindingsMax` of it since `boundSinceMs`. */
   isFull: 0 | 1;
+  createdAtMs: number;
 }
 
 /** Of those names that are let in, each once. */
@@ -123,7 +124,7 @@ export const triedLogins = (
   { nowMs, boundSinceMs, bindingsMax }: { nowMs: number; boundSinceMs: number; bindingsMax: number },
 ) =>
   tx.all<TriedLogin>(
-    `SELECT l.username, c.id AS credential_id, (SELECT b.spared FROM sip_bans b WHERE b.kind = 'credential'
+    `SELECT l.username, l.created_at_ms, c.id AS credential_id, (SELECT b.spared FROM sip_bans b WHERE b.kind = 'credential'
          AND b.subject = c.id AND b.lifted_at_ms IS NULL AND b.until_ms > ?) AS spared,
        CASE WHEN EXISTS (SELECT 1 FROM sip_registrations r WHERE r.username = l.username AND r.expires_at_ms > ?
          GROUP BY r.box HAVING COUNT(*) >= ?) THEN 1 ELSE 0 END AS is_full
@@ -205,6 +206,11 @@ export async function directoryWritten(tx: Tx, box: string, sha256: string): Pro
 
 export async function directoryLoaded(tx: Tx, box: string, sha256: string): Promise<void> {
   await tx.run("UPDATE sip_directories SET loaded_sha256 = ? WHERE box = ?", [sha256, box]);
+}
+
+/** Of media servers that are not among those. */
+export async function forgetDirectoriesOfOtherBoxes(tx: Tx, boxes: readonly string[]): Promise<void> {
+  await tx.run(`DELETE FROM sip_directories WHERE box NOT IN (${boxes.map(() => "?").join(", ")})`, boxes);
 }
 
 export interface SipRegistrationRow {

@@ -25,7 +25,7 @@ export interface TracedLeg {
 }
 
 /**
- * Whose those dialogs are: of legs that live, or ended after then. The older one's where a call came back to us by its own
+ * Whose those dialogs are: of legs that live, or ended after then, and of attempts of theirs that failed. The older one's where a call came back to us by its own
  * Call-ID; nobody's where that is another workspace's, for whoever calls may choose theirs.
  */
 export async function legsOfDialogs(
@@ -33,12 +33,15 @@ export async function legsOfDialogs(
   sipCallIds: readonly string[],
   endedSinceUs: number,
 ): Promise<TracedLeg[]> {
+  const those = sipCallIds.map(() => "?").join(", ");
   const rows = await tx.all<TracedLeg & { workspaceId: WorkspaceId; endedAtUs: number | null }>(
     `SELECT id, direction, sip_call_id, workspace_id, ended_at_us FROM legs
-     WHERE sip_call_id IN (${sipCallIds.map(() => "?").join(", ")})
-       AND (ended_at_us IS NULL OR ended_at_us > CAST(? AS BIGINT))
+     WHERE sip_call_id IN (${those}) AND (ended_at_us IS NULL OR ended_at_us > CAST(? AS BIGINT))
+     UNION
+     SELECT l.id, l.direction, a.sip_call_id, l.workspace_id, l.ended_at_us FROM leg_attempts a JOIN legs l ON l.id = a.leg_id
+     WHERE a.sip_call_id IN (${those}) AND (l.ended_at_us IS NULL OR l.ended_at_us > CAST(? AS BIGINT))
      ORDER BY id`,
-    [...sipCallIds, endedSinceUs],
+    [...sipCallIds, endedSinceUs, ...sipCallIds, endedSinceUs],
   );
   return [...Map.groupBy(rows, ({ sipCallId }) => sipCallId).values()].flatMap((legs) => {
     const workspaces = new Set(legs.map(({ workspaceId }) => workspaceId));
@@ -56,7 +59,10 @@ export interface KeptMax {
   endedSinceUs: number;
 }
 
-/** Keeps it, unless the leg is that dialog's no more (it was erased, or is another's as well), or has so many already. */
+/**
+ * Keeps it, unless the leg is that dialog's no more, and none of its attempts is (it was erased, or is another's as well), or it
+ * has so many already.
+ */
 export async function insertSipMessage(
   tx: Tx,
   leg: TracedLeg,
@@ -67,22 +73,21 @@ export async function insertSipMessage(
     `INSERT INTO sip_messages (id, workspace_id, call_id, leg_id, at_us, direction, transport, method, summary, message,
        created_at_ms)
      SELECT ?, l.workspace_id, l.call_id, l.id, CAST(? AS BIGINT), ?, ?, ?, ?, ?, CAST(? AS BIGINT) FROM legs l
-     WHERE l.id = ? AND l.sip_call_id = ? AND (l.ended_at_us IS NULL OR l.ended_at_us > CAST(? AS BIGINT))
-       AND NOT EXISTS (SELECT 1 FROM legs o WHERE o.sip_call_id = l.sip_call_id AND o.workspace_id <> l.workspace_id
+     WHERE l.id = ? AND (l.sip_call_id = ?
+         OR EXISTS (SELECT 1 FROM leg_attempts a WHERE a.leg_id = l.id AND a.sip_call_id = ?))
+       AND (l.ended_at_us IS NULL OR l.ended_at_us > CAST(? AS BIGINT))
+       AND NOT EXISTS (SELECT 1 FROM legs o WHERE o.sip_call_id = ? AND o.workspace_id <> l.workspace_id
+         AND (o.ended_at_us IS NULL OR o.ended_at_us > CAST(? AS BIGINT)))
+       AND NOT EXISTS (SELECT 1 FROM leg_attempts a JOIN legs o ON o.id = a.leg_id
+         WHERE a.sip_call_id = ? AND o.workspace_id <> l.workspace_id
          AND (o.ended_at_us IS NULL OR o.ended_at_us > CAST(? AS BIGINT)))
        AND (SELECT COUNT(*) FROM sip_messages m WHERE m.leg_id = l.id) < ?
        AND (SELECT COUNT(*) FROM sip_messages m WHERE m.call_id = l.call_id) < ?`,
     [
       ...[row.id, row.atUs, row.direction, row.transport, row.method, row.summary, row.message],
-      ...[
-        row.createdAtMs,
-        leg.id,
-        leg.sipCallId,
-        max.endedSinceUs,
-        max.endedSinceUs,
-        max.perLeg,
-        max.perCall,
-      ],
+      ...[row.createdAtMs, leg.id, leg.sipCallId, leg.sipCallId, max.endedSinceUs],
+      ...[leg.sipCallId, max.endedSinceUs, leg.sipCallId, max.endedSinceUs],
+      ...[max.perLeg, max.perCall],
     ],
   );
   return changes === 1;

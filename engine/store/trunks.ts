@@ -14,6 +14,8 @@ export interface AttemptRow {
   sipStatus: number | null;
   q850: number | null;
   hangupCause: string | null;
+  /** Of its dialog; null: it has not ended, or came to none. */
+  sipCallId: string | null;
 }
 
 export const attemptsOfLeg = (tx: ReadTx, leg: LegId) =>
@@ -40,12 +42,12 @@ export const insertAttempt = (tx: Tx, row: AttemptRow) => insertRow(tx, "leg_att
 export async function endAttempt(
   tx: Tx,
   leg: LegId,
-  end: Pick<AttemptRow, "endedAtUs" | "sipStatus" | "q850" | "hangupCause">,
+  end: Pick<AttemptRow, "endedAtUs" | "sipStatus" | "q850" | "hangupCause" | "sipCallId">,
 ): Promise<void> {
   await tx.run(
-    `UPDATE leg_attempts SET ended_at_us = ?, sip_status = ?, q850 = ?, hangup_cause = ?
+    `UPDATE leg_attempts SET ended_at_us = ?, sip_status = ?, q850 = ?, hangup_cause = ?, sip_call_id = ?
      WHERE leg_id = ? AND ended_at_us IS NULL`,
-    [end.endedAtUs, end.sipStatus, end.q850, end.hangupCause, leg],
+    [end.endedAtUs, end.sipStatus, end.q850, end.hangupCause, end.sipCallId, leg],
   );
 }
 
@@ -175,4 +177,11 @@ export async function trunkFilesLoaded(tx: Tx, box: string, sha256: string): Pro
 
 export async function saveTrunkFaults(tx: Tx, box: string, faults: string | null): Promise<void> {
   await tx.run("UPDATE trunk_files SET faults = ? WHERE box = ?", [faults, box]);
+}
+
+/** Of media servers that are not among those; their own processes write them anew. */
+export async function forgetTrunksOfOtherBoxes(tx: Tx, boxes: readonly string[]): Promise<void> {
+  const others = `WHERE box NOT IN (${boxes.map(() => "?").join(", ")})`;
+  await tx.run(`DELETE FROM trunk_gateways ${others}`, boxes);
+  await tx.run(`DELETE FROM trunk_files ${others}`, boxes);
 }

@@ -366,6 +366,41 @@ describe("dial", () => {
     assert.equal(dial.on(many, star, scene), null);
   });
 
+  describe("to a SIP URI", () => {
+    const toUri = { sip: "sip:reception@pbx.example:5070;transport=tcp", hangupOnStar: true };
+    const token = `${scene.token}.host`;
+    const begun = dial.begin(toUri, scene).state!;
+    const finding = dial.on(begun, { kind: "hostWanted", host: "pbx.example" }, scene);
+    const found: StepFact = { kind: "hostFound", token, address: "203.0.113.9" };
+    const refused: StepFact = { kind: "hostRefused", token, code: "sip.host_not_allowed", message: "No." };
+    const over = "dial.refused, call.dial_completed failed 0; over";
+
+    it("has its host found first, within ten seconds, and dials it where it is", () => {
+      assert.equal(line(finding), "findHost; goes on wake +10000");
+      const step = dial.on(finding!.state!, found, scene);
+      assert.equal(line(step), "dial; goes on wake +60000");
+      const [effect] = step!.effects;
+      assert.ok(effect?.kind === "dial");
+      const { uri, address, to } = effect.request;
+      assert.deepEqual([uri?.host, address, to], ["pbx.example", "203.0.113.9", []]);
+    });
+    it("is over where its host leads nowhere, where that is not known in time, and by the caller's star", () => {
+      assert.equal(line(dial.on(finding!.state!, refused, scene)), over);
+      assert.equal(line(dial.on(finding!.state!, facts["wake"]!, scene)), over);
+      const given = dial.on(finding!.state!, star, scene);
+      assert.equal(line(given), "call.dial_completed canceled 0; over");
+      assert.equal(told(given)["to"], toUri.sip);
+    });
+    it("is not moved by what is found for another step, or once more", () => {
+      const dialled = dial.on(finding!.state!, found, scene)!.state!;
+      for (const fact of [found, refused]) {
+        assert.equal(dial.on(finding!.state!, { ...fact, token: "call_x-2.host" }, scene), null);
+        assert.equal(dial.on(dialled, fact, scene), null);
+      }
+      assert.equal(dial.on(asked, { kind: "hostWanted", host: "pbx.example" }, scene), null);
+    });
+  });
+
   const url = "https://example.com/music.mp3";
   const waiting = { ...ringing, ringback: { url, playing: false } };
   const ready: StepFact = {

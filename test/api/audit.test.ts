@@ -54,6 +54,11 @@ describe(`the audit log, on ${databaseKind}`, () => {
       return byKey("POST", `/v1/webhooks/deliveries/${body.delivery_id}/replay`);
     },
     createSipCredential: () => sipCredential(),
+    createSipDestination: () => byKey("POST", "/v1/sip-destinations", { host: "93.184.215.14", user: "a" }),
+    async deleteSipDestination() {
+      const { body } = await byKey("POST", "/v1/sip-destinations", { host: "93.184.215.14", user: "b" });
+      return byKey("DELETE", `/v1/sip-destinations/${body.id}`);
+    },
     async deleteSipCredential() {
       const { body } = await sipCredential();
       return byKey("DELETE", `/v1/numbers/${wanjiru.numberId!}/sip-credentials/${body.id}`);

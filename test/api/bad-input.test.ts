@@ -128,11 +128,27 @@ describe("bad input", () => {
     ],
     [
       "a dial to SIP devices of nobody here",
-      { ...good, actions: [{ dial: { sip: "sip:otieno@example.com" } }] },
+      { ...good, actions: [{ dial: { sip: "sip:otieno" } }] },
       400,
       "validation.invalid",
       "actions[0].dial.sip",
       "sip_not_found",
+    ],
+    [
+      "a dial to a SIP URI that is on no list",
+      { ...good, actions: [{ dial: { sip: "sip:otieno@example.com" } }] },
+      422,
+      "sip.destination_not_allowed",
+      "actions[0].dial.sip",
+      "sip_destination",
+    ],
+    [
+      "a dial to a SIP URI that would say more to the switch",
+      { ...good, actions: [{ dial: { sip: "sip:otieno@example.com,sofia/gateway/carrier/1" } }] },
+      400,
+      "validation.invalid",
+      "actions[0].dial.sip",
+      "format",
     ],
     [
       "a ringback that is no URL",

@@ -157,6 +157,7 @@ export async function world(
     deliverer: { wake },
     checkUrl: (url, field) => createEgress({ clock, allowPrivate: false }).checkUrl(url, field),
     checkSocketUrl: (url, field) => createEgress({ clock, allowPrivate: false }).checkSocketUrl(url, field),
+    checkSipHost: (host, field) => createEgress({ clock, allowPrivate: false }).checkSipHost(host, field),
     paybill: "400200",
     storageLocation: "Nairobi, Kenya",
     readiness: {},

@@ -150,6 +150,7 @@ describe(`work on one call that crosses, on ${databaseKind}`, function () {
         run: () => Promise.reject(new Error("no streams here")),
         end: () => Promise.resolve(),
       },
+      sipAddressOf: () => Promise.reject(new Error("no hosts here")),
       boxOf: () => ({ connected: true, ...box }) as Switch,
       announced: () => Promise.resolve(),
       inDoubt: () => undefined,

@@ -1,9 +1,13 @@
 import assert from "node:assert/strict";
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
 import type { Box } from "../../engine/calls/controller.ts";
 import { isInTime, isTechnical } from "../../engine/calls/failover.ts";
 import { SautikitError } from "../../engine/errors.ts";
+import { startBot } from "../peers/bot.ts";
 import { startRefusingCarrier, type RefusingCarrier } from "../peers/refusing-carrier.ts";
 import { describeOnSwitch } from "../peers/switch-under-test.ts";
+import { eventually } from "../peers/waiting.ts";
 import { interferedBox } from "./interfered-box.ts";
 import { world, type World } from "./world.ts";
 
@@ -152,5 +156,63 @@ describeOnSwitch("a leg whose trunk failed, when the controller dies", function 
     const seen = await here.ended(call);
     assert.equal(seen.status, "completed");
     assert.ok(seen.legs[0]!.billed_seconds >= 1);
+  });
+});
+
+describeOnSwitch("a leg whose trunk failed, and that is streamed over the next", function () {
+  this.timeout(60_000);
+  let here: World;
+  let first: RefusingCarrier;
+  let bot: Awaited<ReturnType<typeof startBot>>;
+  /** The failed attempt's channel is called as its leg. */
+  const record = Promise.withResolvers<undefined>();
+  let tellAgain: (() => void) | null = null;
+  before(async () => {
+    first = await startRefusingCarrier();
+    bot = await startBot();
+    here = await world({
+      tap: (box) =>
+        interferedBox(box, {
+          event(event, tell) {
+            if (event.kind === "hungUp") tellAgain ??= tell;
+            tell();
+          },
+        }),
+      beforeEndRecord: (channel) => (channel.startsWith("leg_") ? record.promise : undefined),
+      trunks: (second) =>
+        JSON.stringify({
+          trunks: [
+            { name: "safari", host: first.host, port: first.port, priority: 1 },
+            { name: "baringo", host: second.host, port: second.port, priority: 2 },
+          ],
+        }),
+    });
+    await here.trunksLoaded("baringo", "safari");
+  });
+  after(async () => {
+    bot.stop();
+    await here.end();
+    first.close();
+  });
+
+  it("streams on when the end of the failed attempt is told late: by its record, or once more", async () => {
+    const call = await here.place({ to: "+254700000001", actions: [{ stream: { url: bot.url } }] });
+    const seen = await bot.call();
+    await seen.until("audio", () => seen.of("media").length >= 10);
+    const { legs } = await here.view(call);
+    assert.equal(legs[0]!.attempts.length, 2);
+    const records = () =>
+      readdirSync(join(here.peer.spoolDir, "cdr")).filter((name) => name.startsWith("leg_"));
+    assert.equal(records().length, 1, "the failed attempt's record waits");
+
+    for (const tell of [() => record.resolve(undefined), tellAgain!]) {
+      tell();
+      await eventually("the record, taken in", () => records().length === 0 || undefined);
+      const heard = seen.of("media").length;
+      await seen.until("a second of audio more", () => seen.of("media").length >= heard + 50);
+    }
+    assert.deepEqual(seen.of("stop"), []);
+    await here.hangUp(call);
+    await here.ended(call);
   });
 });

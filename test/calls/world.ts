@@ -188,6 +188,7 @@ export async function world(options: WorldOptions = {}) {
         },
         boxConnected: () => trunkGateways?.wake(),
         questioner: new Questioner({ store, egress, secrets, clock, ids, log }),
+        sipAddressOf: (host, signal) => egress.sipAddressOf(host, signal),
         streams: new Streams({
           ...{ store, egress, secrets, clock, ids, log },
           ports: { first: 12_000, last: 15_999 },

@@ -4,6 +4,8 @@ import type { IncomingSipCall, SipCall } from "../../engine/simulator/sip/call.t
 import { levelDbfs } from "../../engine/simulator/media/goertzel.ts";
 import { toneSource } from "../../engine/simulator/media/tone.ts";
 import type { Arrival, Branch, DeviceContact, Registration, TakenIn } from "../../engine/switch/switch.ts";
+import { deviceContact } from "../../engine/switch/devices.ts";
+import { OpenServer } from "../peers/open-server.ts";
 import { SipDevice, writeDirectory, type Login } from "../peers/sip-device.ts";
 import type { Devices } from "../peers/switch-under-test.ts";
 import { eventually } from "../peers/waiting.ts";
@@ -457,6 +459,26 @@ describeContract("the contract of the switch: customers' devices", function () {
       await world.box.forgetDevice(wanjiru.username);
     }
     assert.equal(elsewhere.calls, 0);
+  });
+
+  it("somebody at another's server is rung at the address that was checked, whatever their name, and their Contact, say", async () => {
+    const [server, elsewhere] = [await OpenServer.open("127.0.0.31"), await OpenServer.open("127.0.0.32")];
+    const uri = "sip:Front.Desk+1@nobody-has-this-name.test:5099";
+    const contact = deviceContact(uri, server, "udp")!;
+    server.contact = `sip:x@${elsewhere.host}:${elsewhere.port}`;
+    const branch = branchTo(contact);
+    const result = await ring([branch]);
+    assert.deepEqual(result, { ok: true, leg: branch.leg });
+    await world.event(branch.leg, "answered");
+    await world.box.hangUp(branch.leg, "NORMAL_CLEARING");
+    await eventually("the BYE", () => server.methods.includes("BYE") || undefined);
+    const [invite] = server.requests;
+    assert.ok(invite!.startsWith(`INVITE ${uri} SIP/2.0\r\n`), invite!.split("\r\n")[0]);
+    assert.match(invite!, new RegExp(`^From: .*<sip:(\\+|%2B)${branch.callerId.slice(1)}@`, "m"));
+    assert.deepEqual([[...new Set(server.methods)], elsewhere.requests], [["INVITE", "ACK", "BYE"], []]);
+    await world.event(branch.leg, "hungUp");
+    server.close();
+    elsewhere.close();
   });
 
   it("messages, presence and transfers are not for devices, login or not", async () => {

@@ -1,4 +1,5 @@
 import { EslProxy } from "../peers/esl-proxy.ts";
+import type { SwitchOptions } from "../peers/switch-under-test.ts";
 import { eventually } from "../peers/waiting.ts";
 import { TestWorld } from "../world/world.ts";
 import { Pairs } from "./pairs.ts";
@@ -18,9 +19,13 @@ export class ProxiedWorld {
     this.pairs = new Pairs(world, witness);
   }
 
-  static async start(env: Record<string, string> = {}): Promise<ProxiedWorld> {
+  static async start(
+    env: Record<string, string> = {},
+    switchOptions: Partial<SwitchOptions> = {},
+  ): Promise<ProxiedWorld> {
     const opened = Promise.withResolvers<EslProxy>();
     const world = await TestWorld.start(env, undefined, {
+      switchOptions,
       reach: async (esl) => {
         const proxy = await EslProxy.open(esl);
         opened.resolve(proxy);

@@ -7,7 +7,8 @@ export interface Passing {
   readonly text: string;
 }
 
-export type Verdict = "pass" | "drop";
+/** `instead`: another frame goes on in its place, its end included. */
+export type Verdict = "pass" | "drop" | { instead: string };
 
 /** A frame that waits at the proxy, and with it all that follows it on its connection in its direction. */
 export interface Held {
@@ -161,7 +162,8 @@ function relay(from: Socket, to: Socket, judge: (text: string) => Promise<Verdic
       const frame = rest.subarray(0, end);
       rest = rest.subarray(end);
       turn = turn.then(async () => {
-        if ((await judge(frame.toString("utf8"))) === "pass" && to.writable) to.write(frame);
+        const verdict = await judge(frame.toString("utf8"));
+        if (verdict !== "drop" && to.writable) to.write(verdict === "pass" ? frame : verdict.instead);
       });
     }
   });

@@ -1,4 +1,5 @@
 import { strict as assert } from "node:assert";
+import { forgetOldRefusals } from "../../engine/policy/noted-refusals.ts";
 import { databaseKind } from "../store/test-database.ts";
 import { hours, minutes, nairobi, policyWorld, type Owner, type PolicyWorld } from "./world.ts";
 
@@ -152,6 +153,16 @@ describe(`every refusal, on ${databaseKind}`, function () {
       [30],
     );
     assert.equal((await events()).length, 1);
+  });
+
+  it("of a kind that nobody is refused for any more is forgotten after 90 days, too", async () => {
+    await wanjiru.place(kampala);
+    w.later(hours(89 * 24));
+    await w.store.write((tx) => forgetOldRefusals(tx, w.clock.nowMs()));
+    assert.equal((await wanjiru.refusals()).length, 1);
+    w.later(hours(2 * 24));
+    await w.store.write((tx) => forgetOldRefusals(tx, w.clock.nowMs()));
+    assert.deepEqual(await wanjiru.refusals(), []);
   });
 
   it("of a document for a running call names the call", async () => {

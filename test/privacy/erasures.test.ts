@@ -3,6 +3,7 @@ import { Erasures } from "../../engine/privacy/erasures.ts";
 import { scopes } from "../../engine/workspaces/scopes.ts";
 import type { Store } from "../../engine/store/store.ts";
 import { verifyLedger } from "../../engine/wallet/verify.ts";
+import { addDestination } from "../../engine/sip/destinations.ts";
 import { objectKey } from "../../recordings/object-key.ts";
 import { nairobi, otienosPhone, quiet } from "../api/world.ts";
 import { databaseKind } from "../store/test-database.ts";
@@ -69,6 +70,16 @@ describe(`the erasure of a person, on ${databaseKind}`, () => {
     await api.store.write((tx) =>
       tx.run("UPDATE legs SET sip_call_id = ?", [`1-${otienosPhone.slice(1)}@ims`]),
     );
+    // And where he is somebody at another's SIP server, who may be dialled there.
+    const uri = `sip:${otienosPhone}@pbx.example`;
+    await api.store.write(async (tx) => {
+      for (const table of ["legs", "cdrs"])
+        await tx.run(`UPDATE ${table} SET to_e164 = ? WHERE to_e164 = ?`, [uri, achieng]);
+      for (const user of [otienosPhone, otienosPhone.slice(1)])
+        await addDestination(tx, api, wanjiru.id, {
+          ...{ host: "pbx.example", port: null, transport: null, sipUser: user, label: `For ${user}` },
+        });
+    });
     await keepSip(api, `Diversion: <sip:${otienosPhone}@carrier>`);
     // And where a call to him was refused.
     await api.ask("PATCH", "/v1/workspace", { key: wanjiru.key, body: { refused_prefixes: ["+25471"] } });

@@ -36,7 +36,13 @@ describe(`failed logins, and the bans that follow, on ${databaseKind}`, function
   });
   afterEach(() => w.close());
 
+  /** One that each box has read of. */
   async function credential(): Promise<{ id: SipId; username: string }> {
+    const made = await newCredential();
+    w.later(10_000);
+    return made;
+  }
+  async function newCredential(): Promise<{ id: SipId; username: string }> {
     const words = { label: "Desk", maxConcurrentCalls: 10, maxCallsPerSecond: 5 };
     const parts = { clock: w.clock, ids: w.ids, realm: "sip.example", changed: () => undefined };
     const made = await w.store.write(async (tx) =>
@@ -167,6 +173,21 @@ describe(`failed logins, and the bans that follow, on ${databaseKind}`, function
     assert.deepEqual(new Set(await subjects()), new Set([id, abroad]));
     await fail(200, { address: office, username });
     assert.deepEqual(new Set(await subjects()), new Set([id, abroad, office]));
+  });
+
+  it("a phone that is quicker than the box's list of logins bans neither its credential nor its address, a flood does", async () => {
+    const { id, username } = await newCredential();
+    for (let second = 0; second < 5; second++) {
+      await fail(2, { address: office, username });
+      for (let index = 0; index < 10; index++) await fail(2, { address: `203.0.113.${index}`, username });
+      w.later(1_000);
+    }
+    assert.deepEqual([await bans(), await rows("sip_login_failures")], [[], 0]);
+    await fail(22, { address: stranger, username });
+    assert.deepEqual(await subjects(), [stranger]);
+    w.later(2_000);
+    for (let second = 0; second < 10; second++) await fail(2, { address: office, username });
+    assert.deepEqual(new Set(await subjects()), new Set([stranger, office, id]));
   });
 
   it("an eleventh phone of a credential, whose password nobody looks at, bans neither it nor its address", async () => {

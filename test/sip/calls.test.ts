@@ -2,6 +2,7 @@ import { strict as assert } from "node:assert";
 import { setTimeout as sleep } from "node:timers/promises";
 import { systemClock } from "../../engine/clock.ts";
 import { systemIds } from "../../engine/ids.ts";
+import { levelDbfs } from "../../engine/simulator/media/goertzel.ts";
 import { readDeck } from "../../engine/metering/deck-file.ts";
 import { importDeck } from "../../engine/metering/deck-import.ts";
 import { SipDevice, type Login } from "../peers/sip-device.ts";
@@ -106,6 +107,24 @@ describeOnSwitch("a customer's SIP devices, over HTTP and SIP", function () {
     const { id } = await latestTo(numbers.isBusy);
     const done = await world.customer.ended(id);
     assert.deepEqual([done.status, done.failure_code, done.cost_minor], ["busy", "busy", 0]);
+  });
+
+  test("an announcement of the callee's network is free, and not heard: a ringing tone is, unanswered, until its end", async () => {
+    const device = await registered(await credential());
+    const call = device.call(numbers.announcesThenRefuses);
+    const seen: string[] = [];
+    const heard: number[] = [];
+    for (const event of ["ringing", "early", "answered"] as const)
+      call.on(event, () => void seen.push(event));
+    call.on("early", () => call.media!.onFrame((pcm) => void heard.push(...pcm)));
+    assert.equal(await finalStatus(call), 408);
+    assert.deepEqual([...new Set(seen)], ["ringing", "early"]);
+    // The tone is a second in five, and the announcement would be 620 Hz for two.
+    const [tone, announcement] = [425, 620].map((hz) => levelDbfs(Int16Array.from(heard), hz));
+    assert.ok(tone! > -35 && announcement! < -50, `${tone} and ${announcement} dBFS`);
+    const { id } = await latestTo(numbers.announcesThenRefuses);
+    const done = await world.customer.ended(id);
+    assert.deepEqual([done.answered_at, done.cost_minor], [null, 0]);
   });
 
   test("what it may not dial is refused with 403 or 404 before anybody is rung, and noted", async () => {

@@ -99,7 +99,10 @@ function routeToDevice(core: Core, destination: string): Route | { cause: string
   const [uri = "", ...added] = destination.split(/;(?=fs_)/);
   const path = added.find((one) => one.startsWith("fs_path="))?.slice("fs_path=".length);
   const user = /^sips?:([^@]+)@/.exec(uri)?.[1];
-  const [, host, port] = /^sip:(?:[^@]*@)?([0-9.]+):(\d+)/.exec(decodeURIComponent(path ?? uri)) ?? [];
-  if (user === undefined || host === undefined) return { cause: "DESTINATION_OUT_OF_ORDER" };
+  const to = decodeURIComponent(path ?? uri);
+  const [, host, port] = /^sip:(?:[^@]*@)?([0-9.]+):(\d+)/.exec(to) ?? [];
+  // It speaks UDP alone.
+  if (user === undefined || host === undefined || /;transport=(?!udp)/i.test(to))
+    return { cause: "DESTINATION_OUT_OF_ORDER" };
   return { user, host, port: Number(port), name: `sofia/devices/${uri}`, gateway: null, uri };
 }
