@@ -1,7 +1,7 @@
 #!/usr/bin/env node
-import { readFile } from "node:fs/promises";
 import { runCarrierProcess } from "../engine/simulator/carrier/process.ts";
 import { describeConfig } from "./config.ts";
+import { version } from "./version.ts";
 import { asUsageError, usage, UsageError } from "./usage.ts";
 
 /** Each command's own file is loaded when it is asked for, so that a small one starts fast. */
@@ -61,11 +61,6 @@ async function main(args: readonly string[]): Promise<void> {
 
 function nothingMore(command: string, [surplus]: readonly string[]): void {
   if (surplus !== undefined) throw new UsageError(`${command} takes nothing more: "${surplus}" is too many.`);
-}
-
-async function version(): Promise<string> {
-  const file = await readFile(new URL("../package.json", import.meta.url), "utf8");
-  return (JSON.parse(file) as { version: string }).version;
 }
 
 /** Behind `--` nothing is an option. */
