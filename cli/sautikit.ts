@@ -32,6 +32,10 @@ async function main(args: readonly string[]): Promise<void> {
     case "doctor":
       nothingMore(command, rest);
       return (await import("./doctor/doctor.ts")).doctor();
+    case "backup":
+      return (await import("./backup/backup.ts")).backup(rest);
+    case "restore":
+      return (await import("./backup/restore.ts")).restore(rest);
     case "workspace":
     case "key":
     case "number":
