@@ -230,9 +230,9 @@ export class Uploads {
     const key = objectKey(row);
     const stored = await storage.head(key);
     if (!stored) return false;
-    const [path, incoming] = [`${row.id}.wav`, `${row.id}.part`].map((name) => join(directory, name));
-    if (!(await storage.getFile(key, incoming!, stored.sizeBytes))) return false;
-    await rename(incoming!, path!);
+    const incoming = join(directory, `${row.id}.part`);
+    if (!(await storage.getFile(key, incoming, stored.sizeBytes))) return false;
+    await rename(incoming, join(directory, `${row.id}.wav`));
     log.warn({ recording: row.id }, "A recording's file was taken back from the storage.");
     return true;
   }

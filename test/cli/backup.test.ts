@@ -28,16 +28,16 @@ describe(`a backup, on ${databaseKind}`, function () {
 
   /** Calls one after another, until they are to stop. */
   function keepCalling(): { stop: () => Promise<void> } {
-    let stopped = false;
+    const stopping = new AbortController();
     const calling = (async () => {
-      while (!stopped) {
+      while (!stopping.signal.aborted) {
         const id = await running.customer.place({ from: running.demo.number, to: hangsUpAfter3s });
         await running.customer.until(id, "its answer", ({ status }) => status !== "initiated");
       }
     })();
     return {
       async stop() {
-        stopped = true;
+        stopping.abort();
         await calling;
       },
     };
