@@ -14,10 +14,10 @@ export const backlogs = {
   /** Intents that no box has been told yet. A row lives until it is carried out. */
   intents:
     "SELECT COUNT(*) AS count, MIN(created_at_ms) AS oldest_at_ms FROM intents WHERE sent_at_ms IS NULL",
-  /** Webhooks that were never tried; what waits for its next try is late by the customer's doing. (deliveries_due) */
-  webhooks: `SELECT COUNT(CASE WHEN next_attempt_at_ms = 0 AND attempts = 0 THEN 1 END) AS count,
-      MIN(CASE WHEN next_attempt_at_ms = 0 AND attempts = 0 THEN created_at_ms END) AS oldest_at_ms
-    FROM deliveries WHERE next_attempt_at_ms IS NOT NULL`,
+  /** Webhooks that were never tried; what waits for its next try is late by the customer's doing. (deliveries_due has their ids.) */
+  webhooks: `SELECT untried.count, d.created_at_ms AS oldest_at_ms
+    FROM (SELECT COUNT(*) AS count, MIN(id) AS id FROM deliveries WHERE next_attempt_at_ms = 0) AS untried
+    LEFT JOIN deliveries d ON d.id = untried.id`,
   /** (mails_due) */
   mails:
     "SELECT COUNT(*) AS count, MIN(created_at_ms) AS oldest_at_ms FROM mails WHERE next_attempt_at_ms IS NOT NULL",

@@ -186,14 +186,10 @@ describe(`the metrics of the store, on ${databaseKind}`, () => {
           databaseKind === "sqlite"
             ? await database.byHand(`EXPLAIN QUERY PLAN ${sql}`)
             : await database.byHand(`SET enable_seqscan = off; EXPLAIN ${sql}`);
-        const scans =
-          JSON.stringify(plan).match(/SCAN \w+(?! USING)\b(?! USING)[^"]*|Seq Scan on \w+/g) ?? [];
-        const tables = work === "intents" ? /^(SCAN|Seq Scan on) intents/ : /^SCAN \w+ USING/;
-        assert.deepEqual(
-          scans.filter((scan) => !tables.test(scan)),
-          [],
-          work,
-        );
+        const whole = [...JSON.stringify(plan).matchAll(/(?:SCAN|Seq Scan on) (\w+)(?! USING)\b/g)];
+        // Intents go when they are carried out; `untried` is one row.
+        const tables = whole.map(([, table = ""]) => table).filter((table) => table !== "untried");
+        assert.deepEqual(tables, work === "intents" ? ["intents"] : [], work);
       }
     } finally {
       await store.close();

@@ -95,6 +95,16 @@ describeOnSwitch("what Sautikit is watched by", function () {
     );
   });
 
+  it("sends whoever is on call only to routes that there are", async () => {
+    const answer = await world.customer.ask("GET", "/v1/openapi.json");
+    const { paths } = answer.body as { paths: Record<string, Record<string, unknown>> };
+    const pages = readdirSync(join(root, "docs/runbooks")).map((name) => text(`docs/runbooks/${name}`));
+    const named = [...pages.join("\n").matchAll(/`(GET|POST|PATCH|DELETE) (\/v1\/[^`?\s]+)/g)];
+    assert.ok(named.length > 5);
+    for (const [, method = "", path = ""] of named)
+      assert.ok(paths[path]?.[method.toLowerCase()], `${method} ${path}`);
+  });
+
   it("matches in the alerts on label values that there are", () => {
     for (const [, label = "", value = ""] of expressions
       .join(" ")
