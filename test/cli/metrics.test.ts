@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
-import { createServer } from "node:http";
 import { once } from "node:events";
+import { writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import { join } from "node:path";
 import { Registry } from "prom-client";
 import { boundedLabel } from "../../cli/metrics/bounded-label.ts";
 import { showStore } from "../../cli/metrics/store-metrics.ts";
@@ -9,6 +11,7 @@ import { systemClock } from "../../engine/clock.ts";
 import { SautikitError } from "../../engine/errors.ts";
 import { backlogs, unseenLegs } from "../../engine/store/backlog.ts";
 import { freePort } from "../peers/free-ports.ts";
+import { startRefusingCarrier } from "../peers/refusing-carrier.ts";
 import { parseScrape, scrape } from "../peers/scrape.ts";
 import { describeOnSwitch } from "../peers/switch-under-test.ts";
 import { eventually } from "../peers/waiting.ts";
@@ -147,10 +150,46 @@ describeOnSwitch("the metrics of a running Sautikit", function () {
     );
     assert.equal(value("sautikit_check_findings", { check: "ledger" }), 0);
 
+    const verified = await sautikit(["recordings", "verify"], world.env);
+    assert.equal(verified.code, 0, verified.stderr);
+    assert.equal((await seen()).value("sautikit_check_findings", { check: "recordings" }), 0);
+
     await world.byHand("UPDATE ledger_accounts SET balance_minor = balance_minor + 1 WHERE kind = 'wallet'");
     assert.equal((await sautikit(["ledger", "verify"], world.env)).code, 1);
     assert.ok((await seen()).value("sautikit_check_findings", { check: "ledger" })! >= 1);
     await world.byHand("UPDATE ledger_accounts SET balance_minor = balance_minor - 1 WHERE kind = 'wallet'");
+  });
+});
+
+describeOnSwitch("the metrics of trunks", function () {
+  this.timeout(60_000);
+
+  it("count what one could not carry, and the next one did", async () => {
+    const refusing = await startRefusingCarrier();
+    const world = await TestWorld.start();
+    try {
+      const trunk = (name: string, port: number, priority: number) =>
+        `  - { name: ${name}, host: 127.0.0.1, port: ${port}, priority: ${priority}, ping_seconds: 5, codecs: [PCMA] }\n`;
+      await writeFile(
+        join(world.env["DATA_DIR"]!, "trunks.yaml"),
+        `trunks:\n${trunk("baringo", refusing.port, 1)}${trunk("safari", world.carrier.port, 2)}`,
+      );
+      const seen = () => scrape(world.customer.baseUrl);
+      await eventually("both trunks", async () =>
+        (await seen()).value("sautikit_trunk_up") === 2 ? true : undefined,
+      );
+
+      await world.customer.ended(await world.customer.place({ from: nairobi, to: hangsUpAfter3s }));
+
+      const { value } = await seen();
+      assert.equal(value("sautikit_legs_ended_total", { trunk: "baringo", status: "failed_over" }), 1);
+      assert.equal(value("sautikit_legs_ended_total", { trunk: "safari", status: "completed" }), 1);
+      assert.equal(value("sautikit_legs_ended_total"), 2);
+      assert.equal(value("sautikit_trunk_up", { trunk: "safari" }), 1);
+    } finally {
+      await world.end();
+      refusing.close();
+    }
   });
 });
 

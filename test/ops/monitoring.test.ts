@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { parse } from "yaml";
+import { parse, stringify } from "yaml";
 import { usage } from "../../cli/usage.ts";
 import { startEdgeUnderTest, type EdgeUnderTest } from "../peers/edge-under-test.ts";
 import { scrape, type Scrape } from "../peers/scrape.ts";
@@ -147,7 +148,8 @@ describe("the Grafana dashboard", () => {
   });
 });
 
-describe("each alert", () => {
+describe("each alert", function () {
+  this.timeout(60_000);
   const slug = (alert: string) => alert.replace(/(?<!^)(?=[A-Z])/g, "-").toLowerCase();
   const pages = readdirSync(join(root, "docs/runbooks")).filter((name) => name !== "README.md");
 
@@ -214,15 +216,23 @@ describe("each alert", () => {
 
   // Debian: apt-get install --no-install-recommends prometheus
   const lacks = spawnSync("promtool", ["--version"]).error !== undefined;
-  const title = "is a rule that promtool takes, and passes its tests";
+  const title = "is a rule that promtool takes, as each question of the dashboard, and passes its tests";
   (lacks ? it.skip : it)(lacks ? `${title} (skipped: this machine lacks promtool)` : title, () => {
+    const folder = mkdtempSync(join(tmpdir(), "sautikit-rules-"));
+    const asked = expressions.map((expr) =>
+      expr.replaceAll("$job", ".*").replaceAll("$__rate_interval", "1m"),
+    );
+    const asRules = asked.map((expr, index) => ({ record: `panel:${index}`, expr }));
+    writeFileSync(join(folder, "panels.yaml"), stringify({ groups: [{ name: "panels", rules: asRules }] }));
     for (const args of [
       ["check", "rules", "ops/prometheus/alerts.yaml"],
+      ["check", "rules", join(folder, "panels.yaml")],
       ["check", "config", "ops/prometheus/prometheus.yaml"],
       ["test", "rules", "ops/prometheus/alerts.test.yaml"],
     ]) {
       const { status, stdout, stderr } = spawnSync("promtool", args, { cwd: root, encoding: "utf8" });
       assert.equal(status, 0, `promtool ${args.join(" ")}\n${stdout}${stderr}`);
     }
+    rmSync(folder, { recursive: true, force: true });
   });
 });
