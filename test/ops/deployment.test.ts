@@ -203,7 +203,7 @@ describe("compose.yaml and .env.example", () => {
       const env = { ...filled, ...(Object.fromEntries(own) as Record<string, string>) };
       const config = readConfig(env);
       assert.equal(config.database.kind, "postgres");
-      assert.deepEqual(config.freeswitch?.sip, { host: "203.0.113.4", port: 5060 });
+      assert.deepEqual(config.boxes[0]?.sip, { host: "203.0.113.4", port: 5060 });
       assert.equal(config.spoolDir, services["freeswitch"]!.environment!["SPOOL_DIR"]);
       const [node, program, start, flag, wanted = ""] = service.command ?? [];
       assert.deepEqual([node, program, start, flag], ["node", "cli/sautikit.ts", "start", "--role"]);
