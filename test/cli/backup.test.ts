@@ -13,7 +13,7 @@ const answers = "+254700000001";
 const hangsUpAfter3s = "+254700000103";
 
 describe(`a backup, on ${databaseKind}`, function () {
-  this.timeout(90_000);
+  this.timeout(180_000);
   let folder: string;
   let running: Embedded;
 

@@ -108,7 +108,7 @@ describe("the Dockerfile", () => {
   });
 
   it("copies all that the product needs: what it assembles starts, is healthy, speaks, records, and saves itself", async function () {
-    this.timeout(90_000);
+    this.timeout(180_000);
     mkdirSync(app);
     assembleApp(root, app);
     assert.ok(!existsSync(join(app, "node_modules/typescript")), "without what is for development");
