@@ -50,6 +50,15 @@ export function createApi(parts: ApiParts): Express {
   return app;
 }
 
+/** What load balancers and Prometheus ask, and nothing else: for a process without the API. */
+export function createOperatorsApp(parts: Parameters<typeof operators>[0]): Express {
+  const app = express();
+  app.disable("x-powered-by");
+  app.use(helmet());
+  app.use(operators(parts));
+  return app;
+}
+
 /** Pages of any origin may read what is public, the refusals too. */
 const forAnyPage: RequestHandler = (_request, response, next) => {
   response.setHeader("Access-Control-Allow-Origin", "*");

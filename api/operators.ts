@@ -5,7 +5,12 @@ import type { ApiParts } from "./parts.ts";
 const readinessMs = 2000;
 
 /** What load balancers and Prometheus ask; no key, no rate limit. */
-export function operators({ readiness, registry, clock, isDraining }: ApiParts): Router {
+export function operators({
+  readiness,
+  registry,
+  clock,
+  isDraining,
+}: Pick<ApiParts, "readiness" | "registry" | "clock" | "isDraining">): Router {
   const router = Router({ caseSensitive: true, strict: true });
   router.get("/healthz", (_request, response) => void response.json({ status: "ok" }));
   router.get("/readyz", async (_request, response) => {

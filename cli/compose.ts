@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { Registry, collectDefaultMetrics } from "prom-client";
-import { createApi } from "../api/app.ts";
+import { createApi, createOperatorsApp } from "../api/app.ts";
 import { listen } from "../api/server.ts";
 import { BoxHealth } from "../engine/boxes/box-health.ts";
 import { fencedStore } from "../engine/boxes/fenced-store.ts";
@@ -50,6 +50,10 @@ import { Duties } from "./duties.ts";
 import { startEmbeddedSwitch } from "./embedded.ts";
 import { LedBox } from "./led-box.ts";
 import { registerMetrics } from "./metrics.ts";
+import { countLegs } from "./metrics/call-metrics.ts";
+import { measuredStore } from "./metrics/measured-store.ts";
+import { countWebhooks } from "./metrics/webhook-metrics.ts";
+import { version } from "./version.ts";
 import { createLog } from "./log.ts";
 import { seedInventory } from "./seed-inventory.ts";
 import { warnOfAddresses } from "./doctor/check-addresses.ts";
@@ -141,7 +145,8 @@ async function build(
   closers.push(() => lock.release());
   const secrets = await openSecrets(config, ids);
 
-  const store = await openStore(config, { clock });
+  const openedStore = await openStore(config, { clock });
+  const store = measuredStore(openedStore, registry, clock);
   closers.push(() => store.close());
   const signals = openSignals(config, { clock });
   closers.push(() => signals.close());
@@ -234,14 +239,8 @@ async function build(
     ? openEdge(config, { store, clock, ids, log, health, watch: trunks.watch })
     : null;
   const changeParts: ChangeParts = {
-    clock,
-    ids,
-    outbox,
-    settlement,
-    policy,
-    trunks: trunks.choice,
-    traces,
-    changed,
+    ...{ clock, ids, outbox, settlement, policy, trunks: trunks.choice, traces, changed },
+    legOver: countLegs(registry),
   };
   const controlled = {
     ...{ ...changeParts, log, media },
@@ -300,8 +299,11 @@ async function build(
     recordingMissing: (tx, row) => news.missing(tx, row),
   });
 
+  const webhookTried = countWebhooks(registry);
   registerMetrics(registry, {
-    ...{ store, clock, health, boxes: boxNames, led, spool, trace: trace?.counts ?? null },
+    ...{ store: openedStore, clock, version: await version(), roles: wanted, trace: trace?.counts ?? null },
+    ...{ health, boxes: boxNames, led, spool: wanted.has("spool") ? spool : null },
+    folders: { data: config.dataDir, ...(wanted.has("spool") ? { spool: config.spoolDir } : {}) },
     ...{ failures: sip?.failures ?? null, trunks: trunks.watch, edge },
   });
 
@@ -363,6 +365,18 @@ async function build(
     closers.push(() => leading.stop());
   }
   let draining = false;
+  const readiness = {
+    database: () => store.write(touch),
+    ...(wanted.has("controller") ? { switch: () => answeringOrThrow(health, boxNames) } : {}),
+    storage: async () => {
+      if (!(await storage.healthy())) throw new SautikitError("storage.unavailable");
+    },
+  };
+  if (config.metricsPort !== null) {
+    const app = createOperatorsApp({ readiness, registry, clock, isDraining: () => draining });
+    const server = await listen(app, { host: config.host, port: config.metricsPort, clock });
+    closers.push(() => server.close());
+  }
   if (wanted.has("api")) {
     const app = createApi({
       store,
@@ -393,13 +407,7 @@ async function build(
       checkSipHost: (host, field) => egress.checkSipHost(host, field),
       paybill: config.paybill,
       storageLocation: config.s3.regionNote,
-      readiness: {
-        database: () => store.write(touch),
-        ...(wanted.has("controller") ? { switch: () => answeringOrThrow(health, boxNames) } : {}),
-        storage: async () => {
-          if (!(await storage.healthy())) throw new SautikitError("storage.unavailable");
-        },
-      },
+      readiness,
       isDraining: () => draining,
       trustedProxies: config.trustedProxies,
     });
@@ -464,6 +472,7 @@ async function build(
         publicUrl,
       },
       deliveriesPollMs: othersWrite ? othersPollMs : undefined,
+      webhookTried,
     });
     doing = mine;
     mine.start();

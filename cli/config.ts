@@ -12,6 +12,11 @@ import { forbiddenIn } from "../engine/wallet/mpesa/callback-urls.ts";
 const settings = {
   HOST: setting(z.string(), "127.0.0.1", "Address that the API listens on."),
   PORT: setting(port(), "8080", "Port that the API listens on; 0: a free one, another at each start."),
+  METRICS_PORT: setting(
+    z.string().regex(/^([1-9]\d{0,4})?$/, "must be a port from 1 to 65535"),
+    "",
+    "Port of its own, on HOST, for /metrics, /healthz and /readyz: a process without the role api has no other (docs/metrics.md). Empty: none.",
+  ),
   PUBLIC_URL: setting(z.string(), "", "Where customers reach the API. Empty: http://HOST:PORT."),
   SIGN_UP: setting(
     z.enum(["open", "invited"]),
@@ -288,6 +293,8 @@ export type SettingName = keyof typeof settings;
 export interface Config {
   host: string;
   port: number;
+  /** Null: what is watched is the API's port alone. */
+  metricsPort: number | null;
   /** Without a slash at the end; null: where it listens. */
   publicUrl: string | null;
   signUp: "open" | "invited";
@@ -403,6 +410,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
   const config: Config = {
     host: value("HOST"),
     port: Number(value("PORT")),
+    metricsPort: Number(value("METRICS_PORT")) || null,
     publicUrl: value("PUBLIC_URL").replace(/\/+$/, "") || null,
     signUp: value("SIGN_UP") as Config["signUp"],
     trustedProxies: Number(value("TRUSTED_PROXIES")),

@@ -18,7 +18,7 @@ import { sweepSignIn } from "../engine/store/sessions.ts";
 import type { Store } from "../engine/store/store.ts";
 import { Streams, type StreamsParts } from "../engine/streams/streams.ts";
 import { MonthEnd } from "../engine/wallet/month-end.ts";
-import { Deliverer } from "../engine/webhooks/deliverer.ts";
+import { Deliverer, type DelivererParts } from "../engine/webhooks/deliverer.ts";
 import { createRecordings } from "../recordings/recordings.ts";
 import type { Storage } from "../recordings/storage.ts";
 import type { Config } from "./config.ts";
@@ -55,6 +55,8 @@ export interface DutiesParts extends Omit<
   publicUrl: () => string;
   /** How often webhooks are looked for unasked; undefined: seldom. */
   deliveriesPollMs: number | undefined;
+  /** Counts what became of them. */
+  webhookTried: NonNullable<DelivererParts["tried"]>;
 }
 
 /** Everything that is nobody's box, and done once: webhooks, mails, money that comes by itself, what is swept. */
@@ -76,6 +78,7 @@ export class Duties implements Work {
     this.deliverer = new Deliverer({
       ...{ store, egress, secrets, clock, ids, log },
       ...(pollMs === undefined ? {} : { pollMs }),
+      tried: parts.webhookTried,
     });
     this.mailSender = new MailSender({ store, transport, clock, ids, log });
     this.#strays = new Controller(

@@ -2,30 +2,35 @@ import { Gauge, type Registry } from "prom-client";
 import type { BoxHealth } from "../engine/boxes/box-health.ts";
 import type { Clock } from "../engine/clock.ts";
 import type { LoginFailures } from "../engine/sip/login-failures.ts";
-import { countLive, countOneWay } from "../engine/store/calls.ts";
-import { countShort } from "../engine/store/recordings.ts";
-import { countStandingBans } from "../engine/store/sip-bans.ts";
 import type { Edge } from "../engine/sip/edge/edge.ts";
-import { trunkGateways } from "../engine/store/trunks.ts";
 import type { TrunkWatch } from "../engine/sip/trunks/trunk-watch.ts";
 import type { Store } from "../engine/store/store.ts";
 import type { TraceCounts } from "../engine/sip/trace/sip-trace.ts";
 import type { FreeSwitchBox } from "../engine/switch/freeswitch-box.ts";
-import type { Spool } from "../recordings/spool.ts";
+import type { Spool, SpoolTrouble } from "../recordings/spool.ts";
+import { showDisks } from "./metrics/disk-metrics.ts";
+import { showStore } from "./metrics/store-metrics.ts";
+import { showLedBoxes } from "./metrics/switch-metrics.ts";
 
-const oneWayUs = 3_600_000_000;
+const troubles: readonly SpoolTrouble["kind"][] = ["disk_low", "disk_full", "no_access", "failing"];
 
-/** What /metrics shows beside the API's own: read when it is asked for, never counted along. */
+/** What /metrics shows beside the API's own, and what is counted along: read when it is asked for. */
 export function registerMetrics(
   registry: Registry,
   parts: {
+    /** Past what times it: a scrape is not what customers wait for. */
     store: Store;
     clock: Clock;
     health: BoxHealth;
     boxes: readonly string[];
     /** Boxes that this process leads. */
-    led: ReadonlyMap<string, { box: Pick<FreeSwitchBox, "connected"> }>;
-    spool: Spool;
+    led: ReadonlyMap<string, { box: FreeSwitchBox }>;
+    version: string;
+    roles: ReadonlySet<string>;
+    /** Null: the role is not here. */
+    spool: Spool | null;
+    /** By name, for how full their disks are. */
+    folders: Readonly<Record<string, string>>;
     trace: TraceCounts | null;
     failures: LoginFailures | null;
     trunks: Pick<TrunkWatch, "faults">;
@@ -33,27 +38,24 @@ export function registerMetrics(
   },
 ): void {
   const { store, clock, health, boxes, led, spool, trace, failures, trunks, edge } = parts;
-  const gauge = (name: string, help: string, read: () => number | Promise<number>) =>
+  showStore(registry, { store, clock });
+  showDisks(registry, parts.folders);
+  if (parts.roles.has("controller")) showLedBoxes(registry, { led, clock });
+  new Gauge({
+    name: "sautikit_info",
+    help: "1, with the version and the roles of this process.",
+    labelNames: ["version", "roles"],
+    registers: [registry],
+  }).set({ version: parts.version, roles: [...parts.roles].sort().join(",") }, 1);
+  const gauge = (name: string, help: string, read: () => number) =>
     new Gauge({
       name,
       help,
       registers: [registry],
-      async collect() {
-        this.set(await read());
+      collect() {
+        this.set(read());
       },
     });
-  gauge("sautikit_calls_live", "Calls that have not ended.", () =>
-    store.read(countLive).then((live) => live.calls),
-  );
-  gauge("sautikit_legs_live", "Legs that have not ended.", () =>
-    store.read(countLive).then((live) => live.legs),
-  );
-  gauge("sautikit_deliveries_pending", "Webhook deliveries that are still to be made.", () =>
-    store.read(countLive).then((live) => live.deliveries),
-  );
-  gauge("sautikit_legs_one_way", "Legs that ended in the last hour with audio one way, or none.", () =>
-    store.read((tx) => countOneWay(tx, clock.nowUs() - oneWayUs)),
-  );
   gauge("sautikit_switch_connected", "Whether every media server answers some controller: 1 or 0.", () =>
     boxes.every((name) => health.isUp(name)) ? 1 : 0,
   );
@@ -72,10 +74,6 @@ export function registerMetrics(
     health.isDraining(box),
   );
   ofBoxes("sautikit_box_led", "Whether this process leads the media server: 1 or 0.", (box) => led.has(box));
-  for (const kind of ["address", "credential"] as const)
-    gauge(`sautikit_sip_bans_${kind}`, `Bans that stand: of a SIP device's ${kind}.`, () =>
-      store.read((tx) => countStandingBans(tx, clock.nowMs())).then((count) => count[kind]),
-    );
   gauge(
     "sautikit_sip_login_failures",
     "Logins of SIP devices that failed since the start, as the media server told them.",
@@ -92,36 +90,32 @@ export function registerMetrics(
     () => failures?.counts.bansLeftOut ?? 0,
   );
   gauge(
-    "sautikit_spool_recordings_waiting",
-    "Recordings that are still to be stored.",
-    () => spool.status().recordingsWaiting,
-  );
-  gauge(
-    "sautikit_recordings_short",
-    "Recordings that lack more than 2 % of the talk, and more than 100 ms; those without a file too.",
-    () => store.read(countShort),
-  );
-  new Gauge({
-    name: "sautikit_trunk_up",
-    help: "Whether a trunk can be called from a media server, as that one says: 1 or 0; while nobody knows it is not there.",
-    labelNames: ["trunk", "box"],
-    registers: [registry],
-    async collect() {
-      this.reset();
-      for (const { trunk, box: at, up } of await store.read(trunkGateways))
-        if (up !== null) this.set({ trunk, box: at }, up);
-    },
-  });
-  gauge(
     "sautikit_trunk_file_faults",
     "What is wrong with the file of trunks, which is not in force then.",
     () => trunks.faults.length,
   );
-  gauge(
-    "sautikit_spool_end_records_waiting",
-    "End-of-leg records that are still to be taken in.",
-    () => spool.status().endRecordsWaiting,
-  );
+  if (spool !== null) {
+    gauge(
+      "sautikit_spool_recordings_waiting",
+      "Recordings that are still to be stored.",
+      () => spool.status().recordingsWaiting,
+    );
+    gauge(
+      "sautikit_spool_end_records_waiting",
+      "End-of-leg records that are still to be taken in.",
+      () => spool.status().endRecordsWaiting,
+    );
+    new Gauge({
+      name: "sautikit_spool_trouble",
+      help: "What went wrong at the spool within the last minute: 1, else 0.",
+      labelNames: ["kind"],
+      registers: [registry],
+      collect() {
+        const { trouble } = spool.status();
+        for (const kind of troubles) this.set({ kind }, trouble?.kind === kind ? 1 : 0);
+      },
+    });
+  }
   if (trace !== null) {
     gauge("sautikit_sip_trace_received", "Captured datagrams since the start.", () => trace.received);
     gauge("sautikit_sip_trace_stored", "SIP messages of calls kept since the start.", () => trace.stored);

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
-import { readFile } from "node:fs/promises";
 import { configuredSecrets, describeConfig } from "./config.ts";
 import { LogMask } from "./log-mask.ts";
+import { version } from "./version.ts";
 import { asUsageError, usage, UsageError } from "./usage.ts";
 
 /** Each command's own file is loaded when it is asked for, so that a small one starts fast. */
@@ -32,6 +32,10 @@ async function main(args: readonly string[]): Promise<void> {
     case "doctor":
       nothingMore(command, rest);
       return (await import("./doctor/doctor.ts")).doctor();
+    case "backup":
+      return (await import("./backup/backup.ts")).backup(rest);
+    case "restore":
+      return (await import("./backup/restore.ts")).restore(rest);
     case "workspace":
     case "key":
     case "number":
@@ -61,11 +65,6 @@ async function main(args: readonly string[]): Promise<void> {
 
 function nothingMore(command: string, [surplus]: readonly string[]): void {
   if (surplus !== undefined) throw new UsageError(`${command} takes nothing more: "${surplus}" is too many.`);
-}
-
-async function version(): Promise<string> {
-  const file = await readFile(new URL("../package.json", import.meta.url), "utf8");
-  return (JSON.parse(file) as { version: string }).version;
 }
 
 /** Behind `--` nothing is an option. */

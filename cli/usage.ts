@@ -19,6 +19,14 @@ const commands: readonly (readonly [synopsis: string, purpose: string])[] = [
     "Looks at each part: reachable, its version, what is wrong, how to mend it; fails where one is broken.",
   ],
   [
+    "backup DIR",
+    "Saves this installation into a new folder while it runs: database, keys, spool, and the embedded storage (docs/backup.md).",
+  ],
+  [
+    "restore DIR",
+    "Makes it again from there: into a DATA_DIR, SPOOL_DIR and database that have nothing yet.",
+  ],
+  [
     "workspace create NAME [--owner MAIL]",
     "Makes a workspace, and its first owner, who signs in by a link to that address.",
   ],

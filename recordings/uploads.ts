@@ -1,3 +1,4 @@
+import { rename } from "node:fs/promises";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 import type { Clock } from "../engine/clock.ts";
@@ -213,10 +214,27 @@ export class Uploads {
     const since = this.#absentSinceMs.get(row.id);
     if (since === undefined) this.#absentSinceMs.set(row.id, clock.monotonicMs());
     if (since === undefined || clock.monotonicMs() - since < missingAfterMs) return;
+    if (await this.#fetchedBack(row)) return this.#settle(row.id);
     // A leg that nobody answered, and of which nothing was ever heard, was never recorded at all.
     if (row.startedAtUs === null && row.legAnsweredAtUs === null) await this.#commitEmpty(row);
     else await this.#lose(row);
     this.#absentSinceMs.delete(row.id);
+  }
+
+  /**
+   * A database that was restored may be from before the upload, and the spool from after it: then the storage has the audio, and is
+   * what it is taken from. False: it has none.
+   */
+  async #fetchedBack(row: SpooledRow): Promise<boolean> {
+    const { storage, directory, log } = this.#options;
+    const key = objectKey(row);
+    const stored = await storage.head(key);
+    if (!stored) return false;
+    const incoming = join(directory, `${row.id}.part`);
+    if (!(await storage.getFile(key, incoming, stored.sizeBytes))) return false;
+    await rename(incoming, join(directory, `${row.id}.wav`));
+    log.warn({ recording: row.id }, "A recording's file was taken back from the storage.");
+    return true;
   }
 
   #commitEmpty(row: SpooledRow): Promise<void> {

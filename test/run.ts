@@ -50,6 +50,8 @@ const storeSuites = [
   "cli/mpesa-machines",
   "boxes/many",
   "upgrade/rolling",
+  "cli/metrics",
+  "cli/backup",
 ];
 
 const wanted = process.argv.slice(2);

@@ -1,5 +1,6 @@
 import { parseArgs } from "node:util";
 import { isId } from "../../engine/ids.ts";
+import { saveCheck } from "../../engine/store/checks.ts";
 import { entriesOf, transactionById } from "../../engine/store/ledger.ts";
 import { keepWorkspace } from "../../engine/store/workspaces.ts";
 import { verifyLedger } from "../../engine/wallet/verify.ts";
@@ -67,12 +68,13 @@ export async function ledgerCorrect({ store, clock, ids, config }: Desk, args: s
 }
 
 /** Lists every invariant; exits non-zero when one is broken. */
-export async function ledgerVerify({ store }: Desk, args: string[]): Promise<void> {
+export async function ledgerVerify({ store, clock }: Desk, args: string[]): Promise<void> {
   words(parseArgs({ args, allowPositionals: true, options: {} }).positionals);
   const findings = await store.read(verifyLedger);
   for (const { ok, name, detail } of findings)
     process.stdout.write(`${ok ? "ok    " : "BROKEN"} ${name}: ${detail}\n`);
   const broken = findings.filter((finding) => !finding.ok).length;
+  await store.write((tx) => saveCheck(tx, { name: "ledger", checkedAtMs: clock.nowMs(), findings: broken }));
   process.stdout.write(`${findings.length} invariants checked, ${broken} broken\n`);
   if (broken > 0) process.exitCode = 1;
 }

@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import { saveCheck } from "../../engine/store/checks.ts";
 import { verifyRecordings } from "../../recordings/verify.ts";
 import { connectObjectStorage } from "../object-storage.ts";
 import { print, words, type Desk } from "./desk.ts";
@@ -34,6 +35,9 @@ export async function recordingsVerify({ config, store, clock }: Desk, args: str
           ...(sha256 === undefined ? {} : { expected_sha256: recording?.sha256 ?? null, sha256 }),
         }),
     });
+    await store.write((tx) =>
+      saveCheck(tx, { name: "recordings", checkedAtMs: clock.nowMs(), findings: seen.findings }),
+    );
     print({ ...seen, checksums });
     if (seen.findings > 0) process.exitCode = 1;
   } finally {

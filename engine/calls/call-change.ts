@@ -19,7 +19,7 @@ import { keepWorkspace } from "../store/workspaces.ts";
 import type { CallTarget, OutboxEvent } from "../webhooks/outbox.ts";
 import type { CallOptions } from "./call-request.ts";
 import { rearmCutOffs } from "./cut-off.ts";
-import type { ChangeParts } from "./change-parts.ts";
+import type { ChangeParts, LegOutcome } from "./change-parts.ts";
 import type { AskingKind, CallEventKind } from "./event-kinds.ts";
 import { isApart, isAtMostOnce, type Command } from "./command.ts";
 
@@ -82,6 +82,12 @@ export class CallChange {
   setLeg(leg: LegRow, patch: Partial<LegRow>): void {
     Object.assign(leg, patch);
     this.#legPatches.set(leg.id, { ...this.#legPatches.get(leg.id), ...patch });
+  }
+
+  /** Tells the metrics what came of a leg, once it is stored. */
+  legOver({ direction, trunk }: LegRow, outcome: Omit<LegOutcome, "direction" | "trunk">): void {
+    const told = { direction, trunk, ...outcome };
+    this.tx.afterCommit(() => this.parts.legOver?.(told));
   }
 
   /** To be called before a leg is answered or settled: one at a time in a workspace, whose money they share. */

@@ -1,6 +1,8 @@
 import type { Clock } from "../clock.ts";
 import type { Trunks } from "../sip/trunks/trunks.ts";
 import type { Policy } from "../policy/policy.ts";
+import type { LegStatus } from "../store/calls.ts";
+import type { HangupCause } from "../switch/switch.ts";
 import type { Outbox } from "../webhooks/outbox.ts";
 import type { Settlement } from "../metering/settlement.ts";
 import type { Ids, IntentOwner } from "../ids.ts";
@@ -20,4 +22,17 @@ export interface ChangeParts {
   traces: Pick<CallTraces, "note">;
   /** Called after the commit: the call, or the room, has intents to carry out, or wants to be woken at another time. */
   changed: (owner: IntentOwner) => void;
+  /** Called after the commit, for the metrics: what came of a leg, or of an attempt at it. */
+  legOver?: (outcome: LegOutcome) => void;
+}
+
+export interface LegOutcome {
+  direction: "outbound" | "inbound";
+  /** Null: it was dialled over none. */
+  trunk: string | null;
+  /** `failed_over`: the next trunk tries. */
+  status: LegStatus | "failed_over";
+  cause: HangupCause;
+  /** From dialling to the first ringing, ms; null: it never rang. */
+  postDialDelayMs: number | null;
 }

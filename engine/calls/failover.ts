@@ -115,6 +115,7 @@ export async function failOver(change: CallChange, leg: LegRow, news: Ended): Pr
     },
     Math.floor(endedAtUs / 1000),
   );
+  change.legOver(leg, { status: "failed_over", cause, postDialDelayMs: null });
   const channelUuid = channelName(parts.ids.bytes(16));
   // As if nobody had dialled it yet: what is looked for in the switch from here on is the other channel.
   change.setLeg(leg, {

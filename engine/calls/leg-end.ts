@@ -86,6 +86,10 @@ export async function endLeg(
     dialling: null,
   });
   await recordings.finishForLeg(change.tx, leg.id, facts.endedAtUs);
+  change.legOver(leg, {
+    ...{ status, cause: facts.cause },
+    postDialDelayMs: ringingAtUs === null ? null : (ringingAtUs - startedAtUs) / 1000,
+  });
   if (facts.audio && oneWay) {
     const { received, sent } = facts.audio;
     const audio = { packets_received: received, packets_sent: sent, one_way: oneWay };

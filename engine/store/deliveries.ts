@@ -241,14 +241,15 @@ export const attemptsOf = (tx: ReadTx, id: DeliveryId): Promise<(AttemptRow & { 
     [id],
   );
 
-/** A new schedule for the same event, due at once. */
+/** A new schedule for the same event, due at once; behind the first tries, which alone have 0: how late those are is read by that. */
 export async function restartDelivery(
   tx: Tx,
   id: DeliveryId,
   to: { url: string; host: string },
 ): Promise<void> {
   await tx.run(
-    `UPDATE deliveries SET status = 'pending', schedule_step = 0, next_attempt_at_ms = 0, delivered_at_ms = NULL,
+    `UPDATE deliveries SET status = 'pending', schedule_step = 0, delivered_at_ms = NULL,
+       next_attempt_at_ms = CASE attempts WHEN 0 THEN 0 ELSE 1 END,
        url = ?, host = ?
      WHERE id = ?`,
     [to.url, to.host, id],

@@ -84,6 +84,25 @@ async function pastOthers(clock: Clock, migration: () => Promise<void>): Promise
   }
 }
 
+/** Whether anything is in the database; it is not changed. */
+export async function hasTables(url: string, { clock }: { clock: Clock }): Promise<boolean> {
+  const store = new PostgresStore(
+    clock,
+    transactionMsMaxDefault,
+    poolOf(url, 1, transactionMsMaxDefault, lockMsMax),
+  );
+  try {
+    const found = await store.read((tx) =>
+      tx.get<{ count: number }>(
+        "SELECT COUNT(*) AS count FROM pg_tables WHERE schemaname = current_schema()",
+      ),
+    );
+    return (found?.count ?? 0) > 0;
+  } finally {
+    await store.close();
+  }
+}
+
 /** Customers' text is in any script. */
 async function requireUtf8(store: Store): Promise<void> {
   const setting = await store.read((tx) =>

@@ -102,6 +102,14 @@ export interface EventCounts {
   unreadable: number;
 }
 
+/** How the event connection is, for the metrics. */
+export interface Pulse {
+  /** How often it was made since the start. */
+  connections: number;
+  /** When the last heartbeat was answered, monotonic ms, and how long that took; null: none was. */
+  last: { atMs: number; tookMs: number } | null;
+}
+
 const heartbeatEveryMs = 1000;
 /** A socket whose other end vanished tells nobody; this finds out. */
 const heartbeatTimeoutMs = 3000;
@@ -142,6 +150,7 @@ interface Job {
 export class FreeSwitchBox implements Switch {
   readonly box: string;
   readonly counts: EventCounts = { delivered: 0, foreign: 0, ignored: 0, unreadable: 0 };
+  readonly pulse: Pulse = { connections: 0, last: null };
   readonly #options: FreeSwitchBoxOptions;
   readonly #eventLine: Line<Greeting>;
   readonly #commandLines: readonly Line[];
@@ -699,11 +708,14 @@ export class FreeSwitchBox implements Switch {
   #onUp(connection: Connection, greeting: Greeting): void {
     this.#options.log.info({ box: this.box, ...greeting }, "media server connected");
     this.#connected = true;
+    this.pulse.connections++;
     this.#tell({ kind: "connected", box: this.box, ...greeting });
     void this.#beat(connection);
   }
 
   async #beat(connection: Connection): Promise<void> {
+    const { clock } = this.#options;
+    const askedMs = clock.monotonicMs();
     let coreUuid: string;
     try {
       coreUuid = await connection.send(api("global_getvar", "core_uuid"), heartbeatTimeoutMs);
@@ -712,8 +724,10 @@ export class FreeSwitchBox implements Switch {
       for (const line of this.#commandLines) line.connection?.close("no heartbeat");
       return connection.close(`no heartbeat for ${heartbeatTimeoutMs} ms`);
     }
-    this.#tell({ kind: "alive", box: this.box, coreUuid, atUs: this.#options.clock.nowUs() });
-    this.#heartbeat = this.#options.clock.after(heartbeatEveryMs, () => void this.#beat(connection));
+    const atMs = clock.monotonicMs();
+    this.pulse.last = { atMs, tookMs: atMs - askedMs };
+    this.#tell({ kind: "alive", box: this.box, coreUuid, atUs: clock.nowUs() });
+    this.#heartbeat = clock.after(heartbeatEveryMs, () => void this.#beat(connection));
   }
 
   #onDown(reason: string, wasUp: boolean): void {

@@ -28,6 +28,8 @@ export interface DelivererParts {
   log: Log;
   /** How often the store is looked at unasked. Needed below the default only where other processes tell events. */
   pollMs?: number;
+  /** Told of each try, for the metrics: its HTTP status (null: no answer), how long it took, and whether it was the last of a vain schedule. */
+  tried?: (outcome: { status: number | null; latencyMs: number; deadLetter: boolean }) => void;
 }
 
 /**
@@ -244,6 +246,8 @@ export class Deliverer {
     const { kind, callId, traceId } = delivery;
     const about = { delivery: id, kind, callId, ...(traceId === null ? {} : { traceId }) };
     if (next.status === "dead_letter") log.warn(about, "webhook given up");
+    const { status, latencyMs } = made.row;
+    this.#parts.tried?.({ status, latencyMs, deadLetter: next.status === "dead_letter" });
     // The try is made and must not be made again for want of a record, so this goes on until it is stored.
     for (let stored = false; !stored;) {
       try {

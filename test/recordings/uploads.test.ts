@@ -496,6 +496,26 @@ describe("recordings on the spool", function () {
     assert.deepEqual(told, [{ kind: "missing", recording: await rowOf(world, id) }]);
   });
 
+  it("without a file, but whose audio the storage has, are ready: their database was restored from before the upload", async () => {
+    const id = await addRecording(world);
+    const file = wav({ frames: speech(1000) });
+    const { workspaceId, callId } = world;
+    await world.storage.putBytes(file, `${workspaceId}/${callId}/${id}.wav`, "audio/wav");
+
+    await until("it is ready", async () => {
+      lookAgain();
+      return (await rowOf(world, id)).status === "ready";
+    });
+
+    assert.equal((await rowOf(world, id)).sha256, createHash("sha256").update(file).digest("hex"));
+    assert.deepEqual(await download(id), file);
+    assert.deepEqual(
+      told.map(({ kind }) => kind),
+      ["ready"],
+    );
+    await gone();
+  });
+
   it("without a file, of a leg that nobody answered, end as empty", async () => {
     const otieno = ids.next("leg");
     await addLeg(world, otieno, 1, null);

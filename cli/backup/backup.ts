@@ -1,0 +1,76 @@
+import { mkdir, readdir, writeFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { systemClock } from "../../engine/clock.ts";
+import { backupSqlite } from "../../engine/store/sqlite-backup.ts";
+import { readConfig } from "../config.ts";
+import { print, words } from "../operator/desk.ts";
+import { UsageError } from "../usage.ts";
+import { version } from "../version.ts";
+import { copyFolder, copyOne, type Copied } from "./copy-folder.ts";
+import { dumpPostgres } from "./postgres-dump.ts";
+
+/** What a backup has beside the database: small, and made once. */
+export const smallFiles = [
+  "secrets.key",
+  "s3.key",
+  "s3.port",
+  "sip.port",
+  "trunks.yaml",
+  "demo.json",
+] as const;
+/** Of the spool: what the switch wrote and nobody has taken yet, and what nobody could use. */
+export const spoolFolders = ["recordings", "cdr", "unclaimed"] as const;
+export const databaseFiles = { sqlite: "sautikit.db", postgres: "database.dump" } as const;
+export const summaryFile = "backup.json";
+
+export interface Summary {
+  version: string;
+  database: "sqlite" | "postgres";
+  /** When the database was as it is in the backup: not before, and at most some seconds later. */
+  made_at: string;
+  spool: Copied;
+  objects: Copied | null;
+}
+
+/**
+ * `sautikit backup DIR`: a folder from which `restore` makes the same installation again, taken while it runs. The order matters:
+ * the database first, then the spool, then the embedded storage. A recording goes from the spool to the storage, so that one which
+ * the database does not yet know to be stored is found in the one or in the other.
+ */
+export async function backup(args: readonly string[]): Promise<void> {
+  const { positionals } = parseArgs({ args: [...args], allowPositionals: true, options: {} });
+  const [folder] = words(positionals, "DIR");
+  if (folder === undefined) throw new UsageError("backup DIR: it needs the name of a new folder.");
+  const to = resolve(folder);
+  const config = readConfig(process.env);
+  await mkdir(to, { recursive: true, mode: 0o700 });
+  if ((await readdir(to)).length > 0) throw new Error(`${to} is not empty: a backup is a folder of its own.`);
+
+  const madeAt = new Date(systemClock.nowMs()).toISOString();
+  const { database } = config;
+  if (database.kind === "sqlite") await backupSqlite(database.file, join(to, databaseFiles.sqlite));
+  else await dumpPostgres(database.url, join(to, databaseFiles.postgres));
+  const spool: Copied = { files: 0, bytes: 0 };
+  for (const name of spoolFolders) {
+    const { files, bytes } = await copyFolder(join(config.spoolDir, name), join(to, "spool", name));
+    spool.files += files;
+    spool.bytes += bytes;
+  }
+  const objects =
+    config.s3.endpoint === null
+      ? await copyFolder(join(config.dataDir, "objects"), join(to, "objects"))
+      : null;
+  for (const name of smallFiles) await copyOne(join(config.dataDir, name), join(to, name));
+
+  // Last: a folder without it is no backup.
+  const summary: Summary = {
+    ...{ version: await version(), database: database.kind, made_at: madeAt },
+    ...{ spool, objects },
+  };
+  await writeFile(join(to, summaryFile), `${JSON.stringify(summary, null, 2)}\n`, {
+    mode: 0o600,
+    flush: true,
+  });
+  print({ backup: to, ...summary });
+}
