@@ -7,7 +7,8 @@ export interface Passing {
   readonly text: string;
 }
 
-export type Verdict = "pass" | "drop";
+/** `twice`: it comes once more; `late`: what is behind it goes first, for up to half a second. */
+export type Verdict = "pass" | "drop" | "twice" | "late";
 
 /** A frame that waits at the proxy, and with it all that follows it on its connection in its direction. */
 export interface Held {
@@ -151,6 +152,9 @@ class Relay {
   }
 }
 
+const lateMsMax = 500;
+const lateMs = () => Math.random() * lateMsMax;
+
 /** One direction. What was sent before the end still arrives; a reset takes with it what had not arrived. */
 function relay(from: Socket, to: Socket, judge: (text: string) => Promise<Verdict>): void {
   let rest = Buffer.alloc(0);
@@ -161,7 +165,13 @@ function relay(from: Socket, to: Socket, judge: (text: string) => Promise<Verdic
       const frame = rest.subarray(0, end);
       rest = rest.subarray(end);
       turn = turn.then(async () => {
-        if ((await judge(frame.toString("utf8"))) === "pass" && to.writable) to.write(frame);
+        const verdict = await judge(frame.toString("utf8"));
+        const send = () => {
+          if (to.writable) to.write(frame);
+        };
+        if (verdict === "late") setTimeout(send, lateMs()).unref();
+        else if (verdict !== "drop") send();
+        if (verdict === "twice") send();
       });
     }
   });
