@@ -38,7 +38,7 @@ describeOnSwitch("the auditor, of what customers do beside calling", function ()
       planned("deviceIsCalled", ({ answers }) => answers === "answers"),
       planned(
         "inbound",
-        (act) => act.hangUpAfterMs > 3_000 && JSON.stringify(act.documents).includes('[[{"play'),
+        (act) => act.hangUpAfterMs > 3_000 && JSON.stringify(act.documents).includes('[[{"getDigits'),
       ),
       planned("recordingDeleted"),
       planned("call", ({ body }) => body["record"] === true && typeof body["to"] === "string"),
