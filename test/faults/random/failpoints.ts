@@ -16,14 +16,6 @@ export const committedTables = [
   ...["audit_entries"],
 ] as const;
 
-/** Tables that no random traffic changes, and why that is enough. */
-export const notCommitted: Readonly<Record<string, string>> = {
-  workspaces: "the runner's own set-up writes them",
-  api_keys: "the runner's own set-up writes them",
-  call_pace: "counted with the call, in its transaction",
-  conference_legs: "written with the members",
-};
-
 /** Commands to the switch, as they begin on the wire. */
 export const switchCommands = [
   ...[
@@ -43,9 +35,6 @@ export const switchCommands = [
 export const requestsSent = [
   ...["webhook", "question", "upload", "storage look", "push", "push query", "payments pull", "answer"],
 ] as const;
-
-/** Files: an end-of-leg record or a recording that is removed from the spool, a mail that is put down. */
-export const fileChanges = ["remove record", "remove recording", "put mail", "put directory"] as const;
 
 const points = {
   controller: [
