@@ -11,6 +11,11 @@ export interface Clock {
   nowMs(): number;
   /** Wall clock, whole µs since the epoch. */
   nowUs(): number;
+  /**
+   * What the wall clock said when the process began, and the time since: whole ms since the epoch that no step of the
+   * host's clock reaches. For times that are waited for and stored, so that the next process can wait for them too.
+   */
+  steadyMs(): number;
   /** Never goes backwards; ms since an arbitrary moment. For time-outs and leases. */
   monotonicMs(): number;
   /** Runs `fn` once, `delayMs` from now. The timer does not keep the process alive. */
@@ -26,6 +31,7 @@ export const systemClock: Clock = {
   nowMs: () => Date.now(),
   // From Date, not performance.timeOrigin, which does not follow a step of the host's clock.
   nowUs: () => Date.now() * 1000,
+  steadyMs: () => Math.floor(performance.timeOrigin + performance.now()),
   monotonicMs: () => performance.now(),
   after(delayMs, fn) {
     const handle = setTimeout(fn, Math.min(Math.max(delayMs, 0), timerMsMax));

@@ -72,6 +72,7 @@ export interface Scene {
   leg: LegId;
   /** False while an inbound call rings. */
   answered: boolean;
+  /** Of the steady clock, which no step of the host's reaches. */
   nowMs: number;
   /** Unique to this step of this call; ties what comes back to it. */
   token: string;

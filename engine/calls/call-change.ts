@@ -57,6 +57,11 @@ export class CallChange {
     return this.parts.clock.nowMs();
   }
 
+  /** Of steps and their times. */
+  get steadyMs(): number {
+    return this.parts.clock.steadyMs();
+  }
+
   /** The leg that the call began with, and that its document speaks to; of several that rang, the one that answered. */
   get firstLeg(): LegRow {
     const [first] = this.legs;

@@ -386,8 +386,8 @@ export class Controller {
 
   async #sweepOnce(): Promise<void> {
     try {
-      const nowMs = this.#parts.clock.nowMs();
-      const waiting = await this.#parts.store.read((tx) => callsToWake(tx, nowMs, this.#parts.scope));
+      const { store, clock, scope } = this.#parts;
+      const waiting = await store.read((tx) => callsToWake(tx, clock.steadyMs(), scope));
       for (const { id } of waiting) if (!this.#stopped) await this.#feedWake(id);
       await this.#runAll();
       for (const reconciler of this.#reconcilers.values()) await reconciler.every(reconcileEveryMs);
@@ -442,7 +442,7 @@ export class Controller {
     this.#wakeTimers.get(callId)?.cancel();
     this.#wakeTimers.delete(callId);
     if (this.#stopped || atMs === null) return;
-    const delayMs = atMs - this.#parts.clock.nowMs();
+    const delayMs = atMs - this.#parts.clock.steadyMs();
     this.#wakeTimers.set(
       callId,
       this.#parts.clock.after(delayMs, () => void this.#feedWake(callId)),
@@ -461,10 +461,9 @@ export class Controller {
 
   async #feedWake(callId: CallId): Promise<void> {
     this.#wakeTimers.delete(callId);
-    const atMs = await this.#parts.store
-      .read((tx) => wakeAtMs(tx, callId, this.#parts.scope))
-      .catch(() => null);
-    if (atMs === null || atMs > this.#parts.clock.nowMs() || !(await this.#hears(callId))) return;
+    const { store, clock, scope } = this.#parts;
+    const atMs = await store.read((tx) => wakeAtMs(tx, callId, scope)).catch(() => null);
+    if (atMs === null || atMs > clock.steadyMs() || !(await this.#hears(callId))) return;
     await this.#feed(callId, { kind: "wake" });
   }
 }

@@ -138,7 +138,7 @@ export class DocumentRun {
     await change.emit("document.replaced", { actions: actions.length });
     // Of several that ring one may be answered before it is known which of them has the call.
     if (change.call.answeredAtUs === null && !isWaiting(change)) store(change, running);
-    else if (after.length > 0) store(change, { ...running, after }, change.nowMs + dropMsMax);
+    else if (after.length > 0) store(change, { ...running, after }, change.steadyMs + dropMsMax);
     else await this.#next(change, running);
   }
 
@@ -169,7 +169,7 @@ export class DocumentRun {
   async adopted(change: CallChange): Promise<void> {
     await this.feed(change, { kind: "adopted" });
     const { wakeAtMs } = change.call;
-    if (wakeAtMs !== null && wakeAtMs <= change.nowMs) await this.feed(change, { kind: "wake" });
+    if (wakeAtMs !== null && wakeAtMs <= change.steadyMs) await this.feed(change, { kind: "wake" });
   }
 
   /** Between two actions: the voice URL is asked, the caller is being answered, or dropped legs have yet to end. */
@@ -178,14 +178,14 @@ export class DocumentRun {
       if (fact.kind === "asked" && fact.token === running.asking.token)
         await this.#answered(change, running, fact.answer);
       else if (fact.kind === "wake") await this.#answered(change, running, null);
-      else if (fact.kind === "adopted") store(change, running, change.nowMs + askingMsMax);
+      else if (fact.kind === "adopted") store(change, running, change.steadyMs + askingMsMax);
       else if (fact.kind === "digit") keepTyped(change, running, fact);
       return;
     }
     if (fact.kind === "asked") return;
     if (running.after !== undefined) return this.#afterDropped(change, running, fact);
     if (fact.kind === "wake") await this.#notAnswered(change);
-    else if (fact.kind === "adopted") store(change, running, change.nowMs + answeringMsMax);
+    else if (fact.kind === "adopted") store(change, running, change.steadyMs + answeringMsMax);
     else if (fact.kind === "digit") keepTyped(change, running, fact);
   }
 
@@ -224,7 +224,7 @@ export class DocumentRun {
       running.redirects = redirects + 1;
     }
     if (verb.needsAnswer === true && isWaiting(change) && !running.putsThrough) {
-      store(change, { ...running, answering: true }, change.nowMs + answeringMsMax);
+      store(change, { ...running, answering: true }, change.steadyMs + answeringMsMax);
       return change.intend({ kind: "answer", leg: change.firstLeg.id });
     }
     return this.#run(change, running);
@@ -315,7 +315,7 @@ export class DocumentRun {
     const asked = url ?? change.call.voiceCallbackUrl;
     if (asked === null || change.call.numberId === null) return change.emit(event, payload, atMs);
     const { token } = sceneOf(change, running);
-    store(change, { ...running, asking: { token } }, change.nowMs + askingMsMax);
+    store(change, { ...running, asking: { token } }, change.steadyMs + askingMsMax);
     await change.ask(event, payload, { url: asked, method, token }, atMs);
   }
 
@@ -347,7 +347,7 @@ export class DocumentRun {
     switch (answer.kind) {
       case "document": {
         const { actions } = answer;
-        const hurry = hurried(asked, change.nowMs);
+        const hurry = hurried(asked, change.steadyMs);
         if (hurry.documents > hurriedMax) {
           const reason = `is the ${hurry.documents}st in a row that came within a second of the one before`;
           return this.#invalid(change, step, { path: "actions", code: "too_many", reason });
@@ -493,7 +493,7 @@ const tokenOf = (call: CallRow, { step }: Running) => `${call.id}-${step}`;
 const sceneOf = (change: CallChange, running: Running): Scene => ({
   leg: change.firstLeg.id,
   answered: !isWaiting(change),
-  nowMs: change.nowMs,
+  nowMs: change.steadyMs,
   token: tokenOf(change.call, running),
   more: running.position + 1 < running.actions.length,
   asks: asks(change),

@@ -212,7 +212,8 @@ export class Reconciler {
   /** The list says who is probably there; the channel itself says what is true of it. */
   async #factsOf(leg: LegRow, listed: boolean): Promise<ChannelFacts | null | "too young"> {
     const ageMs = this.#parts.clock.nowMs() - (leg.dialledAtMs ?? leg.createdAtMs);
-    const young = !listed && ageMs < listLagMs;
+    // Dialled later than now: the clock was set back since, and says nothing of its age.
+    const young = !listed && ageMs >= 0 && ageMs < listLagMs;
     // Whose document waits to go on is looked at all the same.
     if (young && !this.#toAdopt.has(leg.id)) return "too young";
     return (await this.#parts.box.channelFacts(leg.id)) ?? (young ? "too young" : null);

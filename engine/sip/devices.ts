@@ -25,8 +25,8 @@ export interface DevicesParts {
   box: Pick<Switch, "box" | "connected" | "reloadDirectory" | "registrations" | "forgetDevice">;
 }
 
-/** While nothing is told. */
-const everyMs = 30_000;
+/** While nothing is told: a list of logins that another process wrote is found within this. What is asked of the switch is rarer. */
+const everyMs = 1_000;
 /** What is told within that time is written down together. */
 const apartMs = 200;
 /** A list takes the switch time in which it registers nobody: some 0.5 % of it at most. */

@@ -173,15 +173,20 @@ export const markSeen = (tx: Tx, box: string, leg: LegId, atUs: number) =>
 /** The same for all of a box's live legs, never backwards: the box itself was alive then. */
 export const raiseSeen = (tx: Tx, box: string, atUs: number) =>
   tx.run(
-    "UPDATE legs SET seen_at_us = ? WHERE box = ? AND ended_at_us IS NULL AND ended_by IS NULL AND (seen_at_us IS NULL OR seen_at_us < ?) AND dialled_at_ms * 1000 < ?",
-    [atUs, box, atUs, atUs],
+    `UPDATE legs SET seen_at_us = ? WHERE box = ? AND ended_at_us IS NULL AND ended_by IS NULL
+       AND (seen_at_us IS NULL OR seen_at_us < ?) AND (dialled_at_ms * 1000 < ? OR started_at_us < ?)`,
+    [atUs, box, atUs, atUs, atUs],
   );
 
-/** The switch that had them died: kept with each, since the next controller sees no other core than this one saw. */
+/**
+ * The switch that had them died, those that were dialled before, by our clock, or by the switch's where ours was set back
+ * since: kept with each, since the next controller sees no other core than this one saw.
+ */
 export const markLastProven = (tx: Tx, box: string, dialledBeforeMs: number) =>
   tx.run(
-    "UPDATE legs SET ended_by = 'last_proven' WHERE box = ? AND ended_at_us IS NULL AND dialled_at_ms <= ?",
-    [box, dialledBeforeMs],
+    `UPDATE legs SET ended_by = 'last_proven' WHERE box = ? AND ended_at_us IS NULL
+       AND (dialled_at_ms <= ? OR started_at_us <= ?)`,
+    [box, dialledBeforeMs, dialledBeforeMs * 1000],
   );
 
 /** What the switch calls the leg's channel: its id, unless it came to us or was dialled anew. */

@@ -17,6 +17,7 @@ class Machine implements Clock {
 
   nowMs = () => this.#wallMs;
   nowUs = () => this.#wallMs * 1000;
+  steadyMs = () => this.#wallMs;
   monotonicMs = () => this.#monotonicMs;
   after(delayMs: number, fn: () => void): Timer {
     const timer = { atMs: this.#monotonicMs + Math.max(0, delayMs), fn };

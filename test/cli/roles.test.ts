@@ -103,7 +103,7 @@ describeOnSwitch("sautikit start, each role a process of its own", function () {
     const number = await told("number", "add", workspace, nairobi);
     await told("credit", workspace, "1000");
     await liftLimits(workspace);
-    inbox = await WebhookInbox.open(String(number["voice_signing_secret"]));
+    inbox = await WebhookInbox.listen(String(number["voice_signing_secret"]));
     customer = new Customer(`http://127.0.0.1:${apiPort}`, String(key));
     // All at once, in whatever order they come up.
     await Promise.all(roles.map(start));

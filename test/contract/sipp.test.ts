@@ -71,7 +71,7 @@ describeContract("the whole product, with SIPp as the carrier and the operator's
     const key = String((await operator("key", "create", workspace))["api_key"]);
     const number = await operator("number", "add", workspace, nairobi);
     await operator("credit", workspace, "100");
-    inbox = await WebhookInbox.open(String(number["voice_signing_secret"]));
+    inbox = await WebhookInbox.listen(String(number["voice_signing_secret"]));
     started.push({ stop: () => inbox.close() });
     const { child, ready } = await startSautikit(["start"], { folder, env });
     sautikit = child;

@@ -267,6 +267,25 @@ describeOnSwitch("trunks", function () {
     }
   });
 
+  it("a trunk whose name has no IPv4 address in DNS is known to be down, and the next one is used", async () => {
+    // RFC 2606 §2: nobody ever has it. A name that has an IPv6 address alone is as little use to a profile of IPv4.
+    const at = { host: "nobody.invalid", port: 5060 };
+    const more = { priority: 0, ping_seconds: 5, addresses: ["192.0.2.0/24"] };
+    await trunks({ name: "lamu", at, more }, safari());
+    await eventually(
+      "lamu, known to be down",
+      async () =>
+        (await here.trunkStates()).some(({ trunk, up }) => trunk === "lamu" && up === 0) || undefined,
+      { withinMs: 40_000 },
+    );
+    const then = await here.ended(await here.place({ to: numbers.isBusy }));
+    assert.deepEqual(
+      then.legs[0]!.attempts.map(({ trunk }) => trunk),
+      ["safari"],
+    );
+    await trunks(safari());
+  });
+
   it("a trunk that asks for a login is registered with it, and dialled with it; a wrong password leaves it down", async () => {
     const login = { username: "sautikit", password: "wanjiru-calls-otieno" };
     const carrier = await startRefusingCarrier({ login, invite: () => 486 });

@@ -56,6 +56,8 @@ export interface CarrierProcess {
   readonly port: number;
   readonly statusUrl: string;
   calls(): Promise<CarrierCallView[]>;
+  /** All that somebody placed there. */
+  placings(): Promise<PlacedCallView[]>;
   /** Waits for the call that shows this CLI, and for it to be as `when` says. */
   callFrom(cli: string, when?: (call: CarrierCallView) => boolean): Promise<CarrierCallView>;
   /** Somebody calls the switch; their call's SIP Call-ID. */
@@ -86,6 +88,10 @@ export async function startCarrierProcess(port = 0): Promise<CarrierProcess> {
     port: Number(sipPort),
     statusUrl,
     calls,
+    async placings() {
+      const response = await fetch(`${statusUrl}/calls`);
+      return ((await response.json()) as { placed: PlacedCallView[] }).placed;
+    },
     callFrom: (cli, when = () => true) =>
       eventually(`the carrier's account of the call from ${cli}`, async () => {
         const found = (await calls()).filter(({ from }) => from === cli);

@@ -7,8 +7,11 @@ export interface Passing {
   readonly text: string;
 }
 
-/** `instead`: another frame goes on in its place, its end included. */
-export type Verdict = "pass" | "drop" | { instead: string };
+/**
+ * `twice`: it comes once more; `late`: what is behind it goes first, for up to half a second; `instead`: another frame goes on in its
+ * place, its end included.
+ */
+export type Verdict = "pass" | "drop" | "twice" | "late" | { instead: string };
 
 /** A frame that waits at the proxy, and with it all that follows it on its connection in its direction. */
 export interface Held {
@@ -152,6 +155,9 @@ class Relay {
   }
 }
 
+const lateMsMax = 500;
+const lateMs = () => Math.random() * lateMsMax;
+
 /** One direction. What was sent before the end still arrives; a reset takes with it what had not arrived. */
 function relay(from: Socket, to: Socket, judge: (text: string) => Promise<Verdict>): void {
   let rest = Buffer.alloc(0);
@@ -163,7 +169,12 @@ function relay(from: Socket, to: Socket, judge: (text: string) => Promise<Verdic
       rest = rest.subarray(end);
       turn = turn.then(async () => {
         const verdict = await judge(frame.toString("utf8"));
-        if (verdict !== "drop" && to.writable) to.write(verdict === "pass" ? frame : verdict.instead);
+        const send = () => {
+          if (to.writable) to.write(typeof verdict === "object" ? verdict.instead : frame);
+        };
+        if (verdict === "late") setTimeout(send, lateMs()).unref();
+        else if (verdict !== "drop") send();
+        if (verdict === "twice") send();
       });
     }
   });

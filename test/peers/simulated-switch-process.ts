@@ -20,7 +20,14 @@ export async function startSimulatedSwitchProcess(options: SwitchOptions): Promi
       ...["--esl-port", String(options.eslPort ?? 0), "--trunks-spool", spoolDir],
       ...(options.devices
         ? [
-            ...["--devices-port", "0", "--devices-realm", realm, "--devices-spool", spoolDir],
+            ...[
+              "--devices-port",
+              String(options.devicesPort ?? 0),
+              "--devices-realm",
+              realm,
+              "--devices-spool",
+              spoolDir,
+            ],
             ...["--devices-expires-min", "1"],
           ]
         : []),

@@ -32,6 +32,8 @@ export interface SwitchOptions {
   eslPort?: number;
   /** It serves customers' devices too; a binding lasts a second at least. */
   devices?: boolean;
+  /** Of a simulated switch that comes back after its end: where they knew it. */
+  devicesPort?: number | undefined;
   /** Where it sends the SIP that it captures. */
   hep?: { host: string; port: number };
   /** Of a real switch: more variables of freeswitch-conf/README.md. */

@@ -28,6 +28,7 @@ export function shiftableClock(): ShiftableClock {
     ...systemClock,
     nowMs: () => systemClock.nowMs() + shiftMs,
     nowUs: () => systemClock.nowUs() + shiftMs * 1000,
+    steadyMs: () => systemClock.steadyMs() + shiftMs,
     monotonicMs: () => systemClock.monotonicMs() + shiftMs,
     putForward: (ms) => void (shiftMs += ms),
   };

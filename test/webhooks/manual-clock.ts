@@ -11,6 +11,7 @@ export class ManualClock implements Clock {
 
   nowMs = () => this.#nowMs;
   nowUs = () => this.#nowMs * 1000;
+  steadyMs = () => this.#nowMs;
   monotonicMs = () => this.#nowMs;
 
   after(delayMs: number, fn: () => void) {

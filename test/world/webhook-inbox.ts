@@ -15,6 +15,8 @@ export interface Told {
 
 /** One request as it came. */
 export interface ReceivedWebhook {
+  /** Where it came to. */
+  path: string;
   headers: IncomingHttpHeaders;
   body: string;
 }
@@ -28,7 +30,11 @@ export class WebhookInbox {
   /** All of them, in order, those that came again too. */
   readonly received: ReceivedWebhook[] = [];
   readonly refused: string[] = [];
+  /** False: a webhook may say that it was signed at another time than now, as where the sender's clock was stepped. */
+  judgesTime = true;
   readonly secret: string;
+  /** Of other customers of this server, by path. */
+  readonly #secrets = new Map<string, string>();
   readonly #server: Server;
 
   private constructor(secret: string) {
@@ -42,13 +48,13 @@ export class WebhookInbox {
       request.on("error", () => undefined);
       request.on("data", (chunk: Buffer) => chunks.push(chunk));
       request.on("end", () => {
-        this.#take(request.headers, Buffer.concat(chunks).toString("utf8"));
+        this.#take(request.url ?? "", request.headers, Buffer.concat(chunks).toString("utf8"));
         response.end("OK");
       });
     });
   }
 
-  static async open(secret: string): Promise<WebhookInbox> {
+  static async listen(secret: string): Promise<WebhookInbox> {
     const inbox = new WebhookInbox(secret);
     inbox.#server.listen(0, "127.0.0.1");
     await once(inbox.#server, "listening");
@@ -59,20 +65,26 @@ export class WebhookInbox {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}/events`;
   }
 
+  /** The URL below `url` where somebody else is told, with a secret of their own. */
+  open(path: string, secret: string): string {
+    const url = new URL(`${this.url}/${path}`);
+    this.#secrets.set(url.pathname, secret);
+    return url.href;
+  }
+
+  /** Whose signature is right at that path. */
+  secretOf({ path }: ReceivedWebhook): string {
+    return this.#secrets.get(path) ?? this.secret;
+  }
+
   get promptUrl(): string {
     return this.url.replace("/events", "/prompt.wav");
   }
 
-  #take(headers: IncomingHttpHeaders, body: string): void {
-    this.received.push({ headers, body });
-    const ours = String(headers["x-sautikit-signature"]);
-    if (!verifySautikit(ours, body, this.secret, Math.floor(Date.now() / 1000)))
-      this.refused.push(`${ours}: ${body}`);
-    try {
-      new Webhook(this.secret).verify(body, headers as Record<string, string>);
-    } catch (error) {
-      this.refused.push(`${String(error)}: ${body}`);
-    }
+  #take(path: string, headers: IncomingHttpHeaders, body: string): void {
+    const webhook = { path, headers, body };
+    this.received.push(webhook);
+    if (this.judgesTime) this.#verify(webhook);
     const {
       event_id: eventId,
       kind,
@@ -83,6 +95,19 @@ export class WebhookInbox {
       data: Record<string, unknown>;
     };
     this.told.set(eventId, { eventId, kind, data });
+  }
+
+  #verify(webhook: ReceivedWebhook): void {
+    const { headers, body } = webhook;
+    const secret = this.secretOf(webhook);
+    const ours = String(headers["x-sautikit-signature"]);
+    if (!verifySautikit(ours, body, secret, Math.floor(Date.now() / 1000)))
+      this.refused.push(`${ours}: ${body}`);
+    try {
+      new Webhook(secret).verify(body, headers as Record<string, string>);
+    } catch (error) {
+      this.refused.push(`${String(error)}: ${body}`);
+    }
   }
 
   /** What was told of one call, in the order of `data.sequence`. */

@@ -12,9 +12,9 @@ import { createLedger } from "../../engine/wallet/ledger.ts";
 import { verifyLedger } from "../../engine/wallet/verify.ts";
 import { createWallet } from "../../engine/wallet/wallet.ts";
 import { createKey } from "../../engine/workspaces/api-keys.ts";
-import { addNumber } from "../../engine/numbers/numbers.ts";
+import { addNumber, type Routing } from "../../engine/numbers/numbers.ts";
 import { createWorkspace } from "../../engine/workspaces/workspaces.ts";
-import { Auditor } from "../faults/auditor/auditor.ts";
+import { Auditor, type Witnesses } from "../faults/auditor/auditor.ts";
 import { startCarrierProcess, type CarrierProcess } from "../peers/carrier-process.ts";
 import { startSautikit, type Child } from "../peers/child.ts";
 import type { EdgeUnderTest } from "../peers/edge-under-test.ts";
@@ -39,6 +39,10 @@ export class TestWorld {
   readonly folder: string;
   readonly inbox: WebhookInbox;
   readonly customer: Customer;
+  /** All of those whom the auditor knows: Wanjiru, and who came later. */
+  readonly customers: Customer[];
+  /** Who else has an account of what happened. */
+  readonly witnesses: Witnesses = { daraja: null, devices: [] };
   /** The same database that `sautikit` has open, for setting up and for looking at what no customer sees. */
   readonly store: Store;
   carrier: CarrierProcess;
@@ -60,6 +64,7 @@ export class TestWorld {
   ) {
     ({ folder: this.folder, carrier: this.carrier, inbox: this.inbox, customer: this.customer } = parts);
     ({ store: this.store, switch: this.switch, sautikit: this.sautikit } = parts);
+    this.customers = [this.customer];
     this.env = env;
     this.#roles = roles;
     this.#database = database;
@@ -126,7 +131,7 @@ export class TestWorld {
     };
     const store = await database.open();
     const account = await openAccount(store, Buffer.from(secretsKey, "hex"));
-    const inbox = await WebhookInbox.open(account.voiceSigningSecret);
+    const inbox = await WebhookInbox.listen(account.voiceSigningSecret);
     const customer = new Customer(`http://127.0.0.1:${apiPort}`, account.key);
     const sautikit = await startServer(folder, allEnv, roles);
     const parts = { folder, carrier, inbox, customer, store, switch: peer, sautikit };
@@ -159,9 +164,10 @@ export class TestWorld {
 
   /** A new switch where the old one was, with its spool. */
   async startSwitch(): Promise<void> {
-    const { spoolDir, esl } = this.switch;
+    const { spoolDir, esl, devices } = this.switch;
     this.#dead.push(this.switch);
-    this.switch = await startSwitchUnderTest({ carrier: this.carrier, spoolDir, eslPort: esl.port });
+    const same = { spoolDir, eslPort: esl.port, devices: devices !== null, devicesPort: devices?.port };
+    this.switch = await startSwitchUnderTest({ carrier: this.carrier, ...same });
   }
 
   /** SIGKILL to the carrier alone; what it was seen to do is kept for the audit. */
@@ -253,12 +259,16 @@ async function startServer(
 }
 
 /** As the operator's commands do it, but in one transaction and without limits that a busy test would meet. */
-export function openAccount(store: Store, secretsKey: Buffer) {
+export function openAccount(
+  store: Store,
+  secretsKey: Buffer,
+  { name = "Wanjiru", e164 = nairobi, ...routing }: { name?: string; e164?: string } & Routing = {},
+) {
   const ids = systemIds(systemClock);
   const createdAtMs = systemClock.nowMs();
   return store.write(async (tx) => {
     await seedShippedDeck(tx, ids, createdAtMs);
-    const { id: workspaceId } = await createWorkspace(tx, ids, { name: "Wanjiru", createdAtMs });
+    const { id: workspaceId, mpesaAccountRef } = await createWorkspace(tx, ids, { name, createdAtMs });
     await tx.run(
       `UPDATE workspaces SET requests_per_minute = 1000000, calls_per_second = 1000, concurrent_calls = 1000,
          short_calls_max = NULL, numbers_per_range_max = NULL WHERE id = ?`,
@@ -272,13 +282,14 @@ export function openAccount(store: Store, secretsKey: Buffer) {
       kind: "credit",
       createdAtMs,
     });
-    const { key } = await createKey(tx, ids, { workspaceId, name: "Wanjiru", createdAtMs });
+    const { key } = await createKey(tx, ids, { workspaceId, name, createdAtMs });
     const secrets = aesSecrets(secretsKey, ids);
     const number = await addNumber(
       tx,
       { ids, secrets },
-      { workspaceId, e164: nairobi, country: "ke", provisionedAtMs: createdAtMs },
+      { ...routing, workspaceId, e164, country: "ke", provisionedAtMs: createdAtMs },
     );
-    return { key, voiceSigningSecret: number!.voiceSigningSecret };
+    const { id: numberId, voiceSigningSecret } = number!;
+    return { key, voiceSigningSecret, workspaceId, numberId, mpesaAccountRef };
   });
 }

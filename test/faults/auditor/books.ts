@@ -12,10 +12,21 @@ export interface Books {
   accounts: AccountRow[];
   transactions: TransactionRow[];
   entries: EntryRow[];
+  workspaces: WorkspaceRow[];
+  conferences: ConferenceRow[];
+  members: MemberRow[];
+  topUps: TopUpRow[];
+  payments: PaymentRow[];
+  numbers: NumberRow[];
+  rentals: RentalRow[];
+  endpoints: EndpointRow[];
+  mails: MailRow[];
+  meters: MeterRow[];
 }
 
 export interface CallRow {
   id: string;
+  workspace_id: string;
   options: string;
   events_url: string | null;
   voice_callback_url: string | null;
@@ -25,11 +36,17 @@ export interface LegRow {
   id: string;
   call_id: string;
   workspace_id: string;
+  /** The switch's name of it, where that is not the leg's id. */
+  channel_uuid: string | null;
   position: bigint;
+  kind: string;
+  direction: string;
+  from_e164: string;
   to_e164: string;
   created_at_ms: bigint;
   dialled_at_ms: bigint | null;
   rate_micro_kes_per_minute: bigint;
+  started_at_us: bigint | null;
   answered_at_us: bigint | null;
   ended_at_us: bigint | null;
   billed_seconds: bigint | null;
@@ -54,6 +71,8 @@ export interface EventRow {
 }
 export interface DeliveryRow {
   event_id: string;
+  kind: string;
+  workspace_id: string;
   url: string;
   status: string;
 }
@@ -94,6 +113,76 @@ export interface EntryRow {
   balance_after_minor: bigint;
 }
 
+export interface WorkspaceRow {
+  id: string;
+  mpesa_account_ref: string;
+}
+export interface ConferenceRow {
+  id: string;
+  name: string;
+  ended_at_ms: bigint | null;
+}
+export interface MemberRow {
+  conference_id: string;
+  call_id: string;
+  leg_id: string;
+  status: string;
+  joined_at_us: bigint | null;
+  left_at_us: bigint | null;
+}
+export interface TopUpRow {
+  id: string;
+  workspace_id: string;
+  amount_minor: bigint;
+  account_reference: string;
+  callback_key: string;
+  state: string;
+  receipt: string | null;
+}
+export interface PaymentRow {
+  id: string;
+  receipt: string;
+  amount_minor: bigint;
+  topup_id: string | null;
+  workspace_id: string | null;
+  suspense_reason: string | null;
+}
+export interface NumberRow {
+  id: string;
+  workspace_id: string;
+  e164: string;
+  held_e164: string | null;
+  status: string;
+  origin: string;
+  paid_months: bigint | null;
+}
+export interface RentalRow {
+  number_id: string;
+  month: bigint;
+  workspace_id: string;
+  begins_at_ms: bigint;
+  ends_at_ms: bigint;
+  net_minor: bigint;
+  vat_minor: bigint;
+  transaction_id: string | null;
+}
+export interface EndpointRow {
+  id: string;
+  workspace_id: string;
+  url: string;
+  created_at_ms: bigint;
+}
+export interface MailRow {
+  id: string;
+  once_key: string;
+  status: string;
+  next_attempt_at_ms: bigint | null;
+}
+export interface MeterRow {
+  workspace_id: string;
+  used_bytes: bigint;
+}
+
 const queries: Record<keyof Books, string> = {
   calls: "SELECT * FROM calls ORDER BY id",
   legs: "SELECT * FROM legs ORDER BY id",
@@ -104,6 +193,16 @@ const queries: Record<keyof Books, string> = {
   accounts: "SELECT * FROM ledger_accounts ORDER BY id",
   transactions: "SELECT * FROM ledger_transactions ORDER BY id",
   entries: "SELECT * FROM ledger_entries ORDER BY account_id, sequence",
+  workspaces: "SELECT id, mpesa_account_ref FROM workspaces ORDER BY id",
+  conferences: "SELECT * FROM conferences ORDER BY id",
+  members: "SELECT * FROM conference_members ORDER BY token",
+  topUps: "SELECT * FROM topups ORDER BY id",
+  payments: "SELECT * FROM mpesa_payments ORDER BY id",
+  numbers: "SELECT * FROM numbers ORDER BY id",
+  rentals: "SELECT * FROM number_rentals ORDER BY number_id, month",
+  endpoints: "SELECT * FROM webhook_endpoints ORDER BY id",
+  mails: "SELECT * FROM mails ORDER BY id",
+  meters: "SELECT * FROM storage_meters ORDER BY workspace_id",
 };
 
 /** What is not done yet, as a line each: the audit waits for it. Deliveries count where they go to `endpoint`. */
@@ -114,7 +213,11 @@ const unfinished = (endpoint: string) => `
   UNION ALL SELECT id || ' is still ' || status FROM recordings
     WHERE status IN ('starting', 'recording', 'paused', 'stopping', 'uploading')
   UNION ALL SELECT event_id || ' (' || kind || ' of ' || COALESCE(call_id, 'no call') || ') is still to be told'
-    FROM deliveries WHERE next_attempt_at_ms IS NOT NULL AND url LIKE '${endpoint}%'`;
+    FROM deliveries WHERE next_attempt_at_ms IS NOT NULL AND url LIKE '${endpoint}%'
+  UNION ALL SELECT 'conference ' || id || ' goes on' FROM conferences WHERE ended_at_ms IS NULL
+  UNION ALL SELECT id || ' (' || kind || ') was told by Safaricom and is not worked off' FROM mpesa_notices
+    WHERE due_at_ms IS NOT NULL
+  UNION ALL SELECT id || ' was asked for, and not sent' FROM topups WHERE state = 'requested'`;
 
 /** A connection of the audit's own to the database that DATABASE_URL names; it only reads. */
 export async function readBooks(databaseUrl: string): Promise<Books> {

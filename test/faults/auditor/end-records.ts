@@ -4,6 +4,7 @@ import { Worker } from "node:worker_threads";
 
 /** What the switch itself wrote of one leg at its end, as far as the audit needs it. */
 export interface EndRecord {
+  /** The leg's id, or the name of its channel where the switch was never told that. */
   leg: string;
   /** µs since the epoch; 0: it never came to that. An answer that lost a race came to nothing, and costs nothing. */
   earlyMediaUs: bigint;
@@ -92,7 +93,8 @@ function readRecord(text: string): EndRecord | null {
   } catch {
     return null;
   }
-  const leg = [variables["uuid"], variables["presence_data"]].find((id) => id?.startsWith("leg_"));
+  const names = [variables["uuid"], variables["presence_data"]];
+  const leg = names.find((id) => id?.startsWith("leg_")) ?? names[0];
   if (leg === undefined) return null;
   const stamp = (name: string) => BigInt(variables[`${name}_uepoch`] ?? 0);
   const cause = variables["hangup_cause"] ?? "";

@@ -8,15 +8,17 @@ export interface HeardEvent {
   callId: string | null;
   body: string;
   data: Record<string, unknown>;
+  workspaceId: string;
   /** Null: the signature is of this id, time and body, by the customer's secret. */
   wrong: string | null;
 }
 
 /** Reads what came, and works out each signature by itself (standardwebhooks.com, `v1`). */
 export function readWebhook({ headers, body }: ReceivedWebhook, secret: string): HeardEvent {
-  const { kind, event_id, data } = JSON.parse(body) as {
+  const { kind, event_id, workspace_id, data } = JSON.parse(body) as {
     kind: string;
     event_id: string;
+    workspace_id: string;
     data: Record<string, unknown>;
   };
   const header = (name: string) => String(headers[name] ?? "");
@@ -28,5 +30,5 @@ export function readWebhook({ headers, body }: ReceivedWebhook, secret: string):
   else if (!header("webhook-signature").split(" ").includes(expected))
     wrong = `its signature is ${header("webhook-signature")}, not ${expected}`;
   const callId = typeof data["call_id"] === "string" ? data["call_id"] : null;
-  return { id: event_id, kind, callId, body, data, wrong };
+  return { id: event_id, kind, callId, workspaceId: workspace_id, body, data, wrong };
 }

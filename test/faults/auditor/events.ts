@@ -13,6 +13,7 @@ export function checkEvents(evidence: Evidence): string[] {
     ...placed.filter((id) => !calls.has(id)).map((id) => `${id} was answered 201, and is not in the books`),
     ...books.calls.flatMap((call) => checkCall(evidence, call, events.get(call.id) ?? [])),
     ...checkHeard(books.events, heard),
+    ...checkDelivered(evidence),
   ];
 }
 
@@ -104,5 +105,18 @@ function checkHeard(stored: readonly EventRow[], heard: readonly HeardEvent[]): 
     if (before !== undefined && before !== event.body) findings.push(of("was told twice, in two versions"));
     firstBodies.set(event.id, event.body);
     return findings;
+  });
+}
+
+/** What is said to be delivered came, also what is of no call; and nothing that is of a workspace is another's. */
+function checkDelivered({ books, heard, endpoint }: Evidence): string[] {
+  const came = new Map(heard.map((event) => [event.id, event]));
+  return books.deliveries.flatMap(({ event_id, kind, workspace_id, url, status }) => {
+    if (!url.startsWith(endpoint) || status !== "delivered") return [];
+    const event = came.get(event_id);
+    if (!event) return [`${event_id} (${kind}) is said to be delivered to ${url}, and never came`];
+    return event.workspaceId === workspace_id
+      ? []
+      : [`${event_id} (${kind}) is of ${workspace_id}, and was told as ${event.workspaceId}'s`];
   });
 }

@@ -41,3 +41,24 @@ function checkAccount({ id, kind, balance_minor, last_sequence }: AccountRow, en
 }
 
 const sumOf = (entries: readonly EntryRow[]) => entries.reduce((sum, entry) => sum + entry.amount_minor, 0n);
+
+/** What a transaction put into a workspace's wallet, cents; negative: took from it. */
+export function movedInWallet(books: Books, workspaceId: string, transactionId: string): bigint {
+  const wallet = books.accounts.find((one) => one.kind === "wallet" && one.workspace_id === workspaceId);
+  return sumOf(entriesOf(books, transactionId).filter(({ account_id }) => account_id === wallet?.id));
+}
+
+/** What a transaction put into the house's account of that kind, cents. */
+export function movedIn(books: Books, kind: string, transactionId: string): bigint {
+  const house = books.accounts.find((one) => one.kind === kind && one.workspace_id === null);
+  return sumOf(entriesOf(books, transactionId).filter(({ account_id }) => account_id === house?.id));
+}
+
+const entriesByBooks = new WeakMap<Books, Map<string, EntryRow[]>>();
+
+function entriesOf(books: Books, transactionId: string): EntryRow[] {
+  const byTransaction =
+    entriesByBooks.get(books) ?? Map.groupBy(books.entries, (entry) => entry.transaction_id);
+  entriesByBooks.set(books, byTransaction);
+  return byTransaction.get(transactionId) ?? [];
+}

@@ -1,6 +1,7 @@
 import type { EndRecord } from "./end-records.ts";
 import { deathOf, type Evidence, type History, type Span } from "./evidence.ts";
-import type { CdrRow, LegRow } from "./books.ts";
+import type { CdrRow, LegRow, TransactionRow } from "./books.ts";
+import { movedInWallet } from "./ledger.ts";
 
 /** What a leg must have been charged. */
 export interface Charge {
@@ -120,12 +121,8 @@ function checkCharged(
     if (row.cost_minor !== due.cents)
       findings.push(`${where} says ${row.cost_minor} cents, and ${due.seconds} s cost ${due.cents}`);
   }
-  const wallet = books.accounts.find((account) => account.workspace_id === leg.workspace_id)?.id;
   const debits = debitsOf(books).get(leg.id) ?? [];
-  const debited = debits
-    .flatMap(({ id }) => books.entries.filter((entry) => entry.transaction_id === id))
-    .filter((entry) => entry.account_id === wallet)
-    .reduce((sum, entry) => sum - entry.amount_minor, 0n);
+  const debited = debits.reduce((sum, { id }) => sum - movedInWallet(books, leg.workspace_id, id), 0n);
   if (due.cents === 0n ? debits.length > 0 : debits.length !== 1)
     findings.push(
       `charged ${debits.length} times (${debits.map(({ reference }) => reference).join(", ")}), not ${due.cents === 0n ? "at all" : "once"}`,
@@ -135,9 +132,18 @@ function checkCharged(
   return findings;
 }
 
+const debitsByBooks = new WeakMap<Evidence["books"], Map<string, TransactionRow[]>>();
+
 /** Every transaction that names a leg, by whatever reference. */
-function debitsOf({ transactions }: Evidence["books"]) {
-  return Map.groupBy(transactions, ({ reference }) => /leg_[0-9a-z]{26}/.exec(reference)?.[0] ?? "");
+function debitsOf(books: Evidence["books"]): Map<string, TransactionRow[]> {
+  const known = debitsByBooks.get(books);
+  if (known) return known;
+  const debits = Map.groupBy(
+    books.transactions,
+    ({ reference }) => /leg_[0-9a-z]{26}/.exec(reference)?.[0] ?? "",
+  );
+  debitsByBooks.set(books, debits);
+  return debits;
 }
 
 /** No call is paid for without a leg that it was paid for. */

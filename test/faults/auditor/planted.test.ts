@@ -334,7 +334,9 @@ describeOnSwitch("the auditor", function () {
   );
   atTheEndpoint(
     "a webhook whose body is not what was signed",
-    ({ headers, body }) => [{ headers, body: body.replace('"duration_seconds":', '"duration_seconds":1') }],
+    ({ path, headers, body }) => [
+      { path, headers, body: body.replace('"duration_seconds":', '"duration_seconds":1') },
+    ],
     () => [
       new RegExp(`${ids.end} .*was told, but its signature is v1,.*, not v1,`),
       new RegExp(`${ids.end} .*was told as .*, and is stored as call.completed`),
@@ -342,7 +344,7 @@ describeOnSwitch("the auditor", function () {
   );
   atTheEndpoint(
     "a webhook that came under another event's id",
-    ({ headers, body }) => [{ headers: { ...headers, "webhook-id": "evt_other" }, body }],
+    ({ path, headers, body }) => [{ path, headers: { ...headers, "webhook-id": "evt_other" }, body }],
     () => [new RegExp(`${ids.end} .*was told, but its webhook-id is evt_other`)],
   );
 

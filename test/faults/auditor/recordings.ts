@@ -6,6 +6,9 @@ import { deathOf, type Evidence } from "./evidence.ts";
 /** How far a recording's length may be from the clock on the wall. */
 const lengthMsMax = 100;
 
+/** No request takes so long. */
+const clockStepUsMin = 600_000_000n;
+
 /** What was to be recorded of an answered leg is in the bucket, whole and as long as the leg; and nothing else is. */
 export function checkRecordings(evidence: Evidence): string[] {
   const { books, objects } = evidence;
@@ -36,7 +39,10 @@ function checkAskedFor({ books, records }: Evidence): string[] {
       if (rows.get(id)?.leg_id !== leg.id)
         findings.push(`${id}: the switch was told to record it of ${leg.id}, and the leg has no such row`);
     const options = books.calls.find(({ id }) => id === leg.call_id)?.options ?? "{}";
-    const asked = leg.position === 0n && Boolean((JSON.parse(options) as { record?: unknown }).record);
+    // Who calls in is recorded from the answer, and has no recording before it.
+    const isThere = leg.direction === "outbound" || (leg.answered_at_us ?? 0n) > 0n;
+    const asked =
+      isThere && leg.position === 0n && Boolean((JSON.parse(options) as { record?: unknown }).record);
     if (asked && !books.recordings.some((row) => row.leg_id === leg.id))
       findings.push(`${leg.id} (of ${leg.call_id}) was to be recorded, and has no recording`);
   }
@@ -143,6 +149,8 @@ function wallMs(
   const toUs = isStopped(books, row) ? (row.ended_at_us ?? legEndedUs) : legEndedUs;
   const fromUs = beginUs(row, leg, record);
   if (fromUs === 0n) return record ? 0 : null;
+  // Asked for by a process whose clock was stepped, and its start told to nobody.
+  if (row.started_at_us === null && fromUs > legEndedUs + clockStepUsMin) return null;
   return Math.max(0, Number(toUs - fromUs) / 1000);
 }
 

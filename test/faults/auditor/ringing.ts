@@ -1,4 +1,4 @@
-import type { Evidence } from "./evidence.ts";
+import { diedWithSwitch, type Evidence } from "./evidence.ts";
 
 /** The carrier's own account: each INVITE is one leg's, and no leg has two. */
 export function checkRinging(evidence: Evidence): string[] {
@@ -19,10 +19,8 @@ export function checkRinging(evidence: Evidence): string[] {
   const dialogs = new Set([...records.values()].map(({ sipCallId }) => sipCallId));
   for (const { sip_call_id, number, invited_at, ended_at } of rung) {
     // A switch that died took the records of what it had up with it.
-    const lost = history.switchDeaths.some(
-      ({ fromMs, toMs }) =>
-        Date.parse(invited_at) <= toMs && (ended_at === null || Date.parse(ended_at) >= fromMs - clockMsMax),
-    );
+    const endedMs = ended_at === null ? null : Date.parse(ended_at);
+    const lost = diedWithSwitch(history, Date.parse(invited_at), endedMs);
     if (dialogs.has(sip_call_id) || lost || missed-- > 0) continue;
     findings.push(
       `${number} was rung at ${invited_at} (${sip_call_id}), and no leg's end-of-leg record says so`,
@@ -30,6 +28,3 @@ export function checkRinging(evidence: Evidence): string[] {
   }
   return findings;
 }
-
-/** The carrier is another process, and its stamps are late on a busy machine. */
-const clockMsMax = 1_000;

@@ -1,28 +1,92 @@
+import { existsSync, readFileSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
 import { startPostgres } from "../../peers/postgres-server.ts";
 import { switchKind, switchMissing } from "../../peers/switch-under-test.ts";
 import { databaseKind } from "../../store/test-database.ts";
 import { planOf } from "./plan.ts";
-import { runPlan, summaryOf } from "./run.ts";
+import { addBatch, newPart, readParts, savePart } from "./report.ts";
+import { runBatch } from "./run.ts";
 
 /**
- * `npm run test:faults`: random calls and random kills for SAUTIKIT_FAULT_MINUTES (3), all drawn from SAUTIKIT_SEED; then
- * the auditor. Ends with 1 if it finds anything. SAUTIKIT_SWITCH and SAUTIKIT_DATABASE choose on what.
+ * `npm run test:faults -- --seeds N [--from S] [--batch B] [--report]`: random customers and random faults, all drawn from
+ * the seeds, B (40) of them in one world; then the auditor. Ends with 1 if it finds anything. `--report` adds the figures
+ * to docs/reliability.json and docs/reliability.md after each world, and without `--from` goes on where that ended.
+ * `--minutes M`: no world is begun later. SAUTIKIT_SWITCH and SAUTIKIT_DATABASE choose on what.
  */
+const { values } = parseArgs({
+  options: {
+    seeds: { type: "string", default: "40" },
+    from: { type: "string" },
+    batch: { type: "string", default: "40" },
+    minutes: { type: "string", default: "Infinity" },
+    report: { type: "boolean", default: false },
+    quiet: { type: "boolean", default: false },
+  },
+});
 if (switchMissing !== undefined) throw new Error(switchMissing);
-const seed = Number(process.env["SAUTIKIT_SEED"] ?? Date.now() % 2 ** 31);
-const minutes = Number(process.env["SAUTIKIT_FAULT_MINUTES"] ?? 3);
-if (!Number.isSafeInteger(seed)) throw new Error("SAUTIKIT_SEED is a whole number");
-if (!(minutes > 0)) throw new Error("SAUTIKIT_FAULT_MINUTES is a number of minutes");
-process.stdout.write(`SAUTIKIT_SEED=${seed} (${switchKind}, ${databaseKind}, ${minutes} minutes)\n`);
+const whole = (name: "seeds" | "from" | "batch", text: string): number => {
+  const number = Number(text);
+  if (!Number.isSafeInteger(number) || number < (name === "from" ? 0 : 1))
+    throw new Error(`--${name} is a whole number`);
+  return number;
+};
+const count = whole("seeds", values.seeds);
+const batch = whole("batch", values.batch);
+const known = readParts();
+const from =
+  values.from === undefined ? Math.max(1, ...known.map(({ to }) => to)) : whole("from", values.from);
+const endsAtMs = performance.now() + Number(values.minutes) * 60_000;
+if (Number.isNaN(endsAtMs)) throw new Error("--minutes is a number");
 
+// What Node makes of our TypeScript is kept from one process to the next: half of what a start costs.
+const compiled = process.env["NODE_COMPILE_CACHE"] ?? (await mkdtemp(join(tmpdir(), "sautikit-compiled-")));
+const isOurs = process.env["NODE_COMPILE_CACHE"] === undefined;
+process.env["NODE_COMPILE_CACHE"] = compiled;
 const ownServer = databaseKind === "postgres" && process.env["SAUTIKIT_POSTGRES_URL"] === undefined;
 const postgres = ownServer ? await startPostgres() : undefined;
 if (postgres) process.env["SAUTIKIT_POSTGRES_URL"] = postgres.url;
+
+const say = (line: string) => void process.stdout.write(`${line}\n`);
+const progress = values.quiet ? () => undefined : (line: string) => void process.stderr.write(`${line}\n`);
+const part = newPart({ switch: switchKind, database: databaseKind, from, batch });
+say(`seeds ${from} to ${from + count - 1}, ${batch} a world (${switchKind}, ${databaseKind})`);
 try {
-  const plan = planOf(seed, minutes * 60_000);
-  const result = await runPlan(plan, (line) => process.stderr.write(`${line}\n`));
-  process.stdout.write(`${summaryOf(plan, result)}\n`);
-  process.exitCode = result.findings.length === 0 ? 0 : 1;
+  for (let first = from; first < from + count && performance.now() < endsAtMs; first += batch) {
+    const size = Math.min(batch, from + count - first);
+    const cpuBefore = cpuSeconds();
+    const result = await runBatch(
+      Array.from({ length: size }, (_, index) => planOf(first + index)),
+      { progress },
+    );
+    addBatch(part, result, cpuSeconds() - cpuBefore);
+    if (values.report) savePart(part);
+    const sumOf = (counts: Record<string, number>) =>
+      Object.values(counts).reduce((sum, one) => sum + one, 0);
+    say(
+      `seeds ${first} to ${first + size - 1}: ${result.calls} calls, ${result.payments} payments, ` +
+        `${sumOf(result.faults)} faults (${sumOf(result.killedAt)} kills at a failpoint), ` +
+        `${result.wallSeconds} s, ${result.findings.length} findings`,
+    );
+    for (const finding of result.findings) say(`  ${finding}`);
+    if (result.kept !== null && existsSync(result.kept))
+      say(`  logs and evidence.json are kept in ${result.kept}`);
+  }
 } finally {
   await postgres?.stop();
+  if (isOurs) await rm(compiled, { recursive: true, force: true });
+}
+say(
+  `${part.seeds} seeds, ${part.discrepancies.length} discrepancies, ${Math.round(part.cpuSeconds)} s of CPU`,
+);
+process.exitCode = part.discrepancies.length === 0 ? 0 : 1;
+
+/** Of this process and of its children that have ended, where the machine tells (Linux). */
+function cpuSeconds(): number {
+  if (!existsSync("/proc/self/stat")) return 0;
+  const fields = readFileSync("/proc/self/stat", "latin1").split(") ")[1]?.split(" ") ?? [];
+  // utime, stime, cutime, cstime of proc(5), in ticks.
+  return fields.slice(11, 15).reduce((sum, ticks) => sum + Number(ticks), 0) / 100;
 }

@@ -7,6 +7,7 @@ export class ManualClock implements Clock {
 
   nowMs = (): number => this.#nowMs;
   nowUs = (): number => this.#nowMs * 1000;
+  steadyMs = (): number => this.#nowMs;
   monotonicMs = (): number => this.#nowMs;
   sleep = (): Promise<void> => Promise.reject(new Error("not in these tests"));
 

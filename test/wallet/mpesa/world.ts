@@ -35,6 +35,7 @@ export class MovedClock implements Clock {
 
   nowMs = () => systemClock.nowMs() + this.offsetMs;
   nowUs = () => this.nowMs() * 1000;
+  steadyMs = () => this.nowMs();
   monotonicMs = () => systemClock.monotonicMs() + this.offsetMs;
   sleep = (delayMs: number, signal?: AbortSignal) => systemClock.sleep(Math.min(delayMs, 5), signal);
   after(delayMs: number, fn: () => void): Timer {

@@ -1,0 +1,133 @@
+import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { describeOnSwitch } from "../peers/switch-under-test.ts";
+import { eventually } from "../peers/waiting.ts";
+import type { ApiCall } from "../world/customer.ts";
+import { nairobi, TestWorld } from "../world/world.ts";
+import { checkCharge } from "./checks.ts";
+import { order, takesOrdersAt } from "./random/control.ts";
+
+const hourMs = 3_600_000;
+const wanjiru = "+254700000001";
+const ringsForEver = "+254700000180";
+
+/** A controller that finds its clock stepped may have slept, and takes up its boxes anew. */
+async function leads({ customer }: TestWorld): Promise<void> {
+  await sleep(2_000);
+  await eventually(
+    "a controller that leads the box",
+    async () => ((await customer.ask("GET", "/readyz")).status === 200 ? true : undefined),
+    { withinMs: 30_000 },
+  );
+}
+
+for (const [which, byMs] of [
+  ["forward", hourMs],
+  ["back", -hourMs],
+] as const)
+  describeOnSwitch(`a controller whose clock is set ${which} by an hour in the middle of calls`, function () {
+    this.timeout(90_000);
+    let world: TestWorld;
+    let folder: string;
+    const calls: Record<string, ApiCall> = {};
+    /** Of each call, from the step to its end, by the tests' own clock. */
+    const lastedMs: Record<string, number> = {};
+
+    before(async () => {
+      folder = await mkdtemp(join(tmpdir(), "clock-"));
+      const socket = join(folder, "orders.sock");
+      world = await TestWorld.start(takesOrdersAt(socket));
+      world.inbox.judgesTime = false;
+      const { customer, inbox } = world;
+      const place = (to: string, more: Record<string, unknown>) =>
+        customer.place({ from: nairobi, to, events_url: inbox.url, ...more });
+      const ids = {
+        waits: await place(wanjiru, { actions: [{ wait: { seconds: 5 } }, { hangup: {} }] }),
+        collects: await place(wanjiru, { actions: [{ getDigits: { timeout: 5 } }, { hangup: {} }] }),
+        talks: await place(wanjiru, { record: true, actions: [{ dial: { number: "+254700000002" } }] }),
+        isLimited: await place(wanjiru, { max_duration_seconds: 10 }),
+        rings: await place(ringsForEver, { ring_timeout_seconds: 8 }),
+      };
+      await customer.until(ids.talks, "the two joined", ({ events }) =>
+        events.some(({ kind }) => kind === "leg.bridged"),
+      );
+      await customer.until(ids.rings, "ringing", ({ status }) => status === "ringing");
+      await order(socket, { do: "step", byMs });
+      const steppedMs = performance.now();
+      await leads(world);
+      const newer = await place("+254700000103", { record: true });
+      const ending = Object.entries({ ...ids, newer })
+        .filter(([name]) => name !== "talks")
+        .map(async ([name, id]) => {
+          calls[name] = await customer.ended(id, 40_000);
+          lastedMs[name] = performance.now() - steppedMs;
+        });
+      await sleep(4_000);
+      await customer.hangUp(ids.talks);
+      calls["talks"] = await customer.ended(ids.talks);
+      await Promise.all(ending);
+      await order(socket, { do: "step", byMs: 0 });
+    });
+    after(async () => {
+      await world.end();
+      await rm(folder, { recursive: true, force: true });
+    });
+
+    const within = (name: string, fromMs: number, toMs: number) => {
+      const ms = Math.round(lastedMs[name]!);
+      assert.ok(ms >= fromMs && ms <= toMs, `${name} ended ${ms} ms after the step`);
+    };
+
+    it("waits as long as it was told to, no shorter and no longer", () => {
+      within("waits", 1_500, 8_500);
+      within("collects", 1_500, 8_500);
+    });
+
+    it("keeps the times that the switch holds", () => {
+      // It ends a leg within a second and a quarter.
+      const limited = calls["isLimited"]!.legs[0]!.billed_seconds;
+      assert.ok(limited >= 10 && limited <= 12, String(limited));
+      within("rings", 4_000, 12_000);
+      assert.equal(calls["rings"]!.status, "no_answer");
+    });
+
+    it("charges every call by the switch's stamps", async () => {
+      for (const call of Object.values(calls)) for (const leg of call.legs) await checkCharge(world, leg);
+      const [talked] = calls["talks"]!.legs;
+      assert.ok(talked!.billed_seconds >= 4 && talked!.billed_seconds <= 20, String(talked!.billed_seconds));
+    });
+
+    it("leaves nothing for the auditor to find, once it is right again", () => world.audit());
+  });
+
+describeOnSwitch("a leg that was dialled in an hour to come, by a clock that is right again", function () {
+  this.timeout(90_000);
+  let world: TestWorld;
+  let folder: string;
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), "clock-"));
+    world = await TestWorld.start(takesOrdersAt(join(folder, "orders.sock")));
+    world.inbox.judgesTime = false;
+  });
+  after(async () => {
+    await world.end();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  it("is known to be gone as any other, when the switch died with it", async () => {
+    const { customer, inbox } = world;
+    await order(join(folder, "orders.sock"), { do: "step", byMs: hourMs });
+    await leads(world);
+    const id = await customer.place({ from: nairobi, to: ringsForEver, events_url: inbox.url });
+    await customer.until(id, "ringing", ({ status }) => status === "ringing");
+    await order(join(folder, "orders.sock"), { do: "step", byMs: 0 });
+    await world.killSwitch();
+    await world.startSwitch();
+    const call = await customer.ended(id, 40_000);
+    assert.equal(call.failure_code, "switch_failed");
+    await world.audit();
+  });
+});
