@@ -10,11 +10,27 @@ export type Exclusively = (work: (tx: Tx) => Promise<void>) => Promise<void>;
 
 /**
  * Applies the numbered files of migrations/ that this database has not had, each in a transaction with its own record.
- * A file that was applied must never change: its hash is kept and compared.
+ * A file that was applied must never change: its hash is kept and compared. A database that has had later ones too is of a newer
+ * version that runs beside this one, or did: that is as it should be, unless one of them says that we are too old for it.
  */
 export async function migrate(exclusively: Exclusively): Promise<void> {
-  const files = readdirSync(directory).filter((file) => file.endsWith(".sql"));
-  for (const name of files.sort()) await exclusively((tx) => applyOnce(tx, name));
+  const files = readdirSync(directory)
+    .filter((file) => file.endsWith(".sql"))
+    .sort();
+  for (const name of files) await exclusively((tx) => applyOnce(tx, name));
+  await exclusively((tx) => requireNotTooOld(tx, files.at(-1) ?? ""));
+}
+
+/** `-- oldest: 031` in a file: it takes away what versions without migration 031 use. */
+async function requireNotTooOld(tx: Tx, newest: string): Promise<void> {
+  const later = await tx.all<{ name: string; oldest: string }>(
+    "SELECT name, oldest FROM migrations WHERE oldest IS NOT NULL ORDER BY name",
+  );
+  for (const { name, oldest } of later)
+    if (newest < oldest)
+      throw new Error(
+        `The database has had migration ${name}, for which this version is too old: it needs one with migration ${oldest}.`,
+      );
 }
 
 async function applyOnce(tx: Tx, name: string): Promise<void> {
@@ -35,6 +51,8 @@ async function applyOnce(tx: Tx, name: string): Promise<void> {
     name,
     sha256,
   ]);
+  const oldest = /^-- oldest: (\d{3})$/m.exec(sql)?.[1];
+  if (oldest !== undefined) await tx.run("UPDATE migrations SET oldest = ? WHERE name = ?", [oldest, name]);
 }
 
 /** Statements end with `;` at the end of a line; comments are lines that begin with `--`. */

@@ -7,6 +7,13 @@ import { SautikitError } from "../errors.ts";
 export const isConflict = (error: unknown): boolean =>
   isStalePlan(error) || codeOf(error) === "40001" || codeOf(error) === "40P01";
 
+/** Somewhere among its causes: another transaction keeps a lock that it waits for, or the two wait for each other. */
+export function isInTheWay(error: unknown): boolean {
+  const code = codeOf(error);
+  if (code !== undefined) return code === "55P03" || code === "40P01";
+  return error instanceof Error && error.cause !== undefined && isInTheWay(error.cause);
+}
+
 /** A migration changed a table under a kept plan ("cached plan must not change result type"): a new connection has none. */
 export const isStalePlan = (error: unknown): boolean => codeOf(error) === "0A000";
 

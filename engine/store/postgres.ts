@@ -4,7 +4,7 @@ import { SautikitError } from "../errors.ts";
 import { camelCase } from "./column-names.ts";
 import { migrate } from "./migrate.ts";
 import { OpenTransaction } from "./open-transaction.ts";
-import { isConflict, isFault, isLostConnection, isStalePlan } from "./postgres-errors.ts";
+import { isConflict, isFault, isInTheWay, isLostConnection, isStalePlan } from "./postgres-errors.ts";
 import type { Params, ReadTx, SqlValue, Store, Tx } from "./store.ts";
 
 export interface PostgresOptions {
@@ -34,6 +34,14 @@ const namedStatementsMax = 500;
 const migrationMsMax = 3_600_000;
 /** Any number of our own, the same in every process. */
 const migrationLock = 20_260_627;
+/**
+ * While a migration waits for a table, whoever comes after it to that table waits behind it: it waits for so long, lets them by,
+ * and tries again.
+ */
+const tableLockMsMax = 500;
+const tableRetryMs = 1_500;
+/** A transaction of ours is over by then; what holds a table for longer is somebody's whom the operator has to see to. */
+const tableTriesMax = 20;
 
 /** Opens the database and brings its schema up to date. Directly, or through a pooler that keeps sessions. */
 export async function openPostgres(url: string, options: PostgresOptions): Promise<Store> {
@@ -41,12 +49,7 @@ export async function openPostgres(url: string, options: PostgresOptions): Promi
   const migrating = new PostgresStore(clock, migrationMsMax, poolOf(url, 1, migrationMsMax, 0));
   try {
     await requireUtf8(migrating);
-    await migrate((work) =>
-      migrating.write(async (tx) => {
-        await tx.get("SELECT pg_advisory_xact_lock(?)", [migrationLock]);
-        await work(tx);
-      }),
-    );
+    await migrate((work) => pastOthers(clock, () => migrating.write((tx) => exclusively(tx, work))));
   } finally {
     await migrating.close();
   }
@@ -55,6 +58,30 @@ export async function openPostgres(url: string, options: PostgresOptions): Promi
     transactionMsMax,
     poolOf(url, connections, transactionMsMax, Math.min(lockMsMax, transactionMsMax)),
   );
+}
+
+/** Waits for other processes' migrations as long as they take, and for what uses the tables not for long. */
+async function exclusively(tx: Tx, work: (tx: Tx) => Promise<void>): Promise<void> {
+  await tx.get("SELECT pg_advisory_xact_lock(?)", [migrationLock]);
+  await tx.run(`SET LOCAL lock_timeout = ${tableLockMsMax}`);
+  await work(tx);
+}
+
+/** Calls go on between the tries. */
+async function pastOthers(clock: Clock, migration: () => Promise<void>): Promise<void> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await migration();
+    } catch (error) {
+      if (!isInTheWay(error)) throw error;
+      if (tries === tableTriesMax)
+        throw new Error(
+          `${String(error)} Another transaction keeps its table: pg_stat_activity shows which; end that, and start again.`,
+          { cause: error },
+        );
+      await clock.sleep(tableRetryMs);
+    }
+  }
 }
 
 /** Customers' text is in any script. */
