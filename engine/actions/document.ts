@@ -86,10 +86,22 @@ function usesIn<Use extends { field: string }>(
   });
 }
 
+interface Item {
+  verb: Verb<unknown, JsonObject>;
+  spec: unknown;
+}
+
 /** The verb and the specification of one item of a validated document. */
-export function itemOf(item: Document[number]): { verb: Verb<unknown, JsonObject>; spec: unknown } {
+export function itemOf(item: Document[number]): Item {
+  const known = knownItem(item);
+  if (known === null) throw new Error("A stored document has an item without a known verb.");
+  return known;
+}
+
+/** The same of a stored one, which a newer version may have validated: null, its verb is unknown here. */
+export function knownItem(item: Document[number]): Item | null {
   for (const name of Object.keys(verbs) as VerbName[]) {
     if (name in item) return { verb: verbs[name], spec: item[name] };
   }
-  throw new Error("A stored document has an item without a known verb.");
+  return null;
 }

@@ -35,6 +35,11 @@ const hangUpAgainMsMax = 1_000;
 /** Between a recording's end and its event, which comes over another connection. */
 const endOnItsWayMs = 500;
 
+/** A newer version wrote it, beside which this one runs, or after which: it is left out, and what stands behind it is not. */
+function unknownCommand(command: never): never {
+  throw new Error(`This version knows no command "${(command as { kind: string }).kind}".`);
+}
+
 /** Sends the commands that may be sent again. */
 export class CommandSender {
   readonly #parts: SenderParts;
@@ -121,6 +126,7 @@ export class CommandSender {
       case "disarmKill":
         return box.disarmKill(command.group);
     }
+    return unknownCommand(command);
   }
 
   #inRoom(command: Extract<Repeatable, { kind: "changeMember" | "endRoom" }>): Promise<unknown> {

@@ -1,4 +1,4 @@
-import { itemOf, type Document } from "../actions/document.ts";
+import { itemOf, knownItem, type Document } from "../actions/document.ts";
 import type { Effect, Scene, Step, StepFact } from "../actions/verb.ts";
 import type { Asked } from "../actions/voice-url.ts";
 import { SautikitError } from "../errors.ts";
@@ -127,7 +127,7 @@ export class DocumentRun {
     const item = before?.actions[before.position];
     const dropped =
       before && item && before.state !== null
-        ? itemOf(item).verb.drop?.(before.state, sceneOf(change, before))
+        ? knownItem(item)?.verb.drop?.(before.state, sceneOf(change, before))
         : undefined;
     for (const effect of dropped?.effects ?? []) await this.#effect(change, before ?? noDocument, effect);
     const running: Running = { actions, position: -1, step: (before?.step ?? 0) + 1, state: null };
@@ -157,7 +157,8 @@ export class DocumentRun {
     const item = running.actions[running.position];
     const step =
       item && running.state !== null
-        ? itemOf(item).verb.on(running.state, fact, sceneOf(change, running))
+        ? // What a newer version runs it takes up again when it is back; the call's end is not held up by it.
+          (knownItem(item)?.verb.on(running.state, fact, sceneOf(change, running)) ?? null)
         : null;
     if (step) await this.#take(change, running, step);
     else if (fact.kind === "digit") keepTyped(change, running, fact);
@@ -207,7 +208,13 @@ export class DocumentRun {
       else this.#hangUp(change, running.putsThrough ? calleesCause(change) : undefined);
       return;
     }
-    const { verb } = itemOf(item);
+    const known = knownItem(item);
+    if (known === null) {
+      const path = `actions[${running.position}]`;
+      const reason = "is an action that this version does not know";
+      return this.#invalid(change, running.step, { path, code: "unknown", reason });
+    }
+    const { verb } = known;
     if (verb.name === "redirect") {
       if (redirects >= redirectsMax) {
         const reason = `is the ${redirectsMax + 1}st redirect in a row`;

@@ -67,16 +67,21 @@ export function startProcess(
   return start(command, args, { ...options, readsStdout: false }).child;
 }
 
-const sautikit = new URL("../../cli/sautikit.ts", import.meta.url).pathname;
+/** The folder of the version that is tested. */
+const thisProduct = new URL("../../", import.meta.url).pathname;
 const readyMsMax = 20_000;
 
-/** `sautikit …` as a process of its own, and the line of JSON that it prints when it is ready. */
+/**
+ * `sautikit …` as a process of its own, and the line of JSON that it prints when it is ready. `product`: the folder of another
+ * version.
+ */
 export async function startSautikit(
   args: readonly string[],
-  options: { folder: string; env?: Record<string, string> },
+  options: { folder: string; env?: Record<string, string>; product?: string },
 ): Promise<{ child: Child; ready: Record<string, unknown> }> {
   const outputFile = join(options.folder, `${args.slice(0, 2).join("-")}-${String(started++)}.log`);
-  const { process: process_, child } = start(process.execPath, [sautikit, ...args], {
+  const program = join(options.product ?? thisProduct, "cli/sautikit.ts");
+  const { process: process_, child } = start(process.execPath, [program, ...args], {
     ...options,
     outputFile,
     readsStdout: true,
