@@ -52,7 +52,7 @@ function breachOf(
 function tableOf(text: string): string | null {
   const found =
     /^(?:ALTER TABLE|UPDATE|DELETE FROM|INSERT INTO) (\w+)/i.exec(text) ??
-    /^CREATE (?:UNIQUE )?INDEX \w+ ON (\w+)/i.exec(text);
+    /^CREATE (?:UNIQUE )?INDEX (?:IF NOT EXISTS )?\w+ ON (\w+)/i.exec(text);
   if (found) return found[1]!;
   if (/^(CREATE TABLE|DROP INDEX) /i.test(text)) return null;
   return "?";

@@ -142,10 +142,10 @@ export class TestWorld {
     this.auditor.controllerDied();
   }
 
-  /** Starts it again with the same settings. */
-  async startSautikit(): Promise<void> {
+  /** Starts it again with the same settings. `product`: the folder of another version. */
+  async startSautikit(product?: string): Promise<void> {
     assert.equal(this.sautikit.running, false, "the one before is gone");
-    this.sautikit = await startServer(this.folder, this.env, this.#roles);
+    this.sautikit = await startServer(this.folder, this.env, this.#roles, product);
     this.auditor.controllerStarted();
   }
 
@@ -241,8 +241,14 @@ interface EslAddress {
   readonly port: number;
 }
 
-async function startServer(folder: string, env: Record<string, string>, roles: string): Promise<Child> {
-  const { child } = await startSautikit(["start", "--role", roles], { folder, env });
+async function startServer(
+  folder: string,
+  env: Record<string, string>,
+  roles: string,
+  product?: string,
+): Promise<Child> {
+  const of = product === undefined ? {} : { product };
+  const { child } = await startSautikit(["start", "--role", roles], { folder, env, ...of });
   return child;
 }
 

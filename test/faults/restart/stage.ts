@@ -28,6 +28,7 @@ export class Stage {
   /** To be said in the last moment before the kill. */
   readonly lastWords: (() => void)[] = [];
   readonly #answers: Map<string, Answer>;
+  readonly #product: string | undefined;
   readonly #legs = new Map<string, LegId>();
   #numbers = 0;
   #isApart = false;
@@ -36,21 +37,29 @@ export class Stage {
   #rows = new Set<symbol>();
   #meeting: { moment: Moment; arrived: number; done: PromiseWithResolvers<undefined> } | null = null;
 
-  private constructor(on: ProxiedWorld, voice: VoiceServer, tones: ToneServer, answers: Map<string, Answer>) {
+  private constructor(
+    on: ProxiedWorld,
+    voice: VoiceServer,
+    tones: ToneServer,
+    answers: Map<string, Answer>,
+    product: string | undefined,
+  ) {
     this.on = on;
+    this.#product = product;
     ({ world: this.world, proxy: this.proxy, witness: this.witness } = on);
     this.voice = voice;
     this.tones = tones;
     this.#answers = answers;
   }
 
-  static async open(numbers: number): Promise<Stage> {
+  /** `product`: the folder of another version, which each batch is brought into its phase by. */
+  static async open(numbers: number, product?: string): Promise<Stage> {
     const answers = new Map<string, Answer>();
     const voice = await VoiceServer.open(
       (question) => answers.get(question.path)?.(question) ?? { text: "OK" },
     );
     const tones = await toneServer();
-    const stage = new Stage(await ProxiedWorld.start(), voice, tones, answers);
+    const stage = new Stage(await ProxiedWorld.start(), voice, tones, answers, product);
     await stage.#addNumbers(numbers);
     return stage;
   }
@@ -117,6 +126,7 @@ export class Stage {
 
   /** Runs the rows side by side; each one's outcome, once all are over. A row that fails keeps no other waiting. */
   async run(rows: readonly Row[]): Promise<Map<Row, Promise<void>>> {
+    if (this.#product !== undefined) await this.#begunBy(this.#product);
     const outcomes = new Map<Row, Promise<void>>();
     this.#rows = new Set(rows.map(() => Symbol()));
     const names = [...this.#rows];
@@ -132,6 +142,12 @@ export class Stage {
     // Of rows that all failed on the way.
     if (!this.world.sautikit.running || this.#isApart) await this.#happen("returns");
     return outcomes;
+  }
+
+  async #begunBy(product: string): Promise<void> {
+    await this.world.killSautikit();
+    await this.world.startSautikit(product);
+    await this.on.ready();
   }
 
   /** Resolves when every row of the batch has come so far, and it has happened. */
