@@ -48,6 +48,8 @@ const storeSuites = [
   "recordings/end-records",
   "faults/postgres",
   "cli/mpesa-machines",
+  "boxes/many",
+  "upgrade/rolling",
 ];
 
 const wanted = process.argv.slice(2);
