@@ -71,9 +71,14 @@ export class CallsUnderWay {
       ),
     );
     const failures = outcomes.flatMap((outcome) => (outcome.status === "rejected" ? [outcome.reason] : []));
+    await this.close();
+    if (failures.length > 0) throw new AggregateError(failures, failures.map(String).join("\n"));
+  }
+
+  /** Twice is fine. */
+  async close(): Promise<void> {
     this.#bot.stop();
     await this.#voice.close();
-    if (failures.length > 0) throw new AggregateError(failures, failures.map(String).join("\n"));
   }
 }
 

@@ -80,6 +80,7 @@ export class RollingWorld {
       S3_ACCESS_KEY_ID: credentials.accessKeyId,
       S3_SECRET_ACCESS_KEY: credentials.secretAccessKey,
       SPOOL_DIR: first.spoolDir,
+      SPOOL_BOXES: [first, second].map(nameOf).join(","),
       FREESWITCH_URLS: [first, second]
         .map(
           ({ esl, sip }) =>

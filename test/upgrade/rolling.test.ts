@@ -121,7 +121,11 @@ if (databaseKind === "postgres") {
         const { failovers } = world.customer;
         const stop = traffic(300);
         await sleep(besideMs);
-        await steps();
+        await steps().catch(async (error: unknown) => {
+          await stop().catch(() => undefined);
+          await calls.close();
+          throw error;
+        });
         await sleep(besideMs);
         const placed = await stop();
         await calls.check();
