@@ -99,7 +99,7 @@ export class RollingWorld {
     await told("credit", workspace, "10000");
     const { api_key: key } = await told("key", "create", workspace);
     const { voice_signing_secret: secret } = await told("number", "add", workspace, nairobi);
-    const inbox = await WebhookInbox.open(String(secret));
+    const inbox = await WebhookInbox.listen(String(secret));
     const nodes = [ports.old, ports.new].map((port) => `http://127.0.0.1:${port}`);
     const world = new RollingWorld(
       {

@@ -16,7 +16,9 @@ CREATE INDEX sip_destinations_by_workspace ON sip_destinations (workspace_id, ho
 
 -- SIP's name of the attempt's dialog (Call-ID); null: it came to none, or was erased.
 ALTER TABLE leg_attempts ADD COLUMN sip_call_id TEXT;
+-- contract: neither makes anything unique, so an older version writes as before.
 CREATE INDEX leg_attempts_by_sip_call ON leg_attempts (sip_call_id) WHERE sip_call_id IS NOT NULL;
 
 -- The oldest go, whatever their kind.
+-- contract: as above.
 CREATE INDEX refusals_by_age ON refusals (minute);
