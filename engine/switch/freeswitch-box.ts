@@ -712,7 +712,7 @@ export class FreeSwitchBox implements Switch {
       for (const line of this.#commandLines) line.connection?.close("no heartbeat");
       return connection.close(`no heartbeat for ${heartbeatTimeoutMs} ms`);
     }
-    this.#tell({ kind: "alive", box: this.box, coreUuid, atUs: this.#options.clock.nowUs() });
+    this.#tell({ kind: "alive", box: this.box, coreUuid, atUs: this.#options.clock.steadyMs() * 1000 });
     this.#heartbeat = this.#options.clock.after(heartbeatEveryMs, () => void this.#beat(connection));
   }
 
