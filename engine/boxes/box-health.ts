@@ -107,7 +107,7 @@ export class BoxHealth {
         const known = before.get(name);
         const aliveAtUs = state?.aliveAtUs ?? null;
         // The first look cannot tell whether it moves: what was written within that time is taken for it.
-        const moved = known ? aliveAtUs !== known.aliveAtUs : isRecent(aliveAtUs, clock.nowUs());
+        const moved = known ? aliveAtUs !== known.aliveAtUs : isRecent(aliveAtUs, clock.steadyMs() * 1000);
         return [
           name,
           {

@@ -157,7 +157,7 @@ export class Reconciler {
         await raiseSeen(tx, box.box, before.aliveAtUs);
         await markLastProven(tx, box.box, connectedAtMs);
       }
-      await saveBox(tx, { name: box.box, coreUuid, version, aliveAtUs: clock.nowUs() });
+      await saveBox(tx, { name: box.box, coreUuid, version, aliveAtUs: clock.steadyMs() * 1000 });
       return legs.flatMap((leg) => (leg.startedAtUs === null ? [] : [leg.id]));
     });
   }
@@ -171,7 +171,8 @@ export class Reconciler {
 
   async #compare(which: (leg: LegRow) => boolean): Promise<void> {
     const { box, store, clock } = this.#parts;
-    const askedAtUs = clock.nowUs();
+    // Proof of life is charged by: no step of the host's clock may reach it.
+    const askedAtUs = clock.steadyMs() * 1000;
     const listed = new Set((await box.listChannels()).map((channel) => channel.leg));
     const legs = await store.read((tx) => liveLegsOfBox(tx, box.box));
     const wanted = legs.filter(which);
@@ -222,7 +223,7 @@ export class Reconciler {
   async #found(leg: LegRow, facts: ChannelFacts): Promise<void> {
     const { news, box, clock } = this.#parts;
     const adopted = this.#toAdopt.get(leg.id) ?? null;
-    const seen = { kind: "found", box: box.box, leg: leg.id, atUs: clock.nowUs(), facts } as const;
+    const seen = { kind: "found", box: box.box, leg: leg.id, atUs: clock.steadyMs() * 1000, facts } as const;
     const told = { ...seen, bridgedBefore: leg.bridgedTo, adopted };
     if (adopted === null && untold(leg, told).length === 0) return;
     this.#toAdopt.delete(leg.id);
@@ -237,7 +238,7 @@ export class Reconciler {
     if (nowMs - sinceMs < this.#graceMs(leg)) return;
     log.warn({ leg: leg.id, box: box.box }, "a leg is gone without an end-of-leg record");
     const why = leg.endedBy === "last_proven" ? "switch_restarted" : "not_on_switch";
-    await news(lostLeg(leg, leg.seenAtUs ?? 0, clock.nowUs(), why));
+    await news(lostLeg(leg, leg.seenAtUs ?? 0, clock.steadyMs() * 1000, why));
   }
 
   /** How long an end-of-leg record is waited for. */

@@ -726,7 +726,7 @@ export class FreeSwitchBox implements Switch {
     }
     const atMs = clock.monotonicMs();
     this.pulse.last = { atMs, tookMs: atMs - askedMs };
-    this.#tell({ kind: "alive", box: this.box, coreUuid, atUs: clock.nowUs() });
+    this.#tell({ kind: "alive", box: this.box, coreUuid, atUs: clock.steadyMs() * 1000 });
     this.#heartbeat = clock.after(heartbeatEveryMs, () => void this.#beat(connection));
   }
 

@@ -130,4 +130,19 @@ describeOnSwitch("a leg that was dialled in an hour to come, by a clock that is 
     assert.equal(call.failure_code, "switch_failed");
     await world.audit();
   });
+
+  it("is charged to the last second that it was proven, whatever the clock says then", async () => {
+    const { customer, inbox } = world;
+    await order(join(folder, "orders.sock"), { do: "step", byMs: hourMs });
+    await leads(world);
+    const id = await customer.place({ from: nairobi, to: wanjiru, events_url: inbox.url });
+    await customer.until(id, "its answer", ({ status }) => status === "answered");
+    await sleep(3_000);
+    await world.killSwitch();
+    await world.startSwitch();
+    const call = await customer.ended(id, 40_000);
+    await order(join(folder, "orders.sock"), { do: "step", byMs: 0 });
+    assert.ok(call.legs[0]!.billed_seconds <= 6, `${call.legs[0]!.billed_seconds} s`);
+    await world.audit();
+  });
 });

@@ -7,7 +7,7 @@ import { systemClock } from "../../engine/clock.ts";
 import { verifyLedger } from "../../engine/wallet/verify.ts";
 import { startEmbeddedS3 } from "../../recordings/embedded-s3/server.ts";
 import { toldLine } from "../cli/sautikit.ts";
-import { Auditor } from "../faults/auditor/auditor.ts";
+import { Auditor, type Witnesses } from "../faults/auditor/auditor.ts";
 import { startCarrierProcess, type CarrierProcess } from "../peers/carrier-process.ts";
 import { startSautikit, type Child } from "../peers/child.ts";
 import { freePort } from "../peers/free-ports.ts";
@@ -33,6 +33,8 @@ export class RollingWorld {
   readonly boxes: readonly [string, string];
   readonly inbox: WebhookInbox;
   readonly customer: FailoverCustomer;
+  readonly customers: readonly FailoverCustomer[];
+  readonly witnesses: Witnesses = { daraja: null, devices: [] };
   readonly env: Readonly<Record<string, string>>;
   auditor!: Auditor;
   readonly #versions: Record<Age, Version>;
@@ -54,6 +56,7 @@ export class RollingWorld {
   ) {
     ({ folder: this.folder, carrier: this.carrier, switches: this.switches } = parts);
     ({ inbox: this.inbox, customer: this.customer, env: this.env } = parts);
+    this.customers = [this.customer];
     this.boxes = [nameOf(parts.switches[0]), nameOf(parts.switches[1])];
     this.#versions = own.versions;
     this.#ports = own.ports;
