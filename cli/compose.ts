@@ -43,6 +43,7 @@ import { Policy } from "../engine/policy/policy.ts";
 import { createRecordings } from "../recordings/recordings.ts";
 import { createSpool } from "../recordings/spool.ts";
 import type { BoxConfig, Config } from "./config.ts";
+import { watchClock } from "./clock-watch.ts";
 import { controllerId } from "./controller-id.ts";
 import { makeDataDir } from "./data-dir.ts";
 import { makeDemoWorkspace } from "./demo-workspace.ts";
@@ -215,6 +216,7 @@ async function build(
     connected: (name) => led.get(name)?.box.connected,
   });
   runs(health);
+  runs(watchClock({ clock, log }));
 
   const policy = new Policy({ clock, ids, outbox, mails });
   const trunks = await openTrunks(config, {

@@ -8,6 +8,7 @@ import type { Store } from "../engine/store/store.ts";
 import type { TraceCounts } from "../engine/sip/trace/sip-trace.ts";
 import type { FreeSwitchBox } from "../engine/switch/freeswitch-box.ts";
 import type { Spool, SpoolTrouble } from "../recordings/spool.ts";
+import { clockStepMs } from "./clock-watch.ts";
 import { showDisks } from "./metrics/disk-metrics.ts";
 import { showStore } from "./metrics/store-metrics.ts";
 import { showLedBoxes } from "./metrics/switch-metrics.ts";
@@ -56,6 +57,9 @@ export function registerMetrics(
         this.set(read());
       },
     });
+  gauge("sautikit_clock_step_seconds", "By how much the host's clock was set since this process began.", () =>
+    Math.round(clockStepMs(clock) / 1000),
+  );
   gauge("sautikit_switch_connected", "Whether every media server answers some controller: 1 or 0.", () =>
     boxes.every((name) => health.isUp(name)) ? 1 : 0,
   );
