@@ -38,7 +38,16 @@ export async function edgeWorld() {
     addLeg: (box: string) =>
       database.byHand(`INSERT INTO legs (id, call_id, workspace_id, position, kind, direction, from_e164, to_e164, status, box,
         rate_micro_kes_per_minute, created_at_ms, max_duration_seconds, cut_after_seconds)
-        VALUES ('leg_1', 'call_1', 'ws_1', 0, 'pstn', 'inbound', '+1', '+2', 'answered', '${box}', 0, 0, 0, 0)`),
+        VALUES ('leg_${box}', 'call_${box}', 'ws_1', 0, 'pstn', 'inbound', '+1', '+2', 'answered', '${box}', 0, 0, 0, 0)`),
+    /** A device of the number is registered at that box, for so long. */
+    addDevice: (box: string, e164: string, expiresAtMs: number) =>
+      database.byHand(`INSERT INTO numbers (id, workspace_id, held_e164, e164, country, voice_signing_secret, provisioned_at_ms)
+          VALUES ('num_${box}', 'ws_1', '${e164}', '${e164}', 'ke', '', 0);
+        INSERT INTO sip_credentials (id, workspace_id, number_id, label, created_at_ms)
+          VALUES ('sip_${box}', 'ws_1', 'num_${box}', '', 0);
+        INSERT INTO sip_logins (username, credential_id, ha1, created_at_ms) VALUES ('${box}', 'sip_${box}', '', 0);
+        INSERT INTO sip_registrations (box, username, sip_call_id, contact_uri, contact, transport, address, port, user_agent,
+          expires_at_ms) VALUES ('${box}', '${box}', '1', '', 'sip:a@b', 'udp', '', 0, '', ${expiresAtMs})`),
     connected: () => eventually("the connection", () => edge.connected || undefined),
     async end() {
       await edge.stop();

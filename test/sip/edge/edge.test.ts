@@ -163,6 +163,18 @@ describe(`the trunk edge (${edgeKind})`, function () {
     await over;
   });
 
+  it("takes the box that the number's devices are registered at, whatever it has to do", async () => {
+    await world.addLeg("holding");
+    await world.addDevice("holding", "+254200000001", Date.now() + 60_000);
+    world.setBoxes(boxAt("none", second), boxAt("holding", first));
+    const arriving = nextInvite(first);
+    const call = callIn();
+    const arrived = await talk(call, arriving);
+    const over = happens(call, "ended");
+    arrived.end();
+    await over;
+  });
+
   it("carries forty calls at once, each with a ticket of its own", async () => {
     const tickets = new Set<string>();
     first.onInvite((call) => {
