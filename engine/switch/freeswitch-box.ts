@@ -733,7 +733,7 @@ export class FreeSwitchBox implements Switch {
   #onDown(reason: string, wasUp: boolean): void {
     this.#heartbeat?.cancel();
     // Whoever stops us knows that.
-    const level = reason === stoppedReason ? "debug" : "warn";
+    const level = reason === stoppedReason || this.#stopping.signal.aborted ? "debug" : "warn";
     const message = wasUp ? "media server disconnected" : "cannot reach media server";
     this.#options.log[level]({ box: this.box, reason }, message);
     // The switch does not repeat what it said while nobody listened.

@@ -97,6 +97,7 @@ describe(`what is Wanjiru's is not there for Otieno, on ${databaseKind}`, () => 
       ["/v1/webhooks/", webhook.id],
       ["/v1/numbers/", hersAlone.numberId!],
       [`${numberPath}/sip-credentials/`, (await make(`${numberPath}/sip-credentials`, { label: "Desk" })).id],
+      ["/v1/sip-destinations/", (await make("/v1/sip-destinations", { host: "41.90.1.1" })).id],
       ["/v1/ports/", port.id],
       ["/v1/sessions/", (await byHer("GET", "/v1/sessions")).data[0].id],
       ["/v1/members/", person.id],

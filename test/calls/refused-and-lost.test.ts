@@ -599,15 +599,14 @@ describeOnSwitch("a controller that stops and leaves its calls to the next", fun
   });
 });
 
-/** A clock whose own start was so long ago: the first look finds it now, every later one that much later. */
+/** A clock that is so much ahead soon after: the first look finds it now, later ones that much later. */
 function ahead(byMs: number): Clock {
-  let first = true;
+  const leapsMs = systemClock.monotonicMs() + 1_500;
   return {
     ...systemClock,
-    nowMs() {
-      const nowMs = systemClock.nowMs() + (first ? 0 : byMs);
-      first = false;
-      return nowMs;
+    monotonicMs() {
+      const nowMs = systemClock.monotonicMs();
+      return nowMs < leapsMs ? nowMs : nowMs + byMs;
     },
   };
 }

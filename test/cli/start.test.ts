@@ -279,7 +279,7 @@ describe("sautikit start, with everything embedded", function () {
         process.kill(group, signal);
         await ended;
         await allGone(children);
-        assert.doesNotMatch(said, /"level":/, "nothing is wrong when a user stops it");
+        assert.doesNotMatch(said, /"level":/, `something is wrong when a user stops it: ${said}`);
       } finally {
         if (alive(group)) process.kill(group, "SIGKILL");
       }

@@ -29,6 +29,7 @@ describeOnSwitch(`calls by way of the trunk edge (${edgeKind})`, function () {
   before(async () => {
     edge = await startEdgeUnderTest();
     world = await TestWorld.start({}, undefined, { edge });
+    world.witnesses.callsIn = true;
     voice = await VoiceServer.open();
     await world.store.write((tx) =>
       tx.run("UPDATE numbers SET voice_callback_url = ?, events_url = ?", [voice.url(), world.inbox.url]),

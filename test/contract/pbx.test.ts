@@ -42,6 +42,7 @@ for (const via of ["switch", "edge"] as const) {
     before(async () => {
       if (via === "edge") edge = await startEdgeUnderTest();
       world = await TestWorld.start({}, undefined, edge ? { edge } : {});
+      world.witnesses.callsIn = true;
       voice = await VoiceServer.open();
       await world.store.write((tx) =>
         tx.run("UPDATE numbers SET voice_callback_url = ?, events_url = ?", [voice.url(), world.inbox.url]),

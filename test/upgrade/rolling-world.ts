@@ -34,7 +34,7 @@ export class RollingWorld {
   readonly inbox: WebhookInbox;
   readonly customer: FailoverCustomer;
   readonly customers: readonly FailoverCustomer[];
-  readonly witnesses: Witnesses = { daraja: null, devices: [] };
+  readonly witnesses: Witnesses = { daraja: null, devices: [], callsIn: false };
   readonly env: Readonly<Record<string, string>>;
   auditor!: Auditor;
   readonly #versions: Record<Age, Version>;

@@ -42,7 +42,7 @@ export class TestWorld {
   /** All of those whom the auditor knows: Wanjiru, and who came later. */
   readonly customers: Customer[];
   /** Who else has an account of what happened. */
-  readonly witnesses: Witnesses = { daraja: null, devices: [] };
+  readonly witnesses: Witnesses = { daraja: null, devices: [], callsIn: false };
   /** The same database that `sautikit` has open, for setting up and for looking at what no customer sees. */
   readonly store: Store;
   carrier: CarrierProcess;

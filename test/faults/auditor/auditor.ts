@@ -37,6 +37,8 @@ export interface AuditedWorld {
 export interface Witnesses {
   daraja: DarajaAccount | null;
   devices: DeviceAccount[];
+  /** Whether the test itself calls in as a trunk: of whom only it calls, the carrier knows nothing. */
+  callsIn: boolean;
 }
 
 /**
@@ -167,6 +169,7 @@ export class Auditor {
         })),
       },
       devices: structuredClone(witnesses.devices),
+      testCallsIn: witnesses.callsIn,
       mailed: mailedIn(join(env["DATA_DIR"] ?? "", "mail")),
       history: {
         switchDeaths: [...this.#switchDeaths],

@@ -22,6 +22,8 @@ export interface Evidence {
   rung: readonly CarrierCallView[];
   /** The carrier's, of what its people placed with us. */
   placedThere: readonly PlacedCallView[];
+  /** The test calls in itself too, beside the carrier. */
+  testCallsIn: boolean;
   /** Safaricom's; null: there was none. */
   daraja: DarajaAccount | null;
   /** Of customers' own telephones. */
