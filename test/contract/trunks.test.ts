@@ -196,7 +196,7 @@ describeOnSwitch("trunks", function () {
     await here.writeTrunks("trunks:\n  - name: [");
     await eventually("the fault is kept", async () => {
       const row = await here.trunkFaults();
-      return row?.[0]?.includes("body") || undefined;
+      return row?.[0]?.startsWith("the file: ") || undefined;
     });
     const seen = await here.ended(await here.place({ to: numbers.isBusy }));
     assert.equal(seen.legs[0]!.attempts[0]!.trunk, "safari");

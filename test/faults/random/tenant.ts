@@ -17,6 +17,7 @@ const answerMsMax = 60_000;
 /** What has come to nothing by then never will: somebody was killed in its middle. */
 const patienceMs = 4_000;
 /** Spool, switch and controller all take part in it, and each may be down in its turn. */
+const listedMsMax = 5_000;
 const letInMsMax = 20_000;
 
 /** What one seed's customer did; what was refused because something was down is no act of hers. */
@@ -338,7 +339,17 @@ export class Tenant {
       async () => ((await device.register()).status === 200 ? true : undefined),
       { withinMs: letInMsMax, everyMs: 300 },
     ).catch(() => null);
-    return letIn && device;
+    if (letIn === null) return null;
+    // The switch has it; what it told of it is written down a moment later, or at the next comparison where that was lost.
+    await eventually(
+      "the registration in the list",
+      async () => {
+        const listed = await this.#ask("GET", `${path}/${body.id}/registrations`);
+        return (listed.body.data as unknown[]).length > 0 || undefined;
+      },
+      { withinMs: listedMsMax, everyMs: 200 },
+    ).catch(() => undefined);
+    return device;
   }
 
   #devicesAccount(): { rung: DeviceCall[]; made: DeviceCall[] } {
