@@ -131,11 +131,12 @@ describe("the API's door", function () {
       "/v1/calls/..%2f..%2fwallet",
     ]) {
       const { socket, said } = await open();
-      socket.end(
+      // Not ended: Node answers nobody who has hung up, and a database takes its time.
+      socket.write(
         `GET ${path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${wanjiru.key}\r\nConnection: close\r\n\r\n`,
       );
       await once(socket, "close");
-      assert.match(said(), /^HTTP\/1\.1 40[14] /, path);
+      assert.match(said(), /^HTTP\/1\.1 40[14] /, `${path}: ${said()}`);
     }
   });
 });
