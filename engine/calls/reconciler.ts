@@ -32,6 +32,7 @@ interface Parts {
 
 interface Connected {
   event: Extract<BoxEvent, { kind: "connected" }>;
+  /** Monotonic. */
   atMs: number;
 }
 
@@ -83,7 +84,7 @@ export class Reconciler {
 
   /** The box is there (again). Another core uuid: the switch itself was restarted and its legs died with it. */
   async connected(event: Extract<BoxEvent, { kind: "connected" }>): Promise<void> {
-    this.#unsaved = { event, atMs: this.#parts.clock.nowMs() };
+    this.#unsaved = { event, atMs: this.#parts.clock.monotonicMs() };
     // Who called a moment before we listened is not in the list yet.
     this.soon();
     await this.#takeConnected(this.#unsaved);
@@ -155,7 +156,10 @@ export class Reconciler {
       const legs = await liveLegsOfBox(tx, box.box);
       if (before?.aliveAtUs != null && before.coreUuid !== coreUuid) {
         await raiseSeen(tx, box.box, before.aliveAtUs);
-        await markLastProven(tx, box.box, connectedAtMs);
+        // By the wall clock as it is now, since it may have been set since.
+        const nowMs = clock.nowMs();
+        const agoMs = clock.monotonicMs() - connectedAtMs;
+        await markLastProven(tx, box.box, { dialledBeforeMs: Math.round(nowMs - agoMs), nowMs });
       }
       await saveBox(tx, { name: box.box, coreUuid, version, aliveAtUs: clock.steadyMs() * 1000 });
       return legs.flatMap((leg) => (leg.startedAtUs === null ? [] : [leg.id]));

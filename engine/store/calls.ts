@@ -182,11 +182,16 @@ export const raiseSeen = (tx: Tx, box: string, atUs: number) =>
  * The switch that had them died, those that were dialled before, by our clock, or by the switch's where ours was set back
  * since: kept with each, since the next controller sees no other core than this one saw.
  */
-export const markLastProven = (tx: Tx, box: string, dialledBeforeMs: number) =>
+export const markLastProven = (
+  tx: Tx,
+  box: string,
+  { dialledBeforeMs, nowMs }: { dialledBeforeMs: number; nowMs: number },
+) =>
   tx.run(
     `UPDATE legs SET ended_by = 'last_proven' WHERE box = ? AND ended_at_us IS NULL
-       AND (dialled_at_ms <= ? OR started_at_us <= ?)`,
-    [box, dialledBeforeMs, dialledBeforeMs * 1000],
+       AND (dialled_at_ms <= ? OR dialled_at_ms > ? OR started_at_us <= ?)`,
+    // What was dialled later than now was dialled before the clock was set back.
+    [box, dialledBeforeMs, nowMs, dialledBeforeMs * 1000],
   );
 
 /** What the switch calls the leg's channel: its id, unless it came to us or was dialled anew. */

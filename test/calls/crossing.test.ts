@@ -255,6 +255,39 @@ describe(`work on one call that crosses, on ${databaseKind}`, function () {
     assert.deepEqual([seenAtUs, endedBy], [5_000_000, "last_proven"]);
   });
 
+  for (const [what, stepMs, laterMs] of [
+    ["an hour back just then", -3_600_000, -3_600_000],
+    ["an hour back, and right again by the time that it is stored", -3_600_000, 0],
+  ] as const)
+    it(`knows of a leg that it died with its switch, though the clock was set ${what}`, async () => {
+      const leg = await talking(2_000_000);
+      const dialledMs = clock.nowMs();
+      await store.write(async (tx) => {
+        await tx.run("UPDATE legs SET dialled_at_ms = ?, started_at_us = ?", [dialledMs, dialledMs * 1000]);
+        const aliveAtUs = dialledMs * 1000 + 1;
+        await calls.saveBox(tx, { name: leg.box, coreUuid: "old", version: "1", aliveAtUs });
+      });
+      const nobody = () => Promise.resolve([]);
+      const box = {
+        ...{ box: leg.box, connected: true, listChannels: nobody, arrivals: nobody, strangers: nobody },
+        channelFacts: () => Promise.resolve(null),
+      } as Partial<Switch> as Switch;
+      let setMs: number = stepMs;
+      const reconciler = new Reconciler({
+        ...{ box, clock: { ...clock, nowMs: () => clock.nowMs() + setMs }, log: silentLog },
+        store: awayFor(1, store),
+        takesEndRecords: true,
+        news: () => Promise.resolve(),
+        arrived: () => undefined,
+        isArriving: () => false,
+      });
+      await reconciler.connected({ kind: "connected", box: leg.box, coreUuid: "new", version: "1" });
+      setMs = laterMs;
+      await reconciler.every(30_000);
+      assert.equal((await legOf(leg.id)).endedBy, "last_proven");
+      reconciler.stop();
+    });
+
   it("gives up what is told to an endpoint that is being deleted", async () => {
     const endpoints = new WebhookEndpoints({ clock, ids, secrets, wake: () => undefined });
     const { endpoint } = await store.write((tx) =>

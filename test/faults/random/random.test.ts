@@ -7,7 +7,8 @@ const seeds = 12;
 
 describeOnSwitch(`${seeds} random customers, and what is done to the processes meanwhile`, function () {
   this.timeout(300_000);
-  const seed = Number(process.env["SAUTIKIT_SEED"] ?? Date.now() % 2 ** 31);
+  // The same each time: who looks for more takes other seeds (npm run test:faults), or SAUTIKIT_SEED.
+  const seed = Number(process.env["SAUTIKIT_SEED"] ?? 1);
   let plans: Plan[];
   let result: BatchResult;
   before(async () => {
