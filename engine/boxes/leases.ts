@@ -148,11 +148,6 @@ export class Leases {
     await Promise.all(this.#taking.values());
   }
 
-  /** Whether this controller leads that box, or has the duties, as far as it knows. */
-  holds(name: string): boolean {
-    return this.#terms.get(name)?.lease.isHeld() === true;
-  }
-
   /** Stops what is done, and gives each lease back as soon as that has stopped: the next controller need not wait. */
   async stop(): Promise<void> {
     this.#draining = true;
@@ -182,7 +177,8 @@ export class Leases {
     const fromMs = clock.monotonicMs();
     const apartMs = this.#apartMs();
     const now = await store.write(async (tx) => {
-      const ours = (await controllers(tx)).find(({ id }) => id === controller.id);
+      const beating = await controllers(tx);
+      const ours = beating.find(({ id }) => id === controller.id);
       if (this.#lookedMs !== undefined && this.#isAnother(ours)) return ours;
       for (const name of unknown) await takeLease(tx, name, null, undefined);
       await beat(tx, {
@@ -191,7 +187,7 @@ export class Leases {
       });
       const lost: Term[] = [];
       for (const term of terms) if (!(await renewLease(tx, term.lease))) lost.push(term);
-      return { lost, leases: await leases(tx), controllers: await controllers(tx) };
+      return { lost, leases: await leases(tx), controllers: beating };
     });
     if ("pid" in now) return this.#stepBack(now);
     for (const term of terms) {

@@ -651,7 +651,7 @@ export class FreeSwitchBox implements Switch {
   /** Runs `originate` in the background, and resolves with its result. Its one send is never repeated. */
   async #runJob(argument: string, timeoutMs: number): Promise<string> {
     // The result comes over the event connection.
-    if (!this.#connected || !this.#mayCommand()) throw this.#unavailable();
+    if (!this.connected) throw this.#unavailable();
     const id = this.#options.ids.bytes(16).toString("hex");
     const result = new Promise<string>((resolve, reject) => {
       const settle = (outcome: string | SautikitError) => {

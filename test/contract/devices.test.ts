@@ -11,7 +11,8 @@ import type { Devices } from "../peers/switch-under-test.ts";
 import { eventually } from "../peers/waiting.ts";
 import { describeContract } from "./report.ts";
 import { rawLogin } from "./raw-login.ts";
-import { audibleDbfs, ids, silentDbfs, World } from "./world.ts";
+import { hears } from "./hears.ts";
+import { audibleDbfs, ids, World } from "./world.ts";
 
 const wanjiru: Login = { username: "wanjiru7f3a", password: "chapati-na-maharagwe" };
 const otieno: Login = { username: "otieno91bc", password: "samaki-wa-kukaanga" };
@@ -64,18 +65,6 @@ describeContract("the contract of the switch: customers' devices", function () {
     return outcome;
   };
   const tone = (call: SipCall, hz: number) => call.media!.setSource(toneSource({ hz }));
-  /** Whether half a second of what the party hears has that tone, sooner or later. */
-  const hears = (call: SipCall, hz: number) =>
-    new Promise<void>((resolve) => {
-      let frames: Int16Array[] = [];
-      call.media!.onFrame((pcm) => {
-        frames.push(Int16Array.from(pcm));
-        if (frames.length < 25) return;
-        const heard = Int16Array.from(frames.flatMap((frame) => [...frame]));
-        if (levelDbfs(heard, hz) > audibleDbfs && levelDbfs(heard, hz + 200) < silentDbfs) resolve();
-        frames = [];
-      });
-    });
   const over = (call: SipCall) =>
     new Promise<{ by: string; status: number | null }>((resolve) => call.on("ended", resolve));
   const answered = (call: SipCall) => new Promise<void>((resolve) => call.on("answered", resolve));

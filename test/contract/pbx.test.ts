@@ -3,7 +3,6 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { systemClock } from "../../engine/clock.ts";
-import { levelDbfs } from "../../engine/simulator/media/goertzel.ts";
 import { toneSource } from "../../engine/simulator/media/tone.ts";
 import { createSipAgent } from "../../engine/simulator/sip/agent.ts";
 import type { IncomingSipCall, SipAgent, SipCall } from "../../engine/simulator/sip/call.ts";
@@ -14,7 +13,8 @@ import { VoiceServer } from "../peers/voice-server.ts";
 import { eventually } from "../peers/waiting.ts";
 import { happens } from "../simulator/sip/agents.ts";
 import { nairobi, TestWorld } from "../world/world.ts";
-import { audibleDbfs, numbers } from "./world.ts";
+import { hears } from "./hears.ts";
+import { numbers } from "./world.ts";
 
 const office = "127.0.0.7";
 const stranger = "127.0.0.8";
@@ -82,18 +82,6 @@ for (const via of ["switch", "edge"] as const) {
       const { host, port } = edge?.sip ?? world.switch.sip;
       return agent.invite({ user: nairobi, host, port, fromUser: from });
     };
-    /** Until half a second of what it hears has that tone. */
-    const hears = (call: SipCall, hz: number) =>
-      new Promise<void>((resolve) => {
-        let frames: Int16Array[] = [];
-        call.media!.onFrame((pcm) => {
-          frames.push(Int16Array.from(pcm));
-          if (frames.length < 25) return;
-          const heard = Int16Array.from(frames.flatMap((frame) => [...frame]));
-          if (levelDbfs(heard, hz) > audibleDbfs) resolve();
-          frames = [];
-        });
-      });
     const within = (what: string, done: Promise<void>) =>
       Promise.race([
         done,

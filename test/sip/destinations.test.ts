@@ -1,8 +1,7 @@
 import { strict as assert } from "node:assert";
-import { levelDbfs } from "../../engine/simulator/media/goertzel.ts";
 import { toneSource } from "../../engine/simulator/media/tone.ts";
-import type { SipCall } from "../../engine/simulator/sip/call.ts";
-import { audibleDbfs, numbers } from "../contract/world.ts";
+import { hears } from "../contract/hears.ts";
+import { numbers } from "../contract/world.ts";
 import { SipDevice } from "../peers/sip-device.ts";
 import { describeOnSwitch } from "../peers/switch-under-test.ts";
 import { eventually } from "../peers/waiting.ts";
@@ -38,17 +37,6 @@ describeOnSwitch("SIP URIs of a workspace's list, over HTTP and SIP", function (
     assert.equal((await world.customer.ask("DELETE", `${destinations}/${id}`)).status, 204);
   const dial = (sip: string, more: Record<string, unknown> = {}, to: string = numbers.answers440) =>
     world.customer.place({ from: nairobi, to, actions: [{ dial: { sip, ...more } }, { hangup: {} }] });
-  const hears = (call: SipCall, hz: number) =>
-    new Promise<void>((resolve) => {
-      let frames: Int16Array[] = [];
-      call.media!.onFrame((pcm) => {
-        frames.push(Int16Array.from(pcm));
-        if (frames.length < 25) return;
-        const heard = Int16Array.from(frames.flatMap((frame) => [...frame]));
-        if (levelDbfs(heard, hz) > audibleDbfs) resolve();
-        frames = [];
-      });
-    });
 
   it("one is dialled by its name, shown a number of the workspace, joined with the caller, and free", async () => {
     const entry = await put({ host: "localhost", port: server.port, user: "Front.Desk" });
