@@ -1,4 +1,5 @@
 import { existsSync } from "node:fs";
+import { isIPv4 } from "node:net";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { Registry, collectDefaultMetrics } from "prom-client";
@@ -8,7 +9,7 @@ import { BoxHealth } from "../engine/boxes/box-health.ts";
 import { fencedStore } from "../engine/boxes/fenced-store.ts";
 import { Owners } from "../engine/boxes/owners.ts";
 import { duties, Leases, type Lease, type Work } from "../engine/boxes/leases.ts";
-import type { ChangeParts } from "../engine/calls/change-parts.ts";
+import type { ChangeParts, Peers } from "../engine/calls/change-parts.ts";
 import { CallTraces } from "../engine/calls/call-traces.ts";
 import { Calls } from "../engine/calls/calls.ts";
 import { Conferences } from "../engine/calls/conferences.ts";
@@ -218,9 +219,10 @@ async function build(
   runs(health);
   runs(watchClock({ clock, log }));
 
+  const peers = peersOf(config.boxes, health);
   const policy = new Policy({ clock, ids, outbox, mails });
   const trunks = await openTrunks(config, {
-    ...{ store, clock, ids, log, signals, boxes: spooled ?? [] },
+    ...{ store, clock, ids, log, signals, boxes: spooled ?? [], peers: peers.addresses },
     watched: wanted.has("controller") || wanted.has("spool"),
   });
   closers.push(() => trunks.watch.stop());
@@ -241,7 +243,7 @@ async function build(
     ? openEdge(config, { store, clock, ids, log, health, watch: trunks.watch })
     : null;
   const changeParts: ChangeParts = {
-    ...{ clock, ids, outbox, settlement, policy, trunks: trunks.choice, traces, changed },
+    ...{ clock, ids, outbox, settlement, policy, trunks: trunks.choice, peers, traces, changed },
     legOver: countLegs(registry),
   };
   const controlled = {
@@ -520,6 +522,16 @@ async function closeAll(closers: readonly (() => Promise<void> | void)[]): Promi
 }
 
 /** Any box: one of several that is away is the others' to bear, and no reason to take no requests. */
+/** How the boxes reach each other: by the IPv4 address of their SIP. */
+function peersOf(boxes: readonly BoxConfig[], health: BoxHealth): Peers & { addresses: string[] } {
+  const reached = boxes.length > 1 ? boxes.filter(({ sip }) => isIPv4(sip.host)) : [];
+  return {
+    addresses: reached.map(({ sip }) => sip.host),
+    addressOf: (name) => reached.find(({ box }) => box === name)?.sip ?? null,
+    isUp: (name) => health.isUp(name),
+  };
+}
+
 function answeringOrThrow(health: BoxHealth, boxes: readonly string[]): Promise<void> {
   return boxes.some((box) => health.isUp(box))
     ? Promise.resolve()

@@ -1,3 +1,4 @@
+import { noPeers } from "../engine/calls/change-parts.ts";
 import { CallTraces } from "../engine/calls/call-traces.ts";
 import { Calls } from "../engine/calls/calls.ts";
 import type { Clock } from "../engine/clock.ts";
@@ -28,6 +29,7 @@ export function openCalls(config: Config, { clock, ids }: { clock: Clock; ids: I
   const mails = createMailQueue({ clock, ids, wake });
   return new Calls({
     ...{ clock, ids, outbox, changed, box: () => boxNamesOf(config)[0], traces: new CallTraces() },
+    peers: noPeers,
     trunks: loneTrunk(config.gateway, ids),
     policy: new Policy({ clock, ids, outbox, mails }),
     settlement: createSettlement({ ledger: openLedger({ clock, ids, changed, outbox, mails }) }),

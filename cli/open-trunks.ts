@@ -34,6 +34,7 @@ export async function openTrunks(
   {
     watched,
     boxes,
+    peers,
     ...parts
   }: {
     store: Store;
@@ -42,6 +43,7 @@ export async function openTrunks(
     log: Log;
     signals: Signals;
     boxes: readonly string[];
+    peers: readonly string[];
     watched: boolean;
   },
 ) {
@@ -59,7 +61,7 @@ export async function openTrunks(
   return {
     watch,
     choice: new Trunks({ ids, watch, edge, gateway }),
-    files: boxes.map((box) => new TrunkFiles({ ...parts, box, spoolDir, watch, edge, written })),
+    files: boxes.map((box) => new TrunkFiles({ ...parts, box, spoolDir, watch, edge, peers, written })),
     overEdge: () => (watch.trunks ?? []).flatMap(({ name, via }) => (via === "edge" ? [name] : [])),
   };
 }

@@ -18,6 +18,8 @@ export interface ChangeParts {
   policy: Pick<Policy, "admit" | "requireAllowed" | "note">;
   /** Over which trunk a number is dialled. */
   trunks: Pick<Trunks, "choose">;
+  /** How a box is reached by the others, for devices that are at it. */
+  peers: Peers;
   /** Told of each call that is changed. */
   traces: Pick<CallTraces, "note">;
   /** Called after the commit: the call, or the room, has intents to carry out, or wants to be woken at another time. */
@@ -25,6 +27,15 @@ export interface ChangeParts {
   /** Called after the commit, for the metrics: what came of a leg, or of an attempt at it. */
   legOver?: (outcome: LegOutcome) => void;
 }
+
+export interface Peers {
+  /** Null: by none. */
+  addressOf(box: string): { host: string; port: number } | null;
+  isUp(box: string): boolean;
+}
+
+/** Where no device is rung, or there is one box. */
+export const noPeers: Peers = { addressOf: () => null, isUp: () => false };
 
 export interface LegOutcome {
   direction: "outbound" | "inbound";

@@ -65,8 +65,11 @@ export type Command =
 export type Dialling = Omit<Originate, "branches"> & { branches: readonly [DialBranch, ...DialBranch[]] };
 
 export type DialBranch = Omit<Branch, "way"> & {
-  way: { kind: "number"; to: `+${string}` } | Extract<Way, { kind: "device" }>;
+  way: { kind: "number"; to: `+${string}` } | DeviceWay;
 };
+
+/** `box`: where the device is; left out, at the call's own. */
+export type DeviceWay = Extract<Way, { kind: "device" }> & { box?: string };
 
 /** What a room's own intents are made of; `box` is where it is. */
 export type RoomCommand = { box: string; room: ConferenceId } & (

@@ -19,7 +19,15 @@ import {
 } from "../store/calls.ts";
 import type { Store, Tx } from "../store/store.ts";
 import type { Streams } from "../streams/streams.ts";
-import type { Arrival, BoxEvent, DeviceEvent, LoginFailed, Switch, SwitchEvent } from "../switch/switch.ts";
+import type {
+  Arrival,
+  BoxEvent,
+  DeviceEvent,
+  LoginFailed,
+  RelayedRing,
+  Switch,
+  SwitchEvent,
+} from "../switch/switch.ts";
 import { CallChange } from "./call-change.ts";
 import type { ChangeParts } from "./change-parts.ts";
 import { rearmCutOffs } from "./cut-off.ts";
@@ -282,7 +290,8 @@ export class Controller {
       this.forget(mine);
       box.know(taken.leg.id, uuid);
       if (taken.leg.endedAtUs === null) return;
-    } else log.warn({ box: box.box, why: taken.why, sipCallId }, "a caller was refused");
+    } else if (taken.kind === "relayed") return this.#ringFor(box, mine, taken.ring);
+    else log.warn({ box: box.box, why: taken.why, sipCallId }, "a caller was refused");
     const ended =
       taken.kind === "known" ? box.hangUp(taken.leg.id, "MANAGER_REQUEST") : box.refuse(mine, taken.cause);
     await ended.catch((error: unknown) => {
@@ -290,6 +299,17 @@ export class Controller {
       log.warn({ err: error, box: box.box, sipCallId }, "a caller could not be refused");
     });
     this.forget(taken.kind === "known" ? taken.leg.id : mine);
+  }
+
+  /** From here on it is the switch's alone. Should that not have come about, the other box's ring time ends it. */
+  async #ringFor(box: Box, mine: LegId, ring: RelayedRing): Promise<void> {
+    const { log } = this.#parts;
+    const fields = { box: box.box, leg: ring.leg };
+    await box.ringFor(mine, ring).then(
+      (rings) => log.debug({ ...fields, rings }, "a device is rung for another box"),
+      (error: unknown) => log.warn({ ...fields, err: error }, "a device could not be rung for another box"),
+    );
+    this.forget(mine);
   }
 
   /** Not where the leg has been dialled anew since, and talks by another channel. */

@@ -2,10 +2,9 @@ import type { CallId, LegId, RecordingId } from "../ids.ts";
 import type { Destination } from "../policy/destinations.ts";
 import { insertLeg, type CallRow, type LegRow } from "../store/calls.ts";
 import * as recordings from "../store/recordings.ts";
-import type { Way } from "../switch/switch.ts";
 import type { CallChange } from "./call-change.ts";
 import type { RecordFrom } from "./call-request.ts";
-import type { Command, DialBranch, Dialling } from "./command.ts";
+import type { Command, DeviceWay, DialBranch, Dialling } from "./command.ts";
 import { secondsAtDialling } from "./cut-off.ts";
 
 /** A call as it begins. */
@@ -185,7 +184,7 @@ interface Together {
 
 /** Whom a leg is dialled to: a number, over a trunk, or one binding of a device. */
 export interface Callee extends Destination {
-  device?: Extract<Way, { kind: "device" }>;
+  device?: DeviceWay;
 }
 
 /** Adds a leg for each of them to the call, and has them dialled as one, behind `prepare`. */

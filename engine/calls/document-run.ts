@@ -6,13 +6,13 @@ import type { EventId, LegId } from "../ids.ts";
 import type { JsonObject } from "../json.ts";
 import type { DialSpec } from "../actions/dial-spec.ts";
 import { numberById, type NumberRow } from "../store/numbers.ts";
-import { ringableAt } from "../store/sip-credentials.ts";
 import { CallRefused } from "../policy/refusal.ts";
 import { callEventById, type CallRow } from "../store/calls.ts";
 import type { HangupCause } from "../switch/switch.ts";
 import type { CallChange } from "./call-change.ts";
 import { newRecording } from "./dialing.ts";
 import { enterRoom, leaveRoom, setRoomMusic } from "./conference.ts";
+import { ringableNow } from "./ringable-devices.ts";
 
 /** The running document, as it is stored with the call after each step. */
 export interface Running {
@@ -376,14 +376,7 @@ export class DocumentRun {
   /** The voice URL is of no use: the number's devices are, if any is registered. */
   async #fallBack(change: CallChange, step: number): Promise<void> {
     const number = await numberOf(change);
-    const devices =
-      number &&
-      (await ringableAt(
-        change.tx,
-        change.firstLeg.box,
-        { number: number.id },
-        { nowMs: change.nowMs, limit: 1 },
-      ));
+    const devices = number && (await ringableNow(change, { number: number.id }));
     if (!number || !devices || devices.length === 0) return this.#apologise(change, step);
     await this.#putThrough(change, step, { sip: `sip:${number.e164}`, timeout: deviceRings });
   }

@@ -13,11 +13,12 @@ import {
 } from "../store/calls.ts";
 import { noteTicketRefused, useTicket } from "../store/edge-tickets.ts";
 import type { Tx } from "../store/store.ts";
+import { useRelay } from "../store/relays.ts";
 import { isInService, numberByE164, type NumberRow } from "../store/numbers.ts";
 import { keepWorkspace } from "../store/workspaces.ts";
 import { newTrace, type Trace } from "../trace.ts";
 import { isCause } from "../switch/events.ts";
-import type { Arrival, HangupCause } from "../switch/switch.ts";
+import type { Arrival, HangupCause, RelayedRing } from "../switch/switch.ts";
 import { CallChange } from "./call-change.ts";
 import type { CallOptions } from "./call-request.ts";
 import type { ChangeParts } from "./change-parts.ts";
@@ -48,7 +49,9 @@ export type Taken =
   | { kind: "stored" }
   /** Taken in before: by a controller that died, or told of twice. */
   | { kind: "known"; leg: LegRow }
-  | { kind: "refused"; why: Refusal; cause: HangupCause };
+  | { kind: "refused"; why: Refusal; cause: HangupCause }
+  /** Another box's leg: a device is rung for it, and that is all. */
+  | { kind: "relayed"; ring: RelayedRing };
 
 /**
  * Stores a call that came to the switch, has it taken in there and its voice URL asked. Refused, nothing is stored but
@@ -63,6 +66,7 @@ export async function takeInCall(
 ): Promise<Taken> {
   const before = await legOfChannel(tx, arrival.uuid);
   if (before) return { kind: "known", leg: before };
+  if (arrival.relay !== null) return takeInRelayed(tx, parts, arrival, arrival.relay);
   if (!parts.ticketed(arrival.address)) return takeInAdmitted(tx, parts, arrival, ids, document);
   const { ticket, to: dialled } = arrival;
   const use = ticket === null ? null : await useTicket(tx, { ticket, dialled, nowMs: parts.clock.nowMs() });
@@ -71,6 +75,27 @@ export async function takeInCall(
   const taken = await takeInAdmitted(tx, parts, arrival, ids, document);
   if (taken.kind === "refused") await noteTicketRefused(tx, ticket, taken.cause);
   return taken;
+}
+
+/** Whoever shows a ticket of that kind is another box, and never a caller. */
+async function takeInRelayed(
+  tx: Tx,
+  { clock }: ChangeParts,
+  { box, uuid }: Arrival,
+  ticket: string,
+): Promise<Taken> {
+  const relay = await useRelay(tx, { ticket, box, channel: uuid, nowMs: clock.nowMs() });
+  if (!relay) return refuse("no_ticket");
+  const { legId, contact, encrypted, fromE164, traceId, ringSeconds } = relay;
+  return {
+    kind: "relayed",
+    ring: {
+      leg: legId,
+      device: { kind: "device", contact, ...(encrypted === null ? {} : { encrypted }) },
+      ...{ callerId: fromE164, ringSeconds },
+      ...(traceId === null ? {} : { trace: traceId }),
+    },
+  };
 }
 
 /**

@@ -43,7 +43,7 @@ export interface MediaLibrary {
   prepare(source: MediaSource, workspace: WorkspaceId): Promise<Prepared>;
 }
 
-interface Parts extends SenderParts, Pick<ChangeParts, "trunks"> {
+interface Parts extends SenderParts, Pick<ChangeParts, "trunks" | "peers" | "ids"> {
   /** Whose intents are carried out; null: all. */
   scope: BoxScope;
   /** Whether the box is ours to command yet, as the database says it. Null: it always is. */

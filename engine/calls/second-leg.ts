@@ -8,21 +8,18 @@ import type { Destination } from "../policy/destinations.ts";
 import { CallRefused, type RefusedNumber } from "../policy/refusal.ts";
 import { parseObject } from "../store/calls.ts";
 import { activeNumberOf } from "../store/numbers.ts";
-import { holderOfLogin, ringableAt } from "../store/sip-credentials.ts";
+import { holderOfLogin } from "../store/sip-credentials.ts";
 import type { ReadTx } from "../store/store.ts";
 import { isListed } from "../sip/destinations.ts";
 import { portOf, sipUriText, type SipUri } from "../sip/sip-uri.ts";
-import { deviceContact, encryptedFor, isDeviceContact } from "../switch/devices.ts";
-import type { DeviceContact, Way } from "../switch/switch.ts";
+import { deviceContact } from "../switch/devices.ts";
 import type { CallChange } from "./call-change.ts";
 import type { CallOptions } from "./call-request.ts";
 import type { DeviceTarget, DialRequest } from "./command.ts";
 import { dialTogether, type Callee } from "./dialing.ts";
+import { ringableNow } from "./ringable-devices.ts";
 
 type Refused = Extract<StepFact, { kind: "dialing" }>["refused"];
-
-/** As many as `to` takes. */
-const devicesMax = 10;
 
 /**
  * Adds to a running call a leg for each number, of which the switch joins the first to answer to the one that waits. A
@@ -100,13 +97,13 @@ function shownBy(change: CallChange, { callerId, devices }: DialRequest): string
 
 const optionsOf = ({ call }: CallChange): CallOptions => parseObject(call.options) as unknown as CallOptions;
 
-/** Devices of the call's workspace that are registered just now at the box of its first leg. */
+/** Devices of the call's workspace that are registered just now, at whichever box. */
 async function devicesNow(
   change: CallChange,
   target: DeviceTarget,
   rated: Rated | null,
 ): Promise<{ allowed: Callee[]; refused: Refused }> {
-  const { call, tx, nowMs, firstLeg } = change;
+  const { call, tx, nowMs } = change;
   const to = nameOf(target);
   const none = (message: string) => ({
     allowed: [],
@@ -114,21 +111,13 @@ async function devicesNow(
   });
   const own = await ownDevices(tx, call.workspaceId, target, nowMs);
   if (own === null) return none(`${to} is no SIP credential, or number, of this workspace.`);
-  const ringable = await ringableAt(tx, firstLeg.box, own, { nowMs, limit: devicesMax });
-  const devices = ringable.flatMap(({ contact, userAgent }) =>
-    isDeviceContact(contact) ? [deviceWay(contact, userAgent)] : [],
-  );
+  const devices = await ringableNow(change, own);
   if (devices.length === 0) return none(`No device that can be called is registered with ${to} just now.`);
   const callee: Destination = { e164: to, country: null, ...requireRate(rated) };
   return {
     allowed: devices.map((device) => ({ ...callee, device })),
     refused: [],
   };
-}
-
-function deviceWay(contact: DeviceContact, userAgent: string): Extract<Way, { kind: "device" }> {
-  const encrypted = encryptedFor(userAgent);
-  return { kind: "device", contact, ...(encrypted && { encrypted }) };
 }
 
 type BySip = { kind: "listed" | "notListed"; uri: SipUri } | { kind: "devices"; target: DeviceTarget } | null;

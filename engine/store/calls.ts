@@ -292,10 +292,14 @@ export async function countOneWay(tx: ReadTx, sinceUs: number): Promise<number> 
   return row?.legs ?? 0;
 }
 
-/** How many legs live on each box that has any. */
+/** How many legs live on each box that has any, with those of other boxes that a device of its own is in. */
 export async function liveLegsByBox(tx: ReadTx): Promise<Map<string, number>> {
   const rows = await tx.all<{ box: string; legs: number }>(
-    "SELECT box, COUNT(*) AS legs FROM legs WHERE ended_at_us IS NULL GROUP BY box",
+    `SELECT box, CAST(SUM(legs) AS BIGINT) AS legs FROM (
+       SELECT box, COUNT(*) AS legs FROM legs WHERE ended_at_us IS NULL GROUP BY box
+       UNION ALL
+       SELECT r.box, COUNT(*) FROM legs l JOIN relays r ON r.leg_id = l.id
+         WHERE l.ended_at_us IS NULL AND r.channel_uuid IS NOT NULL GROUP BY r.box) counted GROUP BY box`,
   );
   return new Map(rows.map(({ box, legs }) => [box, legs]));
 }

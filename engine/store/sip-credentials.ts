@@ -294,22 +294,21 @@ export async function deleteRegistration(
   ]);
 }
 
-/** What can be rung just now at a box, by its way there, each once; the latest to expire first. */
-export const ringableAt = (
+/** What can be rung just now, by its way there, each once a box; the latest to expire first. */
+export const ringable = (
   tx: ReadTx,
-  box: string,
   of: { credential: SipId } | { number: NumberId },
   { nowMs, limit }: { nowMs: number; limit: number },
 ) =>
-  tx.all<{ contact: string; userAgent: string }>(
-    `SELECT r.contact, MAX(r.user_agent) AS user_agent, MAX(r.expires_at_ms) AS latest_ms FROM sip_registrations r
+  tx.all<{ box: string; contact: string; userAgent: string }>(
+    `SELECT r.box, r.contact, MAX(r.user_agent) AS user_agent, MAX(r.expires_at_ms) AS latest_ms FROM sip_registrations r
        JOIN sip_logins l ON l.username = r.username
        JOIN sip_credentials c ON c.id = l.credential_id JOIN numbers n ON n.id = c.number_id
      WHERE ${"credential" in of ? "c.id" : "n.id"} = ? AND c.revoked_at_ms IS NULL AND n.status = 'active'
        AND n.blocked_at_ms IS NULL AND (l.ends_at_ms IS NULL OR l.ends_at_ms > ?) AND r.expires_at_ms > ?
-       AND r.box = ? AND r.contact IS NOT NULL
-     GROUP BY r.contact ORDER BY latest_ms DESC, r.contact LIMIT ?`,
-    ["credential" in of ? of.credential : of.number, nowMs, nowMs, box, limit],
+       AND r.contact IS NOT NULL
+     GROUP BY r.box, r.contact ORDER BY latest_ms DESC, r.contact, r.box LIMIT ?`,
+    ["credential" in of ? of.credential : of.number, nowMs, nowMs, limit],
   );
 
 /** What a credential's logins are registered with just now, whichever is asked for; the latest to expire first. */

@@ -31,6 +31,7 @@ export type SwitchApi = (typeof switchApis)[number];
 
 /** Every application that Sautikit has the switch run on a channel. */
 export const switchApplications = [
+  "bridge",
   "conference",
   "intercept",
   "multiset",
@@ -119,6 +120,10 @@ export const transferTo = (channel: string, app: SwitchApplication): Command => 
     ["application", app],
   ],
 });
+
+/** Leaves what it waits in and rings that, without a word to its caller; a dial string has commas, and no `^`. */
+export const transferToBridge = (channel: string, dial: string): Command =>
+  api("uuid_transfer", channel, `m:^:bridge:${dial}`, "inline");
 
 /** An application as `execute_on_answer` and the like want it. */
 export const application = (app: SwitchApplication, arg: string): string => `${app} ${arg}`;

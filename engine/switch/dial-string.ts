@@ -1,8 +1,19 @@
+import { isIPv4 } from "node:net";
 import { isId, type LegId, type RecordingId } from "../ids.ts";
 import { isChannelUuid, type ChannelNames } from "./channel-names.ts";
 import { application, queuedApplication } from "./commands.ts";
 import { isDeviceContact } from "./devices.ts";
-import type { Branch, HangupCause, KillGroup, Originate, TakenIn, TestCall, Way } from "./switch.ts";
+import { relayHeader, relayVariable } from "./events.ts";
+import type {
+  Branch,
+  HangupCause,
+  KillGroup,
+  Originate,
+  RelayedRing,
+  TakenIn,
+  TestCall,
+  Way,
+} from "./switch.ts";
 
 /**
  * The argument of `originate` for these branches. Only ids of ours, E.164 numbers, a gateway's name and a `DeviceContact` enter it, and
@@ -33,8 +44,16 @@ export function dialString(
   return `{${settings}}${dialled.join(",")} &${continuation(then, names)}`;
 }
 
-const destination = (way: Way): string =>
-  way.kind === "trunk" ? `sofia/gateway/${way.gateway}/${way.to}` : way.contact;
+function destination(way: Way): string {
+  switch (way.kind) {
+    case "trunk":
+      return `sofia/gateway/${way.gateway}/${way.to}`;
+    case "device":
+      return way.contact;
+    case "box":
+      return `sofia/edge/device@${way.host}:${way.port}`;
+  }
+}
 
 /** Seconds that the switch's own originate timer runs longer than the slowest ring timer. */
 export const backstopSeconds = 5;
@@ -75,6 +94,7 @@ function branchVariables(
     ["api_hangup_hook", forgetKill(branch.cutGroup)],
   ];
   if (branch.way.kind === "device") list.push(...deviceVariables(branch.way));
+  if (branch.way.kind === "box") list.push([`sip_h_${relayHeader}`, branch.way.ticket], mediaTimeout);
   if (branch.disarmOnAnswer !== undefined) {
     list.push(["api_on_answer_disarm", `sched_del ${branch.disarmOnAnswer}`]);
   }
@@ -127,6 +147,9 @@ export function testDialString({ channel, gateway, to, callerId, ringTimeoutSeco
 const testTone = "tone_stream://%(2000,0,440)";
 const testSecondsMax = 10;
 
+/** One that sends no sound for five minutes is gone. */
+const mediaTimeout = ["media_timeout", "300000"] as const;
+
 /** What freeswitch-conf/ has the other way for calls from devices. */
 function deviceVariables({
   contact,
@@ -134,8 +157,7 @@ function deviceVariables({
 }: Extract<Way, { kind: "device" }>): (readonly [string, string])[] {
   const secure = encrypted === "only" ? "mandatory" : "optional";
   return [
-    // One that sends no sound for five minutes is gone.
-    ["media_timeout", "300000"],
+    mediaTimeout,
     // Offered beside plain RTP where the device takes both, and only where the keys do not travel in the open.
     ...(contact.endsWith("%3Btransport%3Dtls") ? [["rtp_secure_media", secure] as const] : []),
   ];
@@ -162,6 +184,51 @@ export function takenInVariables(
     // What ends a device's call that is answered without us.
     ["execute_on_answer", ""],
   ];
+}
+
+/**
+ * What a channel that came from another box has from here on, the last of it what says that it is nobody's to take in. Without
+ * `hangup_after_bridge` it would be left waiting when the device has hung up.
+ */
+export function relayVariables(
+  channel: LegId,
+  { leg, trace }: RelayedRing,
+): (readonly [name: string, value: string])[] {
+  assert(isId("leg", leg), "a leg");
+  const ring: KillGroup = `ring-${channel}`;
+  return [
+    ["process_cdr", "false"],
+    ["hangup_after_bridge", "true"],
+    // The ticket is not for the device.
+    ["sip_copy_custom_headers", "false"],
+    mediaTimeout,
+    ...traceVariable(trace),
+    ["api_on_answer_ring", forgetKill(ring)],
+    ["api_hangup_hook", forgetKill(ring)],
+    [relayVariable, leg],
+  ];
+}
+
+/** What the application `bridge` is given to ring the device. */
+export function relayBridge({ device, callerId, trace, ringSeconds }: RelayedRing): string {
+  assertWay(device);
+  assert(e164.test(callerId), "an E.164 caller id");
+  const settings = variables([
+    // What a device plays before it answers is not passed on; that it rings is.
+    ["ignore_early_media", "ring_ready"],
+    ["originate_timeout", String(ringSeconds + backstopSeconds)],
+  ]);
+  const own = variables([
+    ["process_cdr", "false"],
+    ...traceVariable(trace),
+    ["origination_caller_id_number", callerId],
+    ["origination_caller_id_name", callerId],
+    ["rtp_disable_hold", "true"],
+    ["outbound_redirect_fatal", "true"],
+    ["playback_terminators", "none"],
+    ...deviceVariables(device),
+  ]);
+  return `{${settings}}[${own}]${destination(device)}`;
 }
 
 function continuation(then: Originate["then"], names: ChannelNames): string {
@@ -221,6 +288,10 @@ function assertBranch(branch: Branch): void {
 
 function assertWay(way: Way): void {
   if (way.kind === "device") return assert(isDeviceContact(way.contact), "a device's contact");
+  if (way.kind === "box") {
+    assert(isIPv4(way.host) && Number.isInteger(way.port) && way.port > 0 && way.port < 65_536, "a box");
+    return assert(/^[A-Za-z0-9_-]{32}$/.test(way.ticket), "a ticket");
+  }
   assert(/^[a-z0-9-]{1,64}$/.test(way.gateway), "a gateway");
   assert(e164.test(way.to) || /^[0-9]{7,32}$/.test(way.to), "a number to dial");
 }
@@ -231,7 +302,7 @@ const e164 = /^\+[1-9][0-9]{6,14}$/;
 function variables(list: readonly (readonly [name: string, value: string])[]): string {
   return list
     .map(([name, value]) => {
-      assert(/^[A-Za-z0-9_]+$/.test(name) && /^[A-Za-z0-9_ +./:-]+$/.test(value), `the variable ${name}`);
+      assert(/^[A-Za-z0-9_-]+$/.test(name) && /^[A-Za-z0-9_ +./:-]+$/.test(value), `the variable ${name}`);
       return value.includes(" ") ? `${name}='${value}'` : `${name}=${value}`;
     })
     .join(",");

@@ -106,6 +106,7 @@ export function arrivalOf(box: string, fields: Fields): Arrival | undefined {
   const createdAtUs = microseconds(fields("Caller-Channel-Created-Time"));
   const waits = fields("Call-Direction") === "inbound" && fields("Answer-State") === "ringing";
   const device = callingDevice(fields);
+  if (isRelayed(fields)) return undefined;
   if (!waits || device === undefined || !isChannelUuid(uuid) || createdAtUs === undefined) return undefined;
   const party = (name: string) => (fields(name) ?? "").slice(0, partyLengthMax);
   return {
@@ -116,6 +117,7 @@ export function arrivalOf(box: string, fields: Fields): Arrival | undefined {
     device,
     address: addressOf(fields("Caller-Network-Addr")),
     ticket: fields(`variable_sip_h_${ticketHeader}`)?.slice(0, partyLengthMax) ?? null,
+    relay: fields(`variable_sip_h_${relayHeader}`)?.slice(0, partyLengthMax) ?? null,
   };
 }
 
@@ -133,6 +135,7 @@ const addressOf = (text: string | undefined) => (text !== undefined && isIPv4(te
 export const isAnsweredCaller = (fields: Fields): boolean =>
   fields("Call-Direction") === "inbound" &&
   fields("Answer-State") === "answered" &&
+  !isRelayed(fields) &&
   /^sofia\/(?:edge|trunks|devices)\//.test(fields("Channel-Name") ?? "");
 
 /**
@@ -154,6 +157,12 @@ function callingDevice(fields: Fields): string | null | undefined {
 const sipCallIdLengthMax = 256;
 /** As engine/sip/edge/ writes it. */
 const ticketHeader = "X-Sautikit-Ticket";
+/** By which a box that dials another shows what for. */
+export const relayHeader = "X-Sautikit-Relay";
+/** On a channel that another box's leg is at the other end of: that leg. Nobody but us sets it. */
+export const relayVariable = "sautikit_relay";
+
+const isRelayed = (fields: Fields): boolean => fields(`variable_${relayVariable}`) !== undefined;
 
 const sipCallId = (variable: Fields): string | null =>
   variable("sip_call_id")?.slice(0, sipCallIdLengthMax) ?? null;

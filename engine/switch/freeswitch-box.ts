@@ -14,6 +14,7 @@ import {
   refused,
   subscribe,
   transferTo,
+  transferToBridge,
   unicast,
 } from "./commands.ts";
 import { checkPassword, Connection, stoppedReason } from "./connection.ts";
@@ -24,6 +25,8 @@ import {
   dialString,
   scheduleKill,
   testDialString,
+  relayBridge,
+  relayVariables,
   takenInVariables,
 } from "./dial-string.ts";
 import { arrivalOf, decodeEvent, isAnsweredCaller, isCause, playTokenPrefix, testOutcome } from "./events.ts";
@@ -61,6 +64,7 @@ import {
   type Originate,
   type OriginateOutcome,
   type RecordingEnds,
+  type RelayedRing,
   type Registration,
   type RoomMember,
   type Sound,
@@ -294,6 +298,20 @@ export class FreeSwitchBox implements Switch {
 
   async refuse(leg: LegId, cause: HangupCause): Promise<boolean> {
     return (await this.setVariable(leg, "process_cdr", "false")) && this.hangUp(leg, cause);
+  }
+
+  async ringFor(channel: LegId, ring: RelayedRing): Promise<boolean> {
+    const group: KillGroup = `ring-${channel}`;
+    const variables = relayVariables(channel, ring);
+    const bridge = relayBridge(ring);
+    await this.armKill(channel, group, ring.ringSeconds + backstopSeconds, "NO_ANSWER");
+    await this.#run(api("sched_del", this.#channel(channel)));
+    for (const [name, value] of variables) {
+      if (await this.setVariable(channel, name, value)) continue;
+      await this.disarmKill(group);
+      return false;
+    }
+    return this.#run(transferToBridge(this.#channel(channel), bridge));
   }
 
   async answer(leg: LegId): Promise<boolean> {

@@ -30,6 +30,11 @@ export interface Switch {
   takeIn(taken: TakenIn): Promise<boolean>;
   /** Ends a call that came to us and that nobody takes in, and leaves no end-of-leg record of it. */
   refuse(leg: LegId, cause: HangupCause): Promise<boolean>;
+  /**
+   * Rings a device for the box that a call came from: the switch joins the two, ends the one with the other and leaves no
+   * end-of-leg record of either. From here on the channel is nobody's leg. False: no such channel.
+   */
+  ringFor(channel: LegId, ring: RelayedRing): Promise<boolean>;
   /** 200 to a caller; answered already, nothing. What limited the waiting is disarmed. False: no such channel. */
   answer(leg: LegId): Promise<boolean>;
   /** 183 with media to a caller: what is played from here on is heard unanswered, and not billed. */
@@ -173,6 +178,8 @@ export interface Arrival {
   address: string | null;
   /** What the trunk edge gave the call on its way, cut to 64 characters; null: nothing. */
   ticket: string | null;
+  /** Another box's, for a device that is here; null: it came with none. */
+  relay: string | null;
 }
 
 /**
@@ -313,7 +320,19 @@ export type Way =
       contact: DeviceContact;
       /** Where its way is encrypted, so is its sound; else plain sound is offered beside. */
       encrypted?: "only";
-    };
+    }
+  /** A device that is at another box, which rings it for the one that comes with that ticket. */
+  | { kind: "box"; host: string; port: number; ticket: string };
+
+/** What a box rings for another. */
+export interface RelayedRing {
+  /** Of the other box. */
+  leg: LegId;
+  device: Extract<Way, { kind: "device" }>;
+  callerId: string;
+  trace?: string;
+  ringSeconds: number;
+}
 
 export type OriginateOutcome =
   | { ok: true; leg: LegId }

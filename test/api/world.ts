@@ -1,3 +1,4 @@
+import { noPeers } from "../../engine/calls/change-parts.ts";
 import { strict as assert } from "node:assert";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -111,6 +112,7 @@ export async function world(
     changed: (id) => void changed.push(id),
     trunks: loneTrunk("carrier", ids),
     traces: new CallTraces(),
+    peers: noPeers,
     box: () => "box",
     promptUrls: urls,
   });

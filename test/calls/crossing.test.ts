@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { CallChange } from "../../engine/calls/call-change.ts";
 import { CallTraces } from "../../engine/calls/call-traces.ts";
 import { Calls } from "../../engine/calls/calls.ts";
-import type { ChangeParts } from "../../engine/calls/change-parts.ts";
+import { noPeers, type ChangeParts } from "../../engine/calls/change-parts.ts";
 import type { Command } from "../../engine/calls/command.ts";
 import { DocumentRun } from "../../engine/calls/document-run.ts";
 import { IntentRunner } from "../../engine/calls/intent-runner.ts";
@@ -49,6 +49,7 @@ const parts: ChangeParts = {
   settlement: createSettlement({ ledger }),
   trunks: loneTrunk("carrier", ids),
   traces: new CallTraces(),
+  peers: noPeers,
   changed: () => undefined,
 };
 const document = new DocumentRun(() => Promise.reject(new Error("no second leg here")));
@@ -140,7 +141,8 @@ describe(`work on one call that crosses, on ${databaseKind}`, function () {
 
   function runner(over: Store, box: Partial<Switch>) {
     return new IntentRunner({
-      ...{ store: over, clock, log: silentLog, trunks: parts.trunks, scope: null, stillLeads: null },
+      ...{ store: over, clock, log: silentLog, trunks: parts.trunks, ids, scope: null, stillLeads: null },
+      peers: parts.peers,
       media: { prepare: () => Promise.reject(new Error("no media here")) },
       questioner: new Questioner({
         ...{ store: over, clock, secrets, ids, log: silentLog },

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { conferenceWithMembersView } from "../../api/schemas/conference.ts";
 import { demoPrompt } from "../../cli/demo/prompt.ts";
 import type { Document } from "../../engine/actions/document.ts";
-import type { ChangeParts } from "../../engine/calls/change-parts.ts";
+import { noPeers, type ChangeParts } from "../../engine/calls/change-parts.ts";
 import type { CallRequest } from "../../engine/calls/call-request.ts";
 import { callView } from "../../engine/calls/call-view.ts";
 import { CallTraces } from "../../engine/calls/call-traces.ts";
@@ -141,7 +141,7 @@ export async function world(options: WorldOptions = {}) {
   let trunksChanged: () => unknown = () => undefined;
   watch.onChange(() => trunksChanged());
   const trunkFiles = new TrunkFiles({
-    ...{ store, clock, log, box: "box", spoolDir: peer.spoolDir, watch, edge: null },
+    ...{ store, clock, log, box: "box", spoolDir: peer.spoolDir, watch, edge: null, peers: [] },
     written: () => trunkGateways?.wake(),
   });
   if (options.trunks) trunkFiles.start();
@@ -162,6 +162,7 @@ export async function world(options: WorldOptions = {}) {
     settlement,
     policy: new Policy({ clock, ids, outbox, mails: createMailQueue({ clock, ids, wake: () => undefined }) }),
     trunks: new Trunks({ ids, watch, edge: null, gateway: "carrier" }),
+    peers: noPeers,
     traces: new CallTraces(),
     changed: (id) => controller.changed(id),
   };
@@ -363,7 +364,7 @@ export async function world(options: WorldOptions = {}) {
           rows: await trunkGatewaysOfBox(tx, "box"),
           files: await trunkFilesOfBox(tx, "box"),
         }));
-        const wanted = boxFiles(watch.trunks ?? [], null).sha256;
+        const wanted = boxFiles(watch.trunks ?? [], null, []).sha256;
         const loaded = rows.every(
           (row) => row.loadedSha256 !== null && row.loadedSha256 === row.writtenSha256,
         );

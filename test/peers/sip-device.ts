@@ -74,7 +74,10 @@ export class SipDevice {
     callId = this.callId,
     username = this.login.username,
     headers = {},
+    at = this.#devices,
   }: {
+    /** Another box. */
+    at?: Devices;
     expiresSeconds?: number;
     contact?: string;
     callId?: string;
@@ -82,9 +85,9 @@ export class SipDevice {
     headers?: Readonly<Record<string, unknown>>;
   } = {}): Promise<SipResponse> {
     this.#seq += 2;
-    const { realm } = this.#devices;
+    const { realm } = at;
     return this.#agent.request({
-      ...{ method: "REGISTER", uri: `sip:${realm}`, to: this.#devices, party: `${username}@${realm}` },
+      ...{ method: "REGISTER", uri: `sip:${realm}`, to: at, party: `${username}@${realm}` },
       ...{ callId, seq: this.#seq, login: { ...this.login, username } },
       headers: { contact: [{ uri: contact, params: {} }], expires: String(expiresSeconds), ...headers },
     });

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "../../engine/clock.ts";
 import { CallChange } from "../../engine/calls/call-change.ts";
-import type { ChangeParts } from "../../engine/calls/change-parts.ts";
+import { noPeers, type ChangeParts } from "../../engine/calls/change-parts.ts";
 import { DocumentRun } from "../../engine/calls/document-run.ts";
 import { takeLegNews } from "../../engine/calls/leg-progress.ts";
 import type { CallId } from "../../engine/ids.ts";
@@ -45,6 +45,7 @@ export async function policyWorld(atMs = december(1, "10:00")) {
     trunks: loneTrunk("carrier", api.ids),
     changed: () => undefined,
     traces: new CallTraces(),
+    peers: noPeers,
   };
   const document = new DocumentRun(() => Promise.reject(new Error("no second leg here")));
 

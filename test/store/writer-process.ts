@@ -7,7 +7,7 @@ import { DocumentRun } from "../../engine/calls/document-run.ts";
 import { takeLegNews, type LegNews } from "../../engine/calls/leg-progress.ts";
 import { CallTraces } from "../../engine/calls/call-traces.ts";
 import { Calls } from "../../engine/calls/calls.ts";
-import type { ChangeParts } from "../../engine/calls/change-parts.ts";
+import { noPeers, type ChangeParts } from "../../engine/calls/change-parts.ts";
 import { systemClock } from "../../engine/clock.ts";
 import { isError } from "../../engine/errors.ts";
 import { systemIds, type CallId, type UserId, type WorkspaceId } from "../../engine/ids.ts";
@@ -43,6 +43,7 @@ const parts: ChangeParts = {
   settlement: createSettlement({ ledger }),
   trunks: loneTrunk("carrier", ids),
   traces: new CallTraces(),
+  peers: noPeers,
   changed: () => undefined,
 };
 

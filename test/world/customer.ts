@@ -10,6 +10,7 @@ export interface ApiAnswer {
 
 export interface ApiLeg {
   id: string;
+  kind: string;
   to: string;
   status: string;
   started_at: string | null;
@@ -19,6 +20,7 @@ export interface ApiLeg {
   rate_per_minute_minor: number;
   cost_minor: number;
   hangup_cause: string | null;
+  sip_status: number | null;
   recording_ids: string[];
   attempts: { trunk: string; sip_status: number | null; hangup_cause: string | null }[];
 }

@@ -1,7 +1,8 @@
 import type { ApplicationQueue, Execute, RunningApplication } from "./application.ts";
 import type { Channel } from "./channel.ts";
 import { newUuid, tickMs, type Core } from "./core.ts";
-import { applications, preAnswerCall } from "./applications.ts";
+import { applications } from "./applications.ts";
+import { preAnswerCall } from "./channel-life.ts";
 import { publishChannel } from "./channel-events.ts";
 import { hangUp } from "./hang-up.ts";
 

@@ -1,8 +1,9 @@
 import { intercept } from "./intercept.ts";
 import type { RunningApplication } from "./application.ts";
+import { dialAndJoin } from "./dial-and-join.ts";
 import { causeNamed } from "./causes.ts";
 import { conference } from "./conference.ts";
-import { answerCall, earlyMedia, ring } from "./channel-life.ts";
+import { answerCall } from "./channel-life.ts";
 import { hangUp } from "./hang-up.ts";
 import type { Channel } from "./channel.ts";
 import type { Core } from "./core.ts";
@@ -30,6 +31,7 @@ const atOnce =
 export const applications: Readonly<Record<string, Application>> = {
   playback,
   conference,
+  bridge: dialAndJoin,
   answer: atOnce((core, channel) => answerCall(core, channel)),
   hangup: atOnce((core, channel, cause) => hangUp(core, channel, causeNamed(cause))),
   intercept: atOnce((core, channel, uuid) => intercept(core, channel, uuid)),
@@ -45,20 +47,6 @@ export const applications: Readonly<Record<string, Application>> = {
   }),
   set: atOnce((_core, channel, argument) => channel.setVariable(...splitOnce(argument, /=/))),
 };
-
-/** 180 to the caller, unless there was more than that already. */
-export function ringCall(core: Core, channel: Channel): void {
-  if (channel.incoming === null || channel.answerState !== "ringing") return;
-  channel.incoming.ring();
-  ring(core, channel);
-}
-
-/** 183 with media to the caller, unless there was that already. */
-export function preAnswerCall(core: Core, channel: Channel): void {
-  if (channel.incoming === null || channel.answerState !== "ringing") return;
-  channel.incoming.earlyMedia();
-  earlyMedia(core, channel);
-}
 
 export function scheduleHangUp(core: Core, channel: Channel, when: string, cause: string): void {
   core.scheduler.add(when, channel.uuid, "switch_ivr_schedule_hangup", () => hangUp(core, channel, cause));

@@ -1,6 +1,5 @@
 import type { Api } from "./api.ts";
-import { preAnswerCall, ringCall } from "./applications.ts";
-import { answerCall } from "./channel-life.ts";
+import { answerCall, preAnswerCall, ringCall } from "./channel-life.ts";
 import { connect, transferToPark } from "./bridge.ts";
 import { causeNamed } from "./causes.ts";
 import { channelHeaders } from "./channel-headers.ts";

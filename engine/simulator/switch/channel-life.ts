@@ -118,3 +118,17 @@ export function answerCall(core: Core, channel: Channel): boolean {
   if (channel.incoming.media !== null) answered(core, channel);
   return true;
 }
+
+/** 180 to the caller, unless there was more than that already. */
+export function ringCall(core: Core, channel: Channel): void {
+  if (channel.incoming === null || channel.answerState !== "ringing") return;
+  channel.incoming.ring();
+  ring(core, channel);
+}
+
+/** 183 with media to the caller, unless there was that already. */
+export function preAnswerCall(core: Core, channel: Channel): void {
+  if (channel.incoming === null || channel.answerState !== "ringing") return;
+  channel.incoming.earlyMedia();
+  earlyMedia(core, channel);
+}

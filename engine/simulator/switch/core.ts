@@ -26,6 +26,20 @@ export interface Core {
   readonly rooms: Map<string, Room>;
   /** Runs an API command as a client or a hook would; the reply is FreeSWITCH's text. */
   api(line: string): Promise<string>;
+  /** Dials as `originate` does, for whoever waits for the answer; what it returns gives all of it up. */
+  dial(target: Target, dialler: Dialler): { cancel(): void };
+}
+
+export interface Target {
+  variables: ReadonlyMap<string, string>;
+  branches: { variables: ReadonlyMap<string, string>; destination: string }[];
+}
+
+/** Told one of the two ends, once, and before it perhaps that somebody rings. */
+export interface Dialler {
+  won: (winner: Channel) => void;
+  failed: (cause: string) => void;
+  rings?: () => void;
 }
 
 /** The core's tick; state steps and stamps are quantised to it. */

@@ -1,12 +1,10 @@
 import type { Login } from "../sip/digest.ts";
 import type { Law } from "../sip/sdp.ts";
-import type { Core } from "./core.ts";
+import type { Core, Target } from "./core.ts";
 import { readVariables, separate } from "./separate.ts";
 
 /** What an originate's arguments say. */
-export interface Dial {
-  variables: ReadonlyMap<string, string>;
-  branches: { variables: ReadonlyMap<string, string>; destination: string }[];
+export interface Dial extends Target {
   application: { name: string; argument: string } | null;
   timeoutSeconds: number | null;
 }
@@ -19,21 +17,27 @@ export function readDial(argument: string): Dial | "broken" | null {
   const words = separate(argument, " ");
   const [target, then, , , , , timeout] = words;
   if (target === undefined || then === undefined) return null;
-  const head = readVariables(target, "{}");
-  if (head === null) return "broken";
-  const branches = [];
-  for (const text of branchTexts(head.rest)) {
-    const branch = readVariables(text, "[]");
-    if (branch === null) return "broken";
-    branches.push({ variables: branch.variables, destination: branch.rest });
-  }
+  const dialled = readTarget(target);
+  if (dialled === null) return "broken";
   const application = /^&([^(]+)(?:\((.*)\))?$/.exec(then);
   return {
-    variables: head.variables,
-    branches,
+    ...dialled,
     application: application === null ? null : { name: application[1] ?? "", argument: application[2] ?? "" },
     timeoutSeconds: timeout === undefined ? null : Number.parseInt(timeout, 10),
   };
+}
+
+/** `{…}[…]somebody,[…]another`. Null: a bracket without its end. */
+export function readTarget(target: string): Target | null {
+  const head = readVariables(target, "{}");
+  if (head === null) return null;
+  const branches = [];
+  for (const text of branchTexts(head.rest)) {
+    const branch = readVariables(text, "[]");
+    if (branch === null) return null;
+    branches.push({ variables: branch.variables, destination: branch.rest });
+  }
+  return { variables: head.variables, branches };
 }
 
 /** Branches are separated by commas that stand outside of square brackets. */

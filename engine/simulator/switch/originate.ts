@@ -3,7 +3,7 @@ import { startPark } from "./parking.ts";
 import { create, follow } from "./channel-life.ts";
 import { hangUp } from "./hang-up.ts";
 import { Channel } from "./channel.ts";
-import { newUuid, tickMs, type Core } from "./core.ts";
+import { newUuid, tickMs, type Core, type Dialler } from "./core.ts";
 import { originateTimeoutDefault, readDial, route, type Dial, type Route } from "./dial.ts";
 import { tickUs } from "./event-bus.ts";
 import { runApiHooks } from "./hooks.ts";
@@ -21,23 +21,33 @@ export function originate(core: Core, argument: string): Promise<string> {
   const dial = readDial(argument);
   if (dial === null) return Promise.resolve(usage);
   if (dial === "broken") return Promise.resolve("-ERR DESTINATION_OUT_OF_ORDER\n");
-  return new Promise((resolve) => race(core, dial, resolve));
+  return new Promise((resolve) =>
+    race(core, dial, {
+      won: (winner) => {
+        resolve(`+OK ${winner.uuid}\n`);
+        // After the reply to the job, and before whatever the client sends next.
+        setImmediate(() => begin(core, winner, dial));
+      },
+      failed: (cause) => resolve(`-ERR ${cause}\n`),
+    }),
+  );
 }
 
-function race(core: Core, dial: Dial, reply: (text: string) => void): void {
-  const earlyMediaWins = !/^(true|yes|1)$/i.test(dial.variables.get("ignore_early_media") ?? "");
+/** Dials every branch. The answer gives them up. */
+export function race(core: Core, dial: Dial, waiting: Dialler): { cancel(): void } {
+  const earlyMediaWins = !/^(true|yes|1|ring_ready)$/i.test(dial.variables.get("ignore_early_media") ?? "");
   const started = dial.branches.map((branch) => dialBranch(core, dial, branch));
   const channels = started.filter((branch) => branch instanceof Channel);
   let over = false;
-  const end = (text: string) => {
+  const end = () => {
     over = true;
     for (const channel of channels) channel.watch = null;
-    reply(text);
   };
   const allFailed = () => {
     if (over || channels.some((channel) => channel.cause === null)) return;
     const first = started[0];
-    end(`-ERR ${(first instanceof Channel ? first.cause : first) ?? "DESTINATION_OUT_OF_ORDER"}\n`);
+    end();
+    waiting.failed((first instanceof Channel ? first.cause : first) ?? "DESTINATION_OUT_OF_ORDER");
   };
   const hasWon = (channel: Channel) =>
     channel.cause === null &&
@@ -56,12 +66,12 @@ function race(core: Core, dial: Dial, reply: (text: string) => void): void {
     if (over) return;
     over = true;
     for (const channel of channels) if (channel !== winner) hangUp(core, channel, "LOSE_RACE");
-    end(`+OK ${winner.uuid}\n`);
-    // After the reply to the job, and before whatever the client sends next.
-    setImmediate(() => begin(core, winner, dial));
+    end();
+    waiting.won(winner);
   };
   for (const channel of channels) {
     channel.watch = (news) => {
+      if (news === "ringing" || (news === "media" && !earlyMediaWins)) waiting.rings?.();
       if (news === "hungUp") allFailed();
       else if (!hasWon(channel)) return;
       else if (channels.length > 1) lookSoon();
@@ -70,6 +80,13 @@ function race(core: Core, dial: Dial, reply: (text: string) => void): void {
   }
   allFailed();
   armTimeouts(core, dial, channels, () => over);
+  return {
+    cancel: () => {
+      if (over) return;
+      end();
+      for (const channel of channels) hangUp(core, channel, "ORIGINATOR_CANCEL");
+    },
+  };
 }
 
 /** What the winner does from now on. */

@@ -15,6 +15,7 @@ import { EslListener } from "./esl-listener.ts";
 import { EventBus } from "./event-bus.ts";
 import { Gateways, type Gateway } from "./gateways.ts";
 import { acceptInbound } from "./inbound.ts";
+import { race } from "./originate.ts";
 import { Scheduler } from "./scheduler.ts";
 
 export interface SimulatedSwitchOptions {
@@ -105,6 +106,7 @@ export async function startSimulatedSwitch(options: SimulatedSwitchOptions): Pro
     channels: new Map(),
     rooms: new Map(),
     api: (line) => runApi(core, apis, line),
+    dial: (target, dialler) => race(core, { ...target, application: null, timeoutSeconds: null }, dialler),
   };
   const apis = apisOf(new ChannelListing(core));
   sip.onInvite((call) => acceptInbound(core, call, null));

@@ -17,9 +17,13 @@ export const gatewayOf = (trunk: Trunk, edge: EdgeAddress): Gateway => ({
 export const gatewayHash = (trunk: Trunk, edge: EdgeAddress): string =>
   sha256(gatewayXml(gatewayOf(trunk, edge)));
 
-/** Whom the switch takes calls from: its own trunks, and the edge for all others. */
-export function allowedAddresses(trunks: readonly Trunk[], edge: EdgeAddress): string[] {
+/** Whom the switch takes calls from: its own trunks, the edge for all others, and the other boxes. */
+export function allowedAddresses(
+  trunks: readonly Trunk[],
+  edge: EdgeAddress,
+  peers: readonly string[],
+): string[] {
   const own = trunks.flatMap(({ via, addresses }) => (via === "switch" ? addresses : []));
-  const [edgeHost] = edge?.split(":") ?? [];
-  return edgeHost === undefined ? own : [...own, `${edgeHost}/32`];
+  const hosts = [...peers, ...(edge?.split(":").slice(0, 1) ?? [])];
+  return [...own, ...hosts.map((host) => `${host}/32`)];
 }

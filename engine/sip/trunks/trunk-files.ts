@@ -27,17 +27,19 @@ export interface TrunkFilesParts {
   spoolDir: string;
   watch: Pick<TrunkWatch, "trunks" | "faults" | "onChange">;
   edge: EdgeAddress;
+  /** The boxes' IPv4 addresses, where there are several: they call each other. */
+  peers: readonly string[];
   /** The files are others now: the media server is to read them. */
   written: () => void;
 }
 
 /** What a box is to have beside it, and the hash of all of it. */
-export function boxFiles(trunks: readonly Trunk[], edge: EdgeAddress) {
+export function boxFiles(trunks: readonly Trunk[], edge: EdgeAddress, peers: readonly string[]) {
   const gateways = trunks.map((trunk) => gatewayOf(trunk, edge));
   const files = [
     [trunkFileNames.udp, gatewaysFile(gateways.filter((one) => profileOf(one) === "edge"))],
     [trunkFileNames.secure, gatewaysFile(gateways.filter((one) => profileOf(one) === "trunks"))],
-    [trunkFileNames.addresses, addressesFile(allowedAddresses(trunks, edge))],
+    [trunkFileNames.addresses, addressesFile(allowedAddresses(trunks, edge, peers))],
   ] as const;
   return { files, sha256: sha256(files.map(([, text]) => text).join("")) };
 }
@@ -69,14 +71,15 @@ export class TrunkFiles {
     return this.#poll.stop();
   }
 
-  /** Where it differs from what is there. Without a file of trunks nothing of ours is: the box has a gateway of its own. */
+  /** Where it differs from what is there. Without a file of trunks no gateway of ours is: the box has one of its own. */
   async #write(): Promise<void> {
-    const { store, box, spoolDir, watch, edge, written } = this.#parts;
+    const { store, box, spoolDir, watch, edge, peers, written } = this.#parts;
     const { faults } = watch;
     // A file of before that is there no more: then the box is to have none of its trunks either.
-    if (watch.trunks === null && (await store.read((tx) => trunkFilesOfBox(tx, box))) === undefined) return;
+    const isNew = (await store.read((tx) => trunkFilesOfBox(tx, box))) === undefined;
+    if (watch.trunks === null && peers.length === 0 && isNew) return;
     const trunks = watch.trunks ?? [];
-    const { files, sha256: hash } = boxFiles(trunks, edge);
+    const { files, sha256: hash } = boxFiles(trunks, edge, peers);
     let replaced = false;
     for (const [name, text] of files) {
       const path = join(spoolDir, name);

@@ -55,8 +55,14 @@ describe("a trunk's gateway", () => {
     const [over, own] = trunks(named("over"), named("own", { via: "switch" }));
     assert.match(gatewayXml(gatewayOf(over!, edge)), /name="outbound-proxy" value="192\.0\.2\.5:5060"/);
     assert.doesNotMatch(gatewayXml(gatewayOf(own!, edge)), /outbound-proxy/);
-    assert.deepEqual(allowedAddresses([over!, own!], edge), ["196.201.214.10/32", "192.0.2.5/32"]);
-    assert.deepEqual(allowedAddresses([over!], null), []);
+    assert.deepEqual(allowedAddresses([over!, own!], edge, []), ["196.201.214.10/32", "192.0.2.5/32"]);
+    assert.deepEqual(allowedAddresses([over!], null, []), []);
+    // Boxes call each other.
+    assert.deepEqual(allowedAddresses([own!], edge, ["10.0.0.7"]), [
+      "196.201.214.10/32",
+      "10.0.0.7/32",
+      "192.0.2.5/32",
+    ]);
   });
 
   it("is another one for what the switch has to know, and the same for what it has not", () => {
