@@ -127,13 +127,15 @@ export class Uploads {
   }
 
   async #finish(row: SpooledRow, path: string): Promise<void> {
+    // Its age is that of when it was looked at: by the time that it is read it may have been written to.
+    const lookedMs = this.#options.clock.nowMs();
     const before = await statOrNull(path);
     if (isOfLoser(row)) return this.#finishOfLoser(row, path);
     if (!before) return this.#absent(row);
     this.#absentSinceMs.delete(row.id);
     const wav = before.size === 0 ? emptyWav : await repairWav(path);
     // Nothing in it, yet: who finishes recordings may have been mistaken about this one.
-    if (!wav?.dataBytes && this.#options.clock.nowMs() - before.mtimeMs < nothingYetMs) return;
+    if (!wav?.dataBytes && lookedMs - before.mtimeMs < nothingYetMs) return;
     if (!wav) {
       await this.#lose(row);
       return this.#options.unclaimed.take(path, `recording ${row.id}: not a WAV file`);

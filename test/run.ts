@@ -49,6 +49,7 @@ const storeSuites = [
   "faults/postgres",
   "cli/mpesa-machines",
   "boxes/many",
+  "boxes/devices-at-two",
   "upgrade/rolling",
   "cli/metrics",
   "cli/backup",
