@@ -522,6 +522,12 @@ async function closeAll(closers: readonly (() => Promise<void> | void)[]): Promi
 }
 
 /** Any box: one of several that is away is the others' to bear, and no reason to take no requests. */
+function answeringOrThrow(health: BoxHealth, boxes: readonly string[]): Promise<void> {
+  return boxes.some((box) => health.isUp(box))
+    ? Promise.resolve()
+    : Promise.reject(new SautikitError("switch.unavailable"));
+}
+
 /** How the boxes reach each other: by the IPv4 address of their SIP. */
 function peersOf(boxes: readonly BoxConfig[], health: BoxHealth): Peers & { addresses: string[] } {
   const reached = boxes.length > 1 ? boxes.filter(({ sip }) => isIPv4(sip.host)) : [];
@@ -529,11 +535,6 @@ function peersOf(boxes: readonly BoxConfig[], health: BoxHealth): Peers & { addr
     addresses: reached.map(({ sip }) => sip.host),
     addressOf: (name) => reached.find(({ box }) => box === name)?.sip ?? null,
     isUp: (name) => health.isUp(name),
+    isAt: (address) => reached.some(({ sip }) => sip.host === address),
   };
-}
-
-function answeringOrThrow(health: BoxHealth, boxes: readonly string[]): Promise<void> {
-  return boxes.some((box) => health.isUp(box))
-    ? Promise.resolve()
-    : Promise.reject(new SautikitError("switch.unavailable"));
 }

@@ -32,10 +32,12 @@ export interface Peers {
   /** Null: by none. */
   addressOf(box: string): { host: string; port: number } | null;
   isUp(box: string): boolean;
+  /** Whether one of them is at that address: they take each other's calls. */
+  isAt(address: string): boolean;
 }
 
 /** Where no device is rung, or there is one box. */
-export const noPeers: Peers = { addressOf: () => null, isUp: () => false };
+export const noPeers: Peers = { addressOf: () => null, isUp: () => false, isAt: () => false };
 
 export interface LegOutcome {
   direction: "outbound" | "inbound";

@@ -152,6 +152,7 @@ export class Controller {
           news: (news) => this.#takeNews(news),
           arrived: (arrival) => this.#arrived(box, arrival),
           isArriving: (leg) => this.#arriving.has(leg),
+          hangUp: (call, leg) => this.#hangUp(call, leg),
         }),
       );
     }
@@ -302,14 +303,25 @@ export class Controller {
   }
 
   /** From here on it is the switch's alone. Should that not have come about, the other box's ring time ends it. */
-  async #ringFor(box: Box, mine: LegId, ring: RelayedRing): Promise<void> {
+  async #ringFor(box: Box, mine: LegId, ring: RelayedRing | null): Promise<void> {
     const { log } = this.#parts;
+    if (ring === null) return this.forget(mine);
     const fields = { box: box.box, leg: ring.leg };
     await box.ringFor(mine, ring).then(
       (rings) => log.debug({ ...fields, rings }, "a device is rung for another box"),
       (error: unknown) => log.warn({ ...fields, err: error }, "a device could not be rung for another box"),
     );
     this.forget(mine);
+  }
+
+  #hangUp(call: CallId, leg: LegId): Promise<void> {
+    return this.#parts.store.write((tx) =>
+      this.#change(tx, call, (change) => {
+        const isLive = change.legs.some(({ id, endedAtUs }) => id === leg && endedAtUs === null);
+        if (isLive) change.intend({ kind: "hangUp", leg, cause: "NORMAL_TEMPORARY_FAILURE" });
+        return Promise.resolve();
+      }),
+    );
   }
 
   /** Not where the leg has been dialled anew since, and talks by another channel. */

@@ -17,6 +17,7 @@ import { useRelay } from "../store/relays.ts";
 import { isInService, numberByE164, type NumberRow } from "../store/numbers.ts";
 import { keepWorkspace } from "../store/workspaces.ts";
 import { newTrace, type Trace } from "../trace.ts";
+import { isDeviceContact } from "../switch/devices.ts";
 import { isCause } from "../switch/events.ts";
 import type { Arrival, HangupCause, RelayedRing } from "../switch/switch.ts";
 import { CallChange } from "./call-change.ts";
@@ -50,8 +51,8 @@ export type Taken =
   /** Taken in before: by a controller that died, or told of twice. */
   | { kind: "known"; leg: LegRow }
   | { kind: "refused"; why: Refusal; cause: HangupCause }
-  /** Another box's leg: a device is rung for it, and that is all. */
-  | { kind: "relayed"; ring: RelayedRing };
+  /** Another box's leg: a device is rung for it, and that is all. Null: it is, or was to be. */
+  | { kind: "relayed"; ring: RelayedRing | null };
 
 /**
  * Stores a call that came to the switch, has it taken in there and its voice URL asked. Refused, nothing is stored but
@@ -86,7 +87,10 @@ async function takeInRelayed(
 ): Promise<Taken> {
   const relay = await useRelay(tx, { ticket, box, channel: uuid, nowMs: clock.nowMs() });
   if (!relay) return refuse("no_ticket");
+  // Told of twice. Should whoever took it have died before the device rang, its time runs out.
+  if (relay === "again") return { kind: "relayed", ring: null };
   const { legId, contact, encrypted, fromE164, traceId, ringSeconds } = relay;
+  if (!isDeviceContact(contact)) throw new Error(`Nobody can be dialled by what is kept for ${legId}.`);
   return {
     kind: "relayed",
     ring: {

@@ -1,6 +1,6 @@
 import type { Clock } from "../clock.ts";
 import { isError } from "../errors.ts";
-import type { LegId } from "../ids.ts";
+import type { CallId, LegId } from "../ids.ts";
 import type { Log } from "../log.ts";
 import {
   boxByName,
@@ -13,6 +13,7 @@ import {
   saveBox,
   type LegRow,
 } from "../store/calls.ts";
+import { liveRelaysAt } from "../store/relays.ts";
 import type { Store } from "../store/store.ts";
 import type { Arrival, BoxEvent, ChannelFacts, Switch } from "../switch/switch.ts";
 import { lostLeg, untold, type Found, type LegNews } from "./leg-progress.ts";
@@ -28,6 +29,8 @@ interface Parts {
   /** A leg whose channel is known and that is not stored yet. */
   isArriving: (leg: LegId) => boolean;
   takesEndRecords: boolean;
+  /** Has a leg hung up, at whichever box it is. */
+  hangUp: (call: CallId, leg: LegId) => Promise<void>;
 }
 
 interface Connected {
@@ -65,6 +68,8 @@ export class Reconciler {
   #toAdopt = new Map<LegId, NonNullable<Found["adopted"]>>();
   /** Answered callers whom the store does not know, by uuid, and when that was first noticed, monotonic ms. */
   #strangers = new Map<string, number>();
+  /** Legs and channels that one of two boxes alone has, and when that was first noticed, monotonic ms. */
+  #alone = new Map<string, number>();
   #connections = 0;
   /** That could not be stored yet. */
   #unsaved: Connected | null = null;
@@ -186,6 +191,7 @@ export class Reconciler {
     if (all || this.#lastMs < this.#inDoubtUntilMs) {
       for (const arrival of await box.arrivals()) this.#parts.arrived(arrival);
       await this.#endAnsweredStrangers();
+      await this.#compareRelays();
     }
     const seen: LegId[] = [];
     for (const leg of wanted) {
@@ -288,6 +294,45 @@ export class Reconciler {
     }
   }
 
+  /**
+   * Of a leg at another box and the channel here that stands for it each ends with the other, by SIP; where that was not heard (one
+   * of the two boxes died) it is seen here.
+   */
+  async #compareRelays(): Promise<void> {
+    const { box, store, clock, log } = this.#parts;
+    const channels = await box.relayed();
+    const legs = await store.read((tx) => liveRelaysAt(tx, box.box));
+    const nowMs = clock.monotonicMs();
+    const alone = [
+      ...channels.filter(({ leg }) => !legs.some(({ legId }) => legId === leg)).map(({ uuid }) => uuid),
+      ...legs
+        .filter(({ channelUuid }) => !channels.some(({ uuid }) => uuid === channelUuid))
+        .map(({ legId }) => legId),
+    ];
+    this.#alone = new Map(alone.map((one) => [one, this.#alone.get(one) ?? nowMs]));
+    for (const [one, sinceMs] of this.#alone) {
+      if (nowMs - sinceMs < strangerGraceMs) {
+        this.soon();
+        continue;
+      }
+      const relay = legs.find(({ legId }) => legId === one);
+      if (relay === undefined) {
+        log.warn(
+          { channel: one, box: box.box },
+          "ending a device's channel whose leg at another box is over",
+        );
+        await box.endStranger(one);
+        continue;
+      }
+      log.warn(
+        { leg: relay.legId, box: box.box },
+        "ending a leg at another box whose device is here no more",
+      );
+      await this.#parts.hangUp(relay.callId, relay.legId);
+      this.#alone.delete(one);
+    }
+  }
+
   /** A channel with an id of ours that the store has ended, or never had, talks on nobody's account. */
   async #endStrayLegs(listed: ReadonlySet<LegId>, live: ReadonlySet<LegId>): Promise<void> {
     const { box, store, clock, log, news } = this.#parts;
@@ -295,7 +340,10 @@ export class Reconciler {
       if (live.has(leg) || this.#parts.isArriving(leg)) continue;
       // Dialled since we read the store, perhaps: look again before killing.
       const row = await store.read((tx) => legById(tx, leg));
-      if (row?.endedAtUs === null || (await box.channelFacts(leg)) === null) continue;
+      if (row?.endedAtUs === null) continue;
+      const facts = await box.channelFacts(leg);
+      // It had a name of ours for as long as it took to find out that it is another box's.
+      if (facts === null || (!row && facts.relayed)) continue;
       log.warn({ leg, box: box.box }, "ending a channel that no live leg stands for");
       await news({ kind: "stray", box: box.box, leg, atUs: clock.nowUs() });
       await box.hangUp(leg, "MANAGER_REQUEST");

@@ -1,7 +1,6 @@
 import type { NumberId, SipId } from "../ids.ts";
 import { ringable } from "../store/sip-credentials.ts";
 import { encryptedFor, isDeviceContact } from "../switch/devices.ts";
-import type { DeviceContact } from "../switch/switch.ts";
 import type { CallChange } from "./call-change.ts";
 import type { DeviceWay } from "./command.ts";
 
@@ -15,14 +14,15 @@ export async function ringableNow(
   { tx, nowMs, firstLeg, parts: { peers } }: CallChange,
   of: { number: NumberId } | { credential: SipId },
 ): Promise<DeviceWay[]> {
-  const devices = new Map<DeviceContact, DeviceWay>();
-  for (const { box, contact, userAgent } of await ringable(tx, of, { nowMs, limit: bindingsMax })) {
+  const devices = new Map<string, DeviceWay>();
+  for (const { box, username, contact, userAgent } of await ringable(tx, of, { nowMs, limit: bindingsMax })) {
     const isHere = box === firstLeg.box;
     // One that has gone from box to box is at the last of them.
-    if (!isDeviceContact(contact) || devices.has(contact)) continue;
+    const key = `${username} ${contact}`;
+    if (!isDeviceContact(contact) || devices.has(key)) continue;
     if (!isHere && (peers.addressOf(box) === null || !peers.isUp(box))) continue;
     const encrypted = encryptedFor(userAgent);
-    devices.set(contact, {
+    devices.set(key, {
       ...{ kind: "device", contact },
       ...(encrypted && { encrypted }),
       ...(isHere ? {} : { box }),

@@ -148,6 +148,15 @@ async function dialUri(
   const { address, callerId = optionsOf(change).callerId } = request;
   if (address === undefined) return { kind: "hostWanted", host: uri.host };
   const to = sipUriText(uri);
+  // A box takes another's call for a carrier's, or for what it shows a ticket for.
+  if (change.parts.peers.isAt(address)) {
+    const message = "A media server of ours is no SIP destination.";
+    return {
+      kind: "dialing",
+      legs: [],
+      refused: [{ to, code: "sip.host_not_allowed", reason: null, message }],
+    };
+  }
   const contact = deviceContact(to, { host: address, port: portOf(uri) }, uri.transport);
   if (contact === null) throw new Error(`${to} at ${address} is none that can be dialled.`);
   const device = { kind: "device", contact } as const;

@@ -11,6 +11,7 @@ import {
   sweepBans,
   type BanSubject,
 } from "../store/sip-bans.ts";
+import { sweepRelays } from "../store/relays.ts";
 import { isRegisteredFrom, sweepLogins, triedLogins, type TriedLogin } from "../store/sip-credentials.ts";
 import type { Store, Tx } from "../store/store.ts";
 import { bindingsOfLoginMax } from "../switch/devices.ts";
@@ -120,6 +121,7 @@ export class LoginFailures {
       await store.write(async (tx) => {
         await sweepBans(tx, { ...until, endedMax: endedBansMax });
         await sweepLogins(tx, nowMs - loginsKeptMs, sweptAtOnce);
+        await sweepRelays(tx, nowMs);
       });
       this.#sweptMinute = minute;
     }

@@ -298,8 +298,8 @@ export async function liveLegsByBox(tx: ReadTx): Promise<Map<string, number>> {
     `SELECT box, CAST(SUM(legs) AS BIGINT) AS legs FROM (
        SELECT box, COUNT(*) AS legs FROM legs WHERE ended_at_us IS NULL GROUP BY box
        UNION ALL
-       SELECT r.box, COUNT(*) FROM legs l JOIN relays r ON r.leg_id = l.id
-         WHERE l.ended_at_us IS NULL AND r.channel_uuid IS NOT NULL GROUP BY r.box) counted GROUP BY box`,
+       SELECT r.box, COUNT(*) FROM legs l CROSS JOIN relays r
+         WHERE r.leg_id = l.id AND l.ended_at_us IS NULL AND r.channel_uuid IS NOT NULL GROUP BY r.box) counted GROUP BY box`,
   );
   return new Map(rows.map(({ box, legs }) => [box, legs]));
 }

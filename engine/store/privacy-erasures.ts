@@ -163,6 +163,8 @@ export async function eraseCall(
     "UPDATE leg_attempts SET dialled = '', sip_call_id = NULL WHERE leg_id IN (SELECT id FROM legs WHERE call_id = ?)",
     [callId],
   );
+  // How a device was reached.
+  await tx.run("DELETE FROM relays WHERE leg_id IN (SELECT id FROM legs WHERE call_id = ?)", [callId]);
   await parties("calls", "id");
   await tx.run(
     `UPDATE calls SET metadata = NULL, client_request_id = NULL, document = NULL, options = '{}',

@@ -300,14 +300,14 @@ export const ringable = (
   of: { credential: SipId } | { number: NumberId },
   { nowMs, limit }: { nowMs: number; limit: number },
 ) =>
-  tx.all<{ box: string; contact: string; userAgent: string }>(
-    `SELECT r.box, r.contact, MAX(r.user_agent) AS user_agent, MAX(r.expires_at_ms) AS latest_ms FROM sip_registrations r
+  tx.all<{ box: string; username: string; contact: string; userAgent: string }>(
+    `SELECT r.box, r.username, r.contact, MAX(r.user_agent) AS user_agent, MAX(r.expires_at_ms) AS latest_ms FROM sip_registrations r
        JOIN sip_logins l ON l.username = r.username
        JOIN sip_credentials c ON c.id = l.credential_id JOIN numbers n ON n.id = c.number_id
      WHERE ${"credential" in of ? "c.id" : "n.id"} = ? AND c.revoked_at_ms IS NULL AND n.status = 'active'
        AND n.blocked_at_ms IS NULL AND (l.ends_at_ms IS NULL OR l.ends_at_ms > ?) AND r.expires_at_ms > ?
        AND r.contact IS NOT NULL
-     GROUP BY r.box, r.contact ORDER BY latest_ms DESC, r.contact, r.box LIMIT ?`,
+     GROUP BY r.box, r.username, r.contact ORDER BY latest_ms DESC, r.contact, r.box LIMIT ?`,
     ["credential" in of ? of.credential : of.number, nowMs, nowMs, limit],
   );
 

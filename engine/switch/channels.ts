@@ -1,13 +1,14 @@
 import { isId, type LegId } from "../ids.ts";
 import { isChannelUuid, type ChannelNames } from "./channel-names.ts";
 import { objectFields, type Fields } from "./codec.ts";
-import { legOf, microseconds, playbackOutcome } from "./events.ts";
-import type { ChannelFacts, ChannelListing, Playback } from "./switch.ts";
+import { isRelayed, legOf, microseconds, playbackOutcome, relayedLeg } from "./events.ts";
+import type { ChannelFacts, ChannelListing, Playback, Relayed } from "./switch.ts";
 
 /** What a listing has: our legs, and channels of the switch's own naming that may be callers whom nobody took in. */
 export interface Listed {
   legs: ChannelListing[];
   unknown: string[];
+  relayed: Relayed[];
 }
 
 /** The reply to `show channels as json`; undefined if it is no listing. */
@@ -20,7 +21,7 @@ export function channelListings(reply: string, names: ChannelNames): Listed | un
   }
   // Without channels there are no rows, only the count.
   const rows = typeof listing === "object" && listing !== null && "rows" in listing ? listing.rows : [];
-  const listed: Listed = { legs: [], unknown: [] };
+  const listed: Listed = { legs: [], unknown: [], relayed: [] };
   const channels = new Map<LegId, string>();
   for (const row of Array.isArray(rows) ? (rows as unknown[]) : []) {
     const column = objectFields(row);
@@ -31,7 +32,12 @@ export function channelListings(reply: string, names: ChannelNames): Listed | un
     if (leg !== undefined) {
       listed.legs.push(channelListing(leg, column));
       if (isChannelUuid(uuid)) channels.set(leg, uuid);
-    } else if (column("direction") === "inbound" && isChannelUuid(uuid)) listed.unknown.push(uuid);
+      continue;
+    }
+    if (column("direction") !== "inbound" || !isChannelUuid(uuid)) continue;
+    const relayed = relayedLeg(column("presence_data"));
+    if (relayed === undefined) listed.unknown.push(uuid);
+    else listed.relayed.push({ uuid, leg: relayed });
   }
   names.list(channels);
   return listed;
@@ -69,6 +75,7 @@ export function channelFacts(leg: LegId, fields: Fields, names: ChannelNames): C
     answeredAtUs: microseconds(fields("Caller-Channel-Answered-Time")) ?? null,
     bridgedTo: other ?? null,
     hungUp: fields("Answer-State") === "hangup",
+    relayed: isRelayed(fields),
     playback: playbackOf(fields),
   };
 }

@@ -3,7 +3,7 @@ import { isId, type LegId, type RecordingId } from "../ids.ts";
 import { isChannelUuid, type ChannelNames } from "./channel-names.ts";
 import { application, queuedApplication } from "./commands.ts";
 import { isDeviceContact } from "./devices.ts";
-import { relayHeader, relayVariable } from "./events.ts";
+import { relayHeader, relayMark } from "./events.ts";
 import type {
   Branch,
   HangupCause,
@@ -94,6 +94,7 @@ function branchVariables(
     ["api_hangup_hook", forgetKill(branch.cutGroup)],
   ];
   if (branch.way.kind === "device") list.push(...deviceVariables(branch.way));
+  // The other box is told of an end; only one that has died says nothing, and sends nothing.
   if (branch.way.kind === "box") list.push([`sip_h_${relayHeader}`, branch.way.ticket], mediaTimeout);
   if (branch.disarmOnAnswer !== undefined) {
     list.push(["api_on_answer_disarm", `sched_del ${branch.disarmOnAnswer}`]);
@@ -190,22 +191,18 @@ export function takenInVariables(
  * What a channel that came from another box has from here on, the last of it what says that it is nobody's to take in. Without
  * `hangup_after_bridge` it would be left waiting when the device has hung up.
  */
-export function relayVariables(
-  channel: LegId,
-  { leg, trace }: RelayedRing,
-): (readonly [name: string, value: string])[] {
+export function relayVariables({ leg, trace }: RelayedRing): (readonly [name: string, value: string])[] {
   assert(isId("leg", leg), "a leg");
-  const ring: KillGroup = `ring-${channel}`;
+  const ring: KillGroup = `ring-${leg}`;
   return [
     ["process_cdr", "false"],
     ["hangup_after_bridge", "true"],
     // The ticket is not for the device.
     ["sip_copy_custom_headers", "false"],
-    mediaTimeout,
     ...traceVariable(trace),
     ["api_on_answer_ring", forgetKill(ring)],
     ["api_hangup_hook", forgetKill(ring)],
-    [relayVariable, leg],
+    ["presence_data", relayMark(leg)],
   ];
 }
 

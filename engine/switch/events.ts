@@ -159,10 +159,18 @@ const sipCallIdLengthMax = 256;
 const ticketHeader = "X-Sautikit-Ticket";
 /** By which a box that dials another shows what for. */
 export const relayHeader = "X-Sautikit-Relay";
-/** On a channel that another box's leg is at the other end of: that leg. Nobody but us sets it. */
-export const relayVariable = "sautikit_relay";
 
-const isRelayed = (fields: Fields): boolean => fields(`variable_${relayVariable}`) !== undefined;
+/** The `presence_data` of a channel that another box's leg is at the other end of. Nobody but us sets it. */
+export const relayMark = (leg: LegId): string => `relay:${leg}`;
+
+/** Whose it is. */
+export function relayedLeg(presenceData: string | undefined): LegId | undefined {
+  const leg = presenceData?.startsWith("relay:") ? presenceData.slice("relay:".length) : undefined;
+  return isId("leg", leg) ? leg : undefined;
+}
+
+export const isRelayed = (fields: Fields): boolean =>
+  ["variable_presence_data", "Channel-Presence-Data"].some((name) => relayedLeg(fields(name)) !== undefined);
 
 const sipCallId = (variable: Fields): string | null =>
   variable("sip_call_id")?.slice(0, sipCallIdLengthMax) ?? null;

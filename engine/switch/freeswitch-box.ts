@@ -64,6 +64,7 @@ import {
   type Originate,
   type OriginateOutcome,
   type RecordingEnds,
+  type Relayed,
   type RelayedRing,
   type Registration,
   type RoomMember,
@@ -301,8 +302,8 @@ export class FreeSwitchBox implements Switch {
   }
 
   async ringFor(channel: LegId, ring: RelayedRing): Promise<boolean> {
-    const group: KillGroup = `ring-${channel}`;
-    const variables = relayVariables(channel, ring);
+    const group: KillGroup = `ring-${ring.leg}`;
+    const variables = relayVariables(ring);
     const bridge = relayBridge(ring);
     await this.armKill(channel, group, ring.ringSeconds + backstopSeconds, "NO_ANSWER");
     await this.#run(api("sched_del", this.#channel(channel)));
@@ -487,6 +488,10 @@ export class FreeSwitchBox implements Switch {
 
   async listChannels(): Promise<ChannelListing[]> {
     return (await this.#list()).legs;
+  }
+
+  async relayed(): Promise<Relayed[]> {
+    return (await this.#list()).relayed;
   }
 
   async arrivals(): Promise<Arrival[]> {

@@ -111,7 +111,9 @@ export interface Switch {
   arrivals(): Promise<Arrival[]>;
   /** Channels that came to the box by SIP, are answered, and stand for no leg: uuids, each looked at. */
   strangers(): Promise<string[]>;
-  /** Ends such a channel. False: it is gone. */
+  /** Channels that another box's leg is at the other end of (`ringFor`), from the same listing. */
+  relayed(): Promise<Relayed[]>;
+  /** Ends a channel of either kind. False: it is gone. */
   endStranger(uuid: string): Promise<boolean>;
   /** `uuid_dump` of one channel: exact, not lagging. Null: no such channel. */
   channelFacts(leg: LegId): Promise<ChannelFacts | null>;
@@ -345,6 +347,11 @@ export interface ChannelListing {
   state: "ringing" | "early" | "active" | "held" | "hangup" | "down";
 }
 
+export interface Relayed {
+  uuid: string;
+  leg: LegId;
+}
+
 export interface ChannelFacts {
   leg: LegId;
   /** µs since the epoch; null where it has not happened. */
@@ -354,6 +361,8 @@ export interface ChannelFacts {
   bridgedTo: LegId | null;
   /** It has ended, and is there for another moment. */
   hungUp: boolean;
+  /** It is nobody's leg here, but at the other end of one at another box. */
+  relayed: boolean;
   /** The last that it began to play of what was given a token; null: nothing, or something without a token since. */
   playback: Playback | null;
   /** Which of our recordings run on it cannot be read. */

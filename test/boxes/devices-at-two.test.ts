@@ -21,7 +21,7 @@ const nameOf = ({ esl }: SwitchUnderTest) => `${esl.host}:${esl.port}`;
 const echo = "+254700000004";
 
 describeOnSwitch("devices of a number that are registered at two boxes", function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
   let world: TestWorld;
   let second: SwitchUnderTest;
   let numberId: string;
@@ -114,6 +114,10 @@ describeOnSwitch("devices of a number that are registered at two boxes", functio
   const answered = (sip: string) =>
     world.carrier.placed(sip, ({ answered_at: answeredAt }) => answeredAt !== null);
   const callerEnded = (sip: string) => world.carrier.placed(sip, ({ ended_at: endedAt }) => endedAt !== null);
+  const untilDeviceTalks = async (from: string) =>
+    world.customer.until((await latestFrom(from)).id, "two that talk", ({ legs }) =>
+      legs.some(({ kind, answered_at: at }) => kind === "sip" && at !== null),
+    );
   async function completed(from: string): Promise<ApiCall> {
     const done = await world.customer.ended((await latestFrom(from)).id);
     assert.deepEqual([done.status, done.cost_minor], ["completed", 0]);
@@ -232,9 +236,7 @@ describeOnSwitch("devices of a number that are registered at two boxes", functio
     const { sip, rings } = await ringsAll(from);
     rings.answer();
     await answered(sip);
-    await world.customer.until((await latestFrom(from)).id, "two that talk", ({ legs }) =>
-      legs.some(({ kind, answered_at: at }) => kind === "sip" && at !== null),
-    );
+    await untilDeviceTalks(from);
     await world.killSautikit();
     await sleep(1_000);
     rings.end();
@@ -271,7 +273,7 @@ describeOnSwitch("devices of a number that are registered at two boxes", functio
     await shown(3);
   });
 
-  it("nobody else is let in as a box: a ticket that is none, another box's, or used is refused", async () => {
+  it("nobody else is let in as a box: a ticket that is none, used, old, or another box's is refused", async () => {
     const agent = await createSipAgent({ host: "127.0.0.1", port: 0, clock: systemClock, ids });
     const refusal = async (ticket: string, at: SwitchUnderTest) => {
       const call = agent.invite({
@@ -286,10 +288,25 @@ describeOnSwitch("devices of a number that are registered at two boxes", functio
     const { sip, rings, near } = await ringsAll(from);
     const [relay] = await world.byHand("SELECT ticket FROM relays ORDER BY created_at_ms DESC LIMIT 1");
     const used = String(relay!["ticket"]);
+    /** The same leg's, and as good as that was, but for what is said. */
+    const copy = async (ticket: string, expiresAtMs: number) => {
+      await world.byHand(
+        `INSERT INTO relays SELECT '${ticket}', leg_id, box, contact, encrypted, ring_seconds, created_at_ms, ${expiresAtMs}, NULL
+           FROM relays WHERE ticket = '${used}'`,
+      );
+      return ticket;
+    };
+    const fresh = await copy("B".repeat(32), Date.now() + 30_000);
+    const old = await copy("C".repeat(32), Date.now() - 1);
     const before = far.calls;
     assert.deepEqual(
-      [await refusal("A".repeat(32), second), await refusal(used, second), await refusal(used, world.switch)],
-      [403, 403, 403],
+      [
+        await refusal("A".repeat(32), second),
+        await refusal(used, second),
+        await refusal(old, second),
+        await refusal(fresh, world.switch),
+      ],
+      [403, 403, 403, 403],
     );
     assert.equal(far.calls, before);
     rings.answer();
@@ -298,6 +315,55 @@ describeOnSwitch("devices of a number that are registered at two boxes", functio
     for (const call of near) await ended(call);
     await completed(from);
     await agent.close();
+  });
+
+  it("is let go where the call's box dies: nobody is left on the line", async () => {
+    const from = "+254734710013";
+    const { sip, rings } = await ringsAll(from);
+    rings.answer();
+    await answered(sip);
+    await untilDeviceTalks(from);
+    boxes.shift()!.socket.destroy();
+    await world.killSwitch();
+    await world.startSwitch();
+    boxes.unshift(await EslClient.login(world.switch.esl.port, world.switch.esl.password, "DTMF"));
+    // The leg is known to have died, and then the box of the device looks, each half a minute.
+    await eventually("its end", () => rings.state === "ended" || undefined, { withinMs: 60_000 });
+    const done = await world.customer.ended((await latestFrom(from)).id);
+    assert.equal(done.status, "completed");
+    await nobodyIsLeft();
+    for (const device of devices)
+      if (device !== far)
+        await eventually(
+          "it is registered again",
+          async () => (await device.register({ at: world.switch.devices! })).status === 200 || undefined,
+        );
+    await shown(3);
+    await world.verifyLedger();
+  });
+
+  it("ends with its box, of which nobody says so: once that is back it is found out, and the talk is over", async () => {
+    const from = "+254734710012";
+    const { sip, rings } = await ringsAll(from);
+    rings.answer();
+    await answered(sip);
+    await untilDeviceTalks(from);
+    const { esl, devices: where, spoolDir } = second;
+    boxes.pop()!.socket.destroy();
+    second.child.kill("SIGKILL");
+    await second.child.exited();
+    const dead = second;
+    second = await startSwitchUnderTest({
+      ...{ carrier: world.carrier, spoolDir, eslPort: esl.port, devices: true, devicesPort: where!.port },
+    });
+    boxes.push(await EslClient.login(second.esl.port, second.esl.password, "DTMF"));
+    await callerEnded(sip);
+    const { id } = await latestFrom(from);
+    const done = await world.customer.ended(id);
+    assert.equal(done.status, "completed");
+    await nobodyIsLeft();
+    await dead.stop();
+    await world.verifyLedger();
   });
 
   it("one whose box is away is not waited for: the others ring", async () => {

@@ -216,6 +216,7 @@ describe(`work on one call that crosses, on ${databaseKind}`, function () {
       ringingAtUs: null,
       answeredAtUs: 2_000_000,
       hungUp: false,
+      relayed: false,
       playback: null,
     };
     await take(leg, {
@@ -245,6 +246,7 @@ describe(`work on one call that crosses, on ${databaseKind}`, function () {
       news: () => Promise.resolve(),
       arrived: () => undefined,
       isArriving: () => false,
+      hangUp: () => Promise.resolve(),
     });
     const connected = { kind: "connected", box: leg.box, coreUuid: "new", version: "1" } as const;
     await reconciler.connected(connected);
@@ -282,6 +284,7 @@ describe(`work on one call that crosses, on ${databaseKind}`, function () {
         news: () => Promise.resolve(),
         arrived: () => undefined,
         isArriving: () => false,
+        hangUp: () => Promise.resolve(),
       });
       await reconciler.connected({ kind: "connected", box: leg.box, coreUuid: "new", version: "1" });
       setMs = laterMs;
