@@ -66,6 +66,13 @@ describeOnSwitch("doctor", function () {
     assert.ok(!said.includes(password));
   });
 
+  it("says of several boxes which one it speaks of", async () => {
+    const { port, password } = on.esl;
+    const boxes = ["127.0.0.1", "localhost"].map((host) => `freeswitch://:${password}@${host}:${port}`);
+    const { said } = await asked({ FREESWITCH_URLS: boxes.join(), ...storageAt(s3.port) });
+    assert.match(said, /switch's addresses: 127\.0\.0\.1:\d+: edge tells .*; localhost:\d+: edge tells /);
+  });
+
   it("names each part that cannot be reached, and how to mend it, and fails", async () => {
     const port = await freePort();
     const { code, said } = await asked({
