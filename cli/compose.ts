@@ -20,7 +20,9 @@ import { systemClock } from "../engine/clock.ts";
 import { createEgress } from "../engine/egress/egress.ts";
 import { SautikitError } from "../engine/errors.ts";
 import { systemIds, type IntentOwner } from "../engine/ids.ts";
+import { boxStates } from "../engine/store/leases.ts";
 import { filesInUse } from "../engine/store/media.ts";
+import type { Store } from "../engine/store/store.ts";
 import { createPromptUrls } from "../engine/media/prompt-urls.ts";
 import { StoredPrompts } from "../engine/media/stored-prompts.ts";
 import { MediaLibrary } from "../engine/media/media-library.ts";
@@ -150,6 +152,7 @@ async function build(
   const openedStore = await openStore(config, { clock });
   const store = measuredStore(openedStore, registry, clock);
   closers.push(() => store.close());
+  if (config.boxes.length === 0 && config.database.kind === "postgres") await refuseOthersDatabase(store);
   const signals = openSignals(config, { clock });
   closers.push(() => signals.close());
   await store.write((tx) => seedShippedDeck(tx, ids, clock.nowMs()));
@@ -537,4 +540,13 @@ function peersOf(boxes: readonly BoxConfig[], health: BoxHealth): Peers & { addr
     isUp: (name) => health.isUp(name),
     isAt: (address) => reached.some(({ sip }) => sip.host === address),
   };
+}
+
+/** A machine of several whose FREESWITCH_URLS was forgotten would send customers' calls to the simulated switch, and have a demo workspace paid there. */
+async function refuseOthersDatabase(store: Store): Promise<void> {
+  const real = (await store.read(boxStates)).map(({ name }) => name).filter((name) => name !== embeddedBox);
+  if (real.length > 0)
+    throw new Error(
+      `FREESWITCH_URLS is empty, and calls of this database are on ${real.join(", ")}: set it, as on the other machines. The simulated switch wants a database of its own.`,
+    );
 }

@@ -97,6 +97,10 @@ function forLog(text: string): string {
 }
 
 const args = process.argv.slice(2);
+// Whoever read the lines has enough of them: `key list … | head -1`.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+});
 try {
   await main(args);
 } catch (thrown) {

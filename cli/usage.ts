@@ -173,8 +173,8 @@ const commands: readonly (readonly [synopsis: string, purpose: string])[] = [
     "Takes a whole transaction back by a new one that names it; the customer reads the reason.",
   ],
   [
-    "simulator switch --cdr-dir DIR [options]",
-    "Runs the simulated FreeSWITCH; its password is ESL_PASSWORD. With --devices-port P --devices-realm DOMAIN --devices-spool DIR it serves SIP devices, with --trunks-spool DIR the gateways that are in its folder trunks.",
+    "simulator switch --cdr-dir DIR [--esl-port P] [--sip-port P] [--gateway carrier=HOST:PORT] [options]",
+    "Runs the simulated FreeSWITCH; its password is ESL_PASSWORD. --gateway: where calls go, TRUNK_GATEWAY and a carrier. With --devices-port P --devices-realm DOMAIN --devices-spool DIR it serves SIP devices, with --trunks-spool DIR the gateways that are in its folder trunks.",
   ],
   ["simulator carrier [--port P] [options]", "Runs the simulated carrier."],
   [

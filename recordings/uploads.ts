@@ -133,6 +133,7 @@ export class Uploads {
     if (isOfLoser(row)) return this.#finishOfLoser(row, path);
     if (!before) return this.#absent(row);
     this.#absentSinceMs.delete(row.id);
+    if (await this.#hasMoreStored(row, path, before.size)) return this.#settle(row.id);
     const wav = before.size === 0 ? emptyWav : await repairWav(path);
     // Nothing in it, yet: who finishes recordings may have been mistaken about this one.
     if (!wav?.dataBytes && lookedMs - before.mtimeMs < nothingYetMs) return;
@@ -237,6 +238,13 @@ export class Uploads {
     await rename(incoming, join(directory, `${row.id}.wav`));
     log.warn({ recording: row.id }, "A recording's file was taken back from the storage.");
     return true;
+  }
+
+  /** A spool that was restored with its database has the beginning of what was recorded; what was stored of it since is not overwritten. */
+  async #hasMoreStored(row: SpooledRow, path: string, sizeBytes: number): Promise<boolean> {
+    if (sizeBytes === 0 || (await readWav(path))?.closed !== false) return false;
+    const stored = await this.#options.storage.head(objectKey(row));
+    return stored !== null && stored.sizeBytes > sizeBytes && (await this.#fetchedBack(row));
   }
 
   #commitEmpty(row: SpooledRow): Promise<void> {

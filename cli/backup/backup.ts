@@ -43,6 +43,8 @@ export async function backup(args: readonly string[]): Promise<void> {
   const [folder] = words(positionals, "DIR");
   if (folder === undefined) throw new UsageError("backup DIR: it needs the name of a new folder.");
   const to = resolve(folder);
+  // Of pg_dump's file too, and where the folder was there for everybody to look into.
+  process.umask(0o077);
   const config = readConfig(process.env);
   await mkdir(to, { recursive: true, mode: 0o700 });
   if ((await readdir(to)).length > 0) throw new Error(`${to} is not empty: a backup is a folder of its own.`);

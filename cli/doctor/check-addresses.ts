@@ -39,7 +39,10 @@ async function compare(config: Config, clock: Clock): Promise<Finding> {
   // A broken one is told of elsewhere.
   const file = await readTrunks(config).catch(() => null);
   const [first, ...others] = await Promise.all(
-    config.boxes.map((box) => compareBox(box, config, file, clock)),
+    config.boxes.map(async (box) => {
+      const finding = await compareBox(box, config, file, clock);
+      return config.boxes.length === 1 ? finding : { ...finding, detail: `${box.box}: ${finding.detail}` };
+    }),
   );
   return first === undefined
     ? sound("all on loopback, with the simulated switch")

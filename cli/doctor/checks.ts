@@ -9,6 +9,7 @@ import { openMail } from "../open-mail.ts";
 import { openStore } from "../open-store.ts";
 import { checkDaraja } from "./daraja.ts";
 import { checkAddresses } from "./check-addresses.ts";
+import { checkSecrets } from "./check-secrets.ts";
 import { checkSipTrace } from "./check-sip-trace.ts";
 import { checkEdge } from "./check-edge.ts";
 import { checkSwitch } from "./check-switch.ts";
@@ -21,6 +22,7 @@ export type Check = (config: Config, clock: Clock) => Promise<Finding>;
 export const checks: readonly (readonly [part: string, check: Check])[] = [
   ["folder", checkFolder],
   ["database", checkDatabase],
+  ["sealing key", checkSecrets],
   ["switch", checkSwitch],
   ["trunks", checkTrunks],
   ["switch's addresses", checkAddresses],

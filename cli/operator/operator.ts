@@ -33,10 +33,6 @@ export async function operator(subject: string, args: readonly string[]): Promis
   const [action = "", ...rest] = subject === "credit" ? ["", ...args] : args;
   const command = commands[`${subject} ${action}`.trim()];
   if (!command) throw new UsageError(`"${`${subject} ${action}`.trim()}" is not a command.`);
-  // Whoever read the lines has enough of them: `key list … | head -1`.
-  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code !== "EPIPE") throw error;
-  });
   const config = readConfig(process.env);
   await makeDataDir(config.dataDir);
   const store = await openStore(config, { clock: systemClock, transactionMsMax });

@@ -122,8 +122,8 @@ export class Leases {
   readonly #failed = new Map<string, number>();
   readonly #startedAtMs: number;
   #lookedMs: number | undefined;
-  /** Another process with our id beats too. */
-  #isTwo = false;
+  /** Another process that beats with our id; null: none. */
+  #twin: Seen<ControllerRow> | null = null;
   #draining = false;
   #looked: () => void = () => undefined;
 
@@ -170,7 +170,7 @@ export class Leases {
   }
 
   async #look(): Promise<void> {
-    if (this.#isTwo) return;
+    if (this.#twin !== null && !(await this.#isTwinGone(this.#twin))) return;
     const { store, clock, controller, boxes } = this.#parts;
     const terms = [...this.#terms.values()].filter(({ ended }) => !ended);
     const unknown = [...boxes, duties].filter((name) => !this.#leases.has(name));
@@ -220,13 +220,34 @@ export class Leases {
   }
 
   /** DATA_DIR was copied with the machine, or its locks do not hold: of two with one id neither could be told from the other. */
-  #stepBack({ host, pid }: ControllerRow): void {
-    this.#isTwo = true;
-    this.#parts.log.error(
-      { host, pid },
-      "Another process runs with this DATA_DIR's controller.id: this one leads nothing. Give each a DATA_DIR of its own, and remove the file.",
+  #stepBack(row: ControllerRow): void {
+    const { clock, log } = this.#parts;
+    this.#twin = { row, sinceMs: clock.monotonicMs() };
+    log.error(
+      { otherHost: row.host, otherPid: row.pid },
+      "Another process runs with this DATA_DIR's controller.id: this one leads nothing as long as it runs. Give each a DATA_DIR of its own, without that file.",
     );
     for (const term of this.#terms.values()) void this.#end(term, "lost");
+  }
+
+  /** It said so, or was not heard of for as long as a lease lasts: then this one is as if it had just been started. */
+  async #isTwinGone(twin: Seen<ControllerRow>): Promise<boolean> {
+    const { store, clock, controller, log } = this.#parts;
+    const row = (await store.read(controllers)).find(({ id }) => id === controller.id);
+    const atMs = clock.monotonicMs();
+    const late = atMs - (this.#lookedMs ?? -Infinity) > lookMsMax;
+    this.#lookedMs = atMs;
+    if (row !== undefined && (late || !sameController(row, twin.row))) {
+      this.#twin = { row, sinceMs: atMs };
+      return false;
+    }
+    if (row !== undefined && atMs - twin.sinceMs < leaseMs) return false;
+    log.warn({}, "The other process with this controller.id is gone: this one takes part again.");
+    this.#twin = null;
+    this.#lookedMs = undefined;
+    // What the other held is ours at once: it renews its leases as it beats.
+    this.#had.clear();
+    return true;
   }
 
   /** Beside the looks, which renew what is held. */

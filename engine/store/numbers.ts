@@ -254,3 +254,12 @@ export async function insertRental(tx: Tx, row: RentalRow): Promise<void> {
     ],
   );
 }
+
+/** Of the first number and the last one, its signing secret as it is sealed: whether somebody's key opens them. */
+export async function firstAndLastSealed(tx: ReadTx): Promise<string[]> {
+  const of = (order: "ASC" | "DESC") =>
+    tx.get<{ sealed: string }>(
+      `SELECT voice_signing_secret AS sealed FROM numbers ORDER BY id ${order} LIMIT 1`,
+    );
+  return [await of("ASC"), await of("DESC")].flatMap((row) => (row === undefined ? [] : [row.sealed]));
+}

@@ -57,12 +57,15 @@ class Peer {
   readonly unfit = new Set<string>();
   /** What cannot be begun on it. */
   readonly fails = new Set<string>();
+  /** What it logged as an error. */
+  readonly said: string[] = [];
   readonly #leases: Leases;
 
   constructor(store: Store, id: string, boxes: readonly string[], pid = 1) {
     this.id = id;
+    const log = { ...quiet, error: (...said: unknown[]) => void this.said.push(String(said.at(-1))) };
     this.#leases = new Leases({
-      ...{ store, clock: this.machine, log: quiet, boxes },
+      ...{ store, clock: this.machine, log, boxes },
       controller: { id, host: "here", pid },
       begin: (lease) => {
         if (this.fails.has(lease.name)) throw new RangeError("It cannot be begun here.");
@@ -275,6 +278,25 @@ describe("leases", () => {
     }
     assert.equal([...asha.leads, ...copy.leads].length, 2);
   });
+
+  for (const [goes, go] of [
+    ["is stopped", (other: Peer) => other.stop()],
+    ["dies", (other: Peer) => dies(other)],
+  ] as const)
+    it(`are taken by the one that stepped back, once the other with its id ${goes}, and no sooner`, async () => {
+      const asha = peer("asha");
+      await asha.start();
+      const copy = new Peer(store, "asha", ["box"], 2);
+      peers.push(copy);
+      await copy.start();
+      await asha.seconds(12, [copy]);
+      assert.deepEqual([asha.leads, copy.leads], [[], ["box", duties]]);
+      assert.equal(asha.said.length, 1);
+      assert.match(asha.said[0]!, /controller\.id: this one leads nothing as long as it runs/);
+      await go(copy);
+      await asha.seconds(9);
+      assert.deepEqual(asha.leads, ["box", duties]);
+    });
 
   it("are not trusted after a step of the wall clock, or a stop of the machine, until they are renewed", async () => {
     const asha = peer("asha");

@@ -123,7 +123,11 @@ describe(`a backup, on ${databaseKind}`, function () {
 
   it("overwrites nothing, is nothing when it was cut off, and is not restored beside what runs", async () => {
     const copy = join(folder, "copy");
+    // Made by somebody's script, for everybody to look into: what is put there is not.
+    await mkdir(copy, { mode: 0o755 });
     await toldLine(["backup", copy], running.env);
+    for (const entry of await readdir(copy, { recursive: true }))
+      assert.equal((await stat(join(copy, entry))).mode & 0o077, 0, entry);
     const fails = async (args: string[], env: Record<string, string>, why: RegExp) => {
       const { code, stderr } = await sautikit(args, env);
       assert.equal(code, 1, stderr);

@@ -9,7 +9,7 @@ import { openSqlite } from "../../engine/store/sqlite.ts";
 import { startEmbeddedS3, type EmbeddedS3 } from "../../recordings/embedded-s3/server.ts";
 import { freePort } from "../peers/free-ports.ts";
 import { describeOnSwitch, startSwitchUnderTest, type SwitchUnderTest } from "../peers/switch-under-test.ts";
-import { sautikit } from "./sautikit.ts";
+import { sautikit, toldLine } from "./sautikit.ts";
 
 const credentials = { accessKeyId: "doctor", secretAccessKey: "doctor's secret" };
 
@@ -66,6 +66,13 @@ describeOnSwitch("doctor", function () {
     assert.ok(!said.includes(password));
   });
 
+  it("says of several boxes which one it speaks of", async () => {
+    const { port, password } = on.esl;
+    const boxes = ["127.0.0.1", "localhost"].map((host) => `freeswitch://:${password}@${host}:${port}`);
+    const { said } = await asked({ FREESWITCH_URLS: boxes.join(), ...storageAt(s3.port) });
+    assert.match(said, /switch's addresses: 127\.0\.0\.1:\d+: edge tells .*; localhost:\d+: edge tells /);
+  });
+
   it("names each part that cannot be reached, and how to mend it, and fails", async () => {
     const port = await freePort();
     const { code, said } = await asked({
@@ -79,6 +86,19 @@ describeOnSwitch("doctor", function () {
       assert.match(said, new RegExp(`^BROKEN ${part}: .+\\n {9}\\S`, "m"), part);
     assert.match(said, /ECONNREFUSED/);
     assert.match(said, / 4 broken\n$/);
+  });
+
+  it("fails a key that does not open what is sealed in the database, as another machine's would not", async () => {
+    const env = { DATA_DIR: join(folder, "sealed"), SECRETS_KEY: "1".repeat(64) };
+    assert.match((await asked(env)).said, /^ok {5}sealing key: that of SECRETS_KEY$/m);
+    const { workspace_id: workspace } = await toldLine(["workspace", "create", "Wanjiru's"], env);
+    await toldLine(["number", "add", String(workspace), "+254200000001"], env);
+    assert.equal((await asked(env)).code, 0);
+    for (const other of ["2".repeat(64), ""]) {
+      const { code, said } = await asked({ ...env, SECRETS_KEY: other });
+      assert.match(said, /^BROKEN sealing key: .*sealed in the database.*\n {9}.*SECRETS_KEY/m);
+      assert.equal(code, 1);
+    }
   });
 
   it("warns where nobody says that the recordings are in Kenya", async () => {

@@ -283,15 +283,17 @@ describe("the operator's commands", function () {
     const { workspace_id: workspace } = await told("workspace", "create", "Achieng's bakery");
     for (const name of ["till", "web"]) await told("key", "create", String(workspace), "--name", name);
     const program = new URL("../../cli/sautikit.ts", import.meta.url).pathname;
-    const child = spawn(process.execPath, [program, "key", "list", String(workspace)], {
-      env: { ...process.env, DATA_DIR: folder, LOG_LEVEL: "warn" },
-      stdio: ["ignore", "pipe", "pipe"],
-    });
-    child.stdout.destroy();
-    let said = "";
-    child.stderr.on("data", (piece: Buffer) => (said += piece.toString()));
-    const [code] = (await once(child, "close")) as [number];
-    assert.deepEqual({ code, said }, { code: 0, said: "" });
+    for (const args of [["key", "list", String(workspace)], ["doctor"], ["help"], ["config"]]) {
+      const child = spawn(process.execPath, [program, ...args], {
+        env: { ...process.env, DATA_DIR: folder, LOG_LEVEL: "warn" },
+        stdio: ["ignore", "pipe", "pipe"],
+      });
+      child.stdout.destroy();
+      let said = "";
+      child.stderr.on("data", (piece: Buffer) => (said += piece.toString()));
+      const [code] = (await once(child, "close")) as [number];
+      assert.deepEqual({ args, code, said }, { args, code: 0, said: "" });
+    }
   });
 
   it("find a ledger that was tampered with, and fail", async () => {

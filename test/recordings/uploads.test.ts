@@ -516,6 +516,24 @@ describe("recordings on the spool", function () {
     await gone();
   });
 
+  it("of which the storage has more than a spool from the middle of the talk, keep that: all was restored but the storage", async () => {
+    const id = await addRecording(world);
+    const frames = speech(1000);
+    const file = wav({ frames });
+    const { workspaceId, callId } = world;
+    await world.storage.putBytes(file, `${workspaceId}/${callId}/${id}.wav`, "audio/wav");
+    await spoolFile(folder, `${id}.wav`, neverClosed(wav({ frames: frames.subarray(0, 8000) })));
+
+    await until("it is ready", async () => {
+      lookAgain();
+      return (await rowOf(world, id)).status === "ready";
+    });
+
+    assert.equal((await rowOf(world, id)).sizeBytes, file.length);
+    assert.deepEqual(await download(id), file);
+    await gone();
+  });
+
   it("without a file, of a leg that nobody answered, end as empty", async () => {
     const otieno = ids.next("leg");
     await addLeg(world, otieno, 1, null);
