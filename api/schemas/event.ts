@@ -65,7 +65,8 @@ const coverage = {
     .meta({
       description:
         "How much of `talk_ms` the recording lacks; 0: nothing. Up to 100 ms are its beginning and end; more is a gap, and " +
-        "above 2 % of the talk the operator is warned too.",
+        "above 2 % of the talk the operator is warned too. Of two who talk a recording may also be longer than `talk_ms`: sound that came late " +
+        "is in it as the silence when it was due, and as itself when it came.",
     }),
 };
 

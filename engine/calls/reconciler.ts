@@ -53,6 +53,8 @@ const neverSeenGraceMs = 60_000;
 const doubtsEveryMs = 2_000;
 /** By then the switch has done what it was asked, and lists it. */
 const inDoubtMs = 10_000;
+/** One that is there answers again well before: what happened meanwhile is for it to say. */
+const awayMsMin = 60_000;
 /** What answers a caller is stored before: one that stands for no leg when it is looked at again talks unbilled. */
 const strangerGraceMs = 5_000;
 const markedAtOnce = 32;
@@ -74,6 +76,8 @@ export class Reconciler {
   /** That could not be stored yet. */
   #unsaved: Connected | null = null;
   #inDoubtUntilMs = 0;
+  /** When it was first seen to be away, monotonic; undefined: it is there. */
+  #awaySinceMs: number | undefined;
   #lastMs = 0;
   #allMs: number | undefined;
   #running: Promise<void> | undefined;
@@ -133,6 +137,7 @@ export class Reconciler {
   /** Compares all when the last time is longer ago than that, and every two seconds what is in doubt. */
   async every(intervalMs: number): Promise<void> {
     const nowMs = this.#parts.clock.monotonicMs();
+    this.#awaySinceMs = this.#parts.box.connected ? undefined : (this.#awaySinceMs ?? nowMs);
     const allDue = this.#allMs === undefined || nowMs - this.#allMs >= intervalMs;
     const doubts =
       this.#unsaved !== null ||
@@ -141,7 +146,7 @@ export class Reconciler {
       nowMs < this.#inDoubtUntilMs;
     if (!allDue && !(doubts && nowMs - this.#lastMs >= doubtsEveryMs)) return;
     try {
-      if (!this.#parts.box.connected) await this.#closeOverdue();
+      if (this.#awaySinceMs !== undefined) await this.#closeOverdue(nowMs - this.#awaySinceMs);
       else if (this.#unsaved !== null) await this.#takeConnected(this.#unsaved);
       else await this.#once(allDue ? () => true : (leg) => this.#isInDoubt(leg));
     } catch (error) {
@@ -258,10 +263,14 @@ export class Reconciler {
     return this.#parts.takesEndRecords ? noRecordGraceMs : neverSeenGraceMs;
   }
 
-  /** The box does not come back: what it would long have ended by itself is over, billed as far as it was proven. */
-  async #closeOverdue(): Promise<void> {
+  /**
+   * The box does not come back: what it would long have ended by itself is over, billed as far as it was proven. By the clock alone nobody is
+   * over, since it may be ahead of the switch's: a box that is there says itself who lives.
+   */
+  async #closeOverdue(awayMs: number): Promise<void> {
     const { box, store, clock, log, news } = this.#parts;
     this.#allMs = this.#lastMs = clock.monotonicMs();
+    if (awayMs < awayMsMin) return;
     const { legs, aliveAtUs } = await store.read(async (tx) => ({
       legs: await liveLegsOfBox(tx, box.box),
       aliveAtUs: (await boxByName(tx, box.box))?.aliveAtUs ?? 0,
@@ -269,10 +278,11 @@ export class Reconciler {
     for (const leg of legs) {
       const longestUs = leg.maxDurationSeconds * 1_000_000;
       const endUs = (leg.answeredAtUs ?? leg.createdAtMs * 1000 + ringMsMax * 1000) + longestUs;
-      if (this.#stopped || clock.nowUs() < endUs + recordGraceMs * 1000) continue;
+      const nowUs = clock.steadyMs() * 1000;
+      if (this.#stopped || nowUs < endUs + recordGraceMs * 1000) continue;
       log.warn({ leg: leg.id, box: box.box }, "ending a leg of a box that does not come back");
       const provenUs = Math.min(Math.max(leg.seenAtUs ?? 0, aliveAtUs), endUs);
-      await news(lostLeg(leg, provenUs, clock.nowUs(), "switch_away"));
+      await news(lostLeg(leg, provenUs, nowUs, "switch_away"));
     }
   }
 

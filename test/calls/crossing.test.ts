@@ -293,6 +293,48 @@ describe(`work on one call that crosses, on ${databaseKind}`, function () {
       reconciler.stop();
     });
 
+  for (const [whose, steadyAheadMs] of [
+    ["was set five hours ahead", 0],
+    ["was five hours ahead when the process began", 5 * 3_600_000],
+  ] as const)
+    it(`ends no leg of a box that is away for a moment by a clock that ${whose}`, async () => {
+      const leg = await talking();
+      const aheadMs = 5 * 3_600_000;
+      let atMs = 0;
+      const box = {
+        ...{ box: leg.box, connected: false, listChannels: () => Promise.resolve([]) },
+        ...{ arrivals: () => Promise.resolve([]), strangers: () => Promise.resolve([]) },
+        channelFacts: () => Promise.resolve(null),
+      };
+      const told: LegNews[] = [];
+      const reconciler = new Reconciler({
+        ...{ box: box as Partial<Switch> as Switch, store, log: silentLog, takesEndRecords: true },
+        clock: {
+          ...clock,
+          nowMs: () => clock.nowMs() + aheadMs,
+          nowUs: () => clock.nowUs() + aheadMs * 1000,
+          steadyMs: () => clock.steadyMs() + steadyAheadMs,
+          monotonicMs: () => atMs,
+        },
+        news: (news) => Promise.resolve(told.push(news)),
+        arrived: () => undefined,
+        isArriving: () => false,
+      });
+      for (const [ms, connected] of [
+        ...[[0, false] as const, [55_000, false] as const],
+        ...[[90_000, true] as const, [125_000, false] as const, [180_000, false] as const],
+      ]) {
+        [atMs, box.connected] = [ms, connected];
+        await reconciler.every(30_000);
+        assert.deepEqual(told, [], `after ${ms} ms`);
+      }
+      // It does not come back, and this process knows of no other time.
+      atMs = 220_000;
+      await reconciler.every(30_000);
+      assert.equal(told.length, steadyAheadMs === 0 ? 0 : 1);
+      reconciler.stop();
+    });
+
   it("gives up what is told to an endpoint that is being deleted", async () => {
     const endpoints = new WebhookEndpoints({ clock, ids, secrets, wake: () => undefined });
     const { endpoint } = await store.write((tx) =>

@@ -233,10 +233,14 @@ describeOnSwitch("reconciliation tells on the call", function () {
             name === "box" || name === "connected" ? Reflect.get(target, name) : () => Promise.resolve(),
         });
         const laterMs = 60_000 + 601_000;
+        const begunMs = systemClock.monotonicMs();
         await on.control([inert], {
           ...systemClock,
           nowMs: () => systemClock.nowMs() + laterMs,
           nowUs: () => systemClock.nowUs() + laterMs * 1000,
+          steadyMs: () => systemClock.steadyMs() + laterMs,
+          // A minute that it is away passes in a second or two.
+          monotonicMs: () => begunMs + (systemClock.monotonicMs() - begunMs) * 40,
         });
         const call = await on.until(id, "its end", ({ ended_at }) => ended_at !== null);
         assert.deepEqual(reconciledOn(call), [[0, "closed", "switch_away", []]]);

@@ -11,7 +11,7 @@ type Client = InstanceType<typeof esl.Connection>;
 type Reply = Parameters<Parameters<Client["api"]>[1]>[0];
 
 describeContract("the contract of the switch: an independent client understands it", function () {
-  this.timeout(30_000);
+  this.timeout(60_000);
   let carrier: CarrierProcess;
   let box: SwitchUnderTest;
   let client: Client;

@@ -14,7 +14,7 @@ const host = FarEnd.host;
 const premium = "+881600000000";
 
 describeContract("the contract of the switch: a far end cannot send our leg elsewhere", function () {
-  this.timeout(30_000);
+  this.timeout(60_000);
   let far: FarEnd;
   let elsewhere: FarEnd;
   let box: SwitchUnderTest;

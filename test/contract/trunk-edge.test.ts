@@ -9,7 +9,7 @@ import { reportResults } from "./report.ts";
 import { ids, World } from "./world.ts";
 
 describeOnSwitch("a trunk over the edge", function () {
-  this.timeout(30_000);
+  this.timeout(60_000);
   let world: World;
   let edge: RefusingCarrier;
   reportResults();

@@ -193,7 +193,7 @@ async function collecting(caller: Caller): Promise<UnderWay> {
 }
 
 async function joined(caller: Caller): Promise<UnderWay> {
-  const actions = [{ dial: { number: hangsUpAfter47s } }, { wait: { seconds: 1 } }];
+  const actions = [{ dial: { number: hangsUpAfter47s, record: "from-answer" } }, { wait: { seconds: 1 } }];
   const id = await caller.place(wanjiru, { actions });
   await caller.event(id, "leg.bridged");
   return {

@@ -15,6 +15,8 @@ export interface EndRecord {
   sipCallId: string | null;
   /** Recordings that it was told at dialling to make, and from when. */
   recordings: { id: string; from: "answer" | "media" }[];
+  /** Of 20 ms, as the switch read them of the party: those that came, and those that it made up where none was there. */
+  frames: { heard: number; madeUp: number };
 }
 
 /**
@@ -98,6 +100,7 @@ function readRecord(text: string): EndRecord | null {
   if (leg === undefined) return null;
   const stamp = (name: string) => BigInt(variables[`${name}_uepoch`] ?? 0);
   const cause = variables["hangup_cause"] ?? "";
+  const counted = (name: string) => Number(variables[`rtp_audio_in_${name}_packet_count`] ?? 0);
   return {
     leg,
     earlyMediaUs: stamp("progress_media"),
@@ -106,6 +109,7 @@ function readRecord(text: string): EndRecord | null {
     cause,
     sipCallId: variables["sip_call_id"] ?? null,
     recordings: recordingsAskedFor(variables),
+    frames: { heard: counted("media"), madeUp: counted("skip") },
   };
 }
 

@@ -362,6 +362,23 @@ describeOnSwitch("the auditor", function () {
     ({ placed }) => void placed.push("call_gone"),
     () => [/call_gone was answered 201, and is not in the books/],
   );
+  it("finds a recording that is longer than its leg, by more than its party sent late", async () => {
+    const gathered = await world.auditor.gather();
+    const longer = (byMs: number, lateFrames: number) => {
+      const copy = structuredClone(gathered) as Plantable;
+      const { frames } = copy.records.get(ids.leg)!;
+      frames.heard += lateFrames;
+      frames.madeUp += lateFrames;
+      copy.objects.get(ids.key)!.durationMs! += byMs;
+      copy.books.recordings.find(({ id }) => id === ids.recording)!.duration_ms! += BigInt(byMs);
+      return findingsOf(copy);
+    };
+    const tooLong = new RegExp(`${ids.recording} .*lasts \\d+ ms, and \\d+ ms were to be recorded`);
+    found(longer(300, 0), [tooLong]);
+    // As much late sound as that, and the silence that was made up for it.
+    assert.deepEqual(longer(300, 15), []);
+    found(longer(600, 15), [tooLong]);
+  });
   inACopy(
     "an end that the switch knows nothing of",
     ({ records }) => void records.delete(ids.leg),

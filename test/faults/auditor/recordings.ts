@@ -5,6 +5,7 @@ import { deathOf, type Evidence } from "./evidence.ts";
 
 /** How far a recording's length may be from the clock on the wall. */
 const lengthMsMax = 100;
+const frameMs = 20;
 
 /** No request takes so long. */
 const clockStepUsMin = 600_000_000n;
@@ -100,7 +101,8 @@ function checkLength(
   // The switch itself may say that it closed the file a moment after the leg's end.
   const closedMs = spanMs + Math.max(0, Number((row.ended_at_us ?? 0n) - (leg.ended_at_us ?? 0n)) / 1000);
   const said = `lasts ${Math.round(durationMs)} ms, and ${Math.round(spanMs)} ms were to be recorded`;
-  if (durationMs - closedMs > lengthMsMax + beyondProvenMs(evidence, leg)) return [said];
+  const beyondMs = beyondProvenMs(evidence, leg) + lateMs(evidence.records.get(leg.id));
+  if (durationMs - closedMs > lengthMsMax + beyondMs) return [said];
   if (isUntold(evidence, row, leg)) return [];
   return [spanMs, closedMs].some((ms) => statesGap(evidence, row, "call.recording.ready", ms - durationMs))
     ? []
@@ -177,6 +179,18 @@ function beginUs(row: RecordingRow, leg: LegRow, record: EndRecord | undefined):
   if (!atDialling) return row.started_at_us ?? row.created_at_ms * 1000n;
   const answeredUs = leg.answered_at_us ?? 0n;
   return row.started_at_us !== null && row.started_at_us < answeredUs ? row.started_at_us : answeredUs;
+}
+
+/**
+ * What a party sends late is in its file twice: as the silence that the switch made up when it was due, and as the sound when it came, with
+ * which a bridge catches up by reading more often than every 20 ms. That is as many frames as the switch read beyond those that the
+ * leg had time for, and no more than it made up.
+ */
+function lateMs(record: EndRecord | undefined): number {
+  if (!record) return 0;
+  const { frames, earlyMediaUs, answeredUs, endedUs } = record;
+  const dueFrames = Number(endedUs - (earlyMediaUs || answeredUs)) / 1000 / frameMs;
+  return frameMs * Math.max(0, Math.min(frames.madeUp, frames.heard + frames.madeUp - dueFrames));
 }
 
 /** Where the switch died, its file may hold what came after the last second that was proven. */
