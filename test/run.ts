@@ -51,6 +51,7 @@ const storeSuites = [
   "boxes/many",
   "boxes/devices-at-two",
   "boxes/forgotten",
+  "boxes/leases",
   "upgrade/rolling",
   "cli/metrics",
   "cli/backup",
