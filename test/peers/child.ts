@@ -82,7 +82,7 @@ export async function startSautikit(
 ): Promise<{ child: Child; ready: Record<string, unknown> }> {
   const outputFile = join(options.folder, `${args.slice(0, 2).join("-")}-${String(started++)}.log`);
   const program = join(options.product ?? thisProduct, "cli/sautikit.ts");
-  const [command = "", ...before] = [...(options.within ?? []), process.execPath, program];
+  const [command, ...before] = [...(options.within ?? []), process.execPath, program];
   const { process: process_, child } = start(command, [...before, ...args], {
     ...options,
     outputFile,

@@ -96,7 +96,7 @@ export function startFreeSwitch(
     ...["recordings", "temp", "certs", "sounds", "grammar", "htdocs"],
   ];
   for (const name of folders) mkdirSync(join(folder, name), { recursive: true });
-  const [command = binary, ...before] = [...within, binary];
+  const [command, ...before] = [...within, binary];
   return startProcess(
     command,
     [
