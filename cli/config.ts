@@ -535,7 +535,8 @@ function boxOf(url: string, bad: string[]): BoxConfig | null {
   if (!/^[a-z0-9.-]+:\d{1,5}$/i.test(sip)) bad.push("FREESWITCH_URLS: sip must be <host>:<port>");
   return {
     box: `${parsed.hostname}:${boxPort}`,
-    ...{ host: parsed.hostname, port: boxPort, password, sip: addressOf(sip) },
+    // A socket wants an IPv6 address without its brackets.
+    ...{ host: parsed.hostname.replace(/^\[|\]$/g, ""), port: boxPort, password, sip: addressOf(sip) },
   };
 }
 

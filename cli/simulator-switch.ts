@@ -20,6 +20,7 @@ export async function runSwitch(args: readonly string[]): Promise<void> {
       "devices-realm": { type: "string" },
       "devices-spool": { type: "string" },
       "devices-expires-min": { type: "string", default: "60" },
+      "devices-media-timeout": { type: "string", default: "300" },
       hep: { type: "string" },
       "exit-with-parent": { type: "boolean", default: false },
     },
@@ -50,14 +51,16 @@ function hepOf(text: string): { host: string; port: number } {
 
 /** Devices are served where all three are given. */
 function devicesOf(values: Readonly<Record<string, unknown>>): { devices?: DevicesOptions } {
-  const [host, port, realm, spoolDir, expires] = ["host", "port", "realm", "spool", "expires-min"].map(
-    (name) => values[`devices-${name}`],
-  );
+  const names = ["host", "port", "realm", "spool", "expires-min", "media-timeout"];
+  const [host, port, realm, spoolDir, expires, silence] = names.map((name) => values[`devices-${name}`]);
   if (port === undefined && realm === undefined && spoolDir === undefined) return {};
   if (typeof port !== "string" || typeof realm !== "string" || typeof spoolDir !== "string")
     throw new Error("--devices-port, --devices-realm and --devices-spool go together.");
   return {
-    devices: { host: String(host), port: Number(port), realm, spoolDir, expiresMinS: Number(expires) },
+    devices: {
+      ...{ host: String(host), port: Number(port), realm, spoolDir },
+      ...{ expiresMinS: Number(expires), mediaTimeoutS: Number(silence) },
+    },
   };
 }
 

@@ -24,6 +24,7 @@ export function dialString(
   request: Originate,
   recordingFile: (recording: RecordingId) => string,
   names: ChannelNames,
+  deviceSilenceS = deviceSilenceDefaultS,
 ): string {
   const { branches, then } = request;
   if (branches.length > 1 && !request.ignoreEarlyMedia) {
@@ -39,7 +40,13 @@ export function dialString(
   ]);
   const dialled = branches.map((branch) => {
     assertBranch(branch);
-    return `[${variables(branchVariables(branch, recordingFile, names))}]${destination(branch.way)}`;
+    const own = [
+      ...branchVariables(branch, recordingFile, names),
+      ...(branch.way.kind === "device" ? deviceVariables(branch.way, deviceSilenceS) : []),
+      // The other box is told of an end; only one that has died says nothing, and sends nothing.
+      ...(branch.way.kind === "box" ? [mediaTimeout(deviceSilenceS)] : []),
+    ];
+    return `[${variables(own)}]${destination(branch.way)}`;
   });
   return `{${settings}}${dialled.join(",")} &${continuation(then, names)}`;
 }
@@ -54,6 +61,9 @@ function destination(way: Way): string {
       return `sofia/edge/device@${way.host}:${way.port}`;
   }
 }
+
+/** `devices_media_timeout` of freeswitch-conf/, where a box does not say. */
+export const deviceSilenceDefaultS = 300;
 
 /** Seconds that the switch's own originate timer runs longer than the slowest ring timer. */
 export const backstopSeconds = 5;
@@ -93,9 +103,7 @@ function branchVariables(
     // A task outlives the leg that it is to end, and waits out its hours in a list that every other is looked up in.
     ["api_hangup_hook", forgetKill(branch.cutGroup)],
   ];
-  if (branch.way.kind === "device") list.push(...deviceVariables(branch.way));
-  // The other box is told of an end; only one that has died says nothing, and sends nothing.
-  if (branch.way.kind === "box") list.push([`sip_h_${relayHeader}`, branch.way.ticket], mediaTimeout);
+  if (branch.way.kind === "box") list.push([`sip_h_${relayHeader}`, branch.way.ticket]);
   if (branch.disarmOnAnswer !== undefined) {
     list.push(["api_on_answer_disarm", `sched_del ${branch.disarmOnAnswer}`]);
   }
@@ -148,17 +156,17 @@ export function testDialString({ channel, gateway, to, callerId, ringTimeoutSeco
 const testTone = "tone_stream://%(2000,0,440)";
 const testSecondsMax = 10;
 
-/** One that sends no sound for five minutes is gone. */
-const mediaTimeout = ["media_timeout", "300000"] as const;
+/** One that sends no sound for so long is gone. */
+const mediaTimeout = (seconds: number) => ["media_timeout", String(seconds * 1000)] as const;
 
 /** What freeswitch-conf/ has the other way for calls from devices. */
-function deviceVariables({
-  contact,
-  encrypted,
-}: Extract<Way, { kind: "device" }>): (readonly [string, string])[] {
+function deviceVariables(
+  { contact, encrypted }: Extract<Way, { kind: "device" }>,
+  silenceS: number,
+): (readonly [string, string])[] {
   const secure = encrypted === "only" ? "mandatory" : "optional";
   return [
-    mediaTimeout,
+    mediaTimeout(silenceS),
     // Offered beside plain RTP where the device takes both, and only where the keys do not travel in the open.
     ...(contact.endsWith("%3Btransport%3Dtls") ? [["rtp_secure_media", secure] as const] : []),
   ];
@@ -207,7 +215,10 @@ export function relayVariables({ leg, trace }: RelayedRing): (readonly [name: st
 }
 
 /** What the application `bridge` is given to ring the device. */
-export function relayBridge({ device, callerId, trace, ringSeconds }: RelayedRing): string {
+export function relayBridge(
+  { device, callerId, trace, ringSeconds }: RelayedRing,
+  deviceSilenceS: number,
+): string {
   assertWay(device);
   assert(e164.test(callerId), "an E.164 caller id");
   const settings = variables([
@@ -223,7 +234,7 @@ export function relayBridge({ device, callerId, trace, ringSeconds }: RelayedRin
     ["rtp_disable_hold", "true"],
     ["outbound_redirect_fatal", "true"],
     ["playback_terminators", "none"],
-    ...deviceVariables(device),
+    ...deviceVariables(device, deviceSilenceS),
   ]);
   return `{${settings}}[${own}]${destination(device)}`;
 }

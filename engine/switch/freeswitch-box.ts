@@ -22,6 +22,7 @@ import {
   assertCause,
   assertKillGroup,
   backstopSeconds,
+  deviceSilenceDefaultS,
   dialString,
   scheduleKill,
   testDialString,
@@ -256,7 +257,9 @@ export class FreeSwitchBox implements Switch {
     // Its events follow at once.
     for (const { leg, channel } of request.branches)
       if (channel !== undefined) this.#names.know(leg, channel);
-    const argument = dialString(request, (recording) => this.#file(recording), this.#names);
+    const toDevice = request.branches.some(({ way }) => way.kind !== "trunk");
+    const silenceS = toDevice ? await this.#deviceSilenceS() : undefined;
+    const argument = dialString(request, (recording) => this.#file(recording), this.#names, silenceS);
     const ringSeconds = Math.max(...request.branches.map((branch) => branch.ringTimeoutSeconds));
     const reply = await this.#runJob(argument, ringSeconds * 1000 + originateMarginMs);
 
@@ -304,7 +307,7 @@ export class FreeSwitchBox implements Switch {
   async ringFor(channel: LegId, ring: RelayedRing): Promise<boolean> {
     const group: KillGroup = `ring-${ring.leg}`;
     const variables = relayVariables(ring);
-    const bridge = relayBridge(ring);
+    const bridge = relayBridge(ring, await this.#deviceSilenceS());
     await this.armKill(channel, group, ring.ringSeconds + backstopSeconds, "NO_ANSWER");
     await this.#run(api("sched_del", this.#channel(channel)));
     for (const [name, value] of variables) {
@@ -544,6 +547,13 @@ export class FreeSwitchBox implements Switch {
     const address = await this.#address(username);
     const reply = await this.#send(api("sofia", "profile", devicesProfile, "flush_inbound_reg", address));
     if (!reply.startsWith("Invalid Profile")) accepted("sofia profile flush_inbound_reg", reply);
+  }
+
+  /** After how long without sound the box's own calls from devices end: calls to them the same. */
+  async #deviceSilenceS(): Promise<number> {
+    const seconds = await this.#send(api("global_getvar", "devices_media_timeout"));
+    // Empty of a freeswitch-conf/ from before there was one.
+    return /^[0-9]{1,5}$/.test(seconds) ? Number(seconds) : deviceSilenceDefaultS;
   }
 
   /** By which the switch keeps a device's bindings. */

@@ -89,6 +89,8 @@ export interface GatewayState {
   profile: string;
   /** The switch dials over it: it answers OPTIONS, and is registered where it is to be. */
   up: boolean;
+  /** An OPTIONS of its is on its way. */
+  pinging: boolean;
   /** The switch's own words, for people. */
   state: string;
 }
@@ -98,8 +100,10 @@ export function gatewayStates(reply: string): GatewayState[] | undefined {
   if (!/<gateways>/.test(reply)) return undefined;
   return [...reply.matchAll(/^ {2}<gateway>\n([\s\S]*?)^ {2}<\/gateway>$/gm)].flatMap(([, body = ""]) => {
     const field = (name: string) => new RegExp(`^ {4}<${name}>(.*)</${name}>$`, "m").exec(body)?.[1];
-    const [name, profile, state, status] = ["name", "profile", "state", "status"].map(field);
+    const [name, profile, state, status, pinging] = ["name", "profile", "state", "status", "pinging"].map(
+      field,
+    );
     if (name === undefined || profile === undefined) return [];
-    return [{ name, profile, up: status === "UP", state: state ?? "" }];
+    return [{ name, profile, up: status === "UP", pinging: pinging === "1", state: state ?? "" }];
   });
 }

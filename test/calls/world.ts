@@ -103,6 +103,8 @@ export interface WorldOptions {
   beforeEndRecord?: (leg: string) => Promise<void> | void;
   /** The file of trunks, once the carrier is there. Default: none, the switch's own gateway is the one trunk. */
   trunks?: (carrier: CarrierProcess) => string;
+  /** A command and arguments that the switch is started by. */
+  switchWithin?: readonly string[];
   /** Errors in the log that are part of these stories. */
   expectedErrors?: RegExp;
 }
@@ -111,7 +113,9 @@ export interface WorldOptions {
 export async function world(options: WorldOptions = {}) {
   const folder = await mkdtemp(join(tmpdir(), "sautikit-calls-"));
   const carrier = await startCarrierProcess();
-  const peer = await startSwitchUnderTest({ carrier }, options.switchKind).catch(async (error: unknown) => {
+  const { switchWithin: within } = options;
+  const switchOptions = { carrier, ...(within && { within }) };
+  const peer = await startSwitchUnderTest(switchOptions, options.switchKind).catch(async (error: unknown) => {
     // Left running it would keep the tests' process from its end.
     await carrier.stop();
     throw error;

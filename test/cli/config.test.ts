@@ -32,6 +32,8 @@ describe("the configuration", () => {
       "pw@home",
     );
     assert.equal(readConfig({ FREESWITCH_URLS: "freeswitch://:secret@box" }).boxes[0]?.port, 8021);
+    const [six] = readConfig({ FREESWITCH_URLS: "freeswitch://:secret@[::1]?sip=10.1.0.4:5060" }).boxes;
+    assert.deepEqual([six?.box, six?.host, six?.sip.host], ["[::1]:8021", "::1", "10.1.0.4"]);
   });
 
   it("reads several boxes, each once", () => {

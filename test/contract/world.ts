@@ -75,7 +75,7 @@ export class World {
   readonly boxEvents: BoxEvent[] = [];
   #raw: Promise<EslClient> | undefined;
 
-  static async open(more: Pick<SwitchOptions, "devices"> = {}): Promise<World> {
+  static async open(more: Pick<SwitchOptions, "devices" | "mediaTimeoutS"> = {}): Promise<World> {
     const carrier = await startCarrierProcess();
     try {
       const world = new World(await startSwitchUnderTest({ carrier, ...more }), carrier);

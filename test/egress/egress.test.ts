@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { createServer as createTlsServer, type Server } from "node:https";
 import { createServer, type AddressInfo } from "node:net";
+import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { getCACertificates, setDefaultCACertificates } from "node:tls";
 import { systemClock } from "../../engine/clock.ts";
@@ -303,6 +304,16 @@ describe("egress: a request", () => {
       resolve: () => Promise.resolve(["127.0.0.9", "127.0.0.1"]),
     });
     assert.equal((await both.request(ask(`http://two.example:${receiver.port}/`))).status, 200);
+  });
+
+  it("reaches a name that has an IPv6 address alone", async function () {
+    if (!(networkInterfaces()["lo"] ?? []).some(({ address }) => address === "::1")) return this.skip();
+    const six = await Receiver.listen(ok, 0, "::1");
+    const egress = createEgress({ clock, allowPrivate: true, resolve: () => Promise.resolve(["::1"]) });
+    assert.equal((await egress.request(ask(`http://six.example:${six.port}/`))).status, 200);
+    assert.equal((await egress.request(ask(`http://[::1]:${six.port}/`))).status, 200);
+    await until(() => six.open === 0, "no sockets");
+    await six.close();
   });
 });
 

@@ -74,15 +74,16 @@ const readyMsMax = 90_000;
 
 /**
  * `sautikit …` as a process of its own, and the line of JSON that it prints when it is ready. `product`: the folder of another
- * version.
+ * version; `within`: a command and arguments that it is started by.
  */
 export async function startSautikit(
   args: readonly string[],
-  options: { folder: string; env?: Record<string, string>; product?: string },
+  options: { folder: string; env?: Record<string, string>; product?: string; within?: readonly string[] },
 ): Promise<{ child: Child; ready: Record<string, unknown> }> {
   const outputFile = join(options.folder, `${args.slice(0, 2).join("-")}-${String(started++)}.log`);
   const program = join(options.product ?? thisProduct, "cli/sautikit.ts");
-  const { process: process_, child } = start(process.execPath, [program, ...args], {
+  const [command, ...before] = [...(options.within ?? []), process.execPath, program];
+  const { process: process_, child } = start(command, [...before, ...args], {
     ...options,
     outputFile,
     readsStdout: true,

@@ -24,29 +24,34 @@ export async function startRealSwitch(options: SwitchOptions): Promise<SwitchUnd
     ? { host: loopback, port: await freePort(), realm: "sip.example.test" }
     : null;
   const rtpPorts = await claimRtpPorts();
-  const child = startFreeSwitch(folder, {
-    ESL_PORT: String(eslPort),
-    ESL_PASSWORD: password,
-    SIP_PORT: String(sipPort),
-    RTP_PORT_FIRST: String(rtpPorts.first),
-    RTP_PORT_LAST: String(rtpPorts.last),
-    CARRIER_HOST: options.carrier.host,
-    CARRIER_PORT: String(options.carrier.port),
-    ...(options.edge && { CARRIER_PROXY: `${options.edge.host}:${options.edge.port}` }),
-    SPOOL_DIR: spoolDir,
-    FREESWITCH_LOG_LEVEL: "info",
-    // Many tests share it, and fifty calls at once are one of them.
-    SESSIONS_PER_SECOND: "500",
-    SESSIONS_MAX: "2000",
-    ...(devices && {
-      DEVICES_HOST: devices.host,
-      DEVICES_PORT: String(devices.port),
-      DEVICES_EXPIRES_MIN: "1",
-      SIP_DOMAIN: devices.realm,
-    }),
-    ...(options.hep && { SIP_TRACE_TO: `${options.hep.host}:${options.hep.port}` }),
-    ...options.env,
-  });
+  const child = startFreeSwitch(
+    folder,
+    {
+      ESL_PORT: String(eslPort),
+      ESL_PASSWORD: password,
+      SIP_PORT: String(sipPort),
+      RTP_PORT_FIRST: String(rtpPorts.first),
+      RTP_PORT_LAST: String(rtpPorts.last),
+      CARRIER_HOST: options.carrier.host,
+      CARRIER_PORT: String(options.carrier.port),
+      ...(options.edge && { CARRIER_PROXY: `${options.edge.host}:${options.edge.port}` }),
+      SPOOL_DIR: spoolDir,
+      FREESWITCH_LOG_LEVEL: "info",
+      // Many tests share it, and fifty calls at once are one of them.
+      SESSIONS_PER_SECOND: "500",
+      SESSIONS_MAX: "2000",
+      ...(devices && {
+        DEVICES_HOST: devices.host,
+        DEVICES_PORT: String(devices.port),
+        DEVICES_EXPIRES_MIN: "1",
+        SIP_DOMAIN: devices.realm,
+        ...(options.mediaTimeoutS && { DEVICES_MEDIA_TIMEOUT: String(options.mediaTimeoutS) }),
+      }),
+      ...(options.hep && { SIP_TRACE_TO: `${options.hep.host}:${options.hep.port}` }),
+      ...options.env,
+    },
+    options.within,
+  );
   const stop = async () => {
     await child.stop(15_000);
     rtpPorts.release();
@@ -78,7 +83,11 @@ export async function startRealSwitch(options: SwitchOptions): Promise<SwitchUnd
  * Starts it in the foreground, at normal priority: as root it would else take real-time priority and starve the tests.
  * All that it writes goes below `folder`.
  */
-export function startFreeSwitch(folder: string, env: Record<string, string>): Child {
+export function startFreeSwitch(
+  folder: string,
+  env: Record<string, string>,
+  within: readonly string[] = [],
+): Child {
   const binary = process.env["FREESWITCH_BIN"] ?? "freeswitch";
   const modules = process.env["FREESWITCH_MODS"] ?? join(dirname(binary), "../lib/freeswitch/mod");
   // Each that is not named it would take from where it is installed, and write there.
@@ -87,9 +96,11 @@ export function startFreeSwitch(folder: string, env: Record<string, string>): Ch
     ...["recordings", "temp", "certs", "sounds", "grammar", "htdocs"],
   ];
   for (const name of folders) mkdirSync(join(folder, name), { recursive: true });
+  const [command, ...before] = [...within, binary];
   return startProcess(
-    binary,
+    command,
     [
+      ...before,
       ...["-nc", "-nf", "-np", "-nonat", "-nonatmap", "-conf", configuration, "-mod", modules],
       ...folders.flatMap((name) => [`-${name}`, join(folder, name)]),
     ],

@@ -29,11 +29,12 @@ export async function startSimulatedSwitchProcess(options: SwitchOptions): Promi
               spoolDir,
             ],
             ...["--devices-expires-min", "1"],
+            ...["--devices-media-timeout", String(options.mediaTimeoutS ?? 300)],
           ]
         : []),
       ...(options.hep ? ["--hep", `${options.hep.host}:${options.hep.port}`] : []),
     ],
-    { folder, env: { ESL_PASSWORD: password } },
+    { folder, env: { ESL_PASSWORD: password }, ...(options.within && { within: options.within }) },
   );
   return {
     kind: "simulator",

@@ -32,8 +32,12 @@ export interface SwitchOptions {
   eslPort?: number;
   /** It serves customers' devices too; a binding lasts a second at least. */
   devices?: boolean;
+  /** So many seconds without sound, and a device's leg ends; default 300. */
+  mediaTimeoutS?: number;
   /** Of a simulated switch that comes back after its end: where they knew it. */
   devicesPort?: number | undefined;
+  /** A command and arguments that it is started by, its own behind them. */
+  within?: readonly string[];
   /** Where it sends the SIP that it captures. */
   hep?: { host: string; port: number };
   /** Of a real switch: more variables of freeswitch-conf/README.md. */

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { isError } from "../../engine/errors.ts";
+import { deviceContact } from "../../engine/switch/devices.ts";
 import { FreeSwitchBox, type FreeSwitchBoxOptions } from "../../engine/switch/freeswitch-box.ts";
 import type { BoxEvent, Branch, MediaFile, Originate, SwitchEvent } from "../../engine/switch/switch.ts";
 import { FakeSwitch, ids, ManualClock, password, silentLog, until, type Answer } from "./peers.ts";
@@ -129,6 +130,28 @@ describe("A FreeSWITCH box", () => {
           jobDone(frame.headers.get("job-uuid"), reply);
         });
         assert.deepEqual(await box.originate(request(branch())), outcome);
+      });
+    }
+
+    for (const [what, told, ms] of [
+      ["as long as the box says", "45", 45_000],
+      ["five minutes where the box does not say", "", 300_000],
+    ] as const) {
+      it(`gives a device ${what} to be heard`, async () => {
+        await start((frame, peer) => {
+          if (frame.firstLine === "api global_getvar devices_media_timeout") return peer.result(told);
+          peer.reply("+OK");
+          jobDone(frame.headers.get("job-uuid"), `+OK ${leg}`);
+        });
+        const contact = deviceContact("sip:a1b2c3@192.168.1.20", { host: "203.0.113.7", port: 5060 }, "udp")!;
+        assert.deepEqual(await box.originate(request(branch({ way: { kind: "device", contact } }))), {
+          ok: true,
+          leg,
+        });
+        const dialled = fake.commands
+          .map(({ firstLine }) => firstLine)
+          .find((line) => line.startsWith("bgapi"));
+        assert.match(dialled ?? "", new RegExp(`,media_timeout=${ms}[,\\]]`));
       });
     }
 

@@ -44,9 +44,9 @@ export class Receiver {
     });
   }
 
-  static async listen(behaviour: Behaviour = ok, port = 0): Promise<Receiver> {
+  static async listen(behaviour: Behaviour = ok, port = 0, host = "127.0.0.1"): Promise<Receiver> {
     const receiver = new Receiver(behaviour);
-    await new Promise<void>((resolve) => receiver.#server.listen(port, "127.0.0.1", resolve));
+    await new Promise<void>((resolve) => receiver.#server.listen(port, host, resolve));
     return receiver;
   }
 

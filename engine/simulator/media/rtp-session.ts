@@ -5,6 +5,7 @@ import type { Ids } from "../../ids.ts";
 import { frameSamples, g711 } from "./g711.ts";
 import type { Pacer, Slot } from "./pacer.ts";
 import { Reception } from "./reception.ts";
+import { RemoteAddress } from "./remote-address.ts";
 import { readRtp, type RtpPacket, writeRtp } from "./rtp-packet.ts";
 import type { MediaSession, SlotSource } from "./session.ts";
 import { DigitReceiver, DigitSender, type EventPacket, type Pace } from "./telephone-event.ts";
@@ -48,7 +49,8 @@ export class RtpSession implements MediaSession {
   #agreement: RtpAgreement | null = null;
   #source: SlotSource | null = null;
   #leavePacer: (() => void) | undefined;
-  #latched: { host: string; port: number } | undefined;
+  #remote: RemoteAddress | undefined;
+  #lastPacketMs = 0;
   #sequence: number;
   #timestamp: number;
   #packetsSent = 0;
@@ -78,9 +80,17 @@ export class RtpSession implements MediaSession {
 
   /** Begins to send and to hear, or follows what a re-INVITE changed. */
   agree(agreement: RtpAgreement): void {
+    const was = this.#agreement?.remote;
+    const isElsewhere = agreement.remote.host !== was?.host || agreement.remote.port !== was.port;
+    // FreeSWITCH as well: a description that says what the last one did changes nothing of where the peer was found.
+    if (isElsewhere) this.#remote = new RemoteAddress(agreement.remote);
     this.#agreement = agreement;
-    this.#latched = undefined;
+    this.#lastPacketMs = this.#clock.monotonicMs();
     this.#followDemand();
+  }
+
+  get lastPacketMs(): number {
+    return this.#lastPacketMs;
   }
 
   get law(): RtpAgreement["law"] | null {
@@ -173,7 +183,7 @@ export class RtpSession implements MediaSession {
       this.#slotsToDrop = this.#dropEvery;
       return;
     }
-    const remote = this.#agreement?.remote;
+    const remote = this.#remote?.at;
     if (!remote || remote.host === "0.0.0.0") return;
     this.#packetsSent += 1;
     const bytes = writeRtp({ ...packet, sequence: this.#sequence, ssrc: this.#ssrc });
@@ -182,23 +192,16 @@ export class RtpSession implements MediaSession {
   }
 
   #receive(bytes: Buffer, from: RemoteInfo): void {
+    this.#lastPacketMs = this.#clock.monotonicMs();
     const packet = readRtp(bytes);
-    if (!packet || !this.#agreement || !this.#isOurPeer(from)) return;
+    if (!packet || !this.#agreement) return;
+    if (!this.#remote?.hears({ host: from.address, port: from.port })) return;
     const isAudio = packet.payloadType === this.#agreement.payloadType;
     const isDigit = packet.payloadType === this.#agreement.telephoneEventType;
     if (!isAudio && !isDigit) return;
     this.#reception.count(packet, this.#clock.monotonicMs(), isAudio);
     if (isDigit) this.#digitReceiver.receive(packet.payload, packet.timestamp);
     else this.#hear(g711[this.#agreement.law].decode(packet.payload));
-  }
-
-  /** The address of the description, or, for a peer behind a NAT, the first that sends; nobody else's stray packets. */
-  #isOurPeer(from: RemoteInfo): boolean {
-    const remote = this.#agreement?.remote;
-    const isDescribed = from.address === remote?.host && from.port === remote.port;
-    if (isDescribed) this.#latched = { host: from.address, port: from.port };
-    this.#latched ??= { host: from.address, port: from.port };
-    return this.#latched.host === from.address && this.#latched.port === from.port;
   }
 
   #hear(pcm: Int16Array): void {

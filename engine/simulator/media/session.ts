@@ -19,6 +19,8 @@ export interface MediaSession {
   sendDigits(digits: string, pace?: Pace): void;
   /** Test aid of the carrier's magic numbers: from now on every n-th packet is not sent. 1: none is sent. */
   dropEvery(n: number): void;
+  /** When the last packet came, whoever sent it, or what is to come was last described; monotonic ms. */
+  readonly lastPacketMs: number;
   readonly stats: Readonly<{
     packetsReceived: number;
     packetsSent: number;

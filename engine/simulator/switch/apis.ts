@@ -68,6 +68,7 @@ export async function runApi(core: Core, apis: Readonly<Record<string, Api>>, li
 
 function globalVariable(core: Core, name: string): string {
   if (name === "core_uuid") return core.events.coreUuid;
+  if (name === "devices_media_timeout") return String(core.devices?.mediaTimeoutS ?? "");
   return name === "sip_domain" ? (core.devices?.registrar.realm ?? "sautikit.invalid") : "";
 }
 

@@ -3,7 +3,7 @@ import { causeOfFarEnd } from "./causes.ts";
 import { publishChannel, setCallState } from "./channel-events.ts";
 import { channelHeaders } from "./channel-headers.ts";
 import type { Channel } from "./channel.ts";
-import type { Core } from "./core.ts";
+import { tickMs, type Core } from "./core.ts";
 import { tickUs } from "./event-bus.ts";
 import { hangUp } from "./hang-up.ts";
 import { runApiHooks, runExecuteHooks } from "./hooks.ts";
@@ -95,6 +95,17 @@ function attachMedia(core: Core, channel: Channel): void {
   if (!channel.variables.has("remote_audio_media_flow"))
     channel.variables.set("remote_audio_media_flow", "sendrecv");
   channel.media.attach(session, (digit, durationMs) => heardDigit(core, channel, digit, durationMs));
+  if (channel.mediaTimeout === null) watchMedia(core, channel);
+}
+
+/** `media_timeout`, ms: nothing came for longer, though it were only what is not heard, and the leg ends. */
+function watchMedia(core: Core, channel: Channel): void {
+  const timeoutMs = Number.parseInt(channel.variables.get("media_timeout") ?? "0", 10);
+  const lastMs = channel.media.lastPacketMs;
+  if (!(timeoutMs > 0) || lastMs === null || channel.cause !== null) return;
+  const leftMs = lastMs + timeoutMs - core.clock.monotonicMs();
+  if (leftMs < 0) return hangUp(core, channel, "MEDIA_TIMEOUT");
+  channel.mediaTimeout = core.clock.after(leftMs + tickMs, () => watchMedia(core, channel));
 }
 
 function heardDigit(core: Core, channel: Channel, digit: string, durationMs: number): void {

@@ -1,3 +1,4 @@
+import type { Timer } from "../../clock.ts";
 import type { IncomingSipCall, SipCall } from "../sip/call.ts";
 import type { ApplicationQueue } from "./application.ts";
 import type { MediaPort } from "./media-port.ts";
@@ -82,6 +83,8 @@ export class Channel {
   incoming: IncomingSipCall | null = null;
   watch: ((news: ChannelNews) => void) | null = null;
   readonly recordings = new Map<string, RunningRecording>();
+  /** Of a leg that ends when its party sends nothing any more. */
+  mediaTimeout: Timer | null = null;
   /** Only while it is parked. */
   unicast: { close(): void } | null = null;
   readonly media: MediaPort;

@@ -10,15 +10,17 @@ import { Registrar, type RegistrarOptions } from "./registrar.ts";
 export interface DevicesProfile {
   readonly sip: SipAgent;
   readonly registrar: Registrar;
+  /** `DEVICES_MEDIA_TIMEOUT` of freeswitch-conf/. */
+  readonly mediaTimeoutS: number;
   /** Whose login a call came with. */
   callerOf(call: IncomingSipCall): DirectoryUser | undefined;
   close(): Promise<void>;
 }
 
 export async function openDevices(
-  options: RegistrarOptions & { host: string; port: number; capture?: HepSender },
+  options: RegistrarOptions & { host: string; port: number; mediaTimeoutS: number; capture?: HepSender },
 ): Promise<DevicesProfile> {
-  const { host, port, clock, ids, capture } = options;
+  const { host, port, clock, ids, mediaTimeoutS, capture } = options;
   const registrar = new Registrar(options);
   const callers = new Map<string, DirectoryUser>();
   /** True: answered. An INVITE that is let through has its login kept until the call is taken up. */
@@ -48,6 +50,7 @@ export async function openDevices(
   return {
     sip,
     registrar,
+    mediaTimeoutS,
     callerOf(call) {
       const user = callers.get(call.callId);
       callers.delete(call.callId);

@@ -1,4 +1,6 @@
+import { lookup } from "node:dns/promises";
 import { readFileSync } from "node:fs";
+import { isIPv4 } from "node:net";
 import { join } from "node:path";
 import type { Clock, Timer } from "../../clock.ts";
 import type { Ids } from "../../ids.ts";
@@ -28,12 +30,15 @@ interface Live {
   state: "NOREG" | "TRYING" | "REGED" | "FAIL_WAIT";
   /** As mod_sofia counts what was answered, between `ping-min` 1 and `ping-max` 2. */
   pings: number;
+  /** An OPTIONS is on its way. */
+  pinging: boolean;
   timer: Timer | null;
 }
 
 const endMark = "<!--end-->";
 const pingsMax = 2;
 const registerAgainMs = 10_000;
+const unknownMs = 600_000;
 
 /**
  * The gateways of the profile `edge` in freeswitch-conf/: one that it starts with, and those of the spool's file, which
@@ -44,6 +49,8 @@ export class Gateways {
   readonly #folder: string | null;
   readonly #parts: { clock: Clock; ids: Ids; sip: SipAgent };
   readonly #live = new Map<string, Live>();
+  /** Names that have no address, and until when that is not asked again. */
+  readonly #unknown = new Map<string, number>();
   /** Of the files as `reloadxml` last read them. */
   #read: readonly FileGateway[] = [];
   #readAddresses: readonly string[] = [];
@@ -97,7 +104,7 @@ export class Gateways {
       const registers = gateway.registerSeconds !== null;
       const live: Live = {
         ...{ gateway, up: !registers, state: registers ? "TRYING" : "NOREG" },
-        ...{ pings: 0, timer: null },
+        ...{ pings: 0, pinging: false, timer: null },
       };
       this.#live.set(gateway.name, live);
       if (registers) void this.#register(live, 1);
@@ -118,7 +125,7 @@ export class Gateways {
   /** `sofia xmlstatus gateway`, as far as it is read. */
   status(): string {
     const fixed = Object.keys(this.#fixed).map((name) => element(name, "NOREG", true));
-    const live = [...this.#live].map(([name, { state, up }]) => element(name, state, up));
+    const live = [...this.#live].map(([name, { state, up, pinging }]) => element(name, state, up, pinging));
     return `<?xml version="1.0" encoding="ISO-8859-1"?>\n<gateways>\n${[...live, ...fixed].join("")}</gateways>\n`;
   }
 
@@ -129,12 +136,27 @@ export class Gateways {
   }
 
   async #ping(live: Live): Promise<void> {
+    live.pinging = true;
+    if (await this.#isForgotten(live.gateway.over ?? live.gateway)) return;
     const { status } = await this.#request(live.gateway, "OPTIONS", 1, {});
     if (this.#live.get(live.gateway.name) !== live) return;
+    live.pinging = false;
     const answered = status !== 408 && status !== 503;
     live.pings = answered ? Math.min(live.pings + 1, pingsMax) : Math.max(live.pings - 1, 0);
     live.up = live.pings > 0;
     this.#pingLater(live);
+  }
+
+  /**
+   * As sofia-sip does it: where DNS knows no IPv4 address, whoever asked first is never told, and who asks within ten
+   * minutes at once.
+   */
+  async #isForgotten({ host }: Address): Promise<boolean> {
+    const nowMs = this.#parts.clock.monotonicMs();
+    if (isIPv4(host) || nowMs < (this.#unknown.get(host) ?? 0)) return false;
+    const found = await lookup(host, { family: 4 }).catch(() => null);
+    if (found === null) this.#unknown.set(host, nowMs + unknownMs);
+    return found === null;
   }
 
   async #register(live: Live, seq: number): Promise<void> {
@@ -192,8 +214,8 @@ function readGateway(text: string, name: string): FileGateway {
   };
 }
 
-const element = (name: string, state: string, up: boolean): string =>
-  `  <gateway>\n    <name>${name}</name>\n    <profile>edge</profile>\n    <state>${state}</state>\n` +
+const element = (name: string, state: string, up: boolean, pinging = false): string =>
+  `  <gateway>\n    <name>${name}</name>\n    <profile>edge</profile>\n    <pinging>${pinging ? 1 : 0}</pinging>\n    <state>${state}</state>\n` +
   `    <status>${up ? "UP" : "DOWN"}</status>\n  </gateway>\n`;
 
 function isWithin(host: string, cidr: string): boolean {

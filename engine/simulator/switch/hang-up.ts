@@ -5,7 +5,7 @@ import { tickMs, type Core } from "./core.ts";
 import { reportVariables, writeEndRecord } from "./end-record.ts";
 import { tickUs } from "./event-bus.ts";
 import { runApiHooks } from "./hooks.ts";
-import { bridgeHeaders, separate } from "./pair.ts";
+import { bridgeHeaders, partyOf, separate } from "./pair.ts";
 import { staysParked, unpark } from "./parking.ts";
 
 /** Whether the switch or the far end ended it decides who still has to be told by SIP. */
@@ -41,7 +41,8 @@ function release(core: Core, ended: Channel): void {
     return destroy(core, ended);
   }
   separate(core, bridge);
-  if (ended === bridge.owner) ownerEnded(core, bridge);
+  if (ended.cause === "MEDIA_TIMEOUT") fellSilent(core, bridge, ended);
+  else if (ended === bridge.owner) ownerEnded(core, bridge);
   else otherEnded(core, bridge);
 }
 
@@ -75,8 +76,25 @@ function otherEnded(core: Core, bridge: Bridge): void {
   destroy(core, other);
 }
 
+/** A leg finds out by itself that its party sends nothing any more: it is ahead of the other's end. */
+function fellSilent(core: Core, bridge: Bridge, ended: Channel): void {
+  const party = partyOf(bridge, ended);
+  const isOwner = ended === bridge.owner;
+  if (!isOwner) finish(core, ended);
+  publishChannel(core, "CHANNEL_UNBRIDGE", bridge.owner, bridgeHeaders(bridge));
+  const stays = staysParked(core, party);
+  if (!stays) {
+    hangUp(core, party, "NORMAL_CLEARING");
+    finish(core, party);
+  }
+  if (isOwner) finish(core, ended);
+  destroy(core, ended);
+  if (!stays) destroy(core, party);
+}
+
 /** The channel's own thread after the hang-up. */
 function finish(core: Core, channel: Channel): void {
+  channel.mediaTimeout?.cancel();
   channel.applications.end("hangUp");
   unpark(core, channel);
   channel.state = "CS_HANGUP";

@@ -17,10 +17,11 @@ const dialplanVariables = [
   ["RECORD_PRE_BUFFER_FRAMES", "1"],
   ["enable_file_write_buffering", "false"],
 ] as const;
-const devicesVariables = [
-  ["sip_sticky_contact", "true"],
-  ["media_timeout", "300000"],
-] as const;
+const devicesVariables = (core: Core) =>
+  [
+    ["sip_sticky_contact", "true"],
+    ["media_timeout", `${core.devices?.mediaTimeoutS ?? 0}000`],
+  ] as const;
 /** Every INVITE is parked unanswered, and ends by itself unless somebody adopts it (`sched_del <uuid>`) in time. */
 const adoptionSeconds = 10;
 
@@ -69,7 +70,7 @@ export function acceptInbound(core: Core, call: IncomingSipCall, device: Directo
   channel.state = "CS_EXECUTE";
   channel.applications.runNow(
     "multiset",
-    [...dialplanVariables, ...(device === null ? [] : devicesVariables)]
+    [...dialplanVariables, ...(device === null ? [] : devicesVariables(core))]
       .map(([key, value]) => `${key}=${value}`)
       .join(" "),
   );

@@ -38,6 +38,11 @@ export class MediaPort {
     return this.#session?.stats ?? null;
   }
 
+  /** Monotonic ms: when the party was last known to be there. Null where there is no stream. */
+  get lastPacketMs(): number | null {
+    return this.#session?.lastPacketMs ?? null;
+  }
+
   attach(session: MediaSession, onDigit: (digit: string, durationMs: number) => void): void {
     if (this.#session === session) return;
     this.#session = session;

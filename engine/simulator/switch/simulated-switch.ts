@@ -49,6 +49,8 @@ export interface DevicesOptions {
   spoolDir: string;
   /** Default 60. */
   expiresMinS?: number;
+  /** So long without sound, and a device's leg ends. Default 300. */
+  mediaTimeoutS?: number;
 }
 
 export interface SimulatedSwitch {
@@ -89,7 +91,7 @@ export async function startSimulatedSwitch(options: SimulatedSwitchOptions): Pro
   const events = new EventBus({ clock, coreUuid: newUuid(ids), hostname: "simulator" });
   const devices = options.devices
     ? await openDevices({
-        ...{ expiresMinS: 60, ...options.devices, clock, ids, events, ...capture },
+        ...{ expiresMinS: 60, mediaTimeoutS: 300, ...options.devices, clock, ids, events, ...capture },
         directory: new Directory(options.devices.spoolDir),
       })
     : null;

@@ -28,6 +28,8 @@ export interface TrunkGatewaysParts {
 /** A trunk that goes down is known so soon, and one that is back. */
 const everyMs = 2_000;
 const againMs = 30_000;
+/** An OPTIONS is given up after 8 s (`timer-T1X64` of freeswitch-conf/). */
+const pingMsMax = 12_000;
 
 /** A media server's gateways: has it read the trunks when those are others, and writes down which of them answer. */
 export class TrunkGateways {
@@ -36,6 +38,8 @@ export class TrunkGateways {
   #stopped = false;
   #againMs = 0;
   #renewed = false;
+  /** Since when an OPTIONS of a trunk's gateway is on its way, monotonic ms. */
+  readonly #pinging = new Map<string, number>();
 
   constructor(parts: TrunkGatewaysParts) {
     this.#parts = parts;
@@ -89,7 +93,41 @@ export class TrunkGateways {
       // What the box refuses it refuses again: not every two seconds.
       this.#againMs = clock.monotonicMs() + againMs;
       await this.#load(files.writtenSha256, changed, there);
-    } else await this.#saveStates(rows, there);
+    } else {
+      await this.#saveStates(rows, there);
+      await this.#loadStuck(rows, there);
+    }
+  }
+
+  /**
+   * FreeSWITCH (sofia-sip) waits for ever where DNS says that a name has no address: such a gateway is never asked again, and
+   * stays as it is. Loaded anew it is asked, and the answer is known by then.
+   */
+  async #loadStuck(
+    rows: readonly TrunkGatewayRow[],
+    there: ReadonlyMap<string, GatewayState>,
+  ): Promise<void> {
+    const { box, clock, log } = this.#parts;
+    const nowMs = clock.monotonicMs();
+    const stuck = rows.flatMap(({ trunk: name }) => {
+      const state = there.get(name);
+      const profile = trunkProfiles.find((known) => known === state?.profile);
+      if (state?.pinging !== true || profile === undefined) {
+        this.#pinging.delete(name);
+        return [];
+      }
+      const sinceMs = this.#pinging.get(name) ?? nowMs;
+      this.#pinging.set(name, sinceMs);
+      return nowMs - sinceMs > pingMsMax ? [{ name, profile }] : [];
+    });
+    if (stuck.length === 0) return;
+    for (const { name } of stuck) this.#pinging.delete(name);
+    const trunks = stuck.map(({ name }) => name);
+    log.warn(
+      { box: box.box, trunks },
+      "the box could not even ask these trunks: has their name an IPv4 address?",
+    );
+    await box.loadGateways(stuck);
   }
 
   /**

@@ -53,6 +53,27 @@ describe("events come in the order of the real switch", () => {
     assert.deepEqual(pairOrder(seen()), pairOrder(expected));
   });
 
+  for (const [which, leg] of [
+    ["owner", "B"],
+    ["other leg", "A"],
+  ] as const) {
+    it(`two legs: the ${which} of the bridge sends nothing any more`, async () => {
+      const to = (uuid: "A" | "B") =>
+        uuid === leg
+          ? `[origination_uuid=${uuid},media_timeout=1000]sofia/gateway/carrier/silent`
+          : `[origination_uuid=${uuid}]sofia/gateway/carrier/answer440`;
+      await dial(box, `{ignore_early_media=true}${to("A")} &park()`);
+      await box.client.event("CHANNEL_PARK", "A");
+      await dial(box, `{ignore_early_media=true}${to("B")} &intercept(A)`);
+      await box.client.event("CHANNEL_DESTROY", "A");
+      await box.client.event("CHANNEL_DESTROY", "B");
+      assert.deepEqual(
+        pairOrder(seen()),
+        pairOrder(orders[`two legs: the ${which} of the bridge sends nothing any more`]!),
+      );
+    });
+  }
+
   it("a waiting leg is intercepted, its tone stops, and it parks again when the other ends", async () => {
     const file = `${box.folder}/b.wav`;
     await parkedLeg(box, "A", "answer440", ",park_after_bridge=true");

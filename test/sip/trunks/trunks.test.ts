@@ -92,7 +92,10 @@ describe("a trunk's gateway", () => {
     const reply =
       "<gateways>\n  <gateway>\n    <name>safari</name>\n    <profile>edge</profile>\n    <state>REGED</state>\n" +
       "    <status>DOWN</status>\n  </gateway>\n</gateways>\n";
-    assert.deepEqual(gatewayStates(reply), [{ name: "safari", profile: "edge", state: "REGED", up: false }]);
+    const safari = { name: "safari", profile: "edge", state: "REGED", up: false };
+    assert.deepEqual(gatewayStates(reply), [{ ...safari, pinging: false }]);
+    const asked = reply.replace("    <state>", "    <pinging>1</pinging>\n    <state>");
+    assert.deepEqual(gatewayStates(asked), [{ ...safari, pinging: true }]);
   });
 });
 
