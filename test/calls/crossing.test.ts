@@ -304,11 +304,13 @@ describe(`work on one call that crosses, on ${databaseKind}`, function () {
       const box = {
         ...{ box: leg.box, connected: false, listChannels: () => Promise.resolve([]) },
         ...{ arrivals: () => Promise.resolve([]), strangers: () => Promise.resolve([]) },
+        relayed: () => Promise.resolve([]),
         channelFacts: () => Promise.resolve(null),
       };
       const told: LegNews[] = [];
       const reconciler = new Reconciler({
         ...{ box: box as Partial<Switch> as Switch, store, log: silentLog, takesEndRecords: true },
+        hangUp: () => Promise.resolve(),
         clock: {
           ...clock,
           nowMs: () => clock.nowMs() + aheadMs,

@@ -248,7 +248,7 @@ describe("A single event", () => {
         arrival: {
           ...{ box: "nairobi-1", uuid, from: "+254722000001", to: "+254200000001" },
           ...{ createdAtUs: 1795906030496664, sipCallId: "0f0b981e062286c07cf92265@127.0.0.1" },
-          ...{ device: null, address: "127.0.0.1", ticket: null },
+          ...{ device: null, address: "127.0.0.1", ticket: null, relay: null },
         },
       });
     });
