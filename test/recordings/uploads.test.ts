@@ -483,6 +483,33 @@ describe("recordings on the spool", function () {
     assert.equal(told.length, 1);
   });
 
+  it("of a moment wait for the end of their leg, which may have lost the race to another: then there is none", async () => {
+    const [loser, other] = [await addRecording(world), await addRecording(world)];
+    for (const id of [loser, other]) await spoolFile(folder, `${id}.wav`, wav({ frames: speech(20) }));
+    const { legId } = await rowOf(world, loser);
+    spool.wake();
+    await world.clock.sleep(200);
+    assert.deepEqual([(await rowOf(world, loser)).status, told], ["uploading", []]);
+    const nowUs = world.clock.nowUs();
+    await world.store.write((tx) =>
+      tx.run("UPDATE legs SET ended_at_us = ?, hangup_cause = 'lose_race' WHERE id = ?", [nowUs, legId]),
+    );
+    spool.wake();
+    await gone();
+    assert.deepEqual(
+      [(await rowOf(world, loser)).status, (await rowOf(world, other)).status],
+      ["empty", "empty"],
+    );
+  });
+
+  it("of a moment of a leg that talks on are stored a moment later", async () => {
+    const id = await addRecording(world);
+    await spoolFile(folder, `${id}.wav`, wav({ frames: speech(20) }));
+    lookAgain();
+    await gone();
+    assert.equal((await rowOf(world, id)).status, "ready");
+  });
+
   it("without a file end as missing, and say so", async () => {
     const id = await addRecording(world);
     spool.wake();
