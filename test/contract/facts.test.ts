@@ -63,6 +63,7 @@ describeContract("the contract of the switch: what it tells", function () {
       answeredAtUs: answered.atUs,
       bridgedTo: null,
       hungUp: false,
+      relayed: false,
       playback: null,
     });
     await world.box.hangUp(leg, "NORMAL_CLEARING");

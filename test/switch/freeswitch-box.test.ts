@@ -531,6 +531,7 @@ describe("A FreeSWITCH box", () => {
         answeredAtUs: 1795557683237277,
         bridgedTo: other,
         hungUp: false,
+        relayed: false,
         playback: null,
       });
       const playing = {
