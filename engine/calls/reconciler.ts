@@ -196,7 +196,6 @@ export class Reconciler {
     if (all || this.#lastMs < this.#inDoubtUntilMs) {
       for (const arrival of await box.arrivals()) this.#parts.arrived(arrival);
       await this.#endAnsweredStrangers();
-      await this.#compareRelays();
     }
     const seen: LegId[] = [];
     for (const leg of wanted) {
@@ -223,6 +222,8 @@ export class Reconciler {
           .map((leg) => store.write((tx) => markSeen(tx, box.box, leg, askedAtUs))),
       );
     await this.#endStrayLegs(listed, live);
+    // Behind the box's own, whose steps wait to be found.
+    if (all || this.#lastMs < this.#inDoubtUntilMs) await this.#compareRelays();
   }
 
   /** The list says who is probably there; the channel itself says what is true of it. */
