@@ -65,6 +65,7 @@ describe("numbers: a call that comes in", () => {
           from: "+254712345678",
           to: e164,
           createdAtUs: 1,
+          relay: null,
         };
         const named = { call: ids.next("call"), leg: ids.next("leg") };
         return takeInCall(
