@@ -66,7 +66,7 @@ export class Directory {
     const hash = sha256(text);
     const path = join(spoolDir, directoryFileName);
     const there = await readFile(path, "utf8").catch(() => null);
-    if (there !== text) await replaceFile(path, text);
+    if (there !== text) await replaceFile(path, text, box);
     const row = await store.read((tx) => sipDirectory(tx, box));
     if (row?.writtenSha256 !== hash || there !== text)
       await store.write((tx) => directoryWritten(tx, box, hash));

@@ -1,26 +1,15 @@
 import { mkdir, open, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 
-/** By path, the last that is being written: boxes that share a spool have files in common. */
-const writing = new Map<string, Promise<void>>();
-
-/** Nobody but the media server's user reads it, and nobody ever a part of it. Of several at once the last one stays. */
-export async function replaceFile(path: string, text: string): Promise<void> {
-  const before = writing.get(path) ?? Promise.resolve();
-  const own = before.catch(() => undefined).then(() => replace(path, text));
-  writing.set(path, own);
-  try {
-    await own;
-  } finally {
-    if (writing.get(path) === own) writing.delete(path);
-  }
-}
-
-async function replace(path: string, text: string): Promise<void> {
+/**
+ * Nobody but the media server's user reads it, and nobody ever a part of it. `writer`: boxes that share a spool have files in common,
+ * and each of them writes; the last one's stays.
+ */
+export async function replaceFile(path: string, text: string, writer: string): Promise<void> {
   const folder = dirname(path);
   await mkdir(folder, { recursive: true, mode: 0o700 });
   // One process writes for a box (its role is locked), so that one that was killed here leaves what the next one overwrites.
-  const next = join(folder, `.${basename(path)}.next`);
+  const next = join(folder, `.${basename(path)}.${writer.replaceAll(/[^A-Za-z0-9.]/g, "-")}.next`);
   try {
     const handle = await open(next, "w", 0o600);
     try {

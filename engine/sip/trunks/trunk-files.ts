@@ -84,7 +84,7 @@ export class TrunkFiles {
     for (const [name, text] of files) {
       const path = join(spoolDir, name);
       if ((await readFile(path, "utf8").catch(() => null)) === text) continue;
-      await replaceFile(path, text);
+      await replaceFile(path, text, box);
       replaced = true;
     }
     const hashes = new Map(trunks.map((trunk) => [trunk.name, gatewayHash(trunk, edge)]));
