@@ -10,6 +10,8 @@ export async function replaceFile(path: string, text: string, writer: string): P
   await mkdir(folder, { recursive: true, mode: 0o700 });
   // One process writes for a box (its role is locked), so that one that was killed here leaves what the next one overwrites.
   const next = join(folder, `.${basename(path)}.${writer.replaceAll(/[^A-Za-z0-9.]/g, "-")}.next`);
+  // As versions before left it.
+  await rm(join(folder, `.${basename(path)}.next`), { force: true });
   try {
     const handle = await open(next, "w", 0o600);
     try {

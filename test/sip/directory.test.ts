@@ -77,7 +77,8 @@ describe(`the list of SIP logins beside a media server, on ${databaseKind}`, () 
     await directory.write();
     const whole = await text();
     await writeFile(join(folder, "credentials.xml"), whole.slice(0, 20));
-    await writeFile(join(folder, ".credentials.xml.next"), "half");
+    for (const left of [".credentials.xml.next", ".credentials.xml.box.next"])
+      await writeFile(join(folder, left), "half");
     const before = written;
     await directory.write();
     assert.equal(await text(), whole);
