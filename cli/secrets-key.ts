@@ -4,12 +4,15 @@ import type { Ids } from "../engine/ids.ts";
 import { aesSecrets, type Secrets } from "../engine/secrets.ts";
 import type { Config } from "./config.ts";
 
+/** In DATA_DIR. */
+export const secretsKeyFile = "secrets.key";
+
 /** Sealed by the key that is configured, or was made once and is kept in the data folder, readable by its owner alone. */
 export async function openSecrets(
   { secretsKey, dataDir }: Pick<Config, "secretsKey" | "dataDir">,
   ids: Ids,
 ): Promise<Secrets> {
-  const hex = secretsKey || (await keptOnce(dataDir, "secrets.key", () => ids.bytes(32).toString("hex")));
+  const hex = secretsKey || (await keptOnce(dataDir, secretsKeyFile, () => ids.bytes(32).toString("hex")));
   return aesSecrets(Buffer.from(hex, "hex"), ids);
 }
 

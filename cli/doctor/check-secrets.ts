@@ -6,13 +6,14 @@ import { aesSecrets } from "../../engine/secrets.ts";
 import { firstAndLastSealed } from "../../engine/store/numbers.ts";
 import type { Config } from "../config.ts";
 import { openStore } from "../open-store.ts";
+import { secretsKeyFile } from "../secrets-key.ts";
 import { broken, doubtful, sound, wordsOf, type Finding } from "./finding.ts";
 
 /** Whether our key opens what others have sealed: with another one nothing fails but customers' signatures, much later. */
 export async function checkSecrets(config: Config, clock: Clock): Promise<Finding> {
   const { secretsKey, dataDir, database } = config;
   const where = secretsKey === "" ? "DATA_DIR" : "SECRETS_KEY";
-  const hex = secretsKey || (await readFile(join(dataDir, "secrets.key"), "utf8").catch(() => "")).trim();
+  const hex = secretsKey || (await readFile(join(dataDir, secretsKeyFile), "utf8").catch(() => "")).trim();
   let store;
   try {
     store = await openStore(config, { clock });

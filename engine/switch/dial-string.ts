@@ -42,9 +42,7 @@ export function dialString(
     assertBranch(branch);
     const own = [
       ...branchVariables(branch, recordingFile, names),
-      ...(branch.way.kind === "device" ? deviceVariables(branch.way, deviceSilenceS) : []),
-      // The other box is told of an end; only one that has died says nothing, and sends nothing.
-      ...(branch.way.kind === "box" ? [mediaTimeout(deviceSilenceS)] : []),
+      ...wayVariables(branch.way, deviceSilenceS),
     ];
     return `[${variables(own)}]${destination(branch.way)}`;
   });
@@ -103,7 +101,6 @@ function branchVariables(
     // A task outlives the leg that it is to end, and waits out its hours in a list that every other is looked up in.
     ["api_hangup_hook", forgetKill(branch.cutGroup)],
   ];
-  if (branch.way.kind === "box") list.push([`sip_h_${relayHeader}`, branch.way.ticket]);
   if (branch.disarmOnAnswer !== undefined) {
     list.push(["api_on_answer_disarm", `sched_del ${branch.disarmOnAnswer}`]);
   }
@@ -158,6 +155,18 @@ const testSecondsMax = 10;
 
 /** One that sends no sound for so long is gone. */
 const mediaTimeout = (seconds: number) => ["media_timeout", String(seconds * 1000)] as const;
+
+function wayVariables(way: Way, deviceSilenceS: number): (readonly [string, string])[] {
+  switch (way.kind) {
+    case "trunk":
+      return [];
+    case "device":
+      return deviceVariables(way, deviceSilenceS);
+    case "box":
+      // That one tells of an end; only one that has died says nothing, and sends nothing.
+      return [[`sip_h_${relayHeader}`, way.ticket], mediaTimeout(deviceSilenceS)];
+  }
+}
 
 /** What freeswitch-conf/ has the other way for calls from devices. */
 function deviceVariables(

@@ -286,14 +286,7 @@ export class FreeSwitchBox implements Switch {
     const { leg, ringSeconds } = taken;
     const variables = takenInVariables(taken, this.#names);
     const ring: KillGroup = `ring-${leg}`;
-    await this.armKill(leg, ring, ringSeconds, "NO_ANSWER");
-    // The dialplan's own sched_hangup is in the group of the channel's name.
-    await this.#run(api("sched_del", this.#channel(leg)));
-    for (const [name, value] of variables) {
-      if (await this.setVariable(leg, name, value)) continue;
-      await this.disarmKill(ring);
-      return false;
-    }
+    if (!(await this.#keepRinging(leg, ring, ringSeconds, variables))) return false;
     const rings = await this.#run(api("uuid_ring_ready", this.#channel(leg)));
     // Done again after a crash it may have been answered meanwhile, by whom it was put through to: it waits no more.
     if (rings && (await this.channelFacts(leg))?.answeredAtUs != null) await this.disarmKill(ring);
@@ -308,14 +301,27 @@ export class FreeSwitchBox implements Switch {
     const group: KillGroup = `ring-${ring.leg}`;
     const variables = relayVariables(ring);
     const bridge = relayBridge(ring, await this.#deviceSilenceS());
-    await this.armKill(channel, group, ring.ringSeconds + backstopSeconds, "NO_ANSWER");
-    await this.#run(api("sched_del", this.#channel(channel)));
+    const ringSeconds = ring.ringSeconds + backstopSeconds;
+    if (!(await this.#keepRinging(channel, group, ringSeconds, variables))) return false;
+    return this.#run(transferToBridge(this.#channel(channel), bridge));
+  }
+
+  /** What came to us waits so long, and no longer for the dialplan's time alone. False: no such channel, and nothing is left armed. */
+  async #keepRinging(
+    leg: LegId,
+    group: KillGroup,
+    seconds: number,
+    variables: readonly (readonly [name: string, value: string])[],
+  ): Promise<boolean> {
+    await this.armKill(leg, group, seconds, "NO_ANSWER");
+    // The dialplan's own sched_hangup is in the group of the channel's name.
+    await this.#run(api("sched_del", this.#channel(leg)));
     for (const [name, value] of variables) {
-      if (await this.setVariable(channel, name, value)) continue;
+      if (await this.setVariable(leg, name, value)) continue;
       await this.disarmKill(group);
       return false;
     }
-    return this.#run(transferToBridge(this.#channel(channel), bridge));
+    return true;
   }
 
   async answer(leg: LegId): Promise<boolean> {

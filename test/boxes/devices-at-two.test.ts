@@ -9,14 +9,18 @@ import { liveLegsByBox } from "../../engine/store/calls.ts";
 import { hears } from "../contract/hears.ts";
 import { startCarrierProcess } from "../peers/carrier-process.ts";
 import { SipDevice, type Login } from "../peers/sip-device.ts";
-import { describeOnSwitch, startSwitchUnderTest, type SwitchUnderTest } from "../peers/switch-under-test.ts";
+import {
+  boxName,
+  describeOnSwitch,
+  startSwitchUnderTest,
+  type SwitchUnderTest,
+} from "../peers/switch-under-test.ts";
 import { EslClient } from "../simulator/switch/esl-client.ts";
 import { eventually } from "../peers/waiting.ts";
 import type { ApiCall } from "../world/customer.ts";
 import { nairobi, TestWorld } from "../world/world.ts";
 
 const ids = systemIds(systemClock);
-const nameOf = ({ esl }: SwitchUnderTest) => `${esl.host}:${esl.port}`;
 /** Presses, and so sends back, each digit that it is sent. */
 const echo = "+254700000004";
 
@@ -85,8 +89,10 @@ describeOnSwitch("devices of a number that are registered at two boxes", functio
     world.customer
       .ask("PATCH", `/v1/numbers/${numberId}/routing`, { body })
       .then(({ status }) => assert.equal(status, 200));
-  const place = (from: string, at: SwitchUnderTest = world.switch) =>
-    world.carrier.place({ from, to: nairobi, switch: `${at.sip.host}:${at.sip.port}`, tone_hz: 600 });
+  const place = (from: string) => {
+    const { host, port } = world.switch.sip;
+    return world.carrier.place({ from, to: nairobi, switch: `${host}:${port}`, tone_hz: 600 });
+  };
   const latestFrom = (from: string): Promise<ApiCall> =>
     eventually(`the call from ${from}`, async () => {
       const { body } = await world.customer.ask("GET", `/v1/calls?number=${encodeURIComponent(from)}`);
@@ -106,18 +112,24 @@ describeOnSwitch("devices of a number that are registered at two boxes", functio
       );
   };
   /** All three ring. */
-  async function ringsAll(from: string, at?: SwitchUnderTest) {
-    const sip = await place(from, at);
+  async function ringsAll(from: string) {
+    const sip = await place(from);
     const [first, other, last] = await Promise.all(devices.map((device) => device.ringing(10_000)));
     return { sip, near: [first!, other!], rings: last! };
   }
   const answered = (sip: string) =>
     world.carrier.placed(sip, ({ answered_at: answeredAt }) => answeredAt !== null);
   const callerEnded = (sip: string) => world.carrier.placed(sip, ({ ended_at: endedAt }) => endedAt !== null);
-  const untilDeviceTalks = async (from: string) =>
-    world.customer.until((await latestFrom(from)).id, "two that talk", ({ legs }) =>
+  /** The one at the other box answers, and both are known to talk. */
+  async function talks(from: string) {
+    const { sip, rings } = await ringsAll(from);
+    rings.answer();
+    await answered(sip);
+    await world.customer.until((await latestFrom(from)).id, "two that talk", ({ legs }) =>
       legs.some(({ kind, answered_at: at }) => kind === "sip" && at !== null),
     );
+    return { sip, rings };
+  }
   async function completed(from: string): Promise<ApiCall> {
     const done = await world.customer.ended((await latestFrom(from)).id);
     assert.deepEqual([done.status, done.cost_minor], ["completed", 0]);
@@ -225,7 +237,7 @@ describeOnSwitch("devices of a number that are registered at two boxes", functio
     // Of the two that talk the device's is at both.
     await eventually("two there, and one of them here too", async () => {
       const live = await world.store.read(liveLegsByBox);
-      return (live.get(nameOf(world.switch)) === 2 && live.get(nameOf(second)) === 1) || undefined;
+      return (live.get(boxName(world.switch)) === 2 && live.get(boxName(second)) === 1) || undefined;
     });
     rings.end();
     await completed(from);
@@ -233,10 +245,7 @@ describeOnSwitch("devices of a number that are registered at two boxes", functio
 
   it("talks on while nobody controls the boxes, and its end then is the end of the charge", async () => {
     const from = "+254734710007";
-    const { sip, rings } = await ringsAll(from);
-    rings.answer();
-    await answered(sip);
-    await untilDeviceTalks(from);
+    const { sip, rings } = await talks(from);
     await world.killSautikit();
     await sleep(1_000);
     rings.end();
@@ -319,10 +328,7 @@ describeOnSwitch("devices of a number that are registered at two boxes", functio
 
   it("is let go where the call's box dies: nobody is left on the line", async () => {
     const from = "+254734710013";
-    const { sip, rings } = await ringsAll(from);
-    rings.answer();
-    await answered(sip);
-    await untilDeviceTalks(from);
+    const { rings } = await talks(from);
     boxes.shift()!.socket.destroy();
     await world.killSwitch();
     await world.startSwitch();
@@ -344,10 +350,7 @@ describeOnSwitch("devices of a number that are registered at two boxes", functio
 
   it("ends with its box, of which nobody says so: once that is back it is found out, and the talk is over", async () => {
     const from = "+254734710012";
-    const { sip, rings } = await ringsAll(from);
-    rings.answer();
-    await answered(sip);
-    await untilDeviceTalks(from);
+    const { sip } = await talks(from);
     const { esl, devices: where, spoolDir } = second;
     boxes.pop()!.socket.destroy();
     second.child.kill("SIGKILL");

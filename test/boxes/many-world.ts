@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { startCarrierProcess } from "../peers/carrier-process.ts";
 import { startSautikit, type Child } from "../peers/child.ts";
 import { freePort } from "../peers/free-ports.ts";
-import { startSwitchUnderTest, type SwitchUnderTest } from "../peers/switch-under-test.ts";
+import { boxName, startSwitchUnderTest, type SwitchUnderTest } from "../peers/switch-under-test.ts";
 import { eventually } from "../peers/waiting.ts";
 import { TestWorld } from "../world/world.ts";
 
@@ -18,7 +18,7 @@ export class ManyWorld {
   private constructor(world: TestWorld, second: SwitchUnderTest) {
     this.world = world;
     this.second = second;
-    this.boxes = [nameOf(world.switch), nameOf(second)];
+    this.boxes = [boxName(world.switch), boxName(second)];
     this.#env = { ...world.env, S3_ENDPOINT: `http://127.0.0.1:${world.env["S3_PORT"]}` };
   }
 
@@ -98,5 +98,3 @@ export class ManyWorld {
     await this.second.stop();
   }
 }
-
-const nameOf = ({ esl }: SwitchUnderTest) => `${esl.host}:${esl.port}`;

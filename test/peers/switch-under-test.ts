@@ -16,6 +16,9 @@ export interface SwitchUnderTest {
   stop(): Promise<void>;
 }
 
+/** What a box is called everywhere: as FREESWITCH_URLS names it. */
+export const boxName = ({ esl }: Pick<SwitchUnderTest, "esl">): string => `${esl.host}:${esl.port}`;
+
 export interface Devices {
   readonly host: string;
   readonly port: number;

@@ -11,7 +11,7 @@ import { Auditor, type Witnesses } from "../faults/auditor/auditor.ts";
 import { startCarrierProcess, type CarrierProcess } from "../peers/carrier-process.ts";
 import { startSautikit, type Child } from "../peers/child.ts";
 import { freePort } from "../peers/free-ports.ts";
-import { startSwitchUnderTest, type SwitchUnderTest } from "../peers/switch-under-test.ts";
+import { boxName, startSwitchUnderTest, type SwitchUnderTest } from "../peers/switch-under-test.ts";
 import { eventually } from "../peers/waiting.ts";
 import { testDatabase, type TestDatabase } from "../store/test-database.ts";
 import { WebhookInbox } from "../world/webhook-inbox.ts";
@@ -57,7 +57,7 @@ export class RollingWorld {
     ({ folder: this.folder, carrier: this.carrier, switches: this.switches } = parts);
     ({ inbox: this.inbox, customer: this.customer, env: this.env } = parts);
     this.customers = [this.customer];
-    this.boxes = [nameOf(parts.switches[0]), nameOf(parts.switches[1])];
+    this.boxes = [boxName(parts.switches[0]), boxName(parts.switches[1])];
     this.#versions = own.versions;
     this.#ports = own.ports;
     this.#database = own.database;
@@ -83,7 +83,7 @@ export class RollingWorld {
       S3_ACCESS_KEY_ID: credentials.accessKeyId,
       S3_SECRET_ACCESS_KEY: credentials.secretAccessKey,
       SPOOL_DIR: first.spoolDir,
-      SPOOL_BOXES: [first, second].map(nameOf).join(","),
+      SPOOL_BOXES: [first, second].map(boxName).join(","),
       FREESWITCH_URLS: [first, second]
         .map(
           ({ esl, sip }) =>
@@ -204,5 +204,3 @@ export class RollingWorld {
     await rm(this.folder, { recursive: true, force: true });
   }
 }
-
-const nameOf = ({ esl }: SwitchUnderTest) => `${esl.host}:${esl.port}`;

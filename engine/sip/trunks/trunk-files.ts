@@ -76,8 +76,8 @@ export class TrunkFiles {
     const { store, box, spoolDir, watch, edge, peers, written } = this.#parts;
     const { faults } = watch;
     // A file of before that is there no more: then the box is to have none of its trunks either.
-    const isNew = (await store.read((tx) => trunkFilesOfBox(tx, box))) === undefined;
-    if (watch.trunks === null && peers.length === 0 && isNew) return;
+    const hasNone = watch.trunks === null && peers.length === 0;
+    if (hasNone && (await store.read((tx) => trunkFilesOfBox(tx, box))) === undefined) return;
     const trunks = watch.trunks ?? [];
     const { files, sha256: hash } = boxFiles(trunks, edge, peers);
     let replaced = false;

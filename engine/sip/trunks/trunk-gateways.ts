@@ -13,7 +13,7 @@ import {
   trunkGatewaysOfBox,
   type TrunkGatewayRow,
 } from "../../store/trunks.ts";
-import { trunkProfiles, type GatewayState } from "../../switch/gateway-file.ts";
+import { trunkProfiles, type GatewayState, type TrunkProfile } from "../../switch/gateway-file.ts";
 import type { Switch } from "../../switch/switch.ts";
 
 export interface TrunkGatewaysParts {
@@ -111,7 +111,7 @@ export class TrunkGateways {
     const nowMs = clock.monotonicMs();
     const stuck = rows.flatMap(({ trunk: name }) => {
       const state = there.get(name);
-      const profile = trunkProfiles.find((known) => known === state?.profile);
+      const profile = profileOf(state);
       if (state?.pinging !== true || profile === undefined) {
         this.#pinging.delete(name);
         return [];
@@ -144,7 +144,7 @@ export class TrunkGateways {
       for (const { trunk } of changed) await gatewayLoaded(tx, box.box, trunk, null);
     });
     const down = changed.flatMap(({ trunk: name }) => {
-      const profile = trunkProfiles.find((known) => known === before.get(name)?.profile);
+      const profile = profileOf(before.get(name));
       return profile === undefined ? [] : [{ name, profile }];
     });
     await box.loadGateways(down);
@@ -188,3 +188,7 @@ export class TrunkGateways {
 }
 
 const isUp = (state: GatewayState | undefined): boolean | null => state?.up ?? null;
+
+/** Undefined: there is no such gateway, or on a profile that is not ours. */
+const profileOf = (state: GatewayState | undefined): TrunkProfile | undefined =>
+  trunkProfiles.find((known) => known === state?.profile);
