@@ -199,7 +199,8 @@ export class Controller {
     for (const timer of this.#wakeTimers.values()) timer.cancel();
     for (const reconciler of this.#reconcilers.values()) reconciler.stop();
     await this.#starting;
-    // While the boxes can still be told.
+    // While the boxes can still be told: what is marked as sent is sent, or the next controller takes it for lost.
+    await this.#intents.beginNoMore();
     await this.#parts.streams.stop();
     await Promise.all(this.#boxes.map((box) => box.stop()));
     await Promise.all([this.#sweeping, this.#events.idle()]);

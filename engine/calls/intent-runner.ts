@@ -66,6 +66,8 @@ const unsentMsMax = 10_000;
 /** A box that comes back is used within this. */
 const retryMsMin = 100;
 const retryMsMax = 5_000;
+/** Whoever stops waits so long for the box to take what is being sent. */
+const lastSendsMsMax = 2_000;
 
 /** Carries out what was decided: each call's intents in order, one after another, different calls side by side. */
 export class IntentRunner {
@@ -104,10 +106,21 @@ export class IntentRunner {
     this.#running.set(callId, work);
   }
 
-  /** Starts nothing more, and waits for what is under way. */
-  async stop(): Promise<void> {
+  /** Begins no row any more, and waits for those that are begun, but not for a box that does not answer. */
+  async beginNoMore(): Promise<void> {
     this.#stopping.abort();
     for (const { timer } of this.#retries.values()) timer.cancel();
+    const enough = new AbortController();
+    await Promise.race([
+      Promise.all(this.#running.values()),
+      this.#parts.clock.sleep(lastSendsMsMax, enough.signal).catch(() => undefined),
+    ]);
+    enough.abort();
+  }
+
+  /** Waits for what is under way. */
+  async stop(): Promise<void> {
+    await this.beginNoMore();
     await Promise.all(this.#running.values());
     await Promise.all([...this.#jobs, this.#done.stop()]);
   }
@@ -136,6 +149,7 @@ export class IntentRunner {
     });
     const legs: Legs = new Map(places.map((place) => [place.id, place]));
     for (const intent of intents) {
+      if (this.#stopping.signal.aborted) return;
       if (begun.has(intent.id)) continue;
       if (await this.#runOne(intent, legs)) continue;
       this.#retryLater(callId);

@@ -119,6 +119,8 @@ export interface Pulse {
 const heartbeatEveryMs = 1000;
 /** A socket whose other end vanished tells nobody; this finds out. */
 const heartbeatTimeoutMs = 3000;
+/** Whoever stops waits so long for a switch that is asked something before it is told. */
+const sendingMsMax = 1_000;
 /** What an originate may take beyond its ring time-out: the switch's own timers run late by up to the backstop. */
 const originateMarginMs = (backstopSeconds + 5) * 1000;
 
@@ -166,6 +168,8 @@ export class FreeSwitchBox implements Switch {
   readonly #boxListeners: ((event: BoxEvent) => void)[] = [];
   /** Background jobs whose result has not come, by our Job-UUID. */
   readonly #jobs = new Map<string, Job>();
+  /** Originates on their way to the switch. */
+  readonly #sending = new Set<Promise<unknown>>();
   /** Calls that try a trunk out, by their channel. */
   readonly #tests = new Map<string, (outcome: TestOutcome) => void>();
   /** Legs that are told to park: whether they are, or have ended. */
@@ -211,8 +215,14 @@ export class FreeSwitchBox implements Switch {
     for (const line of this.#commandLines) line.start();
   }
 
-  /** Closes the connections; calls in the switch go on. Whatever waits is rejected. */
+  /** Closes the connections, once what is on its way there is sent; calls in the switch go on. Whatever waits is rejected. */
   async stop(): Promise<void> {
+    if (this.#mayCommand() && this.#sending.size > 0) {
+      const enough = new AbortController();
+      const late = this.#options.clock.sleep(sendingMsMax, enough.signal).catch(() => undefined);
+      await Promise.race([Promise.allSettled(this.#sending), late]);
+      enough.abort();
+    }
     this.#stopping.abort();
     // What another may send by now is not to be followed by ours that is on its way.
     if (!this.#mayCommand())
@@ -257,11 +267,9 @@ export class FreeSwitchBox implements Switch {
     // Its events follow at once.
     for (const { leg, channel } of request.branches)
       if (channel !== undefined) this.#names.know(leg, channel);
-    const toDevice = request.branches.some(({ way }) => way.kind !== "trunk");
-    const silenceS = toDevice ? await this.#deviceSilenceS() : undefined;
-    const argument = dialString(request, (recording) => this.#file(recording), this.#names, silenceS);
-    const ringSeconds = Math.max(...request.branches.map((branch) => branch.ringTimeoutSeconds));
-    const reply = await this.#runJob(argument, ringSeconds * 1000 + originateMarginMs);
+    const sending = this.#sendOriginate(request);
+    this.#sending.add(sending);
+    const reply = await (await sending.finally(() => this.#sending.delete(sending))).result;
 
     const [, uuid] = /^\+OK (\S+)/.exec(reply) ?? [];
     if (uuid !== undefined) {
@@ -275,6 +283,15 @@ export class FreeSwitchBox implements Switch {
     const [, cause] = /^-ERR (\S+)/.exec(reply) ?? [];
     if (isCause(cause)) return { ok: false, cause, reply };
     throw refused("originate", reply);
+  }
+
+  /** Resolves once it is sent; what was asked first is asked in vain where we close in between. */
+  async #sendOriginate(request: Originate): Promise<{ result: Promise<string> }> {
+    const toDevice = request.branches.some(({ way }) => way.kind !== "trunk");
+    const silenceS = toDevice ? await this.#deviceSilenceS() : undefined;
+    const argument = dialString(request, (recording) => this.#file(recording), this.#names, silenceS);
+    const ringSeconds = Math.max(...request.branches.map((branch) => branch.ringTimeoutSeconds));
+    return { result: this.#runJob(argument, ringSeconds * 1000 + originateMarginMs) };
   }
 
   async hangUp(leg: LegId, cause: HangupCause): Promise<boolean> {

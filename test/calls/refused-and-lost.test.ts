@@ -386,6 +386,46 @@ describeOnSwitch("a command that was carried out", function () {
   });
 });
 
+describeOnSwitch("a controller that is told to stop", function () {
+  this.timeout(60_000);
+
+  it("sends what it has just marked as sent, so that the call rings under the next one", async () => {
+    let marked = false;
+    const held = Promise.withResolvers<undefined>();
+    const on = await world({
+      // The commit of the mark takes its time, as on a database at the other end of a network.
+      tapStore: (store) => ({
+        async write(work) {
+          const value = await store.write(work);
+          const [first] = await store.read((tx) =>
+            tx.all<{ sentAtMs: number | null }>("SELECT sent_at_ms FROM intents WHERE at_most_once = 1"),
+          );
+          if (marked || first?.sentAtMs == null) return value;
+          marked = true;
+          await held.promise;
+          return value;
+        },
+        read: (work) => store.read(work),
+        close: () => store.close(),
+      }),
+    });
+    try {
+      const id = await on.place({ to: wanjiru });
+      await eventually("the mark", () => marked || undefined);
+      const stopped = on.stopController();
+      await systemClock.sleep(200);
+      held.resolve(undefined);
+      await stopped;
+      await on.control();
+      await on.event(id, "call.answered");
+      await on.hangUp(id);
+      assert.equal((await on.ended(id)).status, "completed");
+    } finally {
+      await on.end();
+    }
+  });
+});
+
 describeOnSwitch("a switch whose news is lost", function () {
   this.timeout(60_000);
 
