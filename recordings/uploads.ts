@@ -222,9 +222,12 @@ export class Uploads {
     if (since === undefined) this.#absentSinceMs.set(row.id, clock.monotonicMs());
     if (since === undefined || clock.monotonicMs() - since < missingAfterMs) return;
     if (await this.#fetchedBack(row)) return this.#settle(row.id);
-    // A leg that nobody answered, and of which nothing was ever heard, was never recorded at all.
-    if (row.startedAtUs === null && row.legAnsweredAtUs === null) await this.#commitEmpty(row);
-    else await this.#lose(row);
+    // A leg that nobody answered, or that ended as it was to be recorded, was never recorded at all.
+    const talkMs = talkMsOf(row);
+    const nothingSaid = row.legAnsweredAtUs === null || (talkMs !== null && !isShort(0, talkMs));
+    if (row.startedAtUs !== null) await this.#lose(row);
+    else if (nothingSaid) await this.#commitEmpty(row);
+    else await this.#neverBegun(row);
     this.#absentSinceMs.delete(row.id);
   }
 
@@ -261,6 +264,16 @@ export class Uploads {
 
   async #lose(row: SpooledRow): Promise<void> {
     this.#options.log.error({ recording: row.id, leg: row.legId }, "A recording's file is missing.");
+    await this.#commitMissing(row);
+  }
+
+  /** The switch refused it, which was told then, or the leg ended before it heard of it. */
+  async #neverBegun(row: SpooledRow): Promise<void> {
+    this.#options.log.warn({ recording: row.id, leg: row.legId }, "A recording was never begun.");
+    await this.#commitMissing(row);
+  }
+
+  async #commitMissing(row: SpooledRow): Promise<void> {
     const coverage = this.#coverage(row, 0);
     await this.#options.store.write(async (tx) => {
       if (!(await recordings.markWithoutAudio(tx, row.id, "missing", coverage))) return;

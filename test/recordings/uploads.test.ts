@@ -571,6 +571,24 @@ describe("recordings on the spool", function () {
     });
   });
 
+  it("without a file, asked for as their leg ended, end as empty: nothing was there to be recorded", async () => {
+    const id = await addRecording(world, "starting");
+    const { createdAtMs } = await rowOf(world, id);
+    await world.store.write(async (tx) => {
+      await tx.run("UPDATE legs SET dialled_at_ms = ?, ended_at_us = ? WHERE id = ?", [
+        createdAtMs - 5_000,
+        (createdAtMs + 60) * 1_000,
+        world.legId,
+      ]);
+      await tx.run("UPDATE recordings SET status = 'uploading' WHERE id = ?", [id]);
+    });
+    await until("it is settled", async () => {
+      lookAgain();
+      return (await rowOf(world, id)).status === "empty";
+    });
+    assert.deepEqual(told, [{ kind: "empty", recording: await rowOf(world, id) }]);
+  });
+
   it("are not given up while their folder is away, nor when they come late", async () => {
     const id = await addRecording(world);
     await rename(folder, `${folder}-unmounted`);
