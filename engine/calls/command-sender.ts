@@ -35,6 +35,9 @@ const hangUpAgainMsMax = 1_000;
 /** Between a recording's end and its event, which comes over another connection. */
 const endOnItsWayMs = 500;
 
+/** Nobody has refused anything: it is tried again. */
+const notNow = ["switch.unavailable", "switch.unknown_outcome", "database.unavailable"] as const;
+
 /** A newer version wrote it, beside which this one runs, or after which: it is left out, and what stands behind it is not. */
 function unknownCommand(command: never): never {
   throw new Error(`This version knows no command "${(command as { kind: string }).kind}".`);
@@ -57,7 +60,7 @@ export class CommandSender {
       return "done";
     } catch (error) {
       if (this.#stopping.aborted) return "later";
-      if (isError(error, "switch.unavailable") || isError(error, "switch.unknown_outcome")) return "later";
+      if (notNow.some((code) => isError(error, code))) return "later";
       const { kind } = command;
       const leg = "leg" in command ? { leg: command.leg } : {};
       this.#parts.log.error({ err: error, command: kind, ...leg }, "a command was refused");

@@ -131,8 +131,9 @@ export class Controller {
         const { id, callId: owner } = intent;
         if (isId("conf", owner)) return this.#rooms.take(owner, id, fact);
         return parts.store.write(async (tx) => {
+          // Stored before, by a commit whose answer was lost.
+          if ((await deleteIntent(tx, id)).changes === 0) return;
           await this.#change(tx, owner, (change) => this.#document.feed(change, fact));
-          await deleteIntent(tx, id);
         });
       },
       announced: (room, token, reason) => this.#rooms.announced(room, token, reason),

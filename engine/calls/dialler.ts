@@ -17,6 +17,9 @@ const neverDialledCauses = {
 } as const satisfies Partial<Record<FailureCode, HangupCause>>;
 export type NeverDialled = keyof typeof neverDialledCauses;
 
+/** A switch that does not take the command within this holds up nothing else of the call. */
+const sendingMsMax = 1_000;
+
 /** After the switch told an originate's outcome, a leg's event or record with the true stamps may still be on its way. */
 const failureGraceMs = 2_000;
 
@@ -31,8 +34,8 @@ export class Dialler {
   }
 
   /**
-   * `job` ends when a leg is answered or all have failed; meanwhile the call's other intents go on. Throws
-   * `calls.not_live` where nobody waits for the legs any more.
+   * Resolves once it is sent, or after a second; `job` ends when a leg is answered or all have failed, and meanwhile the call's other intents
+   * go on. Throws `calls.not_live` where nobody waits for the legs any more, `switch.unavailable` where nothing was sent.
    */
   async originate(originate: Originate, box: Switch | undefined): Promise<{ job: Promise<void> }> {
     const [first] = originate.branches;
@@ -42,7 +45,17 @@ export class Dialler {
       throw new SautikitError("calls.not_live");
     for (const { leg } of originate.branches)
       this.#parts.log.debug({ leg, box: box.box }, "a leg is dialled");
-    const job = box.originate(originate).then(
+    const sent = Promise.withResolvers<undefined>();
+    const dialled = box.originate(originate, () => sent.resolve(undefined));
+    const unsent = dialled.then(
+      () => undefined,
+      (error: unknown) => (isError(error, "switch.unavailable") ? error : undefined),
+    );
+    const enough = this.#parts.clock.after(sendingMsMax, () => sent.resolve(undefined));
+    const notSent = await Promise.race([sent.promise, unsent]);
+    enough.cancel();
+    if (notSent) throw notSent;
+    const job = dialled.then(
       (outcome) =>
         // Of several there may be one that the switch had no channel for, and that nobody tells the end of.
         outcome.ok

@@ -16,6 +16,8 @@ import {
   legPlaces,
   markDialled,
   markIntentSent,
+  markIntentUnsent,
+  unmarkDialled,
   type BoxScope,
   type IntentRow,
   type StoredIntent,
@@ -24,7 +26,9 @@ import type { Asked } from "../actions/voice-url.ts";
 import { MediaError } from "../media/media-error.ts";
 import type { MediaSource, Prepared } from "../media/media-source.ts";
 import type { Streams } from "../streams/streams.ts";
+import { withdrawRelays } from "../store/relays.ts";
 import type { Tx } from "../store/store.ts";
+import { deleteAttempt } from "../store/trunks.ts";
 import type { MediaFile, Originate, PlaybackOutcome, Sound, Switch } from "../switch/switch.ts";
 import { noteAttempts, route, type Routed } from "./trunk-routing.ts";
 import { isApart, isAtMostOnce, isOfRoom, type ApartCommand, type Command } from "./command.ts";
@@ -208,7 +212,7 @@ export class IntentRunner {
       // Whoever stood still between the mark and this is late: the next one finds the mark, and asks the switch.
       if (claim !== "not mine" && !late && (await this.#parts.stillLeads?.()) === false) return false;
       if (claim !== "not mine" && late) await this.#notDone(commands, commands, "not_sent", legs);
-      else if (claim !== "not mine" && !(await this.#send(commands, legs, claim))) return false;
+      else if (claim !== "not mine" && !(await this.#send(intent, commands, legs, claim))) return false;
     } else if (!(await this.#becameOf(commands, legs))) return false;
     this.#done.done(intent);
     return true;
@@ -267,8 +271,13 @@ export class IntentRunner {
     return true;
   }
 
-  /** False: a prompt may have been begun, and is to be asked for once the switch is back. */
-  async #send(commands: readonly Command[], legs: Legs, routed: Routed | null): Promise<boolean> {
+  /** False: a prompt may have been begun, and is to be asked for once the switch is back; or nothing was sent yet. */
+  async #send(
+    intent: IntentRow,
+    commands: readonly Command[],
+    legs: Legs,
+    routed: Routed | null,
+  ): Promise<boolean> {
     for (const leg of routed?.none ?? []) await this.#dialler.neverDialled(leg, "no_trunk");
     if (routed?.originate === null) return true;
     for (const [index, command] of commands.entries()) {
@@ -280,6 +289,9 @@ export class IntentRunner {
         if (isError(error, "switch.refused") && !isAtMostOnce(command)) continue;
         const isUnknown = isError(error, "switch.unknown_outcome");
         if (isUnknown && command.kind === "play") return false;
+        const isUnsent = isError(error, "switch.unavailable") || isError(error, "database.unavailable");
+        if (isUnsent && !commands.slice(0, index).some(isAtMostOnce) && (await this.#unclaim(intent, routed)))
+          return false;
         let undone = commands.slice(index);
         if (isUnknown && command.kind === "sendDigits") {
           await this.#digitsFailed(command, legs, "unknown_outcome");
@@ -291,6 +303,26 @@ export class IntentRunner {
       }
     }
     return true;
+  }
+
+  /** As if it had not been marked: nothing of it was sent, and its time is not up. False: it stays marked. */
+  #unclaim(intent: IntentRow, routed: Routed | null): Promise<boolean> {
+    const legs = routed?.originate?.branches.map(({ leg }) => leg) ?? [];
+    return this.#parts.store
+      .write(async (tx) => {
+        if (!(await unmarkDialled(tx, legs))) return false;
+        await markIntentUnsent(tx, intent.id);
+        for (const { legId, ordinal } of routed?.attempts ?? []) await deleteAttempt(tx, legId, ordinal);
+        for (const leg of legs) await withdrawRelays(tx, leg);
+        return true;
+      })
+      .catch((error: unknown) => {
+        this.#parts.log.warn(
+          { err: error, callId: intent.callId },
+          "what was not sent could not be taken back",
+        );
+        return false;
+      });
   }
 
   /** What came of it is told in any case; it is not done again. */

@@ -127,7 +127,8 @@ export class Rooms {
     const { store } = this.#parts;
     if (fact.kind === "mediaFailed") await this.announced(id, fact.token, fact.reason);
     await store.write(async (tx) => {
-      await deleteIntent(tx, intent);
+      // Stored before, by a commit whose answer was lost.
+      if ((await deleteIntent(tx, intent)).changes === 0) return;
       const room = await conferences.roomById(tx, id);
       if (fact.kind !== "mediaReady" || !room || room.endedAtMs !== null) return;
       const { leg_id: leg } = JSON.parse(fact.token) as Announcement;

@@ -166,6 +166,19 @@ export const liveLegsOfOtherBoxes = (tx: ReadTx, boxes: readonly string[]) => {
 export const markDialled = (tx: Tx, legs: readonly LegId[], nowMs: number) =>
   Promise.all(legs.map((id) => tx.run("UPDATE legs SET dialled_at_ms = ? WHERE id = ?", [nowMs, id])));
 
+/** As if they had not been dialled. False, and nothing is changed, where one has begun, or is over. */
+export async function unmarkDialled(tx: Tx, legs: readonly LegId[]): Promise<boolean> {
+  for (const id of legs) {
+    const row = await tx.get<Pick<LegRow, "startedAtUs" | "endedAtUs">>(
+      "SELECT started_at_us, ended_at_us FROM legs WHERE id = ? FOR NO KEY UPDATE",
+      [id],
+    );
+    if (row?.startedAtUs !== null || row.endedAtUs !== null) return false;
+  }
+  for (const id of legs) await tx.run("UPDATE legs SET dialled_at_ms = NULL WHERE id = ?", [id]);
+  return true;
+}
+
 /** Proof that it lived at that moment, for the day when its end is never told. */
 export const markSeen = (tx: Tx, box: string, leg: LegId, atUs: number) =>
   tx.run("UPDATE legs SET seen_at_us = ? WHERE id = ? AND box = ? AND ended_at_us IS NULL", [atUs, leg, box]);
@@ -409,6 +422,9 @@ export async function markIntentSent(tx: Tx, id: IntentId, nowMs: number): Promi
   ]);
   return changes === 1;
 }
+
+export const markIntentUnsent = (tx: Tx, id: IntentId) =>
+  tx.run("UPDATE intents SET sent_at_ms = NULL WHERE id = ?", [id]);
 
 export const deleteIntent = (tx: Tx, id: IntentId) => tx.run("DELETE FROM intents WHERE id = ?", [id]);
 

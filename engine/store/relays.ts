@@ -49,6 +49,10 @@ export async function useRelay(
   return changes === 1 ? row : "again";
 }
 
+/** Tickets that nobody came with: their leg was not dialled after all. */
+export const withdrawRelays = (tx: Tx, leg: LegId) =>
+  tx.run("DELETE FROM relays WHERE leg_id = ? AND channel_uuid IS NULL", [leg]);
+
 /** Legs of other boxes that live, and that a channel at this one stands for. */
 export const liveRelaysAt = (tx: ReadTx, box: string) =>
   tx.all<{ legId: LegId; callId: CallId; channelUuid: string }>(

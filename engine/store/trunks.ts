@@ -38,6 +38,10 @@ export async function attemptsOfCalls(
 
 export const insertAttempt = (tx: Tx, row: AttemptRow) => insertRow(tx, "leg_attempts", row);
 
+/** One that was not made after all. */
+export const deleteAttempt = (tx: Tx, leg: LegId, ordinal: number) =>
+  tx.run("DELETE FROM leg_attempts WHERE leg_id = ? AND ordinal = ?", [leg, ordinal]);
+
 /** Of the leg's last one, if it has not ended. */
 export async function endAttempt(
   tx: Tx,

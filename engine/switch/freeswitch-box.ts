@@ -1,6 +1,6 @@
 import { isIPv4 } from "node:net";
 import type { Clock, Timer } from "../clock.ts";
-import { SautikitError } from "../errors.ts";
+import { isError, SautikitError } from "../errors.ts";
 import { isId, type ConferenceId, type Ids, type LegId, type RecordingId } from "../ids.ts";
 import type { Log } from "../log.ts";
 import { ChannelNames, isChannelUuid } from "./channel-names.ts";
@@ -119,8 +119,6 @@ export interface Pulse {
 const heartbeatEveryMs = 1000;
 /** A socket whose other end vanished tells nobody; this finds out. */
 const heartbeatTimeoutMs = 3000;
-/** Whoever stops waits so long for a switch that is asked something before it is told. */
-const sendingMsMax = 1_000;
 /** What an originate may take beyond its ring time-out: the switch's own timers run late by up to the backstop. */
 const originateMarginMs = (backstopSeconds + 5) * 1000;
 
@@ -168,8 +166,6 @@ export class FreeSwitchBox implements Switch {
   readonly #boxListeners: ((event: BoxEvent) => void)[] = [];
   /** Background jobs whose result has not come, by our Job-UUID. */
   readonly #jobs = new Map<string, Job>();
-  /** Originates on their way to the switch. */
-  readonly #sending = new Set<Promise<unknown>>();
   /** Calls that try a trunk out, by their channel. */
   readonly #tests = new Map<string, (outcome: TestOutcome) => void>();
   /** Legs that are told to park: whether they are, or have ended. */
@@ -215,14 +211,8 @@ export class FreeSwitchBox implements Switch {
     for (const line of this.#commandLines) line.start();
   }
 
-  /** Closes the connections, once what is on its way there is sent; calls in the switch go on. Whatever waits is rejected. */
+  /** Closes the connections; calls in the switch go on. Whatever waits is rejected. */
   async stop(): Promise<void> {
-    if (this.#mayCommand() && this.#sending.size > 0) {
-      const enough = new AbortController();
-      const late = this.#options.clock.sleep(sendingMsMax, enough.signal).catch(() => undefined);
-      await Promise.race([Promise.allSettled(this.#sending), late]);
-      enough.abort();
-    }
     this.#stopping.abort();
     // What another may send by now is not to be followed by ours that is on its way.
     if (!this.#mayCommand())
@@ -263,13 +253,15 @@ export class FreeSwitchBox implements Switch {
     return this.#connected && this.#mayCommand();
   }
 
-  async originate(request: Originate): Promise<OriginateOutcome> {
+  async originate(request: Originate, sent?: () => void): Promise<OriginateOutcome> {
     // Its events follow at once.
     for (const { leg, channel } of request.branches)
       if (channel !== undefined) this.#names.know(leg, channel);
-    const sending = this.#sendOriginate(request);
-    this.#sending.add(sending);
-    const reply = await (await sending.finally(() => this.#sending.delete(sending))).result;
+    const toDevice = request.branches.some(({ way }) => way.kind !== "trunk");
+    const silenceS = toDevice ? await this.#deviceSilenceS() : undefined;
+    const argument = dialString(request, (recording) => this.#file(recording), this.#names, silenceS);
+    const ringSeconds = Math.max(...request.branches.map((branch) => branch.ringTimeoutSeconds));
+    const reply = await this.#runJob(argument, ringSeconds * 1000 + originateMarginMs, sent);
 
     const [, uuid] = /^\+OK (\S+)/.exec(reply) ?? [];
     if (uuid !== undefined) {
@@ -283,15 +275,6 @@ export class FreeSwitchBox implements Switch {
     const [, cause] = /^-ERR (\S+)/.exec(reply) ?? [];
     if (isCause(cause)) return { ok: false, cause, reply };
     throw refused("originate", reply);
-  }
-
-  /** Resolves once it is sent; what was asked first is asked in vain where we close in between. */
-  async #sendOriginate(request: Originate): Promise<{ result: Promise<string> }> {
-    const toDevice = request.branches.some(({ way }) => way.kind !== "trunk");
-    const silenceS = toDevice ? await this.#deviceSilenceS() : undefined;
-    const argument = dialString(request, (recording) => this.#file(recording), this.#names, silenceS);
-    const ringSeconds = Math.max(...request.branches.map((branch) => branch.ringTimeoutSeconds));
-    return { result: this.#runJob(argument, ringSeconds * 1000 + originateMarginMs) };
   }
 
   async hangUp(leg: LegId, cause: HangupCause): Promise<boolean> {
@@ -574,7 +557,12 @@ export class FreeSwitchBox implements Switch {
 
   /** After how long without sound the box's own calls from devices end: calls to them the same. */
   async #deviceSilenceS(): Promise<number> {
-    const seconds = await this.#send(api("global_getvar", "devices_media_timeout"));
+    const seconds = await this.#send(api("global_getvar", "devices_media_timeout")).catch(
+      (error: unknown) => {
+        // Of what it is asked for nothing has been sent.
+        throw isError(error, "switch.unknown_outcome") ? this.#unavailable(error) : error;
+      },
+    );
     // Empty of a freeswitch-conf/ from before there was one.
     return /^[0-9]{1,5}$/.test(seconds) ? Number(seconds) : deviceSilenceDefaultS;
   }
@@ -705,7 +693,7 @@ export class FreeSwitchBox implements Switch {
   }
 
   /** Runs `originate` in the background, and resolves with its result. Its one send is never repeated. */
-  async #runJob(argument: string, timeoutMs: number): Promise<string> {
+  async #runJob(argument: string, timeoutMs: number, sent?: () => void): Promise<string> {
     // The result comes over the event connection.
     if (!this.connected) throw this.#unavailable();
     const id = this.#options.ids.bytes(16).toString("hex");
@@ -726,10 +714,11 @@ export class FreeSwitchBox implements Switch {
     this.#send(backgroundApi(id, "originate", argument)).then(
       (reply) => {
         if (!reply.startsWith("+OK")) this.#jobs.get(id)?.settle(refused("originate", reply));
+        sent?.();
       },
       (error: unknown) => {
         // With no reply to the command the job may run all the same: go on waiting for its result.
-        if (error instanceof SautikitError && error.code === "switch.unknown_outcome") return;
+        if (error instanceof SautikitError && error.code === "switch.unknown_outcome") return sent?.();
         this.#jobs.get(id)?.settle(error instanceof SautikitError ? error : this.#unavailable(error));
       },
     );

@@ -17,9 +17,10 @@ export interface Switch {
    * Dials one or more branches (bgapi). Resolves when the switch answered the job: with the uuid of the branch
    * that won, or the cause for which all failed. Sent once; never repeated by the switch layer. `ok` with
    * `intercept` means that the branch went to join the waiting leg; if that is gone by then, the branch is answered
-   * and hung up within 20 ms.
+   * and hung up within 20 ms. `sent` is called once the switch has the command, or may have it; `switch.unavailable`
+   * before that means that nothing was sent.
    */
-  originate(request: Originate): Promise<OriginateOutcome>;
+  originate(request: Originate, sent?: () => void): Promise<OriginateOutcome>;
   /** `uuid_kill`. False: no such channel (it had ended already). */
   hangUp(leg: LegId, cause: HangupCause): Promise<boolean>;
   /**

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Document } from "../../engine/actions/document.ts";
+import { SautikitError } from "../../engine/errors.ts";
 import type { LegId } from "../../engine/ids.ts";
 import { insertRoom } from "../../engine/store/conferences.ts";
 import { updateWorkspace } from "../../engine/store/workspaces.ts";
@@ -137,12 +138,36 @@ describeOnSwitch("a conference of which the switch's word is lost", function () 
   const dying = new Set<LegId>();
   let isAway = false;
   let losesAnswer = false;
+  /** Of the next intent that is over, the word of the commit. */
+  let losesCommit = false;
+  const announced: string[] = [];
   before(async () => {
     on = await world({
+      expectedErrors: /a step's fact could not be stored/,
+      tapStore: (store) => ({
+        read: (work) => store.read(work),
+        async write(work) {
+          const seen = { end: false };
+          const value = await store.write((tx) =>
+            work({
+              ...{ get: tx.get.bind(tx), all: tx.all.bind(tx), afterCommit: tx.afterCommit.bind(tx) },
+              run(sql, params) {
+                seen.end ||= sql.startsWith("DELETE FROM intents");
+                return tx.run(sql, params);
+              },
+            }),
+          );
+          if (!losesCommit || !seen.end) return value;
+          losesCommit = false;
+          throw new SautikitError("database.unavailable");
+        },
+        close: () => store.close(),
+      }),
       tap: (box) =>
         interferedBox(box, {
           connected: () => !isAway,
           question: async (name, leg, ask) => {
+            if (name === "announce") announced.push(name);
             if (name === "announce" && losesAnswer) throw noAnswer();
             if (name === "enterRoom" && leg !== null && neverIn.delete(leg)) return true;
             if (name === "roomMembers")
@@ -209,6 +234,20 @@ describeOnSwitch("a conference of which the switch's word is lost", function () 
     assert.deepEqual([participants, status], [2, "started"]);
     for (const id of [a, b, c]) await on.hangUp(id);
     for (const id of [a, b, c]) await on.ended(id);
+  });
+
+  it("hears an announcement once, though the word of the commit that it was ready for was lost", async () => {
+    const id = await on.place({ to: wanjiru, actions: inRoom("once") });
+    await on.event(id, "conference.joined");
+    await sleep(1_000);
+    losesCommit = true;
+    await on.command("once", { command: "play", source: { url: on.promptUrl } });
+    await on.event(id, "conference.announced");
+    assert.equal(losesCommit, false);
+    await sleep(1_500);
+    assert.equal(announced.length, 1);
+    await on.hangUp(id);
+    await on.ended(id);
   });
 
   it("tells of what could not be said: the switch away for too long, or its answer lost", async () => {

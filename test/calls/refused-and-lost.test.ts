@@ -6,6 +6,7 @@ import { demoPrompt } from "../../cli/demo/prompt.ts";
 import type { Box } from "../../engine/calls/controller.ts";
 import { CallChange } from "../../engine/calls/call-change.ts";
 import { systemClock, type Clock } from "../../engine/clock.ts";
+import { SautikitError } from "../../engine/errors.ts";
 import type { CallId, LegId } from "../../engine/ids.ts";
 import { insertRate } from "../../engine/store/rates.ts";
 import { intentsOfCall, legById, legsOfCall } from "../../engine/store/calls.ts";
@@ -383,6 +384,73 @@ describeOnSwitch("a command that was carried out", function () {
     } finally {
       await on.end();
     }
+  });
+});
+
+describeOnSwitch("a command that could not even be sent", function () {
+  this.timeout(60_000);
+  let on: World;
+  const unsent = new Set<Question>();
+  let readsFail = false;
+  before(async () => {
+    on = await world({
+      tap: (box) =>
+        interferedBox(box, {
+          question: (question, _, ask) => (unsent.delete(question) ? Promise.reject(unavailable()) : ask()),
+        }),
+      tapStore: (store) => ({
+        read: (work) =>
+          store.read((tx) =>
+            work({
+              get(sql, params) {
+                if (!readsFail || !sql.includes("FROM recordings")) return tx.get(sql, params);
+                readsFail = false;
+                return Promise.reject(new SautikitError("database.unavailable"));
+              },
+              all: (sql, params) => tx.all(sql, params),
+            }),
+          ),
+        write: (work) => store.write(work),
+        close: () => store.close(),
+      }),
+    });
+  });
+  after(() => on.end());
+
+  it("to the switch is sent a moment later: the call rings, once", async () => {
+    unsent.add("originate");
+    const to = "+254712000206";
+    const id = await on.place({ to });
+    await on.event(id, "call.answered");
+    assert.equal(unsent.size, 0);
+    await on.hangUp(id);
+    const call = await on.ended(id);
+    assert.equal(call.status, "completed");
+    assert.equal(call.legs[0]?.attempts.length, 1);
+    assert.equal(await rung(on, to), 1);
+  });
+
+  it("of a dial is sent a moment later: both talk", async () => {
+    const id = await on.place({
+      to: wanjiru,
+      actions: [{ wait: { seconds: 1 } }, { dial: { number: hangsUpAfter3s } }],
+    });
+    await on.event(id, "call.answered");
+    unsent.add("originate");
+    const call = await on.ended(id);
+    assert.equal(unsent.size, 0);
+    assert.equal(eventOf(call, "call.dial_completed").payload["dial_status"], "completed");
+  });
+
+  it("for the database's sake is sent once that is back: it is no refusal", async () => {
+    const id = await on.place({ to: wanjiru });
+    await on.event(id, "call.answered");
+    readsFail = true;
+    await on.record(id, "on");
+    await on.event(id, "recording.started");
+    assert.equal(readsFail, false);
+    await on.hangUp(id);
+    await on.ended(id);
   });
 });
 
