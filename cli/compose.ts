@@ -260,6 +260,7 @@ async function build(
       (source === null ||
         source === config.edgeSip?.host ||
         !comesByItself(trunks.watch.trunks ?? [], source)),
+    drains: health,
     loginFailed: (event: LoginFailed) => sip?.failures.take(event),
   };
   const calls = new Calls({

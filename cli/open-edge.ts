@@ -19,6 +19,10 @@ export function openEdge(
   if (drachtio === null) return null;
   return new Edge({
     ...{ ...parts, drachtio, trunks: () => watch.trunks ?? [] },
-    boxes: boxes.map(({ box: name, sip }) => ({ name, sip, isOpen: () => health.isOpen(name) })),
+    boxes: boxes.map(({ box: name, sip }) => ({
+      ...{ name, sip },
+      isUp: () => health.isUp(name),
+      isDraining: () => health.isDraining(name),
+    })),
   });
 }

@@ -51,7 +51,10 @@ const commands: readonly (readonly [synopsis: string, purpose: string])[] = [
     "box list",
     "Lists the boxes: which controller leads each, when it last answered, and its live legs (docs/many.md).",
   ],
-  ["box drain BOX", "New calls go to the other boxes from the next second on; those that run there go on."],
+  [
+    "box drain BOX",
+    "New calls go to the other boxes from the next second on, and are refused where all are drained; those that run there go on.",
+  ],
   ["box undrain BOX", "Ends that."],
   [
     "trunk list",

@@ -349,7 +349,7 @@ export const errorCatalogue = {
   "database.unavailable": e(503, "The database cannot be written.", "Try again after `Retry-After`."),
   shutting_down: e(
     503,
-    "The server is draining and takes no new calls.",
+    "The server, or every media server, is draining: no new calls are taken.",
     "Try again: another server, or this one in a moment.",
   ),
   internal: e(500, "A bug of ours.", "Tell support the request id."),

@@ -11,6 +11,7 @@ import { checkDaraja } from "./daraja.ts";
 import { checkAddresses } from "./check-addresses.ts";
 import { checkSecrets } from "./check-secrets.ts";
 import { checkSipTrace } from "./check-sip-trace.ts";
+import { checkDrains } from "./check-drains.ts";
 import { checkEdge } from "./check-edge.ts";
 import { checkSwitch } from "./check-switch.ts";
 import { checkTrunks } from "./trunks.ts";
@@ -24,6 +25,7 @@ export const checks: readonly (readonly [part: string, check: Check])[] = [
   ["database", checkDatabase],
   ["sealing key", checkSecrets],
   ["switch", checkSwitch],
+  ["drains", checkDrains],
   ["trunks", checkTrunks],
   ["switch's addresses", checkAddresses],
   ["SIP trace", checkSipTrace],

@@ -1,4 +1,5 @@
 import type { Clock } from "../clock.ts";
+import { SautikitError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { Poll } from "../poll.ts";
 import { liveLegsByBox } from "../store/calls.ts";
@@ -18,6 +19,8 @@ export interface BoxHealthParts {
 /** Whoever leads a box writes each second that it answers. */
 const lookEveryMs = 1_000;
 const silentMsMax = 5_000;
+/** A drain lasts for minutes; another installation, or this one undrained, may take the call sooner. */
+const drainedRetrySeconds = 30;
 
 interface Known {
   aliveAtUs: number | null;
@@ -62,7 +65,7 @@ export class BoxHealth {
   }
 
   /** Whether it is to get new calls. */
-  isOpen(box: string): boolean {
+  #isOpen(box: string): boolean {
     return this.isUp(box) && !this.isDraining(box);
   }
 
@@ -70,17 +73,25 @@ export class BoxHealth {
     return this.#known.get(box)?.draining === true;
   }
 
+  /** Whether no new calls are taken at all: every box is being drained. */
+  allDraining(): boolean {
+    return this.#parts.boxes.every((box) => this.isDraining(box));
+  }
+
   /**
    * The box for a new call: of those that are up and not being drained the one with the fewest legs, of `preferred` where one of
-   * them is. Where none is up, the call waits for one that is not being drained.
+   * them is. Where none is up, the call waits for one that is not being drained. Throws `shutting_down` where all are.
    */
   pick(preferred: readonly string[] = []): string {
     const { boxes } = this.#parts;
+    if (this.allDraining())
+      throw new SautikitError("shutting_down", "Every media server is being drained: no new calls for now.", {
+        retryAfterSeconds: drainedRetrySeconds,
+      });
     const choices = [
-      boxes.filter((box) => preferred.includes(box) && this.isOpen(box)),
-      boxes.filter((box) => this.isOpen(box)),
+      boxes.filter((box) => preferred.includes(box) && this.#isOpen(box)),
+      boxes.filter((box) => this.#isOpen(box)),
       boxes.filter((box) => !this.isDraining(box)),
-      boxes,
     ];
     const [first = "", ...others] = choices.find((some) => some.length > 0) ?? [];
     const box = others.reduce((best, one) => (this.#load(one) < this.#load(best) ? one : best), first);

@@ -22,7 +22,7 @@ import { windDown } from "./leg-progress.ts";
 import { dialSecondLeg, notListed, ownDevices } from "./second-leg.ts";
 
 export interface CallsParts extends ChangeParts {
-  /** The box that dials the next call; one of `preferred`, if it can. */
+  /** The box that dials the next call; one of `preferred`, if it can. Throws `shutting_down` where none takes any. */
   box: (preferred: readonly string[]) => string;
   promptUrls: PromptUrls;
 }
@@ -39,8 +39,8 @@ export class Calls {
 
   /**
    * Stores a call that the controller then dials; the number that is refused is `from`, `caller_id`, `to[0]`, …. Throws what the
-   * policy refuses it for, also of numbers in `actions`, and `validation.invalid` (of prompts in `actions`); then nothing
-   * is stored.
+   * policy refuses it for, also of numbers in `actions`, `validation.invalid` (of prompts in `actions`), and `shutting_down`
+   * where every box is being drained; then nothing is stored.
    */
   async originate(tx: Tx, workspaceId: WorkspaceId, request: CallRequest): Promise<CallRow> {
     const { clock, ids, policy } = this.#parts;

@@ -39,6 +39,12 @@ export interface Peers {
 /** Where no device is rung, or there is one box. */
 export const noPeers: Peers = { addressOf: () => null, isUp: () => false, isAt: () => false };
 
+/** Which boxes are to get no new calls, before their maintenance. */
+export interface Drains {
+  isDraining(box: string): boolean;
+  allDraining(): boolean;
+}
+
 export interface LegOutcome {
   direction: "outbound" | "inbound";
   /** Null: it was dialled over none. */

@@ -29,7 +29,7 @@ import type {
   SwitchEvent,
 } from "../switch/switch.ts";
 import { CallChange } from "./call-change.ts";
-import type { ChangeParts } from "./change-parts.ts";
+import type { ChangeParts, Drains } from "./change-parts.ts";
 import { rearmCutOffs } from "./cut-off.ts";
 import { DocumentRun, type DocumentFact } from "./document-run.ts";
 import { takeInDeviceCall } from "./device-call.ts";
@@ -59,6 +59,7 @@ export interface ControllerParts extends ChangeParts {
   boxConnected: (box: string) => void;
   /** Whether a carrier's call from that address is taken in by a ticket of the edge's alone. */
   ticketed: (source: string | null) => boolean;
+  drains: Drains;
   /** End-of-leg records are taken in by this process too, and before it looks for legs that are gone. */
   takesEndRecords: boolean;
   /** Whose calls are driven; null: all there are. */

@@ -10,7 +10,7 @@ import type { Tx } from "../store/store.ts";
 import { newTrace, type Trace } from "../trace.ts";
 import type { Arrival, HangupCause } from "../switch/switch.ts";
 import type { CallOptions } from "./call-request.ts";
-import type { ChangeParts } from "./change-parts.ts";
+import type { ChangeParts, Drains } from "./change-parts.ts";
 import { secondsAtDialling } from "./cut-off.ts";
 import { newCall, newLeg } from "./dialing.ts";
 import { DocumentRun } from "./document-run.ts";
@@ -32,12 +32,14 @@ export interface FromDevice extends Arrival {
  */
 export async function takeInDeviceCall(
   tx: Tx,
-  parts: ChangeParts,
+  parts: ChangeParts & { drains: Drains },
   arrival: FromDevice,
   ids: { call: CallId; leg: LegId },
 ): Promise<Taken> {
   const before = await legOfChannel(tx, arrival.uuid);
   if (before) return { kind: "known", leg: before };
+  // It has no other box to go to: one that is being drained takes it, as long as another is not.
+  if (parts.drains.allDraining()) return refuse("draining", "NORMAL_TEMPORARY_FAILURE");
   const nowMs = parts.clock.nowMs();
   const holder = await holderOfLogin(tx, arrival.device, nowMs);
   const number = holder && (await numberById(tx, holder.numberId));

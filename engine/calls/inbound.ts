@@ -22,7 +22,7 @@ import { isCause } from "../switch/events.ts";
 import type { Arrival, HangupCause, RelayedRing } from "../switch/switch.ts";
 import { CallChange } from "./call-change.ts";
 import type { CallOptions } from "./call-request.ts";
-import type { ChangeParts } from "./change-parts.ts";
+import type { ChangeParts, Drains } from "./change-parts.ts";
 import { secondsAtDialling } from "./cut-off.ts";
 import { newCall, newLeg } from "./dialing.ts";
 import type { DocumentRun } from "./document-run.ts";
@@ -34,7 +34,7 @@ const maxDurationSeconds = 14_400;
 /** Who hides their number, or has one that nobody can call back. */
 export const anonymous = "anonymous";
 
-/** Why nobody takes a caller in, and what their network is told: 404, 480, 603, 486, 403. */
+/** Why nobody takes a caller in, and what their network is told: 404, 480, 603, 486, 403, 503. */
 const refusals = {
   unknown_number: "UNALLOCATED_NUMBER",
   suspended_number: "SUBSCRIBER_ABSENT",
@@ -43,6 +43,7 @@ const refusals = {
   no_rate: "SUBSCRIBER_ABSENT",
   no_funds: "SUBSCRIBER_ABSENT",
   no_ticket: "INCOMING_CALL_BARRED",
+  draining: "NORMAL_TEMPORARY_FAILURE",
 } as const satisfies Record<string, HangupCause>;
 export type Refusal = keyof typeof refusals | RefusalReason | "unknown_login";
 
@@ -60,7 +61,7 @@ export type Taken =
  */
 export async function takeInCall(
   tx: Tx,
-  parts: ChangeParts & { ticketed: (source: string | null) => boolean },
+  parts: ChangeParts & { ticketed: (source: string | null) => boolean; drains: Drains },
   arrival: Arrival,
   ids: { call: CallId; leg: LegId },
   document: DocumentRun,
@@ -68,7 +69,11 @@ export async function takeInCall(
   const before = await legOfChannel(tx, arrival.uuid);
   if (before) return { kind: "known", leg: before };
   if (arrival.relay !== null) return takeInRelayed(tx, parts, arrival, arrival.relay);
-  if (!parts.ticketed(arrival.address)) return takeInAdmitted(tx, parts, arrival, ids, document);
+  if (!parts.ticketed(arrival.address)) {
+    // The edge passes over such a box by itself, and what it let through is taken; by 503 a carrier goes on to the next.
+    if (parts.drains.isDraining(arrival.box)) return refuse("draining");
+    return takeInAdmitted(tx, parts, arrival, ids, document);
+  }
   const { ticket, to: dialled } = arrival;
   const use = ticket === null ? null : await useTicket(tx, { ticket, dialled, nowMs: parts.clock.nowMs() });
   if (ticket === null || use === null) return refuse("no_ticket");

@@ -188,6 +188,7 @@ export async function world(options: WorldOptions = {}) {
           devices: null,
           loginFailed: () => undefined,
           ticketed: () => false,
+          drains: { isDraining: () => false, allDraining: () => false },
           scope: null,
           stillLeads: null,
         },

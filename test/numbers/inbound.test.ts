@@ -70,7 +70,7 @@ describe("numbers: a call that comes in", () => {
         const named = { call: ids.next("call"), leg: ids.next("leg") };
         return takeInCall(
           waiting,
-          { clock, ids, outbox, ticketed: () => false } as never,
+          { clock, ids, outbox, ticketed: () => false, drains: { isDraining: () => false } } as never,
           arrival as Parameters<typeof takeInCall>[2],
           named,
           {} as never,

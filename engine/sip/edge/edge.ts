@@ -14,8 +14,10 @@ export interface EdgeBox {
   /** As in `legs.box`. */
   readonly name: string;
   readonly sip: SipAddress;
-  /** Whether its controller can be told of a call, and it is to get new ones. */
-  isOpen(): boolean;
+  /** Whether its controller can be told of a call. */
+  isUp(): boolean;
+  /** Whether it is to get no new calls. */
+  isDraining(): boolean;
 }
 
 export interface EdgeParts {
@@ -149,11 +151,14 @@ export class Edge {
     log.debug({ trunk: trunk.name, sipCallId, status }, "a trunk's call was decided");
   }
 
-  /** Those that are driven before those that are not, then those that the number's devices are at, then by what they have to do. */
+  /** None that is being drained; those that are driven before those that are not, then those that the number's devices are at, then by what they have to do. */
   #inOrder({ loads, holding }: Known): EdgeBox[] {
     const weight = (box: EdgeBox) =>
-      (box.isOpen() ? 0 : 2e9) + (holding.includes(box.name) ? 0 : 1e9) + (loads.get(box.name) ?? 0);
-    return [...this.#parts.boxes].sort((one, other) => weight(one) - weight(other)).slice(0, boxesTriedMax);
+      (box.isUp() ? 0 : 2e9) + (holding.includes(box.name) ? 0 : 1e9) + (loads.get(box.name) ?? 0);
+    return this.#parts.boxes
+      .filter((box) => !box.isDraining())
+      .sort((one, other) => weight(one) - weight(other))
+      .slice(0, boxesTriedMax);
   }
 
   #refuse(request: EdgeRequest, why: EdgeRefusal, status: number): void {

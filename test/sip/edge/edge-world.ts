@@ -60,9 +60,14 @@ export async function edgeWorld() {
   return world;
 }
 
-export const boxAt = (name: string, { host, port }: SipAgent, connected = true): EdgeBox => ({
+export const boxAt = (
+  name: string,
+  { host, port }: SipAgent,
+  { up = true, draining = false } = {},
+): EdgeBox => ({
   ...{ name, sip: { host, port } },
-  isOpen: () => connected,
+  isUp: () => up,
+  isDraining: () => draining,
 });
 
 /** A request outside of dialogs to the edge, from that agent. */

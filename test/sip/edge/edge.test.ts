@@ -142,7 +142,7 @@ describe(`the trunk edge (${edgeKind})`, function () {
   });
 
   it("takes boxes that are driven first, one that is not all the same at the last", async () => {
-    world.setBoxes(boxAt("first", first, false), boxAt("second", second));
+    world.setBoxes(boxAt("first", first, { up: false }), boxAt("second", second));
     const [later, sooner] = [nextInvite(first), nextInvite(second)];
     const call = callIn();
     (await sooner).reject(503);
@@ -150,6 +150,26 @@ describe(`the trunk edge (${edgeKind})`, function () {
     const over = happens(call, "ended");
     (await later).end();
     await over;
+  });
+
+  it("passes over a box that is being drained, and tells 503 where all are", async () => {
+    const drained = { draining: true };
+    world.setBoxes(boxAt("first", first, drained), boxAt("second", second));
+    const arriving = nextInvite(second);
+    let reached = 0;
+    first.onInvite((asked) => {
+      reached++;
+      asked.reject(503);
+    });
+    const call = callIn();
+    const arrived = await talk(call, arriving);
+    const over = happens(call, "ended");
+    arrived.end();
+    await over;
+    const before = world.edge.counts.refused.no_box;
+    world.setBoxes(boxAt("first", first, drained), boxAt("second", second, drained));
+    assert.equal(await status(callIn()), 503);
+    assert.deepEqual([reached, world.edge.counts.refused.no_box], [0, before + 1]);
   });
 
   it("takes of two boxes the one that has less to do", async () => {
