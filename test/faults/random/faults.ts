@@ -3,43 +3,58 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { UsageError } from "../../../cli/usage.ts";
 import { startPostgres } from "../../peers/postgres-server.ts";
 import { switchKind, switchMissing } from "../../peers/switch-under-test.ts";
+import { readOptions } from "../../runner-options.ts";
 import { databaseKind } from "../../store/test-database.ts";
 import { planOf } from "./plan.ts";
 import { addBatch, newPart, readParts, savePart } from "./report.ts";
 import { runBatch } from "./run.ts";
 
-/**
- * `npm run test:faults -- --seeds N [--from S] [--batch B] [--report]`: random customers and random faults, all drawn from
- * the seeds, B (40) of them in one world; then the auditor. Ends with 1 if it finds anything. `--report` adds the figures
- * to docs/reliability.json and docs/reliability.md after each world, and without `--from` goes on where that ended.
- * `--minutes M`: no world is begun later. SAUTIKIT_SWITCH and SAUTIKIT_DATABASE choose on what.
- */
-const { values } = parseArgs({
-  options: {
-    seeds: { type: "string", default: "40" },
-    from: { type: "string" },
-    batch: { type: "string", default: "40" },
-    minutes: { type: "string", default: "Infinity" },
-    report: { type: "boolean", default: false },
-    quiet: { type: "boolean", default: false },
-  },
-});
-if (switchMissing !== undefined) throw new Error(switchMissing);
+const usage = `npm run test:faults -- [options]
+
+Random customers and random faults, all drawn from seeds, many seeds in one world; then the auditor. Ends with 1 if it finds anything.
+
+  --seeds N    so many seeds (40)
+  --from S     the first of them (where the report ended)
+  --batch B    so many in one world (40)
+  --minutes M  no world is begun later (no limit)
+  --report     adds the figures to docs/reliability.json and docs/reliability.md after each world
+  --quiet      says nothing of what goes on in a world
+
+SAUTIKIT_SWITCH (simulator, freeswitch) and SAUTIKIT_DATABASE (sqlite, postgres) choose on what.
+`;
 const whole = (name: "seeds" | "from" | "batch", text: string): number => {
   const number = Number(text);
-  if (!Number.isSafeInteger(number) || number < (name === "from" ? 0 : 1))
-    throw new Error(`--${name} is a whole number`);
+  const least = name === "from" ? 0 : 1;
+  if (!Number.isSafeInteger(number) || number < least)
+    throw new UsageError(`--${name} is a whole number from ${least} on.`);
   return number;
 };
-const count = whole("seeds", values.seeds);
-const batch = whole("batch", values.batch);
-const known = readParts();
-const from =
-  values.from === undefined ? Math.max(1, ...known.map(({ to }) => to)) : whole("from", values.from);
-const endsAtMs = performance.now() + Number(values.minutes) * 60_000;
-if (Number.isNaN(endsAtMs)) throw new Error("--minutes is a number");
+const { count, batch, from, minutes, values } = readOptions(usage, () => {
+  const { values } = parseArgs({
+    options: {
+      seeds: { type: "string", default: "40" },
+      from: { type: "string" },
+      batch: { type: "string", default: "40" },
+      minutes: { type: "string", default: "Infinity" },
+      report: { type: "boolean", default: false },
+      quiet: { type: "boolean", default: false },
+    },
+  });
+  const minutes = Number(values.minutes);
+  if (Number.isNaN(minutes)) throw new UsageError("--minutes is a number.");
+  return {
+    ...{ values, minutes, count: whole("seeds", values.seeds), batch: whole("batch", values.batch) },
+    from:
+      values.from === undefined
+        ? Math.max(1, ...readParts().map(({ to }) => to))
+        : whole("from", values.from),
+  };
+});
+if (switchMissing !== undefined) throw new Error(switchMissing);
+const endsAtMs = performance.now() + minutes * 60_000;
 
 // What Node makes of our TypeScript is kept from one process to the next: half of what a start costs.
 const compiled = process.env["NODE_COMPILE_CACHE"] ?? (await mkdtemp(join(tmpdir(), "sautikit-compiled-")));
