@@ -275,7 +275,7 @@ describe("the systemd units", () => {
             .filter((word) => word.startsWith("-"))
             .sort();
         assert.deepEqual(flags(line), flags(page));
-      } else assert.match(command, /^(start|ledger verify|backup)$/, unit);
+      } else assert.match(command, /^(start|ledger verify|recordings verify|backup)$/, unit);
       for (const wanted of ["User=sautikit", "UMask=0077", "NoNewPrivileges=yes", "ProtectSystem=strict"])
         assert.ok(content.includes(`\n${wanted}\n`), `${unit}: ${wanted}`);
     }
