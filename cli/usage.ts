@@ -19,12 +19,12 @@ const commands: readonly (readonly [synopsis: string, purpose: string])[] = [
     "Looks at each part: reachable, its version, what is wrong, how to mend it; fails where one is broken.",
   ],
   [
-    "backup DIR",
-    "Saves this installation into a new folder while it runs: database, keys, spool, and the embedded storage (docs/backup.md).",
+    "backup DIR [--spool-only]",
+    "Saves this installation into a new folder while it runs: database, keys, spool, and the embedded storage; or a box's spool alone (docs/backup.md).",
   ],
   [
-    "restore DIR",
-    "Makes it again from there: into a DATA_DIR, SPOOL_DIR and database that have nothing yet.",
+    "restore DIR [--spool-only]",
+    "Makes it again from there: into a DATA_DIR, SPOOL_DIR and database that have nothing yet; or a box's spool alone.",
   ],
   [
     "workspace create NAME [--owner MAIL]",

@@ -3,7 +3,7 @@ import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { systemClock } from "../../engine/clock.ts";
 import { backupSqlite } from "../../engine/store/sqlite-backup.ts";
-import { readConfig } from "../config.ts";
+import { readConfig, type Config } from "../config.ts";
 import { print, words } from "../operator/desk.ts";
 import { UsageError } from "../usage.ts";
 import { version } from "../version.ts";
@@ -23,10 +23,13 @@ export const smallFiles = [
 export const spoolFolders = ["recordings", "cdr", "unclaimed"] as const;
 export const databaseFiles = { sqlite: "sautikit.db", postgres: "database.dump" } as const;
 export const summaryFile = "backup.json";
+/** Of `restore` too. */
+export const backupOptions = { "spool-only": { type: "boolean", default: false } } as const;
 
 export interface Summary {
   version: string;
-  database: "sqlite" | "postgres";
+  /** Null: of a box's spool alone. */
+  database: "sqlite" | "postgres" | null;
   /** When the database was as it is in the backup: not before, and at most some seconds later. */
   made_at: string;
   spool: Copied;
@@ -36,10 +39,15 @@ export interface Summary {
 /**
  * `sautikit backup DIR`: a folder from which `restore` makes the same installation again, taken while it runs. The order matters:
  * the database first, then the spool, then the embedded storage. A recording goes from the spool to the storage, so that one which
- * the database does not yet know to be stored is found in the one or in the other.
+ * the database does not yet know to be stored is found in the one or in the other. `--spool-only`: of several boxes each has a spool of
+ * its own, and one database between them.
  */
 export async function backup(args: readonly string[]): Promise<void> {
-  const { positionals } = parseArgs({ args: [...args], allowPositionals: true, options: {} });
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: backupOptions,
+  });
   const [folder] = words(positionals, "DIR");
   if (folder === undefined) throw new UsageError("backup DIR: it needs the name of a new folder.");
   const to = resolve(folder);
@@ -50,9 +58,8 @@ export async function backup(args: readonly string[]): Promise<void> {
   if ((await readdir(to)).length > 0) throw new Error(`${to} is not empty: a backup is a folder of its own.`);
 
   const madeAt = new Date(systemClock.nowMs()).toISOString();
-  const { database } = config;
-  if (database.kind === "sqlite") await backupSqlite(database.file, join(to, databaseFiles.sqlite));
-  else await dumpPostgres(database.url, join(to, databaseFiles.postgres));
+  const isWhole = !values["spool-only"];
+  if (isWhole) await copyDatabase(config, to);
   const spool: Copied = { files: 0, bytes: 0 };
   for (const name of spoolFolders) {
     const { files, bytes } = await copyFolder(join(config.spoolDir, name), join(to, "spool", name));
@@ -60,14 +67,14 @@ export async function backup(args: readonly string[]): Promise<void> {
     spool.bytes += bytes;
   }
   const objects =
-    config.s3.endpoint === null
+    isWhole && config.s3.endpoint === null
       ? await copyFolder(join(config.dataDir, "objects"), join(to, "objects"))
       : null;
-  for (const name of smallFiles) await copyOne(join(config.dataDir, name), join(to, name));
+  if (isWhole) for (const name of smallFiles) await copyOne(join(config.dataDir, name), join(to, name));
 
   // Last: a folder without it is no backup.
   const summary: Summary = {
-    ...{ version: await version(), database: database.kind, made_at: madeAt },
+    ...{ version: await version(), database: isWhole ? config.database.kind : null, made_at: madeAt },
     ...{ spool, objects },
   };
   await writeFile(join(to, summaryFile), `${JSON.stringify(summary, null, 2)}\n`, {
@@ -75,4 +82,9 @@ export async function backup(args: readonly string[]): Promise<void> {
     flush: true,
   });
   print({ backup: to, ...summary });
+}
+
+async function copyDatabase({ database }: Config, to: string): Promise<void> {
+  if (database.kind === "sqlite") await backupSqlite(database.file, join(to, databaseFiles.sqlite));
+  else await dumpPostgres(database.url, join(to, databaseFiles.postgres));
 }

@@ -1,4 +1,4 @@
-import { readFile, stat } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { systemClock } from "../../engine/clock.ts";
@@ -9,29 +9,51 @@ import { makeDataDir } from "../data-dir.ts";
 import { print, words } from "../operator/desk.ts";
 import { lockRoles } from "../role-locks.ts";
 import { UsageError } from "../usage.ts";
-import { databaseFiles, smallFiles, spoolFolders, summaryFile, type Summary } from "./backup.ts";
+import {
+  backupOptions,
+  databaseFiles,
+  smallFiles,
+  spoolFolders,
+  summaryFile,
+  type Summary,
+} from "./backup.ts";
 import { copyFolder, copyOne } from "./copy-folder.ts";
 import { restorePostgres } from "./postgres-dump.ts";
 
 /**
  * `sautikit restore DIR`: what a backup holds, into an installation that has nothing yet: DATA_DIR, SPOOL_DIR and the database of
- * the settings. Overwrites nothing.
+ * the settings. `--spool-only`: a box's spool alone, of a backup of whichever kind. Overwrites nothing.
  */
 export async function restore(args: readonly string[]): Promise<void> {
-  const { positionals } = parseArgs({ args: [...args], allowPositionals: true, options: {} });
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: backupOptions,
+  });
   const [folder] = words(positionals, "DIR");
   if (folder === undefined) throw new UsageError("restore DIR: it needs the folder of a backup.");
   const from = resolve(folder);
   const config = readConfig(process.env);
   const summary = await summaryOf(from);
+  if (values["spool-only"]) return restoreSpool(from, config, summary);
+  if (summary.database === null)
+    throw new Error(
+      `${from} holds a box's spool and no database: restore --spool-only puts it back on that box, and the database comes from a backup that was made without --spool-only.`,
+    );
   if (summary.database !== config.database.kind)
     throw new Error(`The backup is of ${summary.database}, and DATABASE_URL is ${config.database.kind}.`);
   await makeDataDir(config.dataDir);
   const lock = lockRoles(config.dataDir, new Set(["controller", "spool"]));
   try {
-    await requireNothing(config);
+    await requireNothing([
+      ...(config.database.kind === "sqlite" ? [config.database.file, `${config.database.file}-wal`] : []),
+      ...smallFiles.map((name) => join(config.dataDir, name)),
+      join(config.dataDir, "objects"),
+      ...spoolPaths(config),
+    ]);
+    await requireNoTables(config);
     for (const name of smallFiles) await copyOne(join(from, name), join(config.dataDir, name));
-    for (const name of spoolFolders) await copyFolder(join(from, "spool", name), join(config.spoolDir, name));
+    await copySpool(from, config);
     if (summary.objects !== null) await copyFolder(join(from, "objects"), join(config.dataDir, "objects"));
     // Last: where this was cut off there is no database that would seem whole.
     const { database } = config;
@@ -43,6 +65,28 @@ export async function restore(args: readonly string[]): Promise<void> {
   print({ restored: from, ...summary });
 }
 
+async function restoreSpool(
+  from: string,
+  config: Config,
+  { version, made_at, spool }: Summary,
+): Promise<void> {
+  await makeDataDir(config.dataDir);
+  const lock = lockRoles(config.dataDir, new Set(["spool"]));
+  try {
+    await requireNothing(spoolPaths(config));
+    await copySpool(from, config);
+  } finally {
+    lock.release();
+  }
+  print({ restored: from, version, database: null, made_at, spool });
+}
+
+const spoolPaths = ({ spoolDir }: Config) => spoolFolders.map((name) => join(spoolDir, name));
+
+async function copySpool(from: string, { spoolDir }: Config): Promise<void> {
+  for (const name of spoolFolders) await copyFolder(join(from, "spool", name), join(spoolDir, name));
+}
+
 async function summaryOf(from: string): Promise<Summary> {
   const text = await readFile(join(from, summaryFile), "utf8").catch((error: unknown) => {
     throw new Error(`${from} is no backup, or one that was cut off: it has no ${summaryFile}.`, {
@@ -52,22 +96,19 @@ async function summaryOf(from: string): Promise<Summary> {
   return JSON.parse(text) as Summary;
 }
 
-/** Throws where there is something that would be lost. */
-async function requireNothing({ dataDir, spoolDir, database }: Config): Promise<void> {
-  const paths = [
-    ...(database.kind === "sqlite" ? [database.file, `${database.file}-wal`] : []),
-    ...smallFiles.map((name) => join(dataDir, name)),
-    join(dataDir, "objects"),
-    ...spoolFolders.map((name) => join(spoolDir, name)),
-  ];
+/** Throws where there is something that would be lost; an empty folder is nothing. */
+async function requireNothing(paths: readonly string[]): Promise<void> {
   for (const path of paths) {
-    const there = await stat(path).then(
-      () => true,
-      () => false,
+    const there = await readdir(path).then(
+      (entries) => entries.length > 0,
+      (error: unknown) => (error as NodeJS.ErrnoException).code !== "ENOENT",
     );
     if (there)
       throw new Error(`${path} is there already: restore into a DATA_DIR and SPOOL_DIR that are empty.`);
   }
+}
+
+async function requireNoTables({ database }: Config): Promise<void> {
   if (database.kind === "postgres" && (await hasTables(database.url, { clock: systemClock })))
     throw new Error("The database of DATABASE_URL has tables already: restore into an empty one.");
 }

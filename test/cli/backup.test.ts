@@ -121,6 +121,46 @@ describe(`a backup, on ${databaseKind}`, function () {
     }
   });
 
+  it("of a box's spool alone has no database, and what was recorded there is, put back on that box, stored", async () => {
+    const { customer } = running;
+    const talking = await recorded(answers);
+    await customer.until(talking, "its recording", ({ events }) =>
+      events.some(({ kind }) => kind === "recording.started"),
+    );
+    const [books, spool] = [join(folder, "books"), join(folder, "spool")];
+    await toldLine(["backup", books], running.env);
+    const summary = await toldLine(["backup", "--spool-only", spool], running.env);
+    assert.equal(summary["database"], null);
+    assert.ok((summary["spool"] as { files: number }).files > 0, JSON.stringify(summary));
+    assert.deepEqual((await readdir(spool)).sort(), ["backup.json", "spool"]);
+    running.sautikit.kill("SIGKILL");
+    await running.sautikit.exited();
+
+    const database = await testDatabase({ migrated: false });
+    const env = { DATA_DIR: join(folder, "data"), DATABASE_URL: database.url, PORT: "0", LOG_LEVEL: "warn" };
+    // Where FreeSWITCH was put first, its folders are there.
+    const box = { ...env, SPOOL_DIR: join(folder, "box") };
+    await mkdir(join(box.SPOOL_DIR, "recordings"), { recursive: true });
+    const { code, stderr } = await sautikit(["restore", spool], env);
+    assert.equal(code, 1);
+    assert.match(stderr, /holds a box's spool and no database: restore --spool-only /);
+    await toldLine(["restore", books], { ...env, SPOOL_DIR: join(folder, "controller") });
+    await toldLine(["restore", "--spool-only", spool], box);
+    const again = await sautikit(["restore", "--spool-only", spool], box);
+    assert.equal(again.code, 1);
+    assert.match(again.stderr, /recordings is there already/);
+
+    const { child, ready } = await startSautikit(["start"], { folder, env: box });
+    try {
+      const restored = new Customer(String(ready["base_url"]), customer.key);
+      const call = await restored.until(talking, "its recording", isStored, 40_000);
+      assert.ok((await restored.download(talking, recordingOf(call))).length > 44);
+    } finally {
+      await child.stop();
+      await database.remove();
+    }
+  });
+
   it("overwrites nothing, is nothing when it was cut off, and is not restored beside what runs", async () => {
     const copy = join(folder, "copy");
     // Made by somebody's script, for everybody to look into: what is put there is not.
