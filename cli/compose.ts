@@ -216,7 +216,7 @@ async function build(
   const led = new Map<string, LedBox>();
   let doing: Duties | null = null;
   const health = new BoxHealth({
-    ...{ store, clock, log, boxes: boxNames },
+    ...{ store, clock, ids, log, boxes: boxNames },
     connected: (name) => led.get(name)?.box.connected,
   });
   runs(health);

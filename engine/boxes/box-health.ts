@@ -1,5 +1,6 @@
 import type { Clock } from "../clock.ts";
 import { SautikitError } from "../errors.ts";
+import type { Ids } from "../ids.ts";
 import type { Log } from "../log.ts";
 import { Poll } from "../poll.ts";
 import { liveLegsByBox } from "../store/calls.ts";
@@ -9,6 +10,7 @@ import type { Store } from "../store/store.ts";
 export interface BoxHealthParts {
   store: Store;
   clock: Clock;
+  ids: Pick<Ids, "fraction">;
   log: Log;
   /** Those that are configured, at least one. */
   boxes: readonly string[];
@@ -79,22 +81,25 @@ export class BoxHealth {
   }
 
   /**
-   * The box for a new call: of those that are up and not being drained the one with the fewest legs, of `preferred` where one of
+   * The box for a new call: of those that are up and not being drained one with the fewest legs, of `preferred` where one of
    * them is. Where none is up, the call waits for one that is not being drained. Throws `shutting_down` where all are.
    */
   pick(preferred: readonly string[] = []): string {
-    const { boxes } = this.#parts;
-    if (this.allDraining())
-      throw new SautikitError("shutting_down", "Every media server is being drained: no new calls for now.", {
-        retryAfterSeconds: drainedRetrySeconds,
-      });
+    const { boxes, ids } = this.#parts;
     const choices = [
       boxes.filter((box) => preferred.includes(box) && this.#isOpen(box)),
       boxes.filter((box) => this.#isOpen(box)),
       boxes.filter((box) => !this.isDraining(box)),
     ];
-    const [first = "", ...others] = choices.find((some) => some.length > 0) ?? [];
-    const box = others.reduce((best, one) => (this.#load(one) < this.#load(best) ? one : best), first);
+    const some = choices.find(({ length }) => length > 0) ?? [];
+    const least = Math.min(...some.map((box) => this.#load(box)));
+    const alike = some.filter((box) => this.#load(box) === least);
+    // Each API node counts its own calls alone: would all take the first of them, a burst would be one box's.
+    const box = alike[Math.floor(ids.fraction() * alike.length)];
+    if (box === undefined)
+      throw new SautikitError("shutting_down", "Every media server is being drained: no new calls for now.", {
+        retryAfterSeconds: drainedRetrySeconds,
+      });
     this.#placed.set(box, (this.#placed.get(box) ?? 0) + 1);
     return box;
   }

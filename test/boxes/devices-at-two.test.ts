@@ -6,8 +6,10 @@ import { toneSource } from "../../engine/simulator/media/tone.ts";
 import { createSipAgent } from "../../engine/simulator/sip/agent.ts";
 import type { SipCall } from "../../engine/simulator/sip/call.ts";
 import { liveLegsByBox } from "../../engine/store/calls.ts";
+import { toldLine } from "../cli/sautikit.ts";
 import { hears } from "../contract/hears.ts";
 import { startCarrierProcess } from "../peers/carrier-process.ts";
+import { scrape } from "../peers/scrape.ts";
 import { SipDevice, type Login } from "../peers/sip-device.ts";
 import {
   boxName,
@@ -30,7 +32,7 @@ describeOnSwitch("devices of a number that are registered at two boxes", functio
   let second: SwitchUnderTest;
   let numberId: string;
   let login: Login & { id: string };
-  /** Two at the first box, so that calls to the number are placed there, and one at the second. */
+  /** Two at the first box, and one at the second. */
   let near: SipDevice;
   let far: SipDevice;
   const said: string[] = [];
@@ -89,6 +91,15 @@ describeOnSwitch("devices of a number that are registered at two boxes", functio
     world.customer
       .ask("PATCH", `/v1/numbers/${numberId}/routing`, { body })
       .then(({ status }) => assert.equal(status, 200));
+  /** The second box, which so has none of the API's calls; its devices ring all the same. */
+  async function drained(isDrained: boolean): Promise<void> {
+    const box = boxName(second);
+    await toldLine(["box", isDrained ? "drain" : "undrain", box], world.env);
+    await eventually("the metric", async () => {
+      const { value } = await scrape(world.customer.baseUrl);
+      return value("sautikit_box_draining", { box }) === Number(isDrained) || undefined;
+    });
+  }
   const place = (from: string) => {
     const { host, port } = world.switch.sip;
     return world.carrier.place({ from, to: nairobi, switch: `${host}:${port}`, tone_hz: 600 });
@@ -201,11 +212,13 @@ describeOnSwitch("devices of a number that are registered at two boxes", functio
   });
 
   it("`dial` of the API rings it from a call that is at the first box; digits go both ways, and a hold keeps it", async () => {
+    await drained(true);
     const id = await world.customer.place({
       ...{ from: nairobi, to: echo, events_url: world.inbox.url },
       actions: [{ dial: { sip: `sip:${login.username}` } }],
     });
     const call = await far.ringing(10_000);
+    await drained(false);
     const digits: string[] = [];
     const comesBack = (all: string) =>
       eventually(`${all} comes back`, () => digits.join("") === all || undefined);
@@ -328,6 +341,8 @@ describeOnSwitch("devices of a number that are registered at two boxes", functio
 
   it("is let go where the call's box dies: nobody is left on the line", async () => {
     const from = "+254734710013";
+    // What follows takes most of the minute that a registration lasts.
+    assert.equal((await far.register()).status, 200);
     const { rings } = await talks(from);
     boxes.shift()!.socket.destroy();
     await world.killSwitch();
