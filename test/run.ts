@@ -50,6 +50,7 @@ const storeSuites = [
   "cli/mpesa-machines",
   "boxes/many",
   "boxes/devices-at-two",
+  "boxes/drained",
   "boxes/forgotten",
   "boxes/leases",
   "upgrade/rolling",
