@@ -1,4 +1,5 @@
 import type { Work } from "../engine/boxes/leases.ts";
+import { StrayBoxes } from "../engine/boxes/strays.ts";
 import { Poll } from "../engine/poll.ts";
 import { Controller, type ControllerParts } from "../engine/calls/controller.ts";
 import type { Egress } from "../engine/egress/egress.ts";
@@ -65,7 +66,7 @@ export class Duties implements Work {
   readonly mailSender: MailSender;
   /** A person's data is to be exported, or erased. */
   readonly privacyWanted: () => void;
-  /** Of the calls of boxes that nobody leads, and that are not configured. */
+  /** Of the calls of boxes that are not configured, and that nobody has led for a minute. */
   readonly #strays: Controller;
   readonly #running: { start(): void; stop(): Promise<void> | void }[];
 
@@ -84,7 +85,8 @@ export class Duties implements Work {
     this.#strays = new Controller(
       {
         ...{ ...parts, streams: new Streams({ ...streams, store }) },
-        ...{ scope: { strays: boxes }, devices: null, boxConnected: () => undefined },
+        ...{ scope: new StrayBoxes({ store, clock, configured: boxes }) },
+        ...{ devices: null, boxConnected: () => undefined },
         // Nothing is sent to a box that is nobody's.
         stillLeads: null,
       },

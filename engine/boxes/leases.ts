@@ -91,7 +91,7 @@ interface Term {
   ended: boolean;
 }
 
-interface Seen<Row> {
+export interface Seen<Row> {
   row: Row;
   /** When it was first seen like this, monotonic. */
   sinceMs: number;
@@ -429,7 +429,7 @@ export class Leases {
 }
 
 /** Remembers since when each is as it is. */
-function note<Row>(
+export function note<Row>(
   seen: Map<string, Seen<Row>>,
   rows: readonly Row[],
   keyOf: (row: Row) => string,
@@ -444,7 +444,7 @@ function note<Row>(
   }
 }
 
-const sameLease = (one: LeaseRow, other: LeaseRow) =>
+export const sameLease = (one: LeaseRow, other: LeaseRow) =>
   one.holder === other.holder && one.fence === other.fence && one.renewals === other.renewals;
 
 const sameController = (one: ControllerRow, other: ControllerRow) =>

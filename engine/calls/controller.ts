@@ -1,3 +1,4 @@
+import { StrayBoxes } from "../boxes/strays.ts";
 import type { Timer } from "../clock.ts";
 import { isError } from "../errors.ts";
 import { isId, type CallId, type ConferenceId, type IntentOwner, type LegId } from "../ids.ts";
@@ -15,7 +16,6 @@ import {
   saveBoxAlive,
   talkingWorkspaces,
   wakeAtMs,
-  type BoxScope,
 } from "../store/calls.ts";
 import type { Store, Tx } from "../store/store.ts";
 import type { Streams } from "../streams/streams.ts";
@@ -63,7 +63,7 @@ export interface ControllerParts extends ChangeParts {
   /** End-of-leg records are taken in by this process too, and before it looks for legs that are gone. */
   takesEndRecords: boolean;
   /** Whose calls are driven; null: all there are. */
-  scope: BoxScope;
+  scope: { box: string } | StrayBoxes | null;
   /** Read anew before what is done once at most. Null: nobody else could. */
   stillLeads: (() => Promise<boolean>) | null;
 }
@@ -96,8 +96,8 @@ const eventRetryMsMax = 1_000;
 /** The switch ends a caller by itself whom nobody took in for 10 s. */
 const arrivalMsMax = 9_000;
 
-/** An operator who got a box's address wrong has so long to mend it. */
-const unknownBoxGraceMs = 60_000;
+/** How often the legs of boxes that are nobody's are looked for. */
+const endStraysEveryMs = 60_000;
 
 /** Drives calls: takes the switch's news in, carries intents out, wakes waiting steps, reconciles. Holds nothing of its own. */
 export class Controller {
@@ -115,13 +115,19 @@ export class Controller {
   #sweeping: Promise<void> = Promise.resolve();
   #starting: Promise<unknown> = Promise.resolve();
   #stopped = false;
-  #unknownBoxesMs: number | undefined;
+  /** Null: another controller sees to them. */
+  readonly #strays: StrayBoxes | null;
+  /** When their legs were last looked for, monotonic. */
+  #straysMs: number | undefined;
   /** When all rooms were last compared, monotonic. */
   #roomsMs: number | undefined;
 
   constructor(parts: ControllerParts, boxes: readonly Box[]) {
     this.#parts = parts;
     this.#boxes = boxes;
+    const { scope } = parts;
+    if (scope === null) this.#strays = new StrayBoxes({ ...parts, configured: boxes.map((box) => box.box) });
+    else this.#strays = "box" in scope ? null : scope;
     this.#document = new DocumentRun(dialSecondLeg);
     this.#intents = new IntentRunner({
       ...parts,
@@ -422,6 +428,8 @@ export class Controller {
   async #sweepOnce(): Promise<void> {
     try {
       const { store, clock, scope } = this.#parts;
+      // First: what follows goes by it.
+      await this.#strays?.look();
       const waiting = await store.read((tx) => callsToWake(tx, clock.steadyMs(), scope));
       for (const { id } of waiting) if (!this.#stopped) await this.#feedWake(id);
       await this.#runAll();
@@ -433,13 +441,13 @@ export class Controller {
     }
   }
 
-  /** Of boxes that are not configured, by whoever drives all calls or those. */
+  /** Seldom: nobody waits for it. */
   async #endStrays(nowMs: number): Promise<void> {
-    const { scope } = this.#parts;
-    if ((scope !== null && "box" in scope) || !this.#unknownBoxesDue(nowMs)) return;
-    const known = scope?.strays ?? this.#boxes.map((box) => box.box);
-    await endLegsOfUnknownBoxes({ ...this.#parts, news: (news) => this.#takeNews(news) }, known);
-    await forgetUnknownBoxes(this.#parts, known);
+    const strays = this.#strays?.strays ?? null;
+    if (strays === null || nowMs - (this.#straysMs ?? -Infinity) < endStraysEveryMs) return;
+    this.#straysMs = nowMs;
+    await endLegsOfUnknownBoxes({ ...this.#parts, news: (news) => this.#takeNews(news) }, strays);
+    await forgetUnknownBoxes(this.#parts, strays);
   }
 
   async #sweepRooms(): Promise<void> {
@@ -454,14 +462,6 @@ export class Controller {
     await this.#rooms.reconcile(box).catch((error: unknown) => {
       if (!this.#stopped) this.#parts.log.warn({ err: error, box: box.box }, "rooms could not be compared");
     });
-  }
-
-  /** Now and then, and not at the start: a box may be named in the next configuration again. */
-  #unknownBoxesDue(nowMs: number): boolean {
-    this.#unknownBoxesMs ??= nowMs;
-    if (nowMs - this.#unknownBoxesMs < unknownBoxGraceMs) return false;
-    this.#unknownBoxesMs = nowMs;
-    return true;
   }
 
   async #runAll(): Promise<void> {

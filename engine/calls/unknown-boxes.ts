@@ -1,21 +1,21 @@
 import type { Clock } from "../clock.ts";
 import type { Log } from "../log.ts";
-import { boxByName, liveLegsOfOtherBoxes } from "../store/calls.ts";
-import { forgetDirectoriesOfOtherBoxes } from "../store/sip-credentials.ts";
+import { boxByName, liveLegsOfStrays, type Strays } from "../store/calls.ts";
+import { forgetDirectoriesOfStrays } from "../store/sip-credentials.ts";
 import type { Store } from "../store/store.ts";
-import { forgetTrunksOfOtherBoxes } from "../store/trunks.ts";
+import { forgetTrunksOfStrays } from "../store/trunks.ts";
 import { lostLeg, type LegNews } from "./leg-progress.ts";
 
 /**
- * Ends the legs of boxes that are no longer configured: nobody will ever tell of them, and they would hold their place
+ * Ends the legs of boxes that are nobody's any more: nobody will ever tell of them, and they would hold their place
  * and run up money for ever. Billed to the last moment in which they were proven to live.
  */
 export async function endLegsOfUnknownBoxes(
   parts: { store: Store; clock: Clock; log: Log; news: (news: LegNews) => Promise<unknown> },
-  known: readonly string[],
+  strays: Strays,
 ): Promise<void> {
   const { store, clock, log, news } = parts;
-  for (const leg of await store.read((tx) => liveLegsOfOtherBoxes(tx, known))) {
+  for (const leg of await store.read((tx) => liveLegsOfStrays(tx, strays))) {
     log.warn({ leg: leg.id, box: leg.box }, "ending a leg of a box that is not configured any more");
     const box = await store.read((tx) => boxByName(tx, leg.box));
     const provenUs = Math.max(leg.seenAtUs ?? 0, box?.aliveAtUs ?? 0);
@@ -24,14 +24,9 @@ export async function endLegsOfUnknownBoxes(
 }
 
 /** What was kept of how far those boxes are with their trunks and their lists of logins. */
-export async function forgetUnknownBoxes(
-  { store }: { store: Store },
-  known: readonly string[],
-): Promise<void> {
-  // PostgreSQL knows no empty list.
-  if (known.length === 0) return;
+export async function forgetUnknownBoxes({ store }: { store: Store }, strays: Strays): Promise<void> {
   await store.write(async (tx) => {
-    await forgetTrunksOfOtherBoxes(tx, known);
-    await forgetDirectoriesOfOtherBoxes(tx, known);
+    await forgetTrunksOfStrays(tx, strays);
+    await forgetDirectoriesOfStrays(tx, strays);
   });
 }

@@ -155,8 +155,8 @@ export const callOfWorkspace = (tx: ReadTx, workspaceId: WorkspaceId, id: CallId
 export const legsOfCall = (tx: ReadTx, callId: CallId) =>
   tx.all<LegRow>("SELECT * FROM legs WHERE call_id = ? ORDER BY position", [callId]);
 
-export const liveLegsOfOtherBoxes = (tx: ReadTx, boxes: readonly string[]) => {
-  const { condition, params } = withinScope({ strays: boxes }, "legs.box");
+export const liveLegsOfStrays = (tx: ReadTx, strays: Strays) => {
+  const { condition, params } = ofStrays(strays, "legs.box");
   return tx.all<LegRow>(
     `SELECT * FROM legs WHERE ${condition} AND ended_at_us IS NULL AND dialled_at_ms IS NOT NULL ORDER BY id`,
     params,
@@ -365,22 +365,41 @@ export const intentsOfCall = (tx: ReadTx, owner: IntentOwner) =>
     [owner],
   );
 
+/** Boxes that are nobody's: none of these, and none that somebody leads, or led a moment ago. */
+export interface Strays {
+  configured: readonly string[];
+  /** Names of leases that nobody has had for long. A box without a lease was never led. */
+  leaderless: readonly string[];
+}
+
 /**
- * Whose calls and rooms: those of the box; or (`strays`) of none of these and of none that somebody leads; null: all. A call is
- * its first leg's box's.
+ * Whose calls and rooms: those of the box, or of strays (null: none are known yet); null: all. A call is its first leg's
+ * box's.
  */
-export type BoxScope = { box: string } | { strays: readonly string[] } | null;
+export type BoxScope = { box: string } | { readonly strays: Strays | null } | null;
 
 /** `box` is a column. */
 function withinScope(scope: BoxScope, box: string): { condition: string; params: string[] } {
   if (scope === null) return { condition: "1 = 1", params: [] };
   if ("box" in scope) return { condition: `${box} = ?`, params: [scope.box] };
+  return scope.strays === null ? { condition: "1 = 0", params: [] } : ofStrays(scope.strays, box);
+}
+
+/** `box` is a column. */
+export function ofStrays(
+  { configured, leaderless }: Strays,
+  box: string,
+): { condition: string; params: string[] } {
   return {
-    condition: `${box} NOT IN (${scope.strays.map(() => "?").join(", ")})
-      AND NOT EXISTS (SELECT 1 FROM leases WHERE leases.name = ${box} AND leases.holder IS NOT NULL)`,
-    params: [...scope.strays],
+    condition: `NOT ${among(box, configured)} AND NOT EXISTS (SELECT 1 FROM leases WHERE leases.name = ${box}
+      AND (leases.holder IS NOT NULL OR NOT ${among("leases.name", leaderless)}))`,
+    params: [...configured, ...leaderless],
   };
 }
+
+/** PostgreSQL knows no empty list. */
+const among = (column: string, names: readonly string[]): string =>
+  names.length === 0 ? "(1 = 0)" : `(${column} IN (${names.map(() => "?").join(", ")}))`;
 
 export const callsWithIntents = (tx: ReadTx, scope: BoxScope) => {
   if (scope === null)

@@ -1,4 +1,5 @@
 import type { NumberId, SipId, WorkspaceId } from "../ids.ts";
+import { ofStrays, type Strays } from "./calls.ts";
 import { insertRow, updateRow } from "./rows.ts";
 import type { ReadTx, Tx } from "./store.ts";
 
@@ -208,9 +209,9 @@ export async function directoryLoaded(tx: Tx, box: string, sha256: string): Prom
   await tx.run("UPDATE sip_directories SET loaded_sha256 = ? WHERE box = ?", [sha256, box]);
 }
 
-/** Of media servers that are not among those. */
-export async function forgetDirectoriesOfOtherBoxes(tx: Tx, boxes: readonly string[]): Promise<void> {
-  await tx.run(`DELETE FROM sip_directories WHERE box NOT IN (${boxes.map(() => "?").join(", ")})`, boxes);
+export async function forgetDirectoriesOfStrays(tx: Tx, strays: Strays): Promise<void> {
+  const { condition, params } = ofStrays(strays, "box");
+  await tx.run(`DELETE FROM sip_directories WHERE ${condition}`, params);
 }
 
 export interface SipRegistrationRow {

@@ -1,4 +1,5 @@
 import type { CallId, LegId } from "../ids.ts";
+import { ofStrays, type Strays } from "./calls.ts";
 import { insertRow } from "./rows.ts";
 import type { ReadTx, Tx } from "./store.ts";
 
@@ -183,9 +184,9 @@ export async function saveTrunkFaults(tx: Tx, box: string, faults: string | null
   await tx.run("UPDATE trunk_files SET faults = ? WHERE box = ?", [faults, box]);
 }
 
-/** Of media servers that are not among those; their own processes write them anew. */
-export async function forgetTrunksOfOtherBoxes(tx: Tx, boxes: readonly string[]): Promise<void> {
-  const others = `WHERE box NOT IN (${boxes.map(() => "?").join(", ")})`;
-  await tx.run(`DELETE FROM trunk_gateways ${others}`, boxes);
-  await tx.run(`DELETE FROM trunk_files ${others}`, boxes);
+/** Their own processes, if they come back, write them anew. */
+export async function forgetTrunksOfStrays(tx: Tx, strays: Strays): Promise<void> {
+  const { condition, params } = ofStrays(strays, "box");
+  await tx.run(`DELETE FROM trunk_gateways WHERE ${condition}`, params);
+  await tx.run(`DELETE FROM trunk_files WHERE ${condition}`, params);
 }

@@ -5,13 +5,15 @@ import type { AddressInfo } from "node:net";
 import { demoPrompt } from "../../cli/demo/prompt.ts";
 import type { Box } from "../../engine/calls/controller.ts";
 import { CallChange } from "../../engine/calls/call-change.ts";
-import { systemClock, type Clock } from "../../engine/clock.ts";
+import { systemClock } from "../../engine/clock.ts";
 import { SautikitError } from "../../engine/errors.ts";
 import type { CallId, LegId } from "../../engine/ids.ts";
 import { insertRate } from "../../engine/store/rates.ts";
 import { intentsOfCall, legById, legsOfCall } from "../../engine/store/calls.ts";
+import { leases, releaseLease, takeLease } from "../../engine/store/leases.ts";
 import { updateWorkspace } from "../../engine/store/workspaces.ts";
 import { createRecordings } from "../../recordings/recordings.ts";
+import { hurried } from "../peers/hurried-clock.ts";
 import { sideBySide } from "../peers/side-by-side.ts";
 import { describeOnSwitch } from "../peers/switch-under-test.ts";
 import { eventually } from "../peers/waiting.ts";
@@ -691,7 +693,7 @@ describeOnSwitch("a controller that stops and leaves its calls to the next", fun
       await on.control([other]);
       await systemClock.sleep(3_000);
       assert.equal((await on.view(talking)).status, "answered", "the operator has a minute to mend it");
-      await on.control([other], ahead(61_000));
+      await on.control([other], hurried(20));
 
       const done = async (id: CallId) => on.until(id, "its end", ({ ended_at }) => ended_at !== null);
       assert.equal((await done(ringing)).failure_code, "switch_failed");
@@ -705,19 +707,47 @@ describeOnSwitch("a controller that stops and leaves its calls to the next", fun
       await on.end();
     }
   });
-});
 
-/** A clock that is so much ahead soon after: the first look finds it now, later ones that much later. */
-function ahead(byMs: number): Clock {
-  const leapsMs = systemClock.monotonicMs() + 1_500;
-  return {
-    ...systemClock,
-    monotonicMs() {
-      const nowMs = systemClock.monotonicMs();
-      return nowMs < leapsMs ? nowMs : nowMs + byMs;
-    },
-  };
-}
+  it("has them left alone by who does not know their box, until nobody has led that for a minute", async () => {
+    const on = await world();
+    try {
+      const talking = await on.place({ to: wanjiru });
+      const waiting = await on.place({ to: otieno, actions: [{ wait: { seconds: 3 } }] });
+      await on.event(talking, "call.answered");
+      await on.event(waiting, "action.started");
+      const lease = { name: "box", holder: "baraka" };
+      await on.store.write((tx) => takeLease(tx, lease.name, lease.holder, undefined));
+      const time = hurried(20);
+      const second = async (at: number) => {
+        while (time.monotonicMs() < fromMs + at * 1_000) await systemClock.sleep(5);
+      };
+      const fromMs = time.monotonicMs();
+      await on.controlStrays(["another"], time);
+      const stand = async (when: string) => {
+        assert.equal((await on.view(talking)).status, "answered", when);
+        assert.ok(!kindsOf(await on.view(waiting)).includes("document.ended"), when);
+      };
+
+      await second(75);
+      await stand("while Baraka leads their box");
+      await on.store.write((tx) => releaseLease(tx, { ...lease, fence: 1 }));
+      await second(110);
+      await stand("while nobody has for a moment");
+      const [seen] = await on.store.read(leases);
+      await on.store.write((tx) => takeLease(tx, lease.name, lease.holder, seen));
+      await on.store.write((tx) => releaseLease(tx, { ...lease, fence: 3 }));
+      await second(165);
+      await stand("though nobody did before, either, but for a moment");
+
+      for (const id of [talking, waiting]) {
+        const call = await on.until(id, "its end", ({ ended_at }) => ended_at !== null);
+        assert.equal(eventOf(call, "leg.reconciled").payload["reason"], "switch_not_configured");
+      }
+    } finally {
+      await on.end();
+    }
+  });
+});
 
 /** A box without calls that never connects. */
 function emptyBox(name: string): Box {

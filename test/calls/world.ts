@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { conferenceWithMembersView } from "../../api/schemas/conference.ts";
 import { demoPrompt } from "../../cli/demo/prompt.ts";
 import type { Document } from "../../engine/actions/document.ts";
+import { StrayBoxes } from "../../engine/boxes/strays.ts";
 import { noPeers, type ChangeParts } from "../../engine/calls/change-parts.ts";
 import type { CallRequest } from "../../engine/calls/call-request.ts";
 import { callView } from "../../engine/calls/call-view.ts";
@@ -15,7 +16,7 @@ import { CallTraces } from "../../engine/calls/call-traces.ts";
 import { Calls } from "../../engine/calls/calls.ts";
 import { Conferences, type ConferenceCommand } from "../../engine/calls/conferences.ts";
 import { EndRecords } from "../../engine/calls/end-records.ts";
-import { Controller, type Box } from "../../engine/calls/controller.ts";
+import { Controller, type Box, type ControllerParts } from "../../engine/calls/controller.ts";
 import { Questioner } from "../../engine/calls/questioner.ts";
 import { RecordingNews } from "../../engine/calls/recording-news.ts";
 import { isError } from "../../engine/errors.ts";
@@ -180,7 +181,11 @@ export async function world(options: WorldOptions = {}) {
   const directory = join(peer.spoolDir, "media");
   const inUse = () => store.read(filesInUse);
   const media = new MediaLibrary({ directory, egress, prompts, inUse, speech, clock, log });
-  const newController = (boxes: readonly Box[], time: Clock = clock) =>
+  const newController = (
+    boxes: readonly Box[],
+    time: Clock = clock,
+    scope: ControllerParts["scope"] = null,
+  ) =>
     new Controller(
       {
         ...{ ...changeParts, clock: time, log, media, takesEndRecords: true },
@@ -189,9 +194,9 @@ export async function world(options: WorldOptions = {}) {
           loginFailed: () => undefined,
           ticketed: () => false,
           drains: { isDraining: () => false, allDraining: () => false },
-          scope: null,
           stillLeads: null,
         },
+        scope,
         boxConnected: () => trunkGateways?.wake(),
         questioner: new Questioner({ store, egress, secrets, clock, ids, log }),
         sipAddressOf: (host, signal) => egress.sipAddressOf(host, signal),
@@ -383,6 +388,12 @@ export async function world(options: WorldOptions = {}) {
     async control(boxes?: readonly Box[], time?: Clock): Promise<void> {
       await controller.stop();
       controller = newController(boxes ?? [tappedBox()], time);
+      controller.start();
+    },
+    /** Another process has the duties alone: it sees to what is left of boxes that are none of these. */
+    async controlStrays(configured: readonly string[], time: Clock): Promise<void> {
+      await controller.stop();
+      controller = newController([], time, new StrayBoxes({ store, clock: time, configured }));
       controller.start();
     },
     place,
