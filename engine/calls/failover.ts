@@ -119,7 +119,7 @@ export async function failOver(change: CallChange, leg: LegRow, news: Ended): Pr
   const channelUuid = channelName(parts.ids.bytes(16));
   // As if nobody had dialled it yet: what is looked for in the switch from here on is the other channel.
   change.setLeg(leg, {
-    ...{ channelUuid, dialledAtMs: null, startedAtUs: null, seenAtUs: null, trunk: null },
+    ...{ channelUuid, dialledAtMs: null, startedAtUs: null, seenAtUs: null, endedBy: null, trunk: null },
     // From here on it is in the dialog of the next attempt; this one's is kept with the attempt.
     sipCallId: null,
   });

@@ -359,6 +359,12 @@ function endingCause(call: CallRow, leg: LegRow): HangupCause {
   return endsAs(call, leg) === "inbound" ? "CALL_REJECTED" : "ORIGINATOR_CANCEL";
 }
 
+/** The last moment in which the leg is proven to have lived: by its box's life too, as far as that may have had it. */
+export const lastProvenUs = (
+  { seenAtUs, endedBy }: LegRow,
+  boxAliveAtUs: number | null | undefined,
+): number => Math.max(seenAtUs ?? 0, endedBy === null ? (boxAliveAtUs ?? 0) : 0);
+
 /**
  * The end of a leg that nobody will ever tell of: at the last moment in which it was proven to live, and not before its
  * answer, so that it is never billed over.

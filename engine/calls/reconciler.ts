@@ -7,6 +7,7 @@ import {
   legById,
   legOfChannel,
   liveLegsOfBox,
+  markGone,
   markLastProven,
   markSeen,
   raiseSeen,
@@ -16,7 +17,7 @@ import {
 import { liveRelaysAt } from "../store/relays.ts";
 import type { Store } from "../store/store.ts";
 import type { Arrival, BoxEvent, ChannelFacts, Switch } from "../switch/switch.ts";
-import { lostLeg, untold, type Found, type LegNews } from "./leg-progress.ts";
+import { lastProvenUs, lostLeg, untold, type Found, type LegNews } from "./leg-progress.ts";
 
 interface Parts {
   box: Switch;
@@ -187,6 +188,7 @@ export class Reconciler {
     const { box, store, clock } = this.#parts;
     // Proof of life is charged by: no step of the host's clock may reach it.
     const askedAtUs = clock.steadyMs() * 1000;
+    const connection = this.#connections;
     const listed = new Set((await box.listChannels()).map((channel) => channel.leg));
     const legs = await store.read((tx) => liveLegsOfBox(tx, box.box));
     const wanted = legs.filter(which);
@@ -207,7 +209,9 @@ export class Reconciler {
         this.#missing.delete(leg.id);
         await this.#found(leg, facts);
       } else {
-        await this.#gone(leg);
+        // What a connection says that was made since is of another core, perhaps.
+        const isSameCore = box.connected && this.#unsaved === null && this.#connections === connection;
+        await this.#gone(leg, isSameCore);
       }
     }
     const live = new Set(legs.map((leg) => leg.id));
@@ -246,9 +250,12 @@ export class Reconciler {
     await news(told);
   }
 
-  async #gone(leg: LegRow): Promise<void> {
-    const { clock, log, news, box } = this.#parts;
+  /** `isSameCore`: the switch that should have it lives. */
+  async #gone(leg: LegRow, isSameCore: boolean): Promise<void> {
+    const { store, clock, log, news, box } = this.#parts;
     const nowMs = clock.monotonicMs();
+    if (isSameCore && leg.startedAtUs !== null && leg.endedBy === null)
+      await store.write((tx) => markGone(tx, box.box, leg.id));
     const sinceMs = this.#missing.get(leg.id) ?? nowMs;
     this.#missing.set(leg.id, sinceMs);
     if (nowMs - sinceMs < this.#graceMs(leg)) return;
@@ -274,7 +281,7 @@ export class Reconciler {
     if (awayMs < awayMsMin) return;
     const { legs, aliveAtUs } = await store.read(async (tx) => ({
       legs: await liveLegsOfBox(tx, box.box),
-      aliveAtUs: (await boxByName(tx, box.box))?.aliveAtUs ?? 0,
+      aliveAtUs: (await boxByName(tx, box.box))?.aliveAtUs,
     }));
     for (const leg of legs) {
       const longestUs = leg.maxDurationSeconds * 1_000_000;
@@ -282,7 +289,7 @@ export class Reconciler {
       const nowUs = clock.steadyMs() * 1000;
       if (this.#stopped || nowUs < endUs + recordGraceMs * 1000) continue;
       log.warn({ leg: leg.id, box: box.box }, "ending a leg of a box that does not come back");
-      const provenUs = Math.min(Math.max(leg.seenAtUs ?? 0, aliveAtUs), endUs);
+      const provenUs = Math.min(lastProvenUs(leg, aliveAtUs), endUs);
       await news(lostLeg(leg, provenUs, nowUs, "switch_away"));
     }
   }

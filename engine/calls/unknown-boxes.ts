@@ -4,7 +4,7 @@ import { boxByName, liveLegsOfStrays, type Strays } from "../store/calls.ts";
 import { forgetDirectoriesOfStrays } from "../store/sip-credentials.ts";
 import type { Store } from "../store/store.ts";
 import { forgetTrunksOfStrays } from "../store/trunks.ts";
-import { lostLeg, type LegNews } from "./leg-progress.ts";
+import { lastProvenUs, lostLeg, type LegNews } from "./leg-progress.ts";
 
 /**
  * Ends the legs of boxes that are nobody's any more: nobody will ever tell of them, and they would hold their place
@@ -18,8 +18,7 @@ export async function endLegsOfUnknownBoxes(
   for (const leg of await store.read((tx) => liveLegsOfStrays(tx, strays))) {
     log.warn({ leg: leg.id, box: leg.box }, "ending a leg of a box that is not configured any more");
     const box = await store.read((tx) => boxByName(tx, leg.box));
-    const provenUs = Math.max(leg.seenAtUs ?? 0, box?.aliveAtUs ?? 0);
-    await news(lostLeg(leg, provenUs, clock.nowUs(), "switch_not_configured"));
+    await news(lostLeg(leg, lastProvenUs(leg, box?.aliveAtUs), clock.nowUs(), "switch_not_configured"));
   }
 }
 

@@ -79,6 +79,7 @@ export interface LegRow {
   packetsSent: number | null;
   oneWay: OneWay | null;
   sipCallId: string | null;
+  /** Of a live one: from what its end will be known, since the switch does not have it any more. */
   endedBy: string | null;
   billedSeconds: number | null;
   costMinor: number | null;
@@ -181,9 +182,24 @@ export async function unmarkDialled(tx: Tx, legs: readonly LegId[]): Promise<boo
 
 /** Proof that it lived at that moment, for the day when its end is never told. */
 export const markSeen = (tx: Tx, box: string, leg: LegId, atUs: number) =>
-  tx.run("UPDATE legs SET seen_at_us = ? WHERE id = ? AND box = ? AND ended_at_us IS NULL", [atUs, leg, box]);
+  tx.run(
+    `UPDATE legs SET seen_at_us = ?, ended_by = NULLIF(ended_by, 'end_record')
+     WHERE id = ? AND box = ? AND ended_at_us IS NULL`,
+    [atUs, leg, box],
+  );
 
-/** The same for all of a box's live legs, never backwards: the box itself was alive then. */
+/**
+ * The switch lives and has it no more, and so has written how it ended: from here on the box's life proves nothing of the leg's.
+ * Kept with it, since the switch may die before the next controller comes.
+ */
+export const markGone = (tx: Tx, box: string, leg: LegId) =>
+  tx.run(
+    `UPDATE legs SET ended_by = 'end_record' WHERE id = ? AND box = ? AND ended_at_us IS NULL AND ended_by IS NULL
+       AND started_at_us IS NOT NULL`,
+    [leg, box],
+  );
+
+/** The same as `markSeen` for all of a box's live legs, never backwards: the box itself was alive then, and they with it. */
 export const raiseSeen = (tx: Tx, box: string, atUs: number) =>
   tx.run(
     `UPDATE legs SET seen_at_us = ? WHERE box = ? AND ended_at_us IS NULL AND ended_by IS NULL
@@ -192,7 +208,7 @@ export const raiseSeen = (tx: Tx, box: string, atUs: number) =>
   );
 
 /**
- * The switch that had them died, those that were dialled before, by our clock, or by the switch's where ours was set back
+ * The switch died that had them, and those only that were dialled before, by our clock, or by the switch's where ours was set back
  * since: kept with each, since the next controller sees no other core than this one saw.
  */
 export const markLastProven = (
@@ -201,7 +217,7 @@ export const markLastProven = (
   { dialledBeforeMs, nowMs }: { dialledBeforeMs: number; nowMs: number },
 ) =>
   tx.run(
-    `UPDATE legs SET ended_by = 'last_proven' WHERE box = ? AND ended_at_us IS NULL
+    `UPDATE legs SET ended_by = 'last_proven' WHERE box = ? AND ended_at_us IS NULL AND ended_by IS NULL
        AND (dialled_at_ms <= ? OR dialled_at_ms > ? OR started_at_us <= ?)`,
     // What was dialled later than now was dialled before the clock was set back.
     [box, dialledBeforeMs, nowMs, dialledBeforeMs * 1000],

@@ -8,6 +8,7 @@ import { DocumentRun } from "../../engine/calls/document-run.ts";
 import { IntentRunner } from "../../engine/calls/intent-runner.ts";
 import { takeLegNews, type LegNews } from "../../engine/calls/leg-progress.ts";
 import { Reconciler } from "../../engine/calls/reconciler.ts";
+import { endLegsOfUnknownBoxes } from "../../engine/calls/unknown-boxes.ts";
 import { systemClock as clock } from "../../engine/clock.ts";
 import { SautikitError } from "../../engine/errors.ts";
 import { systemIds, type CallId, type LegId, type WorkspaceId } from "../../engine/ids.ts";
@@ -257,6 +258,42 @@ describe(`work on one call that crosses, on ${databaseKind}`, function () {
     await reconciler.connected(connected);
     const { seenAtUs, endedBy } = await legOf(leg.id);
     assert.deepEqual([seenAtUs, endedBy], [5_000_000, "last_proven"]);
+  });
+
+  it("proves no leg by the life of a box that was seen to be without it", async () => {
+    const leg = await talking(2_000_000);
+    await store.write((tx) => tx.run("UPDATE legs SET started_at_us = 1000000, max_duration_seconds = 60"));
+    const nobody = () => Promise.resolve([]);
+    const box = {
+      ...{ box: leg.box, connected: true, listChannels: nobody, arrivals: nobody, strangers: nobody },
+      ...{ relayed: nobody, channelFacts: () => Promise.resolve(null) },
+    };
+    const told: LegNews[] = [];
+    let atMs = 0;
+    const common = { store, clock: { ...clock, monotonicMs: () => atMs }, log: silentLog };
+    const reconciler = new Reconciler({
+      ...{ ...common, box: box as Partial<Switch> as Switch, takesEndRecords: true },
+      news: (news) => Promise.resolve(told.push(news)),
+      arrived: () => undefined,
+      isArriving: () => false,
+      hangUp: () => Promise.resolve(),
+    });
+    await reconciler.connected({ kind: "connected", box: leg.box, coreUuid: "core", version: "1" });
+    await store.write((tx) => calls.saveBoxAlive(tx, leg.box, "core", 30_000_000));
+    await endLegsOfUnknownBoxes(
+      { ...common, news: (news) => Promise.resolve(told.push(news)) },
+      { configured: ["another"], leaderless: [] },
+    );
+    box.connected = false;
+    for (atMs of [30_000, 120_000]) await reconciler.every(30_000);
+    assert.deepEqual(
+      told.map((news) => news.kind === "hungUp" && [news.closed, news.endedAtUs]),
+      [
+        ["switch_not_configured", 2_000_000],
+        ["switch_away", 2_000_000],
+      ],
+    );
+    reconciler.stop();
   });
 
   for (const [what, stepMs, laterMs] of [

@@ -561,6 +561,47 @@ describeOnSwitch("a switch whose news is lost", function () {
       await on.end();
     }
   });
+
+  it("charges by its record a leg that was gone before the switch died, though the next controller finds another core", async () => {
+    const gate = Promise.withResolvers<undefined>();
+    let again: (() => void) | undefined;
+    let restarted = false;
+    const on = await interfered(
+      {
+        event: (event, tell) => {
+          if (event.kind !== "hungUp") tell();
+        },
+        boxEvent: (event, tell) => {
+          if (event.kind === "connected") {
+            if (restarted) event.coreUuid = "another";
+            again = tell;
+          }
+          tell();
+        },
+      },
+      { beforeEndRecord: () => gate.promise },
+    );
+    try {
+      const id = await on.place({ to: hangsUpAfter3s });
+      await on.event(id, "call.answered");
+      const ended = await on.carrier.callFrom("+254200000001", ({ ended_at }) => ended_at !== null);
+      again?.();
+      // Its heart beats on.
+      await systemClock.sleep(3_000);
+      restarted = true;
+      await on.control();
+      // Longer than a leg that died with its switch is waited for.
+      await systemClock.sleep(9_000);
+      assert.equal((await on.view(id)).status, "answered");
+      gate.resolve(undefined);
+      const call = await on.ended(id);
+      assert.equal(eventOf(call, "leg.ended").payload["known_by"], "end_record");
+      assert.ok(Math.abs(Date.parse(call.ended_at!) - Date.parse(ended.ended_at!)) < 1_000);
+    } finally {
+      gate.resolve(undefined);
+      await on.end();
+    }
+  });
 });
 
 describeOnSwitch("a switch that is away", function () {
