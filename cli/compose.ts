@@ -254,7 +254,6 @@ async function build(
     questioner: new Questioner({ store, egress, secrets, clock, ids, log }),
     sipAddressOf: (host: string, signal: AbortSignal) => egress.sipAddressOf(host, signal),
     streams: { egress, secrets, clock, ids, log, ports: config.streamPorts },
-    takesEndRecords: wanted.has("spool"),
     ticketed: (source: string | null) =>
       edge !== null &&
       (source === null ||
@@ -453,6 +452,7 @@ async function build(
     const { overEdge } = trunks;
     const one = new LedBox(of, config, lease, {
       ...{ ...controlled, store, letsDevicesIn: sip !== null, overEdge, trunks: trunks.choice },
+      takesEndRecords: wanted.has("spool") && spooled?.includes(lease.name) === true,
     });
     led.set(lease.name, one);
     one.start();

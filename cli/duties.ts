@@ -38,7 +38,7 @@ const monthEndMs = 600_000;
 
 export interface DutiesParts extends Omit<
   ControllerParts,
-  "scope" | "stillLeads" | "streams" | "devices" | "boxConnected"
+  "scope" | "stillLeads" | "streams" | "devices" | "boxConnected" | "takesEndRecords"
 > {
   /** Of who holds the duties. */
   store: Store;
@@ -86,7 +86,7 @@ export class Duties implements Work {
       {
         ...{ ...parts, streams: new Streams({ ...streams, store }) },
         ...{ scope: new StrayBoxes({ store, clock, configured: boxes }) },
-        ...{ devices: null, boxConnected: () => undefined },
+        ...{ devices: null, boxConnected: () => undefined, takesEndRecords: false },
         // Nothing is sent to a box that is nobody's.
         stillLeads: null,
       },

@@ -60,7 +60,7 @@ export interface ControllerParts extends ChangeParts {
   /** Whether a carrier's call from that address is taken in by a ticket of the edge's alone. */
   ticketed: (source: string | null) => boolean;
   drains: Drains;
-  /** End-of-leg records are taken in by this process too, and before it looks for legs that are gone. */
+  /** The boxes' end-of-leg records are taken in by this process too, and before it looks for legs that are gone. */
   takesEndRecords: boolean;
   /** Whose calls are driven; null: all there are. */
   scope: { box: string } | StrayBoxes | null;
