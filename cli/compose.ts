@@ -459,8 +459,7 @@ async function build(
     return Promise.resolve({
       isFit: () => one.isFit(),
       async stop() {
-        await one.stop();
-        led.delete(lease.name);
+        await one.stop().finally(() => led.delete(lease.name));
       },
     });
   }

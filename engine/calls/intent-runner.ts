@@ -456,25 +456,34 @@ export class IntentRunner {
     }
   }
 
-  /** While the database is away what came of it is held here: a customer's server is not asked twice for our sake. */
+  /**
+   * Never rejects. While the database is away what came of it is held here: a customer's server is not asked twice for our sake. Also
+   * whoever stops tries once.
+   */
   async #keepFact(intent: IntentRow, fact: DocumentFact): Promise<void> {
     const { clock, store, log } = this.#parts;
     const { signal } = this.#stopping;
-    for (let delayMs = retryMsMin; !signal.aborted; delayMs = Math.min(delayMs * 2, retryMsMax)) {
+    for (let delayMs = retryMsMin; ; delayMs = Math.min(delayMs * 2, retryMsMax)) {
       try {
         await this.#parts.fact(intent, fact);
         return;
       } catch (error) {
+        // It stays to be done again, by the next controller.
+        if (signal.aborted) return;
         log.error(
           { err: error, callId: intent.callId, fact: fact.kind },
           "a step's fact could not be stored",
         );
         if (!isError(error, "database.unavailable")) break;
-        await clock.sleep(delayMs, signal);
+        await clock.sleep(delayMs, signal).catch(() => undefined);
       }
     }
     // Done again it would come to the same: the step's own time ends its wait.
-    if (!signal.aborted) await store.write((tx) => deleteIntent(tx, intent.id));
+    await store
+      .write((tx) => deleteIntent(tx, intent.id))
+      .catch((error: unknown) => {
+        log.error({ err: error, callId: intent.callId, fact: fact.kind }, "an outcome was lost");
+      });
   }
 
   /** The row is marked as begun, so that whoever does it again knows that the leg has a fork, and tells the bot. */
@@ -530,10 +539,14 @@ export class IntentRunner {
   ): Promise<DocumentFact> {
     return this.#parts.media.prepare(source, workspaceId).then(
       (prepared): DocumentFact => ({ kind: "mediaReady", token, ...prepared }),
-      (error: unknown): DocumentFact => ({
-        ...{ kind: "mediaFailed", token, reason: reasonOf(error) },
-        ...(error instanceof MediaError && error.origin && { origin: error.origin }),
-      }),
+      (error: unknown): DocumentFact => {
+        // The library closes behind us: that is no fault of the file.
+        if (this.#stopping.signal.aborted) throw error;
+        return {
+          ...{ kind: "mediaFailed", token, reason: reasonOf(error) },
+          ...(error instanceof MediaError && error.origin && { origin: error.origin }),
+        };
+      },
     );
   }
 }

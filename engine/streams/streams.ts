@@ -37,7 +37,7 @@ export interface StreamOrder {
   /** A controller that died had begun it. */
   resumed: boolean;
   box: Switch;
-  /** Both resolve once it is stored. */
+  /** Both resolve once it is stored, or cannot be; neither rejects. */
   started: (fact: Extract<StepFact, { kind: "streamStarted" }>) => Promise<void>;
   ended: (fact: Extract<StepFact, { kind: "streamEnded" }>) => Promise<void>;
 }
@@ -119,12 +119,15 @@ export class Streams {
     }
   }
 
-  /** Ends all of them, without an end in their calls: the next controller opens them anew. */
+  /**
+   * Ends all of them, without an end in their calls: the next controller opens them anew. But the end of one that had ended before is
+   * stored.
+   */
   async stop(): Promise<void> {
     this.#stopped = true;
     const running = [...this.#running.values()];
     for (const { ending } of running) ending.abort(new StreamEnd("replaced"));
-    await Promise.all(running.map(({ free }) => free));
+    await Promise.all(running.map(({ over }) => over));
     await Promise.all(this.#closing);
   }
 
