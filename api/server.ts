@@ -16,7 +16,8 @@ const headersMs = 10_000;
 const requestMs = 30_000;
 /** Longer than the minute that load balancers keep idle connections, so that it is they who close them. */
 const keepAliveMs = 65_000;
-const graceMsDefault = 10_000;
+/** A process has 8 s to end: time is left to close what is behind the servers. */
+const graceMsDefault = 5_000;
 
 /** Listens on `host` and `port`; port 0 is a free one. */
 export async function listen(

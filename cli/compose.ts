@@ -4,7 +4,7 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import { Registry, collectDefaultMetrics } from "prom-client";
 import { createApi, createOperatorsApp } from "../api/app.ts";
-import { listen } from "../api/server.ts";
+import { listen, type HttpServer } from "../api/server.ts";
 import { BoxHealth } from "../engine/boxes/box-health.ts";
 import { fencedStore } from "../engine/boxes/fenced-store.ts";
 import { Owners } from "../engine/boxes/owners.ts";
@@ -102,7 +102,7 @@ const renewalMsMax = 2_000;
 /** What another process stored is found within this, should its signal be lost or its database have none. */
 const othersPollMs = 1_000;
 
-/** Builds every object and hands each what it needs: leaves first, and closed in reverse. */
+/** Builds every object and hands each what it needs: leaves first, and closed in reverse, but for the servers and the leases. */
 export async function compose(
   config: Config,
   wanted: ReadonlySet<Role>,
@@ -363,14 +363,17 @@ async function build(
         ? await openStore(config, { clock, transactionMsMax: renewalMsMax, connections: 2 })
         : null;
     if (apart) closers.push(() => apart.close());
-    const leading = new Leases({
+    leases = new Leases({
       ...{ store: apart ?? store, clock, log, boxes: boxNames },
       controller: { id: await controllerId(config.dataDir, ids), host: hostname(), pid: process.pid },
       begin: (lease) => (lease.name === duties ? beginDuties(lease, mailTransport) : beginBox(lease)),
     });
-    leases = leading;
-    closers.push(() => leading.stop());
   }
+  const servers: HttpServer[] = [];
+  // Beside each other: whoever is slow to ask us something keeps no box from another controller.
+  closers.push(async () => {
+    await Promise.all([leases?.stop(), ...servers.map((server) => server.close())]);
+  });
   let draining = false;
   const readiness = {
     database: () => store.write(touch),
@@ -381,8 +384,7 @@ async function build(
   };
   if (config.metricsPort !== null) {
     const app = createOperatorsApp({ readiness, registry, clock, isDraining: () => draining });
-    const server = await listen(app, { host: config.host, port: config.metricsPort, clock });
-    closers.push(() => server.close());
+    servers.push(await listen(app, { host: config.host, port: config.metricsPort, clock }));
   }
   if (wanted.has("api")) {
     const app = createApi({
@@ -420,7 +422,7 @@ async function build(
     });
     const server = await listen(app, { host: config.host, port: config.port, clock });
     baseUrl = server.url;
-    closers.push(() => server.close());
+    servers.push(server);
     if (demoWorkspace) {
       await seedInventory(store, { ids, clock });
       demoFile = join(config.dataDir, "demo.json");

@@ -3,7 +3,7 @@ import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { chmod, mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
+import { connect, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -11,6 +11,7 @@ import { promisify } from "node:util";
 import type { Demo } from "../../cli/demo-workspace.ts";
 import { startSautikit } from "../peers/child.ts";
 import { eventually } from "../peers/waiting.ts";
+import { sqliteFile } from "../store/test-database.ts";
 import { Customer } from "../world/customer.ts";
 import { sautikit } from "./sautikit.ts";
 
@@ -170,6 +171,30 @@ describe("sautikit start, with everything embedded", function () {
       }
     });
   }
+
+  it("gives its leases back by SIGTERM, though somebody is slow to ask it something", async () => {
+    const { child, ready } = await start();
+    const slow = connect(Number(new URL(String(ready["base_url"])).port), "127.0.0.1");
+    // It is cut off in the end.
+    slow.on("error", () => undefined);
+    try {
+      await once(slow, "connect");
+      slow.write("POST /v1/calls HTTP/1.1\r\nHost: sautikit\r\n");
+      // Answered behind it: it is there by then.
+      await fetch(`${String(ready["base_url"])}/healthz`);
+      child.kill("SIGTERM");
+      assert.deepEqual(await child.exited(), { code: 0, signal: null }, child.output());
+      const database = sqliteFile(join(folder, "data", "sautikit.db"));
+      const leases = await database.byHand("SELECT name, holder FROM leases ORDER BY name");
+      assert.deepEqual(leases, [
+        { name: "duties", holder: null },
+        { name: "embedded", holder: null },
+      ]);
+    } finally {
+      slow.destroy();
+      await child.stop();
+    }
+  });
 
   it("makes no demo workspace beside a real switch, and does not speak of one", async () => {
     const { child, ready } = await startSautikit(["start"], {
