@@ -96,6 +96,9 @@ const eventRetryMsMax = 1_000;
 /** The switch ends a caller by itself whom nobody took in for 10 s. */
 const arrivalMsMax = 9_000;
 
+/** Whoever stops waits so long for the boxes to take what is on its way to them. */
+const lastWordsMsMax = 2_000;
+
 /** How often the legs of boxes that are nobody's are looked for. */
 const endStraysEveryMs = 60_000;
 
@@ -207,12 +210,24 @@ export class Controller {
     for (const timer of this.#wakeTimers.values()) timer.cancel();
     for (const reconciler of this.#reconcilers.values()) reconciler.stop();
     await this.#starting;
-    // While the boxes can still be told: what is marked as sent is sent, or the next controller takes it for lost.
-    await this.#intents.beginNoMore();
+    await this.#endWhatIsBegun();
     await this.#parts.streams.stop();
     await Promise.all(this.#boxes.map((box) => box.stop()));
     await Promise.all([this.#sweeping, this.#events.idle()]);
     await this.#intents.stop();
+  }
+
+  /**
+   * While the boxes can still be told: what is marked as sent is sent, or the next controller takes it for lost; for a ticket that is
+   * used up a device is rung. But no box that does not answer is waited for.
+   */
+  async #endWhatIsBegun(): Promise<void> {
+    const enough = new AbortController();
+    await Promise.race([
+      Promise.all([this.#intents.beginNoMore(), this.#events.idle()]),
+      this.#parts.clock.sleep(lastWordsMsMax, enough.signal).catch(() => undefined),
+    ]);
+    enough.abort();
   }
 
   /** A stored change of a call, or of a room, wants something done: an intent, or to be woken at another time. */

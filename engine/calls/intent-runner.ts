@@ -70,8 +70,6 @@ const unsentMsMax = 10_000;
 /** A box that comes back is used within this. */
 const retryMsMin = 100;
 const retryMsMax = 5_000;
-/** Whoever stops waits so long for the box to take what is being sent. */
-const lastSendsMsMax = 2_000;
 
 /** Carries out what was decided: each call's intents in order, one after another, different calls side by side. */
 export class IntentRunner {
@@ -110,22 +108,16 @@ export class IntentRunner {
     this.#running.set(callId, work);
   }
 
-  /** Begins no row any more, and waits for those that are begun, but not for a box that does not answer. */
+  /** Begins no row any more, and waits for those that are begun. */
   async beginNoMore(): Promise<void> {
     this.#stopping.abort();
     for (const { timer } of this.#retries.values()) timer.cancel();
-    const enough = new AbortController();
-    await Promise.race([
-      Promise.all(this.#running.values()),
-      this.#parts.clock.sleep(lastSendsMsMax, enough.signal).catch(() => undefined),
-    ]);
-    enough.abort();
+    await Promise.all(this.#running.values());
   }
 
   /** Waits for what is under way. */
   async stop(): Promise<void> {
     await this.beginNoMore();
-    await Promise.all(this.#running.values());
     await Promise.all([...this.#jobs, this.#done.stop()]);
   }
 

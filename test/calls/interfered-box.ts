@@ -15,6 +15,7 @@ const questions = [
   "originate",
   "takeIn",
   "refuse",
+  "ringFor",
   "answer",
   "preAnswer",
   "afterBridge",

@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
+import { setTimeout as sleep } from "node:timers/promises";
 import { LeaseLost } from "../../engine/boxes/fenced-store.ts";
 import { SautikitError } from "../../engine/errors.ts";
+import { createSipAgent } from "../../engine/simulator/sip/agent.ts";
+import { issueRelay } from "../../engine/store/relays.ts";
 import type { Store } from "../../engine/store/store.ts";
 import { startBot } from "../peers/bot.ts";
 import { describeOnSwitch } from "../peers/switch-under-test.ts";
@@ -10,6 +13,7 @@ import { eventOf, kindsOf, world, type World } from "./world.ts";
 
 const wanjiru = "+254700000001";
 const hangsUpAfter3s = "+254700000103";
+const ringsLong = "+254700000180";
 
 describeOnSwitch("a controller that stops, or is to stop", function () {
   this.timeout(60_000);
@@ -28,6 +32,7 @@ describeOnSwitch("a controller that stops, or is to stop", function () {
     process.on("unhandledRejection", note);
     on = await world({
       tapStore,
+      devices: true,
       tap: (box) => interferedBox(box, { question: (...asked) => question(...asked) }),
       expectedErrors:
         /news of a leg could not be stored|a step's fact could not be stored|an outcome was lost/,
@@ -123,5 +128,46 @@ describeOnSwitch("a controller that stops, or is to stop", function () {
     await on.control();
     await checkTold(id, "bot_closed");
     await on.ended(other);
+  });
+
+  it("rings a device for another box whose ticket it has used up, before it leaves", async () => {
+    const { clock, ids, store, peer } = on;
+    const host = "127.0.0.1";
+    const agent = await createSipAgent({ host, port: 0, clock, ids });
+    let rings = 0;
+    agent.onInvite((call) => {
+      call.ring();
+      rings++;
+    });
+    try {
+      const id = await on.place({ to: ringsLong });
+      const { legs } = await on.until(id, "ringing", ({ status }) => status === "ringing");
+      const ticket = "A".repeat(32);
+      const contact = `sofia/devices/sip:asha@${host}:${agent.port};fs_nat=yes;fs_path=sip%3A${host}%3A${agent.port}`;
+      const relay = { ticket, legId: legs[0]!.id, box: "box", contact, encrypted: null, ringSeconds: 30 };
+      await store.write((tx) => issueRelay(tx, relay, clock.nowMs()));
+      const asked = Promise.withResolvers<unknown>();
+      const held = Promise.withResolvers<unknown>();
+      question = async (what, _leg, ask) => {
+        if (what === "ringFor") {
+          asked.resolve(null);
+          await held.promise;
+        }
+        return ask();
+      };
+      const headers = { "X-Sautikit-Relay": ticket };
+      agent.invite({ user: "device", host: peer.sip.host, port: peer.sip.port, fromUser: wanjiru, headers });
+      await asked.promise;
+      const stopped = on.stopController();
+      await sleep(300);
+      held.resolve(null);
+      await stopped;
+      await eventually("the device's ringing", () => rings > 0 || undefined, { withinMs: 3_000 });
+      await on.control();
+      await on.hangUp(id);
+      await on.ended(id);
+    } finally {
+      await agent.close();
+    }
   });
 });

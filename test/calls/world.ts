@@ -106,6 +106,8 @@ export interface WorldOptions {
   trunks?: (carrier: CarrierProcess) => string;
   /** A command and arguments that the switch is started by. */
   switchWithin?: readonly string[];
+  /** Its profile of customers' devices is there, for those of other boxes' calls. */
+  devices?: boolean;
   /** Errors in the log that are part of these stories. */
   expectedErrors?: RegExp;
 }
@@ -114,8 +116,8 @@ export interface WorldOptions {
 export async function world(options: WorldOptions = {}) {
   const folder = await mkdtemp(join(tmpdir(), "sautikit-calls-"));
   const carrier = await startCarrierProcess();
-  const { switchWithin: within } = options;
-  const switchOptions = { carrier, ...(within && { within }) };
+  const { switchWithin: within, devices = false } = options;
+  const switchOptions = { carrier, devices, ...(within && { within }) };
   const peer = await startSwitchUnderTest(switchOptions, options.switchKind).catch(async (error: unknown) => {
     // Left running it would keep the tests' process from its end.
     await carrier.stop();
