@@ -74,9 +74,11 @@ export class LedBox implements Work {
     return this.box.connected;
   }
 
-  /** Calls in the switch go on. */
+  /** Calls in the switch go on. What the box takes its time to answer ends with the controller's connections: the next one asks again. */
   async stop(): Promise<void> {
-    await Promise.all([this.#tests.stop(), this.gateways.stop(), this.devices?.stop()]);
-    await this.controller.stop();
+    await Promise.all([
+      ...[this.#tests.stop(), this.gateways.stop(), this.devices?.stop()],
+      this.controller.stop(),
+    ]);
   }
 }
