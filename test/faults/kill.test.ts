@@ -5,7 +5,9 @@ import { describeOnSwitch } from "../peers/switch-under-test.ts";
 import { eventually } from "../peers/waiting.ts";
 import { wavSeconds } from "../world/customer.ts";
 import { nairobi, TestWorld } from "../world/world.ts";
+import { findingsOf } from "./auditor/auditor.ts";
 import { checkAtRest, checkCharge, checkChargeOf, checkRecording, checkTold, rungTimes } from "./checks.ts";
+import { ProxiedWorld } from "./proxied-world.ts";
 import { Witness } from "./witness.ts";
 
 const wanjiru = "+254700000001";
@@ -332,5 +334,36 @@ describeOnSwitch("a switch that is killed again before its first death was made 
     const shortMs = killedAtMs - Date.parse(call.legs[0]!.ended_at!);
     assert.ok(shortMs >= -5 && shortMs <= 2_000, `ended ${shortMs} ms before the kill`);
     await world.audit();
+  });
+});
+
+describeOnSwitch("a switch that is killed seconds after it was last heard", function () {
+  this.timeout(60_000);
+  let on: ProxiedWorld;
+  before(async () => {
+    on = await ProxiedWorld.start();
+  });
+  after(() => on.end());
+
+  it("has its call charged as far as it was proven, which the auditor knows to the heartbeat", async () => {
+    const { world, proxy } = on;
+    const { customer, inbox } = world;
+    const talking = await customer.place({ from: nairobi, to: wanjiru, events_url: inbox.url });
+    await customer.until(talking, "four seconds of talk", ({ duration_seconds }) => duration_seconds >= 4);
+    proxy.rule = () => "drop";
+    const silentMs = Date.now();
+    await sleep(2_600);
+    await world.killSwitch();
+    proxy.rule = () => "pass";
+    await world.startSwitch();
+    const [leg] = (await customer.ended(talking, 30_000)).legs;
+    const overMs = Date.parse(leg!.ended_at!) - silentMs;
+    assert.ok(overMs <= 5, `ended ${overMs} ms after it was last heard`);
+    await world.audit();
+    const evidence = await world.auditor.gather();
+    const cdr = evidence.books.cdrs.find(({ leg_id }) => leg_id === leg!.id)!;
+    cdr.ended_at_us = cdr.answered_at_us! + 1_000n;
+    const charged = new RegExp(`${leg!.id} .*charged to \\d+ ms before the last moment`);
+    assert.ok(findingsOf(evidence).some((line) => charged.test(line)));
   });
 });

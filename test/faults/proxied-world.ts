@@ -32,7 +32,9 @@ export class ProxiedWorld {
         return { host: "127.0.0.1", port: proxy.port };
       },
     });
-    const on = new ProxiedWorld(world, await opened.promise, await Witness.of(world));
+    const proxy = await opened.promise;
+    world.auditor.watchBetween(proxy);
+    const on = new ProxiedWorld(world, proxy, await Witness.of(world));
     await on.ready();
     return on;
   }

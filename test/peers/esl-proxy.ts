@@ -5,6 +5,8 @@ import { connect, createServer, type AddressInfo, type Server, type Socket } fro
 export interface Passing {
   readonly to: "switch" | "sautikit";
   readonly text: string;
+  /** Which one of those that were opened. */
+  readonly connection: number;
 }
 
 /**
@@ -28,6 +30,9 @@ const goodbye = "Disconnected, goodbye.\nSee you at ClueCon! http://www.cluecon.
 export class EslProxy {
   /** Asked of each frame, one after another on each connection in each direction. */
   rule: (passing: Passing) => Verdict | Promise<Verdict> = () => "pass";
+  /** Told of each frame before it goes on, or does not. */
+  judged: (passing: Passing, verdict: Verdict) => void = () => undefined;
+  #opened = 0;
   readonly #target: { host: string; port: number };
   readonly #relays = new Set<Relay>();
   readonly #holds = new Set<(passing: Passing) => Promise<Verdict> | undefined>();
@@ -56,7 +61,8 @@ export class EslProxy {
   /** Takes connections (again), where it always did. */
   async admit(): Promise<void> {
     const server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => {
-      const relay = new Relay(client, this.#target, (passing) => this.#judge(passing));
+      const connection = this.#opened++;
+      const relay = new Relay(client, this.#target, (to, text) => this.#judge({ to, text, connection }));
       this.#relays.add(relay);
       void relay.closed.then(() => this.#relays.delete(relay));
     });
@@ -110,11 +116,17 @@ export class EslProxy {
   }
 
   async #judge(passing: Passing): Promise<Verdict> {
+    const verdict = await (this.#heldAt(passing) ?? this.rule(passing));
+    this.judged(passing, verdict);
+    return verdict;
+  }
+
+  #heldAt(passing: Passing): Promise<Verdict> | undefined {
     for (const look of this.#holds) {
       const held = look(passing);
       if (held) return held;
     }
-    return this.rule(passing);
+    return undefined;
   }
 }
 
@@ -128,15 +140,15 @@ class Relay {
   constructor(
     client: Socket,
     target: { host: string; port: number },
-    judge: (passing: Passing) => Promise<Verdict>,
+    judge: (to: Passing["to"], text: string) => Promise<Verdict>,
   ) {
     this.#client = client;
     this.#switch = connect({ ...target, noDelay: true, allowHalfOpen: true });
     this.closed = Promise.all(
       [client, this.#switch].map((socket) => new Promise((resolve) => socket.once("close", resolve))),
     );
-    relay(client, this.#switch, (text) => judge({ to: "switch", text }));
-    relay(this.#switch, client, (text) => judge({ to: "sautikit", text }));
+    relay(client, this.#switch, (text) => judge("switch", text));
+    relay(this.#switch, client, (text) => judge("sautikit", text));
   }
 
   get isOpen(): boolean {

@@ -3,6 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { CarrierCallView, CarrierProcess, PlacedCallView } from "../../peers/carrier-process.ts";
+import type { EslProxy } from "../../peers/esl-proxy.ts";
 import type { WebhookInbox } from "../../world/webhook-inbox.ts";
 import { readBooks, readUnfinished, type Books } from "./books.ts";
 import { readBucket } from "./bucket.ts";
@@ -12,6 +13,7 @@ import { checkEvents } from "./events.ts";
 import { checkConferences } from "./conferences.ts";
 import { checkDevices } from "./devices.ts";
 import type { DarajaAccount, DeviceAccount, Evidence, Span } from "./evidence.ts";
+import { seeHeartbeats, type Heartbeat } from "./heartbeats.ts";
 import { checkLedger } from "./ledger.ts";
 import { checkMails } from "./mails.ts";
 import { checkMoney } from "./money.ts";
@@ -54,6 +56,8 @@ export class Auditor {
   readonly #placedThere = new Map<string, PlacedCallView>();
   readonly #switchDeaths: Span[] = [];
   readonly #controllers: Span[] = [];
+  readonly #locks: Span[] = [];
+  #heartbeats: readonly Heartbeat[] | null = null;
 
   private constructor(world: AuditedWorld, folder: string, records: EndRecordKeeper) {
     this.#world = world;
@@ -85,6 +89,15 @@ export class Auditor {
 
   switchDied(span: Span): void {
     this.#switchDeaths.push(span);
+  }
+
+  databaseLocked(span: Span): void {
+    this.#locks.push(span);
+  }
+
+  /** Between the controller and the switch it sees what each knew of the other. */
+  watchBetween(proxy: EslProxy): void {
+    this.#heartbeats = seeHeartbeats(proxy);
   }
 
   /** Its account goes with it: kept before it is killed. */
@@ -174,6 +187,8 @@ export class Auditor {
       history: {
         switchDeaths: [...this.#switchDeaths],
         controllers: this.#controllers.map(({ fromMs, toMs }) => ({ fromMs, toMs: Math.min(toMs, nowMs) })),
+        heartbeats: this.#heartbeats && structuredClone(this.#heartbeats),
+        locks: [...this.#locks],
       },
     };
   }

@@ -3,6 +3,7 @@ import type { Books, LegRow } from "./books.ts";
 import type { StoredObject } from "./bucket.ts";
 import type { EndRecord } from "./end-records.ts";
 import type { HeardEvent } from "./endpoint.ts";
+import type { Heartbeat } from "./heartbeats.ts";
 
 /** Everything that is known of a run, each part from another witness. The checks are functions of it. */
 export interface Evidence {
@@ -65,6 +66,10 @@ export interface History {
   switchDeaths: Span[];
   /** From ready to killed; the running one's end is the audit's own time. */
   controllers: Span[];
+  /** Those that the switch answered; null: nobody stood between it and the controllers. */
+  heartbeats: readonly Heartbeat[] | null;
+  /** When nothing could be written to the database. */
+  locks: Span[];
 }
 
 /** The death of the switch that the leg was on: the first since it was dialled. */

@@ -1,6 +1,7 @@
 import type { EndRecord } from "./end-records.ts";
 import { deathOf, type Evidence, type History, type Span } from "./evidence.ts";
 import type { CdrRow, LegRow, TransactionRow } from "./books.ts";
+import type { Heartbeat } from "./heartbeats.ts";
 import { movedInWallet } from "./ledger.ts";
 
 /** What a leg must have been charged. */
@@ -63,7 +64,7 @@ function checkStamps(record: EndRecord, cdr: CdrRow): string[] {
 
 /** The clocks of two processes of one machine, and the switch's ticks of 20 ms. */
 const tickMs = 25;
-/** How much may be lost under the last moment in which the leg could be proven. */
+/** How much may be lost under the last moment in which the leg could be proven, where nobody saw when that was. */
 const lostMsMax = 2_000;
 
 /** A leg that the switch left no record of: it died, or it never had the leg. */
@@ -77,10 +78,10 @@ function checkWithoutRecord({ history, missedRecords }: Evidence, leg: LegRow, c
   if (cdr.answered_at_us === null) return [];
   const endedMs = Number(cdr.ended_at_us) / 1000;
   const answeredMs = Number(cdr.answered_at_us) / 1000;
-  const provable = lastProvableMs(history, death, answeredMs);
+  const provable = Math.max(answeredMs, lastProvableMs(history, death));
   if (endedMs > death.toMs + tickMs)
     return [`charged for ${Math.round(endedMs - death.toMs)} ms after its switch's death`];
-  if (provable - endedMs > lostMsMax)
+  if (provable - endedMs > (history.heartbeats ? tickMs : lostMsMax))
     return [
       `charged to ${Math.round(provable - endedMs)} ms before the last moment in which it could be proven`,
     ];
@@ -91,12 +92,20 @@ function checkWithoutRecord({ history, missedRecords }: Evidence, leg: LegRow, c
 const firstHeartbeatMs = 2_500;
 
 /** Until when a controller was there to see the leg alive. */
-function lastProvableMs({ controllers }: History, death: Span, answeredMs: number): number {
-  const seen = controllers
-    .filter(({ fromMs, toMs }) => Math.min(toMs, death.fromMs) - fromMs >= firstHeartbeatMs)
-    .map(({ toMs }) => Math.min(toMs, death.fromMs));
-  return Math.max(answeredMs, ...seen);
+function lastProvableMs({ controllers, heartbeats, locks }: History, death: Span): number {
+  const seen = heartbeats
+    ? heartbeats
+        .filter((heartbeat) => heartbeat.answeredMs <= death.fromMs && isStored(heartbeat, locks))
+        .map(({ afterMs }) => afterMs)
+    : controllers
+        .filter(({ fromMs, toMs }) => Math.min(toMs, death.fromMs) - fromMs >= firstHeartbeatMs)
+        .map(({ toMs }) => Math.min(toMs, death.fromMs));
+  return Math.max(0, ...seen);
 }
+
+/** A controller stores what it was answered before it asks again, a second later, unless it cannot. */
+const isStored = ({ answeredMs, nextAskedMs }: Heartbeat, locks: readonly Span[]): boolean =>
+  nextAskedMs !== null && !locks.some(({ fromMs, toMs }) => fromMs <= nextAskedMs && toMs >= answeredMs);
 
 /** Its seconds and price, in the CDR and on the leg: by the switch's stamps, or by the CDR's own where there are none. */
 function checkCharged(

@@ -409,6 +409,23 @@ describeOnSwitch("the auditor", function () {
     },
     () => [new RegExp(`${ids.leg} .*charged to 2500 ms before the last moment`)],
   );
+  it("finds a leg that was charged to before the last heartbeat that proved it, and was stored", async () => {
+    const gathered = await world.auditor.gather();
+    /** A heartbeat that was asked 300 ms after what the leg was charged to. */
+    const charged = (nextAsked: boolean, locked: boolean) => {
+      const copy = structuredClone(gathered) as Plantable;
+      const endedMs = lostWithTheSwitch(copy);
+      const nextAskedMs = nextAsked ? endedMs + 600 : null;
+      copy.history.heartbeats = [{ afterMs: endedMs + 300, answeredMs: endedMs + 310, nextAskedMs }];
+      copy.history.switchDeaths = [{ fromMs: endedMs + 900, toMs: endedMs + 910 }];
+      if (locked) copy.history.locks = [{ fromMs: endedMs + 400, toMs: endedMs + 500 }];
+      return findingsOf(copy);
+    };
+    found(charged(true, false), [new RegExp(`${ids.leg} .*charged to 300 ms before the last moment`)]);
+    // Its controller may have died before it had stored that, or could not store it.
+    assert.deepEqual(charged(false, false), []);
+    assert.deepEqual(charged(true, true), []);
+  });
   /** As if it had died with the call: its end is known by the last proven second. Answers which that is, ms. */
   function lostWithTheSwitch({ records, books }: Plantable): number {
     records.delete(ids.leg);

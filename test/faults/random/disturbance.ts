@@ -180,9 +180,12 @@ export class Disturbance {
   }
 
   async #lock(forMs: number): Promise<void> {
-    const free = await eventually("the lock", () => this.#around.world.lockDatabase(), { everyMs: 20 });
+    const { world } = this.#around;
+    const fromMs = Date.now();
+    const free = await eventually("the lock", () => world.lockDatabase(), { everyMs: 20 });
     await sleep(forMs);
     await free();
+    world.auditor.databaseLocked({ fromMs, toMs: Date.now() });
   }
 }
 

@@ -92,6 +92,7 @@ export class Surroundings {
     // A bot that hangs up by itself, as most do.
     const bot = await startBot(({ socket }) => void setTimeout(() => socket.close(), 1_500).unref());
     const esl = await opened.promise;
+    world.auditor.watchBetween(esl);
     return new Surroundings({ world, esl, storage, voice, bot, spool }, { standIn, s3, folder, spoolEnv });
   }
 
