@@ -70,6 +70,8 @@ export class Channel {
   answerState: "ringing" | "early" | "answered" | "hangup" = "ringing";
   /** Null while it is up. */
   cause: string | null = null;
+  /** When it was told to hang up, monotonic; from then on it is not read. Infinity while it is up. */
+  readUntilMs = Infinity;
   /** The application that keeps it up, park or none, and that application's uuid. */
   parked: { applicationUuid: string | null } | null = null;
   bridge: Bridge | null = null;

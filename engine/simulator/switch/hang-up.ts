@@ -18,6 +18,7 @@ export function hangUp(
   if (channel.cause !== null) return;
   channel.cause = cause;
   channel.stamps.hangupUs = tickUs(core.clock);
+  channel.readUntilMs = core.clock.monotonicMs();
   const wasAnswered = channel.answerState === "answered";
   channel.answerState = "hangup";
   if (by === "far end")

@@ -93,7 +93,7 @@ export class Recording implements RunningRecording {
     this.#silentSinceMs = core.clock.monotonicMs();
     if (isRead(channel)) this.#startedMs = core.clock.monotonicMs();
     this.#untap = channel.media.tap((said, heard, { dueMs }) => {
-      if (!isRead(channel)) return;
+      if (!isRead(channel) || dueMs > channel.readUntilMs) return;
       this.#startedMs ??= core.clock.monotonicMs();
       // A slot that a stall made late, from before the file began.
       if (dueMs < this.#startedMs - frameMs) return;
@@ -112,7 +112,7 @@ export class Recording implements RunningRecording {
     if (!this.#channel.recordings.delete(this.path)) return;
     this.#untap();
     // What lags now will not come any more.
-    this.#fillUp(this.#core.clock.monotonicMs(), 0);
+    this.#fillUp(Math.min(this.#core.clock.monotonicMs(), this.#channel.readUntilMs), 0);
     const first = this.#held[0];
     if (this.#frames > 0 && this.#frames <= this.#preBufferFrames && first !== undefined)
       this.#file.write(first);

@@ -58,6 +58,21 @@ describe("sound in the simulated switch", () => {
     assert.equal(toneAt(said, 740), 440);
   });
 
+  it("a file ends with its leg, however long the process then stands still", async () => {
+    const file = `${box.folder}/a.wav`;
+    await parkedLeg(box, "A", "answer440", recordVariables);
+    const fromMs = systemClock.monotonicMs();
+    await box.client.api(`uuid_record A start ${file}`);
+    await systemClock.sleep(300);
+    await box.client.api("uuid_kill A");
+    await box.client.event("CHANNEL_HANGUP", "A");
+    const endedMs = systemClock.monotonicMs();
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 400);
+    await box.client.event("CHANNEL_HANGUP_COMPLETE", "A");
+    const { ms } = recorded(file);
+    assert.ok(ms >= 280 && ms <= endedMs - fromMs, `${ms} ms of ${endedMs - fromMs}`);
+  });
+
   it("keeps 25 frames back unless told otherwise", async () => {
     const file = `${box.folder}/a.wav`;
     await parkedLeg(box, "A", "silent", ",RECORD_STEREO=true");
