@@ -47,8 +47,6 @@ const legEndedGraceUs = 5_000_000;
 const missingAfterMs = 15_000;
 /** A file without audio may be one that has only just been made. */
 const nothingYetMs = 2000;
-/** Of one who loses a race the file is closed a moment before the end is heard that says so: one this short waits for that, as long. */
-const raceMsMax = 500;
 /** Rows are there before their file, so one without is no race; this is for clocks that differ. */
 const orphanAfterMs = 60_000;
 
@@ -144,8 +142,8 @@ export class Uploads {
       return this.#options.unclaimed.take(path, `recording ${row.id}: not a WAV file`);
     }
     if (wav.dataBytes === 0) return this.#finishEmpty(row, path);
-    const mayHaveLost = row.legEndedAtUs === null && wav.durationMs < raceMsMax;
-    if (mayHaveLost && lookedMs - before.mtimeMs < nothingYetMs) return;
+    // The file is closed before the end is heard that may say that another has the call; then there is to be none.
+    if (row.legEndedAtUs === null && row.legMayLose === 1) return;
     const audio = await audioOf(row, path, wav);
     const key = objectKey(row);
     // Deleted a moment ago, it is to be looked at as such.

@@ -262,13 +262,19 @@ export interface SpooledRow extends RecordingRow {
   legAnsweredAtUs: number | null;
   legEndedAtUs: number | null;
   legHangupCause: string | null;
+  /** 1: of those that were dialled with it one has the call, perhaps; which, its own end says, or theirs. */
+  legMayLose: 0 | 1;
 }
 
 /** Of whichever workspace: for the spool alone. */
 export function spooledById(tx: ReadTx, id: RecordingId): Promise<SpooledRow | undefined> {
   return tx.get(
     `SELECT r.*, l.dialled_at_ms AS leg_dialled_at_ms, l.answered_at_us AS leg_answered_at_us,
-       l.ended_at_us AS leg_ended_at_us, l.hangup_cause AS leg_hangup_cause
+       l.ended_at_us AS leg_ended_at_us, l.hangup_cause AS leg_hangup_cause,
+       CASE WHEN EXISTS (
+         SELECT 1 FROM legs o WHERE o.call_id = l.call_id AND o.id <> l.id AND o.dialled_at_ms = l.dialled_at_ms
+           AND (o.ended_at_us IS NULL OR o.answered_at_us IS NOT NULL)
+       ) THEN 1 ELSE 0 END AS leg_may_lose
      FROM recordings r JOIN legs l ON l.id = r.leg_id WHERE r.id = ?`,
     [id],
   );

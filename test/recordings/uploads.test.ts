@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { appendFile, readdir, readFile, rename, utimes } from "node:fs/promises";
 import { join } from "node:path";
-import type { RecordingId } from "../../engine/ids.ts";
+import type { LegId, RecordingId } from "../../engine/ids.ts";
 import * as recordings from "../../engine/store/recordings.ts";
 import type { RecordingRow } from "../../engine/store/recordings.ts";
 import type { Tx } from "../../engine/store/store.ts";
@@ -483,31 +483,65 @@ describe("recordings on the spool", function () {
     assert.equal(told.length, 1);
   });
 
-  it("of a moment wait for the end of their leg, which may have lost the race to another: then there is none", async () => {
-    const [loser, other] = [await addRecording(world), await addRecording(world)];
-    for (const id of [loser, other]) await spoolFile(folder, `${id}.wav`, wav({ frames: speech(20) }));
-    const { legId } = await rowOf(world, loser);
-    spool.wake();
-    await world.clock.sleep(200);
-    assert.deepEqual([(await rowOf(world, loser)).status, told], ["uploading", []]);
-    const nowUs = world.clock.nowUs();
-    await world.store.write((tx) =>
-      tx.run("UPDATE legs SET ended_at_us = ?, hangup_cause = 'lose_race' WHERE id = ?", [nowUs, legId]),
-    );
-    spool.wake();
-    await gone();
-    assert.deepEqual(
-      [(await rowOf(world, loser)).status, (await rowOf(world, other)).status],
-      ["empty", "empty"],
-    );
-  });
+  describe("of legs that rang together", () => {
+    const dialled = (leg: LegId, { at = 5, ended = false, answered = true, cause = "lose_race" } = {}) =>
+      world.store.write((tx) =>
+        tx.run(
+          "UPDATE legs SET dialled_at_ms = ?, answered_at_us = ?, ended_at_us = ?, hangup_cause = ? WHERE id = ?",
+          [
+            ...[at, answered ? 1_000_000 : null, ended ? world.clock.nowUs() : null, ended ? cause : null],
+            leg,
+          ],
+        ),
+      );
+    let other: LegId;
+    let recording: RecordingId;
+    const isKept = async () => {
+      lookAgain();
+      await world.clock.sleep(200);
+      assert.deepEqual([(await rowOf(world, recording)).status, told], ["uploading", []]);
+    };
 
-  it("of a moment of a leg that talks on are stored a moment later", async () => {
-    const id = await addRecording(world);
-    await spoolFile(folder, `${id}.wav`, wav({ frames: speech(20) }));
-    lookAgain();
-    await gone();
-    assert.equal((await rowOf(world, id)).status, "ready");
+    const recorded = async () => {
+      recording = await addRecording(world);
+      await spoolFile(folder, `${recording}.wav`, wav({ frames: speech(20) }));
+    };
+
+    beforeEach(async () => {
+      other = ids.next("leg");
+      await addLeg(world, other, 1);
+      await dialled(world.legId);
+      await dialled(other);
+    });
+
+    it("wait until it is known that another has the call: then there is none", async () => {
+      await recorded();
+      await isKept();
+      // Who won may hang up before it is heard that this one lost.
+      await dialled(other, { ended: true, cause: "normal_clearing" });
+      await isKept();
+      await dialled(world.legId, { ended: true, answered: false });
+      spool.wake();
+      await gone();
+      assert.equal((await rowOf(world, recording)).status, "empty");
+    });
+
+    it("are stored once all the others are known to have lost", async () => {
+      await recorded();
+      await isKept();
+      await dialled(other, { ended: true, answered: false });
+      spool.wake();
+      await gone();
+      assert.equal((await rowOf(world, recording)).status, "ready");
+    });
+
+    it("do not wait for who was dialled later", async () => {
+      await dialled(other, { at: 6 });
+      await recorded();
+      spool.wake();
+      await gone();
+      assert.equal((await rowOf(world, recording)).status, "ready");
+    });
   });
 
   it("without a file end as missing, and say so", async () => {
