@@ -16,13 +16,20 @@ const headersMs = 10_000;
 const requestMs = 30_000;
 /** Longer than the minute that load balancers keep idle connections, so that it is they who close them. */
 const keepAliveMs = 65_000;
+/** Whoever holds more takes no descriptor from the calls, the media server and the database. */
+const connectionsMaxDefault = 10_000;
 /** A process has 8 s to end: time is left to close what is behind the servers. */
 const graceMsDefault = 5_000;
 
-/** Listens on `host` and `port`; port 0 is a free one. */
+/** Listens on `host` and `port`; port 0 is a free one. Connections beyond `connectionsMax` are closed at once. */
 export async function listen(
   app: Express,
-  { host, port, clock }: { host: string; port: number; clock: Clock },
+  {
+    host,
+    port,
+    clock,
+    connectionsMax = connectionsMaxDefault,
+  }: { host: string; port: number; clock: Clock; connectionsMax?: number },
 ): Promise<HttpServer> {
   const server = createServer(
     {
@@ -35,6 +42,7 @@ export async function listen(
     },
     app,
   );
+  server.maxConnections = connectionsMax;
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
     server.listen(port, host, () => {

@@ -113,6 +113,31 @@ describe("the HTTP server", () => {
     await server.close();
   }).timeout(4000);
 
+  it("holds so many connections and closes whatever comes beyond, until one is free", async () => {
+    const server = await listen(express(), {
+      host: "127.0.0.1",
+      port: 0,
+      clock: systemClock,
+      connectionsMax: 2,
+    });
+    const open = async () => {
+      const socket = connect(server.port, "127.0.0.1");
+      await once(socket, "connect");
+      return socket;
+    };
+    const held = [await open(), await open()];
+    const beyond = await open();
+    await once(beyond.resume(), "close");
+    assert.ok(held.every(({ readyState }) => readyState === "open"));
+
+    held[0]?.end();
+    await once(held[0]!.resume(), "close");
+    const answer = await fetch(server.url);
+    assert.equal(answer.status, 404);
+    held[1]?.destroy();
+    await server.close();
+  });
+
   it("cuts off what does not answer within the grace", async () => {
     const app = express();
     app.get("/never", () => undefined);
