@@ -379,6 +379,24 @@ describeOnSwitch("the auditor", function () {
     assert.deepEqual(longer(300, 15), []);
     found(longer(600, 15), [tooLong]);
   });
+  it("knows not how long a recording should be that was asked for by a clock an hour off, and whose start nobody heard", async () => {
+    const gathered = await world.auditor.gather();
+    const askedFor = (byMs: number) => {
+      const copy = structuredClone(gathered) as Plantable;
+      const row = copy.books.recordings.find(({ id }) => id === ids.recording)!;
+      const started = copy.books.legs.find(({ id }) => id === ids.leg)!.started_at_us!;
+      // In mid-call: the switch was not told to record it as it was dialled.
+      copy.records.get(ids.leg)!.recordings = [];
+      Object.assign(row, {
+        status: "empty",
+        started_at_us: null,
+        created_at_ms: started / 1000n + BigInt(byMs),
+      });
+      return findingsOf(copy).filter((finding) => finding.includes("to be recorded"));
+    };
+    found(askedFor(100), [new RegExp(`${ids.recording} .*empty, while its leg had \\d+ ms to be recorded`)]);
+    assert.deepEqual([askedFor(-3_600_000), askedFor(3_600_000)], [[], []]);
+  });
   inACopy(
     "an end that the switch knows nothing of",
     ({ records }) => void records.delete(ids.leg),

@@ -152,7 +152,8 @@ function wallMs(
   const fromUs = beginUs(row, leg, record);
   if (fromUs === 0n) return record ? 0 : null;
   // Asked for by a process whose clock was stepped, and its start told to nobody.
-  if (row.started_at_us === null && fromUs > legEndedUs + clockStepUsMin) return null;
+  const isOfLeg = fromUs < legEndedUs + clockStepUsMin && fromUs > (leg.started_at_us ?? 0n) - clockStepUsMin;
+  if (row.started_at_us === null && !isOfLeg) return null;
   return Math.max(0, Number(toUs - fromUs) / 1000);
 }
 
