@@ -81,6 +81,8 @@ describeOnSwitch("a command that the switch refuses, or does not answer", functi
     );
     await on.event(id, "call.answered");
     const [recording] = await on.record(id, "on");
+    // There was something to be recorded.
+    await systemClock.sleep(300);
     await on.hangUp(id);
     const call = await on.ended(id);
     assert.deepEqual(asked, ["originate", "startRecording", "hangUp"]);
