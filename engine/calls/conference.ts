@@ -18,11 +18,14 @@ import { newRecording, stopRecording } from "./dialing.ts";
 /** How long the waiting leg outlives a controller that does not come back to direct it. */
 const idleSecondsMax = 30;
 
+/** Now, beside the switch's stamps: no step of our clock reaches it. */
+const stampUs = ({ parts }: CallChange): number => parts.clock.steadyMs() * 1000;
+
 /** Makes the call's first leg a member of the room of that name, which is opened for it unless it is there. */
 export async function enterRoom(change: CallChange, request: RoomRequest): Promise<StepFact> {
   const { tx, call, firstLeg: leg, nowMs } = change;
   // Of a room that it was taken out of, and the switch never said so.
-  await leaveAll(change, leg, (member) => member.leaving ?? "left", change.parts.clock.nowUs());
+  await leaveAll(change, leg, (member) => member.leaving ?? "left", stampUs(change));
   const room = await openRoom(change, request);
   const reason = await refusal(change, room);
   if (reason !== null) return { kind: "roomRefused", reason };
@@ -92,7 +95,7 @@ export async function leaveRoom(
   if (!found) return;
   const { room, member } = found;
   change.intend({ kind: "leaveRoom", leg: leg.id });
-  if (reason === "failed") await left(change, leg, room, member, "failed", change.parts.clock.nowUs());
+  if (reason === "failed") await left(change, leg, room, member, "failed", stampUs(change));
   else if (member.leaving === null) await conferences.updateMember(tx, member.token, { leaving: reason });
 }
 

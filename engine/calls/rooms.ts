@@ -51,8 +51,9 @@ export class Rooms {
 
   async #reconcileRoom(box: Switch, room: ConferenceRow): Promise<void> {
     const { store, clock } = this.#parts;
-    // Both before it is asked: whoever enters later has not left by what it says.
-    const atUs = clock.nowUs();
+    // Both before it is asked: whoever enters later has not left by what it says. It is held against the switch's stamps, which no step
+    // of our clock reaches.
+    const atUs = clock.steadyMs() * 1000;
     const known = await store.read((tx) => conferences.presentMembers(tx, room.id));
     await this.#compare(box, room, known, (await box.roomMembers(room.id)) ?? [], atUs);
     await this.changed(room.id);
@@ -78,8 +79,9 @@ export class Rooms {
     there: readonly RoomMember[],
     atUs: number,
   ): Promise<void> {
-    const { news } = this.#parts;
+    const { news, clock } = this.#parts;
     const isLongOver = room.endedAtMs !== null && atUs / 1000 - room.endedAtMs > endingMsMax;
+    const nowMs = clock.nowMs();
     for (const member of known) {
       const at = { box: box.box, leg: member.legId, room: room.id, atUs };
       const found = there.find(({ leg }) => leg === member.legId);
@@ -93,7 +95,7 @@ export class Rooms {
         // Who hangs up just now has been put out by nobody; that they have is told for itself.
         const facts = await box.channelFacts(member.legId);
         if (facts?.hungUp === false) await news({ kind: "roomLeft", ...at, hungUp: false });
-      } else if (atUs / 1000 - member.createdAtMs > enteringMsMax) {
+      } else if (nowMs - member.createdAtMs > enteringMsMax) {
         await news({ kind: "roomMissed", ...at, token: member.token });
       }
     }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Document } from "../../engine/actions/document.ts";
+import { systemClock } from "../../engine/clock.ts";
 import { SautikitError } from "../../engine/errors.ts";
 import type { LegId } from "../../engine/ids.ts";
 import { insertRoom } from "../../engine/store/conferences.ts";
@@ -266,6 +267,67 @@ describeOnSwitch("a conference of which the switch's word is lost", function () 
     assert.ok(!kindsOf(call).includes("conference.announced"));
     await on.command("told", { command: "play", source: { url: on.promptUrl } });
     await on.event(id, "conference.announced");
+    await on.hangUp(id);
+    await on.ended(id);
+  });
+});
+
+describeOnSwitch("a conference whose controller's clock is set wrong by an hour", function () {
+  this.timeout(60_000);
+  const hourMs = 3_600_000;
+  let on: World;
+  let aheadMs = 0;
+  let unheard: string | null = null;
+  before(async () => {
+    on = await world({
+      tap: (box) =>
+        interferedBox(box, {
+          event: (event, tell) => {
+            if (event.kind !== unheard) tell();
+          },
+        }),
+    });
+    await on.stopController();
+    await on.control(undefined, {
+      ...systemClock,
+      nowMs: () => systemClock.nowMs() + aheadMs,
+      nowUs: () => systemClock.nowUs() + aheadMs * 1000,
+    });
+  });
+  afterEach(() => {
+    aheadMs = 0;
+    unheard = null;
+  });
+  after(() => on.end());
+
+  const checkStay = (call: SeenCall) => {
+    const [came, went] = ["joined", "left"].map((what) => eventOf(call, `conference.${what}`).occurred_at);
+    assert.ok(came! <= went!, `came at ${came!}, left at ${went!}`);
+  };
+
+  it("is left when its member leaves, though the word of their coming was lost while it was ahead", async () => {
+    unheard = "roomEntered";
+    const id = await on.place({ to: wanjiru, actions: inRoom("ahead") });
+    await on.event(id, "action.started");
+    aheadMs = hourMs;
+    const { legs } = await on.event(id, "conference.joined");
+    aheadMs = 0;
+    await sleep(500);
+    await on.command("ahead", { command: "kick", legId: legs[0]!.id });
+    const call = await on.event(id, "conference.left");
+    assert.deepEqual(reasonsOf(call, "conference.left"), ["kicked"]);
+    checkStay(call);
+    await on.hangUp(id);
+    await on.ended(id);
+  });
+
+  it("is left after it was come to, though for another one and the word of it was lost, while it was behind", async () => {
+    const id = await on.place({ to: wanjiru, actions: inRoom("behind") });
+    await on.event(id, "conference.joined");
+    unheard = "roomLeft";
+    aheadMs = -hourMs;
+    await on.direct(id, inRoom("another"));
+    checkStay(await on.event(id, "conference.joined", 2));
     await on.hangUp(id);
     await on.ended(id);
   });
