@@ -95,7 +95,7 @@ export function newLeg(
 export async function newRecording(
   change: CallChange,
   leg: LegRow,
-  { trim = false }: { trim?: boolean } = {},
+  { trim = false, createdAtMs = change.nowMs }: { trim?: boolean; createdAtMs?: number } = {},
 ): Promise<RecordingId> {
   const id = change.parts.ids.next("rec");
   const { callId, workspaceId, box } = leg;
@@ -107,7 +107,7 @@ export async function newRecording(
     box,
     status: "starting",
     trim,
-    createdAtMs: change.nowMs,
+    createdAtMs,
   });
   return id;
 }

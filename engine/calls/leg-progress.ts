@@ -214,9 +214,13 @@ export async function takeLegNews(change: CallChange, news: LegNews, document: D
 
 /** A caller's leg that its number's routing has recorded: one that we dial brings its recording along. */
 async function recordIfAsked(change: CallChange, leg: LegRow): Promise<void> {
-  const { record } = parseObject(change.call.options) as unknown as CallOptions;
-  if (record === null || leg.direction !== "inbound" || leg !== change.firstLeg) return;
+  if (!isToBeRecorded(change, leg)) return;
   change.intend({ kind: "startRecording", leg: leg.id, recording: await newRecording(change, leg) });
+}
+
+function isToBeRecorded({ call, firstLeg }: CallChange, leg: LegRow): boolean {
+  const { record } = parseObject(call.options) as unknown as CallOptions;
+  return record !== null && leg.direction === "inbound" && leg === firstLeg;
 }
 
 /** The document speaks to whom the switch kept, once that is known. */
@@ -239,7 +243,9 @@ async function answeredBeforeEnd(
   answeredAtUs: number | null,
 ): Promise<void> {
   if (leg.endedAtUs !== null) return;
-  if (answeredAtUs !== null) await answered(change, leg, answeredAtUs);
+  if (answeredAtUs !== null && (await answered(change, leg, answeredAtUs)) && isToBeRecorded(change, leg))
+    // Nobody was there to begin it: that it is missing is told, as of any other.
+    await newRecording(change, leg, { createdAtMs: Math.floor(answeredAtUs / 1000) });
   if (!isOwn || leg.answeredAtUs === null || change.call.answeredAtUs !== null) return;
   await giveCall(change, leg);
   const answeredAt = { answered_at: iso(leg.answeredAtUs) };

@@ -4,7 +4,7 @@ import { sideBySide } from "../peers/side-by-side.ts";
 import { describeOnSwitch } from "../peers/switch-under-test.ts";
 import { inboundWorld, type InboundWorld } from "./inbound-world.ts";
 import { interferedBox, noAnswer, type Interference } from "./interfered-box.ts";
-import { eventOf, kindsOf, type WorldOptions } from "./world.ts";
+import { eventOf, kindsOf, type SeenCall, type WorldOptions } from "./world.ts";
 
 const otieno = "+254700000002";
 
@@ -162,6 +162,32 @@ describeOnSwitch("an inbound call through a switch in trouble", function () {
     const { taken } = await on.callIn({ digits: "4" });
     const call = await on.ended(await taken());
     assert.equal(eventOf(call, "call.digits").payload["digits"], "4");
+  });
+
+  test("whose answer is known by its end alone, has the recording that should have begun then told as missing", async (open) => {
+    const on = await open({
+      event: (event, tell) => {
+        if (event.kind !== "answered") tell();
+      },
+      question: async (question, _, ask) => {
+        const said = await ask();
+        // Whoever answers dies with the word of it.
+        return question === "answer" ? false : said;
+      },
+    });
+    await on.store.write((tx) => tx.run("UPDATE numbers SET record = 1"));
+    const { caller, hangUp, taken } = await on.callIn();
+    const id = await taken();
+    await caller(({ answered_at }) => answered_at !== null);
+    await systemClock.sleep(600);
+    await hangUp();
+    const { legs } = await on.ended(id);
+    const told = (call: SeenCall) => kindsOf(call).includes("recording.missing");
+    const missing = eventOf(await on.until(id, "that it is missing", told, 40_000), "recording.missing");
+    assert.deepEqual(legs[0]!.recording_ids, [missing.payload["recording_id"]]);
+    const { talk_ms } = missing.payload as { talk_ms: number };
+    const talkedMs = Date.parse(legs[0]!.ended_at!) - Date.parse(legs[0]!.answered_at!);
+    assert.ok(Math.abs(talk_ms - talkedMs) <= 1, `${talk_ms} ms, and the talk lasted ${talkedMs} ms`);
   });
 
   test("is answered once where the first try's reply is lost", async (open) => {
