@@ -96,6 +96,9 @@ export const faultKindsOf = [
 export const storageFaults = ["down", "refuses", "hangs", "other bytes", "keeps nothing"] as const;
 export type StorageFault = (typeof storageFaults)[number];
 
+/** How far the clock is set wrong. */
+export const clockStepMs = 3_600_000;
+
 export function planOf(seed: number): Plan {
   const draw = chance(seed);
   const acts = Array.from({ length: 1 + Math.floor(draw() * 2) }, (_, index) => oneAct(draw, seed, index));
@@ -412,7 +415,7 @@ const faultWeights: readonly [weight: number, of: (draw: Chance, onTheWay: reado
         kind: "clock stepped",
         atMs: at(draw),
         forMs: ms(draw, 500, 3_000),
-        byMs: pick(draw, [3_600_000, -3_600_000]),
+        byMs: pick(draw, [clockStepMs, -clockStepMs]),
       }),
     ],
     [4, (draw) => ({ kind: "database locked", atMs: at(draw), forMs: ms(draw, 200, 2_500) })],

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { magicPhones, pays } from "../../../engine/simulator/daraja/behaviours.ts";
-import { systemClock } from "../../../engine/clock.ts";
+import { dayMs, systemClock } from "../../../engine/clock.ts";
 import { systemIds } from "../../../engine/ids.ts";
 import { addToInventory } from "../../../engine/numbers/inventory.ts";
 import { SipDevice, type Login } from "../../peers/sip-device.ts";
@@ -9,7 +9,7 @@ import { eventually } from "../../peers/waiting.ts";
 import { Customer, type ApiAnswer, type ApiLeg } from "../../world/customer.ts";
 import { openAccount } from "../../world/world.ts";
 import type { DeviceAccount, DeviceCall } from "../auditor/evidence.ts";
-import type { Act, Plan } from "./plan.ts";
+import { clockStepMs, type Act, type Plan } from "./plan.ts";
 import type { Surroundings } from "./surroundings.ts";
 
 /** Whatever is down, a request is made again until it was answered, for as long as this. */
@@ -290,9 +290,9 @@ export class Tenant {
     if (act.releases) await this.#ask("DELETE", `/v1/numbers/${id}`);
   }
 
-  /** As if it had been claimed that much earlier. */
+  /** As if it had been claimed that much earlier, though the clock that it was claimed by was ahead. */
   async #pass(id: string, months: number): Promise<void> {
-    const backMs = months * 31 * 24 * 3_600_000;
+    const backMs = months * 31 * dayMs + clockStepMs;
     await around(() =>
       this.#around.world.byHand(
         `UPDATE number_rentals SET begins_at_ms = begins_at_ms - ${backMs}, ends_at_ms = ends_at_ms - ${backMs}
