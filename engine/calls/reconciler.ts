@@ -165,14 +165,16 @@ export class Reconciler {
     return store.write(async (tx) => {
       const before = await boxByName(tx, box.box);
       const legs = await liveLegsOfBox(tx, box.box);
+      const agoMs = clock.monotonicMs() - connectedAtMs;
       if (before?.aliveAtUs != null && before.coreUuid !== coreUuid) {
         await raiseSeen(tx, box.box, before.aliveAtUs);
         // By the wall clock as it is now, since it may have been set since.
         const nowMs = clock.nowMs();
-        const agoMs = clock.monotonicMs() - connectedAtMs;
         await markLastProven(tx, box.box, { dialledBeforeMs: Math.round(nowMs - agoMs), nowMs });
       }
-      await saveBox(tx, { name: box.box, coreUuid, version, aliveAtUs: clock.steadyMs() * 1000 });
+      // By the time that this could be stored it may have died.
+      const aliveAtUs = Math.floor(clock.steadyMs() - agoMs) * 1000;
+      await saveBox(tx, { name: box.box, coreUuid, version, aliveAtUs });
       return legs.flatMap((leg) => (leg.startedAtUs === null ? [] : [leg.id]));
     });
   }

@@ -761,6 +761,8 @@ export class FreeSwitchBox implements Switch {
   async #beat(connection: Connection): Promise<void> {
     const { clock } = this.#options;
     const askedMs = clock.monotonicMs();
+    // Its answer may be long on its way, and outlive who gave it.
+    const askedAtUs = clock.steadyMs() * 1000;
     let coreUuid: string;
     try {
       coreUuid = await connection.send(api("global_getvar", "core_uuid"), heartbeatTimeoutMs);
@@ -771,7 +773,7 @@ export class FreeSwitchBox implements Switch {
     }
     const atMs = clock.monotonicMs();
     this.pulse.last = { atMs, tookMs: atMs - askedMs };
-    this.#tell({ kind: "alive", box: this.box, coreUuid, atUs: clock.steadyMs() * 1000 });
+    this.#tell({ kind: "alive", box: this.box, coreUuid, atUs: askedAtUs });
     this.#heartbeat = clock.after(heartbeatEveryMs, () => void this.#beat(connection));
   }
 

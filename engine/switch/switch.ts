@@ -449,7 +449,7 @@ export type BoxEvent =
   /** Connected, authenticated, subscribed; `coreUuid` differs from the last one when the switch itself was restarted. */
   | { kind: "connected"; box: string; coreUuid: string; version: string }
   | { kind: "disconnected"; box: string; reason: string }
-  /** A heartbeat was answered by that core: every leg known to live on it was alive at `atUs` (our wall clock). */
+  /** A heartbeat was answered by that core: every leg known to live on it was alive at `atUs` (our clock), when it was asked. */
   | { kind: "alive"; box: string; coreUuid: string; atUs: number }
   | DeviceEvent
   | LoginFailed;

@@ -330,6 +330,36 @@ describe(`work on one call that crosses, on ${databaseKind}`, function () {
       reconciler.stop();
     });
 
+  it("knows a switch to have lived when it was connected, and no later, whenever that could be stored", async () => {
+    const nobody = () => Promise.resolve([]);
+    const box = {
+      ...{ box: "nairobi-1", connected: true, listChannels: nobody, arrivals: nobody, strangers: nobody },
+      relayed: nobody,
+    } as Partial<Switch> as Switch;
+    let laterMs = 0;
+    const later = {
+      ...clock,
+      steadyMs: () => clock.steadyMs() + laterMs,
+      monotonicMs: () => clock.monotonicMs() + laterMs,
+    };
+    const reconciler = new Reconciler({
+      ...{ box, clock: later, log: silentLog, store: awayFor(1, store) },
+      takesEndRecords: true,
+      news: () => Promise.resolve(),
+      arrived: () => undefined,
+      isArriving: () => false,
+      hangUp: () => Promise.resolve(),
+    });
+    await reconciler.connected({ kind: "connected", box: box.box, coreUuid: "new", version: "1" });
+    const connectedUs = clock.steadyMs() * 1000;
+    laterMs = 60_000;
+    await reconciler.every(30_000);
+    const row = await store.read((tx) => calls.boxByName(tx, box.box));
+    assert.equal(row?.coreUuid, "new");
+    assert.ok(row.aliveAtUs! <= connectedUs, `${row.aliveAtUs! - connectedUs} µs later`);
+    reconciler.stop();
+  });
+
   for (const [whose, steadyAheadMs] of [
     ["was set five hours ahead", 0],
     ["was five hours ahead when the process began", 5 * 3_600_000],

@@ -89,6 +89,20 @@ describe("A FreeSWITCH box", () => {
     });
   });
 
+  it("takes a late answer as a proof of when it was asked, and of no moment since", async () => {
+    await start();
+    const { socket, lines } = fake.eventPeer;
+    socket.cork();
+    clock.advance(1000);
+    await until(() => fake.eventPeer.lines.length > lines.length);
+    const askedUs = clock.nowUs();
+    clock.advance(2500);
+    socket.uncork();
+    await until(() => told("alive") === 2);
+    const last = boxEvents.at(-1);
+    assert.equal(last?.kind === "alive" && last.atUs, askedUs);
+  });
+
   it("subscribes to the events it needs and never to ALL", async () => {
     await start();
     const subscription = fake.eventPeer.lines.find((line) => line.startsWith("event "));
