@@ -3,6 +3,8 @@ import type { SpooledRow } from "../engine/store/recordings.ts";
 /** What is lost at a recording's two ends, each at most some 20 ms frames, is none. */
 const gapMsMin = 100;
 const gapShareMin = 0.02;
+/** Nobody asks for a recording of a leg that ended so long ago. */
+const clocksApartUsMin = 5_000_000;
 
 /**
  * How long there was something to record, ms, by the switch's stamps: from the leg's answer, or from the recording's
@@ -20,8 +22,12 @@ export function talkMsOf(row: SpooledRow): number | null {
 const earlier = (endedAtUs: number | null, legEndedAtUs: number | null) =>
   endedAtUs === null || legEndedAtUs === null ? endedAtUs : Math.min(endedAtUs, legEndedAtUs);
 
-function startUsOf({ createdAtMs, startedAtUs, legDialledAtMs, legAnsweredAtUs }: SpooledRow): number | null {
+function startUsOf(row: SpooledRow): number | null {
+  const { createdAtMs, startedAtUs, legDialledAtMs, legAnsweredAtUs, legEndedAtUs } = row;
   const askedLater = legDialledAtMs !== null && createdAtMs > legDialledAtMs;
+  // Our clock was ahead of the switch's: when it was asked for is not known.
+  const afterTheEnd = legEndedAtUs !== null && createdAtMs * 1000 > legEndedAtUs + clocksApartUsMin;
+  if (askedLater && startedAtUs === null && afterTheEnd) return legAnsweredAtUs;
   if (askedLater) return startedAtUs ?? createdAtMs * 1000;
   if (startedAtUs === null || legAnsweredAtUs === null) return startedAtUs ?? legAnsweredAtUs;
   // One that began late has lost what was said before.

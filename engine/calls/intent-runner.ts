@@ -270,9 +270,11 @@ export class IntentRunner {
     legs: Legs,
     routed: Routed | null,
   ): Promise<boolean> {
-    for (const leg of routed?.none ?? []) await this.#dialler.neverDialled(leg, "no_trunk");
-    if (routed?.originate === null) return true;
-    for (const [index, command] of commands.entries()) {
+    // Not before the others are sent: until then all of it may be taken back.
+    const tellNone = async () => {
+      for (const leg of routed?.none ?? []) await this.#dialler.neverDialled(leg, "no_trunk");
+    };
+    for (const [index, command] of routed?.originate === null ? [] : commands.entries()) {
       try {
         if (command.kind !== "originate") await this.#sendOne(command, legs);
         else if (routed?.originate) await this.#dial(routed.originate, legs);
@@ -290,16 +292,19 @@ export class IntentRunner {
           undone = undone.slice(1);
         }
         const reason = isError(error, "calls.not_live") ? "canceled" : "not_sent";
+        await tellNone();
         await this.#notDone(undone, commands, reason, legs);
         return true;
       }
     }
+    await tellNone();
     return true;
   }
 
   /** As if it had not been marked: nothing of it was sent, and its time is not up. False: it stays marked. */
   #unclaim(intent: IntentRow, routed: Routed | null): Promise<boolean> {
-    const legs = routed?.originate?.branches.map(({ leg }) => leg) ?? [];
+    const sent = routed?.originate?.branches.map(({ leg }) => leg) ?? [];
+    const legs = [...sent, ...(routed?.none ?? [])];
     return this.#parts.store
       .write(async (tx) => {
         if (!(await unmarkDialled(tx, legs))) return false;

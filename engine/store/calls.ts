@@ -176,7 +176,9 @@ export async function unmarkDialled(tx: Tx, legs: readonly LegId[]): Promise<boo
     );
     if (row?.startedAtUs !== null || row.endedAtUs !== null) return false;
   }
-  for (const id of legs) await tx.run("UPDATE legs SET dialled_at_ms = NULL WHERE id = ?", [id]);
+  // Nor has it a place on a trunk.
+  for (const id of legs)
+    await tx.run("UPDATE legs SET dialled_at_ms = NULL, trunk = NULL, dialling = NULL WHERE id = ?", [id]);
   return true;
 }
 

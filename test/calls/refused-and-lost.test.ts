@@ -458,6 +458,62 @@ describeOnSwitch("a command that could not even be sent", function () {
   });
 });
 
+describeOnSwitch("a call that could not even be sent over a trunk of few channels", function () {
+  this.timeout(60_000);
+  let on: World;
+  let unsent: (() => Promise<void>) | null = null;
+  before(async () => {
+    on = await world({
+      trunks: ({ host, port }) => JSON.stringify({ trunks: [{ name: "narrow", host, port, channels: 2 }] }),
+      tap: (box) =>
+        interferedBox(box, {
+          async question(question, _, ask) {
+            if (question !== "originate" || unsent === null) return ask();
+            const before = unsent;
+            unsent = null;
+            await before();
+            throw unavailable();
+          },
+        }),
+    });
+    await on.trunksLoaded("narrow");
+  });
+  after(() => on.end());
+  const talking = async () => {
+    const id = await on.place({ to: wanjiru });
+    await on.event(id, "call.answered");
+    return id;
+  };
+
+  it("has its place there when it is sent a moment later", async () => {
+    const other = await talking();
+    unsent = () => Promise.resolve();
+    const id = await talking();
+    assert.equal(unsent, null);
+    for (const one of [id, other]) await on.hangUp(one);
+    for (const one of [id, other]) assert.equal((await on.ended(one)).legs[0]?.attempts.length, 1);
+  });
+
+  it("rings, of those for whom there was no channel, whom there is one for by then", async () => {
+    const other = await talking();
+    unsent = async () => {
+      await on.hangUp(other);
+      await on.ended(other);
+    };
+    const answers = "+254712000207";
+    const id = await on.place({ to: [ringsOn, answers] });
+    await on.event(id, "call.answered");
+    assert.equal(unsent, null);
+    await on.hangUp(id);
+    const { legs, status } = await on.ended(id);
+    assert.equal(status, "completed");
+    assert.deepEqual(Object.fromEntries(legs.map(({ to, attempts }) => [to, attempts.length])), {
+      [ringsOn]: 1,
+      [answers]: 1,
+    });
+  });
+});
+
 describeOnSwitch("a controller that is told to stop", function () {
   this.timeout(60_000);
 

@@ -623,6 +623,25 @@ describe("recordings on the spool", function () {
     assert.deepEqual(told, [{ kind: "empty", recording: await rowOf(world, id) }]);
   });
 
+  it("without a file, asked for by a clock an hour ahead of the switch's, end as missing, with the talk that they lack", async () => {
+    const id = await addRecording(world, "starting");
+    const { createdAtMs } = await rowOf(world, id);
+    const answeredMs = createdAtMs - 3_600_000;
+    await world.store.write(async (tx) => {
+      await tx.run("UPDATE legs SET dialled_at_ms = ?, answered_at_us = ?, ended_at_us = ? WHERE id = ?", [
+        ...[answeredMs - 1_000, answeredMs * 1_000, (answeredMs + 12_000) * 1_000],
+        world.legId,
+      ]);
+      await tx.run("UPDATE recordings SET status = 'uploading' WHERE id = ?", [id]);
+    });
+    await until("it is given up", async () => {
+      lookAgain();
+      return (await rowOf(world, id)).status === "missing";
+    });
+    const { talkMs, short } = await rowOf(world, id);
+    assert.deepEqual([talkMs, short], [12_000, 1]);
+  });
+
   it("are not given up while their folder is away, nor when they come late", async () => {
     const id = await addRecording(world);
     await rename(folder, `${folder}-unmounted`);
