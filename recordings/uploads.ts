@@ -220,11 +220,12 @@ export class Uploads {
     if (since === undefined) this.#absentSinceMs.set(row.id, clock.monotonicMs());
     if (since === undefined || clock.monotonicMs() - since < missingAfterMs) return;
     if (await this.#fetchedBack(row)) return this.#settle(row.id);
-    // A leg that nobody answered, or that ended as it was to be recorded, was never recorded at all.
+    // A leg that nobody answered was never recorded at all; of one that was recorded for a moment the switch may keep no file.
+    const begun = row.startedAtUs !== null;
     const talkMs = talkMsOf(row);
-    const nothingSaid = row.legAnsweredAtUs === null || (talkMs !== null && !isShort(0, talkMs));
-    if (row.startedAtUs !== null) await this.#lose(row);
-    else if (nothingSaid) await this.#commitEmpty(row);
+    const nothingSaid = talkMs !== null && !isShort(0, talkMs);
+    if (nothingSaid || (!begun && row.legAnsweredAtUs === null)) await this.#commitEmpty(row);
+    else if (begun) await this.#lose(row);
     else await this.#neverBegun(row);
     this.#absentSinceMs.delete(row.id);
   }

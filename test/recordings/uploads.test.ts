@@ -623,6 +623,22 @@ describe("recordings on the spool", function () {
     assert.deepEqual(told, [{ kind: "empty", recording: await rowOf(world, id) }]);
   });
 
+  it("without a file, begun and stopped in the same moment, end as empty", async () => {
+    const id = await addRecording(world, "starting");
+    const { createdAtMs } = await rowOf(world, id);
+    await world.store.write(async (tx) => {
+      await tx.run("UPDATE legs SET dialled_at_ms = ? WHERE id = ?", [createdAtMs - 5_000, world.legId]);
+      await tx.run(
+        "UPDATE recordings SET status = 'uploading', started_at_us = ?, ended_at_us = ? WHERE id = ?",
+        [...[(createdAtMs + 20) * 1_000, (createdAtMs + 40) * 1_000], id],
+      );
+    });
+    await until("it is settled", async () => {
+      lookAgain();
+      return (await rowOf(world, id)).status === "empty";
+    });
+  });
+
   it("without a file, asked for by a clock an hour ahead of the switch's, end as missing, with the talk that they lack", async () => {
     const id = await addRecording(world, "starting");
     const { createdAtMs } = await rowOf(world, id);
