@@ -96,6 +96,9 @@ export async function runBatch(
     }
     await Promise.all(lives);
     await Promise.all(faults);
+    // A start that failed is among the failures; without either nothing that is waited for comes to its end.
+    if (!world.sautikit.running) await world.startSautikit();
+    if (!around.spool.running) await around.startSpool();
     // What began late.
     for (const tenant of tenants.values()) await tenant.end().catch(failed);
     for (const tenant of tenants.values()) failures.push(...tenant.complaints);
