@@ -1,28 +1,42 @@
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Tx } from "./store.ts";
+import type { ReadTx, Tx } from "./store.ts";
 
 const directory = join(import.meta.dirname, "migrations");
 
-/** Runs `work` in a transaction while no other process migrates this database. */
-export type Exclusively = (work: (tx: Tx) => Promise<void>) => Promise<void>;
+/** How a database is looked at, and changed. */
+export interface Migrating {
+  /** Runs `work` in a transaction while no other process migrates this database. */
+  exclusively: (work: (tx: Tx) => Promise<void>) => Promise<void>;
+  /** Waits for nobody. */
+  look: <T>(work: (tx: ReadTx) => Promise<T>) => Promise<T>;
+}
 
 /**
  * Applies the numbered files of migrations/ that this database has not had, each in a transaction with its own record.
  * A file that was applied must never change: its hash is kept and compared. A database that has had later ones too is of a newer
- * version that runs beside this one, or did: that is as it should be, unless one of them says that we are too old for it.
+ * version that runs beside this one, or did: that is as it should be, unless one of them says that we are too old for it. One that has
+ * had all of them is only read: a start waits for no lock.
  */
-export async function migrate(exclusively: Exclusively): Promise<void> {
+export async function migrate({ exclusively, look }: Migrating): Promise<void> {
   const files = readdirSync(directory)
     .filter((file) => file.endsWith(".sql"))
     .sort();
-  for (const name of files) await exclusively((tx) => applyOnce(tx, name));
-  await exclusively((tx) => requireNotTooOld(tx, files.at(-1) ?? ""));
+  // Without the table it is a new one.
+  const isUpToDate = await look((tx) => hasAll(tx, files)).catch(() => false);
+  if (!isUpToDate) for (const name of files) await exclusively((tx) => applyOnce(tx, name));
+  await look((tx) => requireNotTooOld(tx, files.at(-1) ?? ""));
+}
+
+async function hasAll(tx: ReadTx, files: readonly string[]): Promise<boolean> {
+  const rows = await tx.all<{ name: string; sha256: string }>("SELECT name, sha256 FROM migrations");
+  const applied = new Map(rows.map(({ name, sha256 }) => [name, sha256]));
+  return files.every((name) => applied.get(name) === read(name).sha256);
 }
 
 /** `-- oldest: 031` in a file: it takes away what versions without migration 031 use. */
-async function requireNotTooOld(tx: Tx, newest: string): Promise<void> {
+async function requireNotTooOld(tx: ReadTx, newest: string): Promise<void> {
   const later = await tx.all<{ name: string; oldest: string }>(
     "SELECT name, oldest FROM migrations WHERE oldest IS NOT NULL ORDER BY name",
   );
@@ -34,8 +48,7 @@ async function requireNotTooOld(tx: Tx, newest: string): Promise<void> {
 }
 
 async function applyOnce(tx: Tx, name: string): Promise<void> {
-  const sql = readFileSync(join(directory, name), "utf8");
-  const sha256 = createHash("sha256").update(sql).digest("hex");
+  const { sql, sha256 } = read(name);
   await tx.run(
     "CREATE TABLE IF NOT EXISTS migrations (name TEXT PRIMARY KEY, sha256 TEXT NOT NULL, applied_at TEXT NOT NULL)",
   );
@@ -53,6 +66,11 @@ async function applyOnce(tx: Tx, name: string): Promise<void> {
   ]);
   const oldest = /^-- oldest: (\d{3})$/m.exec(sql)?.[1];
   if (oldest !== undefined) await tx.run("UPDATE migrations SET oldest = ? WHERE name = ?", [oldest, name]);
+}
+
+function read(name: string): { sql: string; sha256: string } {
+  const sql = readFileSync(join(directory, name), "utf8");
+  return { sql, sha256: createHash("sha256").update(sql).digest("hex") };
 }
 
 /** Statements end with `;` at the end of a line; comments are lines that begin with `--`. */

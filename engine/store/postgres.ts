@@ -49,7 +49,10 @@ export async function openPostgres(url: string, options: PostgresOptions): Promi
   const migrating = new PostgresStore(clock, migrationMsMax, poolOf(url, 1, migrationMsMax, 0));
   try {
     await requireUtf8(migrating);
-    await migrate((work) => pastOthers(clock, () => migrating.write((tx) => exclusively(tx, work))));
+    await migrate({
+      exclusively: (work) => pastOthers(clock, () => migrating.write((tx) => exclusively(tx, work))),
+      look: (work) => migrating.read(work),
+    });
   } finally {
     await migrating.close();
   }

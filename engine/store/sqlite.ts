@@ -26,7 +26,10 @@ const walRetryMs = 20;
 /** Opens, or creates, the database file and brings its schema up to date. */
 export async function openSqlite(file: string, { clock }: { clock: Clock }): Promise<Store> {
   const writer = open(file);
-  await migrate((work) => exclusively(writer, work));
+  await migrate({
+    exclusively: (work) => exclusively(writer, work),
+    look: (work) => work(readTx(writer, new OpenTransaction())),
+  });
   // SQLite's own wait would stop the whole process: no switch would be heard and no timer run.
   writer.db.pragma("busy_timeout = 0");
   const reader = open(file);

@@ -32,6 +32,16 @@ describe(`migrations, on ${databaseKind}`, () => {
     assert.deepEqual(await applied(), files);
   });
 
+  it("that were all applied keep no start waiting for whoever writes just then", async () => {
+    await (await database.open()).close();
+    const free = await database.lock();
+    const fromMs = systemClock.monotonicMs();
+    await (await database.open()).close();
+    const tookMs = systemClock.monotonicMs() - fromMs;
+    await free();
+    assert.ok(tookMs < 2_500, `${tookMs} ms`);
+  });
+
   it("must never change once they were applied", async () => {
     await (await database.open()).close();
     await database.byHand(`UPDATE migrations SET sha256 = 'another' WHERE name = '${files[1]!}'`);
