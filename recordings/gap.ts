@@ -27,8 +27,7 @@ function startUsOf(row: SpooledRow): number | null {
   const askedLater = legDialledAtMs !== null && createdAtMs > legDialledAtMs;
   // Our clock was ahead of the switch's: when it was asked for is not known.
   const afterTheEnd = legEndedAtUs !== null && createdAtMs * 1000 > legEndedAtUs + clocksApartUsMin;
-  if (askedLater && startedAtUs === null && afterTheEnd) return legAnsweredAtUs;
-  if (askedLater) return startedAtUs ?? createdAtMs * 1000;
+  if (askedLater) return startedAtUs ?? (afterTheEnd ? legAnsweredAtUs : createdAtMs * 1000);
   if (startedAtUs === null || legAnsweredAtUs === null) return startedAtUs ?? legAnsweredAtUs;
   // One that began late has lost what was said before.
   return Math.min(startedAtUs, legAnsweredAtUs);

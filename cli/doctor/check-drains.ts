@@ -2,14 +2,12 @@ import type { Clock } from "../../engine/clock.ts";
 import { boxStates } from "../../engine/store/leases.ts";
 import type { Config } from "../config.ts";
 import { boxNamesOf } from "../open-calls.ts";
-import { openStore } from "../open-store.ts";
-import { doubtful, sound, wordsOf, type Finding } from "./finding.ts";
+import { doubtful, sound, type Finding } from "./finding.ts";
+import { fromStore } from "./from-store.ts";
 
 /** Whether a box is kept from new calls: one that was forgotten so carries nothing, and is missed only in the busy hour. */
-export async function checkDrains(config: Config, clock: Clock): Promise<Finding> {
-  let store;
-  try {
-    store = await openStore(config, { clock });
+export function checkDrains(config: Config, clock: Clock): Promise<Finding> {
+  return fromStore(config, clock, async (store) => {
     const states = await store.read(boxStates);
     const boxes = boxNamesOf(config);
     const drained = boxes.filter((box) =>
@@ -23,9 +21,5 @@ export async function checkDrains(config: Config, clock: Clock): Promise<Finding
         : `being drained, without new calls: ${names}`,
       "npx sautikit box undrain BOX, once its maintenance is over (docs/many.md).",
     );
-  } catch (error) {
-    return doubtful(`not looked at: ${wordsOf(error)}`, "Mend what is wrong with the database first.");
-  } finally {
-    await store?.close();
-  }
+  });
 }

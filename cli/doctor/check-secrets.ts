@@ -5,18 +5,16 @@ import { systemIds } from "../../engine/ids.ts";
 import { aesSecrets } from "../../engine/secrets.ts";
 import { firstAndLastSealed } from "../../engine/store/numbers.ts";
 import type { Config } from "../config.ts";
-import { openStore } from "../open-store.ts";
 import { secretsKeyFile } from "../secrets-key.ts";
-import { broken, doubtful, sound, wordsOf, type Finding } from "./finding.ts";
+import { broken, doubtful, sound, type Finding } from "./finding.ts";
+import { fromStore } from "./from-store.ts";
 
 /** Whether our key opens what others have sealed: with another one nothing fails but customers' signatures, much later. */
 export async function checkSecrets(config: Config, clock: Clock): Promise<Finding> {
   const { secretsKey, dataDir, database } = config;
   const where = secretsKey === "" ? "DATA_DIR" : "SECRETS_KEY";
   const hex = secretsKey || (await readFile(join(dataDir, secretsKeyFile), "utf8").catch(() => "")).trim();
-  let store;
-  try {
-    store = await openStore(config, { clock });
+  return fromStore(config, clock, async (store) => {
     const sealed = await store.read(firstAndLastSealed);
     if (hex === "" && sealed.length === 0) return sound("one is made at the first start, in DATA_DIR");
     const secrets = hex === "" ? null : aesSecrets(Buffer.from(hex, "hex"), systemIds(clock));
@@ -33,11 +31,7 @@ export async function checkSecrets(config: Config, clock: Clock): Promise<Findin
           "Set SECRETS_KEY, the same for all (docs/many.md).",
         )
       : sound(`that of ${where}`);
-  } catch (error) {
-    return doubtful(`not looked at: ${wordsOf(error)}`, "Mend what is wrong with the database first.");
-  } finally {
-    await store?.close();
-  }
+  });
 }
 
 function opens(open: () => string): boolean {

@@ -718,7 +718,7 @@ export class FreeSwitchBox implements Switch {
       },
       (error: unknown) => {
         // With no reply to the command the job may run all the same: go on waiting for its result.
-        if (error instanceof SautikitError && error.code === "switch.unknown_outcome") return sent?.();
+        if (isError(error, "switch.unknown_outcome")) return sent?.();
         this.#jobs.get(id)?.settle(error instanceof SautikitError ? error : this.#unavailable(error));
       },
     );

@@ -6,10 +6,8 @@ import { toneSource } from "../../engine/simulator/media/tone.ts";
 import { createSipAgent } from "../../engine/simulator/sip/agent.ts";
 import type { SipCall } from "../../engine/simulator/sip/call.ts";
 import { liveLegsByBox } from "../../engine/store/calls.ts";
-import { toldLine } from "../cli/sautikit.ts";
 import { hears } from "../contract/hears.ts";
 import { startCarrierProcess } from "../peers/carrier-process.ts";
-import { scrape } from "../peers/scrape.ts";
 import { SipDevice, type Login } from "../peers/sip-device.ts";
 import {
   boxName,
@@ -21,6 +19,7 @@ import { EslClient } from "../simulator/switch/esl-client.ts";
 import { eventually } from "../peers/waiting.ts";
 import type { ApiCall } from "../world/customer.ts";
 import { nairobi, TestWorld } from "../world/world.ts";
+import { drain } from "./drain.ts";
 
 const ids = systemIds(systemClock);
 /** Presses, and so sends back, each digit that it is sent. */
@@ -92,14 +91,7 @@ describeOnSwitch("devices of a number that are registered at two boxes", functio
       .ask("PATCH", `/v1/numbers/${numberId}/routing`, { body })
       .then(({ status }) => assert.equal(status, 200));
   /** The second box, which so has none of the API's calls; its devices ring all the same. */
-  async function drained(isDrained: boolean): Promise<void> {
-    const box = boxName(second);
-    await toldLine(["box", isDrained ? "drain" : "undrain", box], world.env);
-    await eventually("the metric", async () => {
-      const { value } = await scrape(world.customer.baseUrl);
-      return value("sautikit_box_draining", { box }) === Number(isDrained) || undefined;
-    });
-  }
+  const drained = (isDrained: boolean) => drain(world, boxName(second), isDrained);
   const place = (from: string) => {
     const { host, port } = world.switch.sip;
     return world.carrier.place({ from, to: nairobi, switch: `${host}:${port}`, tone_hz: 600 });

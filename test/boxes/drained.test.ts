@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
-import { sautikit, toldLine } from "../cli/sautikit.ts";
+import { sautikit } from "../cli/sautikit.ts";
 import { startCarrierProcess } from "../peers/carrier-process.ts";
-import { scrape } from "../peers/scrape.ts";
 import { SipDevice } from "../peers/sip-device.ts";
 import {
   boxName,
@@ -11,6 +10,7 @@ import {
 } from "../peers/switch-under-test.ts";
 import { eventually } from "../peers/waiting.ts";
 import { nairobi, TestWorld } from "../world/world.ts";
+import { drain } from "./drain.ts";
 
 const answers = "+254700000001";
 
@@ -59,15 +59,6 @@ describeOnSwitch("boxes that are being drained", function () {
     });
     return device;
   }
-  /** And the process that is to know of it does. */
-  async function told(what: "drain" | "undrain", box: string): Promise<void> {
-    const { draining } = await toldLine(["box", what, box], world.env);
-    assert.equal(draining, what === "drain");
-    await eventually("the metric", async () => {
-      const { value } = await scrape(world.customer.baseUrl);
-      return value("sautikit_box_draining", { box }) === (draining ? 1 : 0) || undefined;
-    });
-  }
   const asked = () =>
     world.customer.ask("POST", "/v1/calls", {
       body: { from: nairobi, to: answers, events_url: world.inbox.url },
@@ -105,7 +96,7 @@ describeOnSwitch("boxes that are being drained", function () {
   it("get no calls from the API, and tell carriers 503; phones that are there call out all the same", async () => {
     const [first, other] = boxes;
     assert.equal(await calledIn(world.switch), null);
-    await told("drain", first);
+    await drain(world, first, true);
     // The phone of the number is at the first one, which would have the call.
     const { body } = await asked();
     assert.equal(await boxOf(body.id), other);
@@ -113,13 +104,13 @@ describeOnSwitch("boxes that are being drained", function () {
     assert.deepEqual([await calledIn(world.switch), await calledIn(second)], [503, null]);
     assert.equal(await calledOut(), null);
     assert.equal(await doctors(), `WARN   drains: being drained, without new calls: ${first}`);
-    await told("undrain", first);
+    await drain(world, first, false);
   });
 
   it("where all are: no new calls at all, by 503; those that run go on", async () => {
     const running = await world.customer.place({ from: nairobi, to: answers, events_url: world.inbox.url });
     await world.customer.until(running, "an answer", ({ status }) => status === "answered");
-    for (const box of boxes) await told("drain", box);
+    for (const box of boxes) await drain(world, box, true);
     const { status, body, headers } = await asked();
     assert.deepEqual(
       [status, body.error.code, headers.get("retry-after")],
@@ -143,7 +134,7 @@ describeOnSwitch("boxes that are being drained", function () {
   });
 
   it("take calls again once that is ended", async () => {
-    for (const box of boxes) await told("undrain", box);
+    for (const box of boxes) await drain(world, box, false);
     const { status, body } = await asked();
     assert.equal(status, 201);
     await world.customer.hangUp(body.id);

@@ -146,7 +146,6 @@ describeOnSwitch("a conference of which the switch's word is lost", function () 
     on = await world({
       expectedErrors: /a step's fact could not be stored/,
       tapStore: (store) => ({
-        read: (work) => store.read(work),
         async write(work) {
           const seen = { end: false };
           const value = await store.write((tx) =>
@@ -162,7 +161,6 @@ describeOnSwitch("a conference of which the switch's word is lost", function () 
           losesCommit = false;
           throw new SautikitError("database.unavailable");
         },
-        close: () => store.close(),
       }),
       tap: (box) =>
         interferedBox(box, {

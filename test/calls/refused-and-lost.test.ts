@@ -363,13 +363,11 @@ describeOnSwitch("a command that was carried out", function () {
         }),
       // As on a database at the other end of a network.
       tapStore: (store) => ({
-        write: (work) => store.write(work),
         async read(work) {
           const value = await store.read(work);
           await systemClock.sleep(30);
           return value;
         },
-        close: () => store.close(),
       }),
     });
     try {
@@ -414,8 +412,6 @@ describeOnSwitch("a command that could not even be sent", function () {
               all: (sql, params) => tx.all(sql, params),
             }),
           ),
-        write: (work) => store.write(work),
-        close: () => store.close(),
       }),
     });
   });
@@ -533,8 +529,6 @@ describeOnSwitch("a controller that is told to stop", function () {
           await held.promise;
           return value;
         },
-        read: (work) => store.read(work),
-        close: () => store.close(),
       }),
     });
     try {

@@ -96,8 +96,8 @@ export interface WorldOptions {
   switchKind?: SwitchKind;
   /** What the controller sees instead of the box itself. */
   tap?: (box: Box) => Box;
-  /** What the controller sees instead of the store itself. */
-  tapStore?: (store: Store) => Store;
+  /** What the controller sees instead of the store's own; the rest stays as it is. */
+  tapStore?: (store: Store) => Partial<Store>;
   /** False: nobody drives the calls until `control` is called. */
   controller?: boolean;
   /** Awaited before an end-of-leg record is taken in. */
@@ -206,7 +206,12 @@ export async function world(options: WorldOptions = {}) {
           ...{ store, egress, secrets, clock, ids, log },
           ports: { first: 12_000, last: 15_999 },
         }),
-        store: options.tapStore?.(store) ?? store,
+        store: {
+          read: (work) => store.read(work),
+          write: (work) => store.write(work),
+          close: () => store.close(),
+          ...options.tapStore?.(store),
+        },
       },
       boxes,
     );
