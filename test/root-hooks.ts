@@ -29,6 +29,14 @@ export const mochaHooks = {
 };
 
 /**
+ * A promise that nobody waits for and that fails ends a process of the product; mocha gives it to the process's listeners
+ * and, where there is none, forgets it. Thrown, it fails the test in whose time it happens.
+ */
+process.on("unhandledRejection", (reason) => {
+  throw reason;
+});
+
+/**
  * Nothing is open any more. Node now waits for what it is still closing itself, and after thousands of sockets, many of
  * them reset, that wait was seen to spin for ever (`Environment::CleanupHandles`): leave without it.
  */
