@@ -23,15 +23,21 @@ const earlier = (endedAtUs: number | null, legEndedAtUs: number | null) =>
   endedAtUs === null || legEndedAtUs === null ? endedAtUs : Math.min(endedAtUs, legEndedAtUs);
 
 function startUsOf(row: SpooledRow): number | null {
-  const { createdAtMs, startedAtUs, legDialledAtMs, legAnsweredAtUs, legEndedAtUs } = row;
-  const askedLater = legDialledAtMs !== null && createdAtMs > legDialledAtMs;
-  // Our clock was ahead of the switch's: when it was asked for is not known.
-  const afterTheEnd = legEndedAtUs !== null && createdAtMs * 1000 > legEndedAtUs + clocksApartUsMin;
-  if (askedLater) return startedAtUs ?? (afterTheEnd ? legAnsweredAtUs : createdAtMs * 1000);
+  const { createdAtMs, startedAtUs, legAnsweredAtUs, legEndedAtUs } = row;
+  const createdAtUs = createdAtMs * 1000;
+  // Our clock was ahead of the switch's, or behind it: when it was asked for is not known, but that somebody talked by then.
+  const isOff =
+    (legEndedAtUs !== null && createdAtUs > legEndedAtUs + clocksApartUsMin) ||
+    (legAnsweredAtUs !== null && createdAtUs < legAnsweredAtUs);
+  if (wasAskedInCall(row)) return startedAtUs ?? (isOff ? legAnsweredAtUs : createdAtUs);
   if (startedAtUs === null || legAnsweredAtUs === null) return startedAtUs ?? legAnsweredAtUs;
   // One that began late has lost what was said before.
   return Math.min(startedAtUs, legAnsweredAtUs);
 }
+
+/** Of a row of a version that did not say, by two stamps of our clock, between which it may have been set. */
+const wasAskedInCall = ({ askedInCall, createdAtMs, legDialledAtMs }: SpooledRow): boolean =>
+  askedInCall === null ? legDialledAtMs !== null && createdAtMs > legDialledAtMs : askedInCall === 1;
 
 /** Whether so much is missing that somebody must hear of it: more than 2 % and more than 100 ms. */
 export function isShort(durationMs: number, talkMs: number | null): boolean {

@@ -95,7 +95,11 @@ export function newLeg(
 export async function newRecording(
   change: CallChange,
   leg: LegRow,
-  { trim = false, createdAtMs = change.nowMs }: { trim?: boolean; createdAtMs?: number } = {},
+  {
+    trim = false,
+    askedInCall = true,
+    createdAtMs = change.nowMs,
+  }: { trim?: boolean; askedInCall?: boolean; createdAtMs?: number } = {},
 ): Promise<RecordingId> {
   const id = change.parts.ids.next("rec");
   const { callId, workspaceId, box } = leg;
@@ -106,6 +110,7 @@ export async function newRecording(
     workspaceId,
     box,
     status: "starting",
+    askedInCall,
     trim,
     createdAtMs,
   });
@@ -219,7 +224,10 @@ export async function dialTogether(
     await insertLeg(tx, leg);
     change.legs.push(leg);
     added.push(leg);
-    const recording = record && { recording: await newRecording(change, leg), from: record };
+    const recording = record && {
+      recording: await newRecording(change, leg, { askedInCall: false }),
+      from: record,
+    };
     toDial.push({
       way: device === undefined ? { kind: "number", to: destination.e164 as `+${string}` } : device,
       ...{ id: leg.id, callId: call.id, traceId: call.traceId, callerId, ringTimeoutSeconds },

@@ -40,10 +40,11 @@ export async function insertMail(tx: Tx, row: NewMailRow): Promise<boolean> {
   return changes === 1;
 }
 
-/** Longest due first. */
+/** Longest due first; one that was never tried is due whenever it was written: the clock may have been set back since. */
 export const dueMails = (tx: ReadTx, nowMs: number, limit: number) =>
   tx.all<MailRow>(
-    "SELECT * FROM mails WHERE next_attempt_at_ms <= ? ORDER BY next_attempt_at_ms, id LIMIT ?",
+    `SELECT * FROM mails WHERE next_attempt_at_ms IS NOT NULL AND (next_attempt_at_ms <= ? OR attempts = 0)
+     ORDER BY next_attempt_at_ms, id LIMIT ?`,
     [nowMs, limit],
   );
 

@@ -71,11 +71,14 @@ export const exportsOf = (
     [workspaceId, ...(page.before === null ? [] : [page.before]), page.limit],
   );
 
-/** The one that is due longest, of a workspace for which none is being made: so they take turns. */
+/**
+ * The one that is due longest, of a workspace for which none is being made: so they take turns. One that was never tried is due
+ * whenever it was asked for: the clock may have been set back since.
+ */
 export const nextExport = (tx: ReadTx, nowMs: number) =>
   tx.get<ExportRow>(
     `SELECT e.* FROM privacy_exports e
-     WHERE e.status = 'pending' AND e.next_attempt_at_ms <= ? AND e.stale = 0 AND NOT EXISTS
+     WHERE e.status = 'pending' AND (e.next_attempt_at_ms <= ? OR e.attempts = 0) AND e.stale = 0 AND NOT EXISTS
        (SELECT 1 FROM privacy_exports o WHERE o.workspace_id = e.workspace_id AND o.status = 'pending' AND o.lease_until_ms > ?)
      ORDER BY e.next_attempt_at_ms, e.id LIMIT 1`,
     [nowMs, nowMs],

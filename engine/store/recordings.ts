@@ -30,6 +30,8 @@ export interface RecordingRow {
   durationMs: number | null;
   /** How long there was something to record; null: not known, or not finished. */
   talkMs: number | null;
+  /** 1: in the middle of the call; 0: with the leg, as a whole; null: of a version that did not say. */
+  askedInCall: 0 | 1 | null;
   /** 1: much of the talk is missing. */
   short: 0 | 1;
   /** 1: the silence at both ends is cut off before it is stored. */
@@ -70,17 +72,19 @@ export interface NewRecording {
   workspaceId: WorkspaceId;
   box: string;
   status: "starting";
+  /** False: with the leg, as a whole. */
+  askedInCall: boolean;
   trim?: boolean;
   createdAtMs: number;
 }
 
 /** In the transaction that decides to record, so that the switch never has a file that we do not know. */
 export async function insert(tx: Tx, recording: NewRecording): Promise<void> {
-  const { id, callId, legId, workspaceId, box, status, trim = false, createdAtMs } = recording;
+  const { id, callId, legId, workspaceId, box, status, askedInCall, trim = false, createdAtMs } = recording;
   await tx.run(
-    `INSERT INTO recordings (id, call_id, leg_id, workspace_id, box, status, trim, created_at_ms)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-    [id, callId, legId, workspaceId, box, status, trim ? 1 : 0, createdAtMs],
+    `INSERT INTO recordings (id, call_id, leg_id, workspace_id, box, status, asked_in_call, trim, created_at_ms)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    [id, callId, legId, workspaceId, box, status, askedInCall ? 1 : 0, trim ? 1 : 0, createdAtMs],
   );
 }
 

@@ -20,7 +20,7 @@ describe("storage over HTTP", () => {
     await api.store.write(async (tx) => {
       const { legId, callId } = await leg(tx, { workspaceId: wanjiru.id, endedAtUs: null });
       const recording = { id, callId, legId, workspaceId: wanjiru.id, box: "box", createdAtMs: 1 };
-      await insert(tx, { ...recording, status: "starting" });
+      await insert(tx, { ...recording, status: "starting", askedInCall: false });
       await markReady(tx, id, {
         ...{ durationMs: 1, trimmedMs: null, talkMs: 1, short: 0, sha256: "00", objectKey: id },
         // Stored long before this month began.

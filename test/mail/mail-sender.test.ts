@@ -103,6 +103,14 @@ describe("mails", () => {
     assert.equal((await rows())[0]!.attempts, 3);
   });
 
+  it("that were queued while the clock was an hour ahead are sent once it is set right", async () => {
+    nowMs += 3_600_000;
+    await queued(mail(["wanjiru@example.com"]));
+    nowMs -= 3_600_000;
+    await sent();
+    assert.equal(office.received.length, 1);
+  });
+
   it("are given up where the server refuses for good, and after eight tries", async () => {
     office.refusals.set("nobody@example.com", 550);
     office.refusals.set("wanjiru@example.com", 450);

@@ -68,7 +68,7 @@ describe("the storage of recordings", function () {
     await store.write(async (tx) => {
       const { legId, callId } = await leg(tx, { workspaceId, endedAtUs: null });
       const born = { id, callId, legId, workspaceId, box: "box", createdAtMs: atMs };
-      await recordings.insert(tx, { ...born, status: "starting" });
+      await recordings.insert(tx, { ...born, status: "starting", askedInCall: false });
       await recordings.markReady(tx, id, {
         ...{ durationMs: 1, trimmedMs: null, talkMs: 1, short: 0, sha256: "00", objectKey: id },
         ...{ sizeBytes: bytes, storedAtMs: atMs },

@@ -109,6 +109,14 @@ describe(`the export of a person's data, on ${databaseKind}`, () => {
     assert.deepEqual(JSON.parse(files.get("calls.json")!.toString()), []);
   });
 
+  it("that was asked for while the clock was an hour ahead is made once it is set right", async () => {
+    api.clock.offsetMs += 3_600_000;
+    const { id } = (await request()).body;
+    api.clock.offsetMs = 0;
+    await api.exports.run();
+    assert.equal((await look(id)).body.status, "ready");
+  });
+
   it("waits where the storage is away, and is made once it is back", async () => {
     const { id } = (await request()).body;
     api.troubled.putFile = () => Promise.reject(new Error("away"));

@@ -85,7 +85,13 @@ async function end(
       );
       if (recordingId) {
         const named = { id: recordingId, callId, legId: leg.id, workspaceId };
-        await insert(tx, { ...named, box: "box", status: "starting", createdAtMs: api.clock.nowMs() });
+        await insert(tx, {
+          ...named,
+          box: "box",
+          status: "starting",
+          askedInCall: false,
+          createdAtMs: api.clock.nowMs(),
+        });
         await tx.run("UPDATE recordings SET status = 'uploading' WHERE id = ?", [recordingId]);
       }
       await tx.run(

@@ -427,9 +427,10 @@ describe("recordings on the spool", function () {
         await tx.run("UPDATE legs SET dialled_at_ms = ?, answered_at_us = ?, ended_at_us = ?", [
           ...[dialledMs, us(answered), us(left ?? null)],
         ]);
-        await tx.run("UPDATE recordings SET created_at_ms = ?, started_at_us = ?, ended_at_us = ?", [
-          ...[dialledMs + asked, us(started), us(ended)],
-        ]);
+        await tx.run(
+          "UPDATE recordings SET created_at_ms = ?, asked_in_call = ?, started_at_us = ?, ended_at_us = ?",
+          [dialledMs + asked, asked > 0 ? 1 : 0, us(started), us(ended)],
+        );
       });
       await spoolFile(folder, `${id}.wav`, wav({ frames: speech(file) }));
       await world.store.write((tx) => recordings.markStatus(tx, id, ["stopping"], "uploading"));
@@ -614,7 +615,7 @@ describe("recordings on the spool", function () {
         (createdAtMs + 60) * 1_000,
         world.legId,
       ]);
-      await tx.run("UPDATE recordings SET status = 'uploading' WHERE id = ?", [id]);
+      await tx.run("UPDATE recordings SET status = 'uploading', asked_in_call = 1 WHERE id = ?", [id]);
     });
     await until("it is settled", async () => {
       lookAgain();
@@ -629,7 +630,7 @@ describe("recordings on the spool", function () {
     await world.store.write(async (tx) => {
       await tx.run("UPDATE legs SET dialled_at_ms = ? WHERE id = ?", [createdAtMs - 5_000, world.legId]);
       await tx.run(
-        "UPDATE recordings SET status = 'uploading', started_at_us = ?, ended_at_us = ? WHERE id = ?",
+        "UPDATE recordings SET status = 'uploading', asked_in_call = 1, started_at_us = ?, ended_at_us = ? WHERE id = ?",
         [...[(createdAtMs + 20) * 1_000, (createdAtMs + 40) * 1_000], id],
       );
     });
@@ -648,7 +649,7 @@ describe("recordings on the spool", function () {
         ...[answeredMs - 1_000, answeredMs * 1_000, (answeredMs + 12_000) * 1_000],
         world.legId,
       ]);
-      await tx.run("UPDATE recordings SET status = 'uploading' WHERE id = ?", [id]);
+      await tx.run("UPDATE recordings SET status = 'uploading', asked_in_call = 1 WHERE id = ?", [id]);
     });
     await until("it is given up", async () => {
       lookAgain();
@@ -656,6 +657,29 @@ describe("recordings on the spool", function () {
     });
     const { talkMs, short } = await rowOf(world, id);
     assert.deepEqual([talkMs, short], [12_000, 1]);
+  });
+
+  it("asked for in the middle of a call by a clock that was set back since it was dialled, begin where they began", async () => {
+    const frames = speech(1000);
+    const id = await addRecording(world, "starting");
+    const { createdAtMs } = await rowOf(world, id);
+    await world.store.write(async (tx) => {
+      await tx.run("UPDATE legs SET dialled_at_ms = ?, answered_at_us = ?, ended_at_us = ? WHERE id = ?", [
+        ...[createdAtMs + 3_600_000, (createdAtMs - 4_000) * 1_000, (createdAtMs + 3_000) * 1_000],
+        world.legId,
+      ]);
+      await tx.run(
+        "UPDATE recordings SET status = 'uploading', asked_in_call = 1, started_at_us = ?, ended_at_us = ? WHERE id = ?",
+        [createdAtMs * 1_000, (createdAtMs + 1_000) * 1_000, id],
+      );
+    });
+    await spoolFile(folder, `${id}.wav`, wav({ frames }));
+    await until("it is ready", async () => {
+      lookAgain();
+      return (await rowOf(world, id)).status === "ready";
+    });
+    const { talkMs, short } = await rowOf(world, id);
+    assert.deepEqual([talkMs, short], [1_000, 0]);
   });
 
   it("are not given up while their folder is away, nor when they come late", async () => {

@@ -137,6 +137,7 @@ export async function addRecording(
     await recordings.insert(tx, {
       ...{ id, callId, legId, workspaceId, box },
       status: "starting",
+      askedInCall: false,
       trim,
       createdAtMs: world.clock.nowMs(),
     });

@@ -348,7 +348,7 @@ async function twoMonthsOfStorage(store: Store, workspaceId: WorkspaceId): Promi
   await store.write(async (tx) => {
     const { legId, callId } = await leg(tx, { workspaceId, endedAtUs: null });
     const recording = { id, callId, legId, workspaceId, box: "box", createdAtMs: nowMs };
-    await insert(tx, { ...recording, status: "starting" });
+    await insert(tx, { ...recording, status: "starting", askedInCall: false });
     await markReady(tx, id, {
       ...{ durationMs: 1, trimmedMs: null, talkMs: 1, short: 0, sha256: "00", objectKey: id },
       ...{ sizeBytes: 8_000_000_000, storedAtMs: nowMs },

@@ -148,7 +148,9 @@ function wallMs(
   record: EndRecord | undefined,
 ): number | null {
   const legEndedUs = record?.endedUs ?? leg.ended_at_us ?? 0n;
-  const toUs = isStopped(books, row) ? (row.ended_at_us ?? legEndedUs) : legEndedUs;
+  const stoppedUs = isStopped(books, row) ? (row.ended_at_us ?? legEndedUs) : legEndedUs;
+  // One that was told to stop as its leg ended is closed a moment later.
+  const toUs = legEndedUs > 0n && legEndedUs < stoppedUs ? legEndedUs : stoppedUs;
   const fromUs = beginUs(row, leg, record);
   if (fromUs === 0n) return record ? 0 : null;
   // Asked for by a process whose clock was stepped, and its start told to nobody.

@@ -356,6 +356,27 @@ describe("M-Pesa top-ups", () => {
     await here.books();
   });
 
+  it("what was told while the clock was an hour ahead is worked off once it is set right", async () => {
+    here.clock.advance(3_600_000);
+    const body = JSON.stringify({
+      ...{
+        TransID: "SKL1AHEAD0",
+        TransAmount: "500.00",
+        BusinessShortCode: shortcode,
+        BillRefNumber: "RENT",
+      },
+      MSISDN: "254722000001",
+    });
+    await fetch(here.urls.confirmation, { method: "POST", body });
+    here.clock.offsetMs -= 3_600_000;
+    await here.mpesa.notices.look();
+    const paid = await here.store.read((tx) =>
+      tx.all("SELECT id FROM mpesa_payments WHERE receipt = ?", ["SKL1AHEAD0"]),
+    );
+    assert.equal(paid.length, 1);
+    await here.books();
+  });
+
   it("a confirmation that cannot be read is told in the log, without who paid, and stays to be looked at", async () => {
     const body = JSON.stringify({
       TransID: "SKL1UNREAD",
