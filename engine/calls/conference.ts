@@ -242,9 +242,11 @@ async function left(
   room: ConferenceRow,
   member: MemberRow,
   reason: LeftBecause | null,
-  atUs: number,
+  seenAtUs: number,
 ): Promise<void> {
   const { tx } = change;
+  // Their coming may have been told by our clock, and this by the switch's, which is behind it.
+  const atUs = Math.max(seenAtUs, member.joinedAtUs ?? seenAtUs);
   await conferences.updateMember(tx, member.token, { status: "left", leftAtUs: atUs });
   const stay = (await conferences.presentMembers(tx, room.id)).filter(({ token }) => token !== member.token);
   const atMs = Math.floor(atUs / 1000);
@@ -275,8 +277,7 @@ async function left(
     {
       leg_id: leg.id,
       reason: reason ?? member.leaving ?? (byTheSwitch ? "ended" : "left"),
-      duration_seconds:
-        member.joinedAtUs === null ? 0 : Math.max(0, Math.round((atUs - member.joinedAtUs) / 1_000_000)),
+      duration_seconds: member.joinedAtUs === null ? 0 : Math.round((atUs - member.joinedAtUs) / 1_000_000),
     },
     atUs,
   );

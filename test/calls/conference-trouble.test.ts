@@ -275,6 +275,8 @@ describeOnSwitch("a conference whose controller's clock is set wrong by an hour"
   const hourMs = 3_600_000;
   let on: World;
   let aheadMs = 0;
+  /** Of the clock that nobody steps. */
+  let steadyAheadMs = 0;
   let unheard: string | null = null;
   before(async () => {
     on = await world({
@@ -290,10 +292,12 @@ describeOnSwitch("a conference whose controller's clock is set wrong by an hour"
       ...systemClock,
       nowMs: () => systemClock.nowMs() + aheadMs,
       nowUs: () => systemClock.nowUs() + aheadMs * 1000,
+      steadyMs: () => systemClock.steadyMs() + steadyAheadMs,
     });
   });
   afterEach(() => {
     aheadMs = 0;
+    steadyAheadMs = 0;
     unheard = null;
   });
   after(() => on.end());
@@ -328,5 +332,17 @@ describeOnSwitch("a conference whose controller's clock is set wrong by an hour"
     checkStay(await on.event(id, "conference.joined", 2));
     await on.hangUp(id);
     await on.ended(id);
+  });
+
+  it("is left no earlier than it was come to, though who came was found there by a clock that is ahead of the switch's", async () => {
+    unheard = "roomEntered";
+    steadyAheadMs = 5_000;
+    const id = await on.place({ to: wanjiru, actions: inRoom("found there") });
+    await on.event(id, "conference.joined");
+    await on.hangUp(id);
+    const call = await on.ended(id);
+    const [came, went] = [eventOf(call, "conference.joined"), eventOf(call, "conference.left")];
+    assert.equal(went.occurred_at, came.occurred_at);
+    assert.equal(went.payload["duration_seconds"], 0);
   });
 });
