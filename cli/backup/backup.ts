@@ -1,9 +1,11 @@
 import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { systemClock } from "../../engine/clock.ts";
+import { rfc3339Ms, systemClock } from "../../engine/clock.ts";
+import { saveCheck } from "../../engine/store/checks.ts";
 import { backupSqlite } from "../../engine/store/sqlite-backup.ts";
 import { readConfig, type Config } from "../config.ts";
+import { openStore } from "../open-store.ts";
 import { print, words } from "../operator/desk.ts";
 import { UsageError } from "../usage.ts";
 import { version } from "../version.ts";
@@ -57,7 +59,7 @@ export async function backup(args: readonly string[]): Promise<void> {
   await mkdir(to, { recursive: true, mode: 0o700 });
   if ((await readdir(to)).length > 0) throw new Error(`${to} is not empty: a backup is a folder of its own.`);
 
-  const madeAt = new Date(systemClock.nowMs()).toISOString();
+  const madeAtMs = systemClock.nowMs();
   const isWhole = !values["spool-only"];
   if (isWhole) await copyDatabase(config, to);
   const spool: Copied = { files: 0, bytes: 0 };
@@ -74,7 +76,11 @@ export async function backup(args: readonly string[]): Promise<void> {
 
   // Last: a folder without it is no backup.
   const summary: Summary = {
-    ...{ version: await version(), database: isWhole ? config.database.kind : null, made_at: madeAt },
+    ...{
+      version: await version(),
+      database: isWhole ? config.database.kind : null,
+      made_at: rfc3339Ms(madeAtMs),
+    },
     ...{ spool, objects },
   };
   await writeFile(join(to, summaryFile), `${JSON.stringify(summary, null, 2)}\n`, {
@@ -82,6 +88,21 @@ export async function backup(args: readonly string[]): Promise<void> {
     flush: true,
   });
   print({ backup: to, ...summary });
+  if (isWhole) await note(config, madeAtMs);
+}
+
+/** For `/metrics`, by which one that is overdue is told. */
+async function note(config: Config, checkedAtMs: number): Promise<void> {
+  try {
+    const store = await openStore(config, { clock: systemClock });
+    await store
+      .write((tx) => saveCheck(tx, { name: "backup", checkedAtMs, findings: 0 }))
+      .finally(() => store.close());
+  } catch (error) {
+    throw new Error("The backup is whole, but that it was made could not be written into the database.", {
+      cause: error,
+    });
+  }
 }
 
 async function copyDatabase({ database }: Config, to: string): Promise<void> {

@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startSautikit } from "../peers/child.ts";
+import { scrape } from "../peers/scrape.ts";
 import { eventually } from "../peers/waiting.ts";
 import { databaseKind, testDatabase } from "../store/test-database.ts";
 import { Customer, type ApiCall } from "../world/customer.ts";
@@ -159,6 +160,16 @@ describe(`a backup, on ${databaseKind}`, function () {
       await child.stop();
       await database.remove();
     }
+  });
+
+  it("tells by /metrics when the database was saved, and nothing of a box's spool alone", async () => {
+    const savedAt = async () =>
+      (await scrape(running.customer.baseUrl)).value("sautikit_backup_timestamp_seconds");
+    assert.equal(await savedAt(), undefined);
+    await toldLine(["backup", "--spool-only", join(folder, "spool")], running.env);
+    assert.equal(await savedAt(), undefined);
+    const { made_at: madeAt } = await toldLine(["backup", join(folder, "copy")], running.env);
+    assert.equal(await savedAt(), Date.parse(String(madeAt)) / 1000);
   });
 
   it("overwrites nothing, is nothing when it was cut off, and is not restored beside what runs", async () => {
