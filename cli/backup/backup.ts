@@ -1,8 +1,8 @@
 import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { rfc3339Ms, systemClock } from "../../engine/clock.ts";
-import { saveCheck } from "../../engine/store/checks.ts";
+import { dayMs, rfc3339Ms, rfc3339Seconds, systemClock } from "../../engine/clock.ts";
+import { lastChecks, saveCheck } from "../../engine/store/checks.ts";
 import { backupSqlite } from "../../engine/store/sqlite-backup.ts";
 import { readConfig, type Config } from "../config.ts";
 import { openStore } from "../open-store.ts";
@@ -48,19 +48,23 @@ export async function backup(args: readonly string[]): Promise<void> {
   const { values, positionals } = parseArgs({
     args: [...args],
     allowPositionals: true,
-    options: backupOptions,
+    options: { ...backupOptions, "after-database": { type: "boolean", default: false } },
   });
   const [folder] = words(positionals, "DIR");
   if (folder === undefined) throw new UsageError("backup DIR: it needs the name of a new folder.");
+  const isWhole = !values["spool-only"];
+  const afterDatabase = values["after-database"];
+  if (isWhole && afterDatabase)
+    throw new UsageError("--after-database is said of a box's spool: with --spool-only.");
   const to = resolve(folder);
   // Of pg_dump's file too, and where the folder was there for everybody to look into.
   process.umask(0o077);
   const config = readConfig(process.env);
+  if (afterDatabase) await requireSavedDatabase(config);
   await mkdir(to, { recursive: true, mode: 0o700 });
   if ((await readdir(to)).length > 0) throw new Error(`${to} is not empty: a backup is a folder of its own.`);
 
   const madeAtMs = systemClock.nowMs();
-  const isWhole = !values["spool-only"];
   if (isWhole) await copyDatabase(config, to);
   const spool: Copied = { files: 0, bytes: 0 };
   for (const name of spoolFolders) {
@@ -103,6 +107,18 @@ async function note(config: Config, checkedAtMs: number): Promise<void> {
       cause: error,
     });
   }
+}
+
+/** Of two machines that were away in the night each catches up when it is back: in whatever order, were it not for this. */
+async function requireSavedDatabase(config: Config): Promise<void> {
+  const store = await openStore(config, { clock: systemClock });
+  const saved = await store
+    .read(lastChecks)
+    .then((all) => all.find(({ name }) => name === "backup"))
+    .finally(() => store.close());
+  if (saved !== undefined && systemClock.nowMs() - saved.checkedAtMs < dayMs) return;
+  const before = saved === undefined ? "" : `; it last was at ${rfc3339Seconds(saved.checkedAtMs)}`;
+  throw new Error(`Not before the database: it was not saved in the last 24 hours${before}.`);
 }
 
 async function copyDatabase({ database }: Config, to: string): Promise<void> {

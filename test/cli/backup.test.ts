@@ -172,6 +172,22 @@ describe(`a backup, on ${databaseKind}`, function () {
     assert.equal(await savedAt(), Date.parse(String(madeAt)) / 1000);
   });
 
+  it("of a box's spool is made after that of the database, where that is asked for", async () => {
+    const ofSpool = ["backup", "--spool-only", "--after-database", join(folder, "spool")];
+    const none = await sautikit(ofSpool, running.env);
+    assert.deepEqual([none.code, await readdir(folder)], [1, []]);
+    assert.match(none.stderr, /it was not saved in the last 24 hours\.$/m);
+    await toldLine(["backup", join(folder, "copy")], running.env);
+    await toldLine(ofSpool, running.env);
+
+    await running.byHand("UPDATE checks SET checked_at_ms = checked_at_ms - 86400000 WHERE name = 'backup'");
+    const old = await sautikit([...ofSpool.slice(0, -1), join(folder, "next")], running.env);
+    assert.equal(old.code, 1);
+    assert.match(old.stderr, /in the last 24 hours; it last was at 20/);
+    const whole = await sautikit(["backup", "--after-database", join(folder, "next")], running.env);
+    assert.match(whole.stderr, /with --spool-only/);
+  });
+
   it("overwrites nothing, is nothing when it was cut off, and is not restored beside what runs", async () => {
     const copy = join(folder, "copy");
     // Made by somebody's script, for everybody to look into: what is put there is not.
