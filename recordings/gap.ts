@@ -24,7 +24,9 @@ const earlier = (endedAtUs: number | null, legEndedAtUs: number | null) =>
 
 function startUsOf(row: SpooledRow): number | null {
   const { createdAtMs, startedAtUs, legDialledAtMs, legAnsweredAtUs, legEndedAtUs } = row;
-  const askedLater = legDialledAtMs !== null && createdAtMs > legDialledAtMs;
+  // A caller's, by the switch's own stamp, whenever we heard of that.
+  const askedByAnswer = legAnsweredAtUs !== null && createdAtMs === Math.floor(legAnsweredAtUs / 1000);
+  const askedLater = legDialledAtMs !== null && createdAtMs > legDialledAtMs && !askedByAnswer;
   // Our clock was ahead of the switch's: when it was asked for is not known.
   const afterTheEnd = legEndedAtUs !== null && createdAtMs * 1000 > legEndedAtUs + clocksApartUsMin;
   if (askedLater) return startedAtUs ?? (afterTheEnd ? legAnsweredAtUs : createdAtMs * 1000);
