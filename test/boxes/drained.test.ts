@@ -120,6 +120,16 @@ describeOnSwitch("boxes that are being drained", function () {
     assert.match(body.message, /every media server is being drained/i);
     assert.deepEqual([await calledIn(world.switch), await calledIn(second)], [503, 503]);
     assert.equal(await calledOut(), 503);
+    const { body: refused } = await world.customer.ask("GET", "/v1/refusals");
+    assert.deepEqual(
+      refused.data.map((row: Record<string, string>) => [
+        row["reason"],
+        row["code"],
+        row["source"],
+        row["to"],
+      ]),
+      [["draining", "shutting_down", "device", answers]],
+    );
     assert.equal(
       await doctors(),
       `WARN   drains: no new calls are taken: ${boxes.join(", ")} are all being drained`,
