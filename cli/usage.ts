@@ -50,7 +50,7 @@ const commands: readonly (readonly [synopsis: string, purpose: string])[] = [
   ["prefixes allow +PREFIX", "Ends that."],
   [
     "box list",
-    "Lists the boxes: which controller leads each, when it last answered, and its live legs (docs/many.md).",
+    "Lists the boxes: which controller leads each, when it last answered, its live legs, and since when it is drained (docs/many.md).",
   ],
   [
     "box drain BOX",
