@@ -23,7 +23,7 @@ const stampUs = ({ parts }: CallChange): number => parts.clock.steadyMs() * 1000
 
 /** Makes the call's first leg a member of the room of that name, which is opened for it unless it is there. */
 export async function enterRoom(change: CallChange, request: RoomRequest): Promise<StepFact> {
-  const { tx, call, firstLeg: leg, nowMs } = change;
+  const { tx, call, firstLeg: leg, parts } = change;
   // Of a room that it was taken out of, and the switch never said so.
   await leaveAll(change, leg, (member) => member.leaving ?? "left", stampUs(change));
   const room = await openRoom(change, request);
@@ -38,7 +38,7 @@ export async function enterRoom(change: CallChange, request: RoomRequest): Promi
     ...{ held: 0, leaving: null, recordingId: recording, toldStarted: 0 },
     statusUrl: request.statusUrl,
     statusEvents: request.statusEvents && JSON.stringify(request.statusEvents),
-    ...{ createdAtMs: nowMs, joinedAtUs: null, leftAtUs: null },
+    ...{ createdAtMs: parts.clock.steadyMs(), joinedAtUs: null, leftAtUs: null },
   });
   if (recording !== null) change.intend({ kind: "startRecording", leg: leg.id, recording });
   change.intend({
@@ -260,7 +260,7 @@ async function left(
   const isOver =
     room.endedAtMs !== null || stay.length === 0 || (wasInside && member.endOnExit === 1) || byTheSwitch;
   if (isOver && room.endedAtMs === null) {
-    await conferences.endRoom(tx, room.id, Math.max(atMs, room.createdAtMs));
+    await conferences.endRoom(tx, room.id, atMs);
     await conferences.markLeaving(tx, room.id, "ended");
   } else if (!isOver && !stay.some(({ status }) => status === "inside")) {
     // Who is on the way there finds it empty, and waits.

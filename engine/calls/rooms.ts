@@ -62,7 +62,7 @@ export class Rooms {
   /** The same of one room, soon after the switch should have told of somebody's entry and did not. */
   async everySecond(boxes: readonly Switch[]): Promise<void> {
     const { store, clock, log } = this.#parts;
-    const beforeMs = clock.nowMs() - enteringMsMax;
+    const beforeMs = clock.steadyMs() - enteringMsMax;
     for (const room of await store.read((tx) => conferences.roomsBeingEntered(tx, beforeMs))) {
       const box = boxes.find((one) => one.box === room.box);
       if (!box?.connected) continue;
@@ -80,8 +80,8 @@ export class Rooms {
     atUs: number,
   ): Promise<void> {
     const { news, clock } = this.#parts;
-    const isLongOver = room.endedAtMs !== null && atUs / 1000 - room.endedAtMs > endingMsMax;
-    const nowMs = clock.nowMs();
+    const nowMs = clock.steadyMs();
+    const isLongOver = room.endedAtMs !== null && nowMs - room.endedAtMs > endingMsMax;
     for (const member of known) {
       const at = { box: box.box, leg: member.legId, room: room.id, atUs };
       const found = there.find(({ leg }) => leg === member.legId);
