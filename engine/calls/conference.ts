@@ -1,4 +1,5 @@
 import type { RoomRefusal, StatusTarget, StepFact } from "../actions/verb.ts";
+import { steadyUs } from "../clock.ts";
 import type { ConferenceId } from "../ids.ts";
 import type { JsonObject } from "../json.ts";
 import type { LegRow } from "../store/calls.ts";
@@ -18,14 +19,11 @@ import { newRecording, stopRecording } from "./dialing.ts";
 /** How long the waiting leg outlives a controller that does not come back to direct it. */
 const idleSecondsMax = 30;
 
-/** Now, beside the switch's stamps: no step of our clock reaches it. */
-const stampUs = ({ parts }: CallChange): number => parts.clock.steadyMs() * 1000;
-
 /** Makes the call's first leg a member of the room of that name, which is opened for it unless it is there. */
 export async function enterRoom(change: CallChange, request: RoomRequest): Promise<StepFact> {
   const { tx, call, firstLeg: leg, parts } = change;
   // Of a room that it was taken out of, and the switch never said so.
-  await leaveAll(change, leg, (member) => member.leaving ?? "left", stampUs(change));
+  await leaveAll(change, leg, (member) => member.leaving ?? "left", steadyUs(change.parts.clock));
   const room = await openRoom(change, request);
   const reason = await refusal(change, room);
   if (reason !== null) return { kind: "roomRefused", reason };
@@ -95,7 +93,7 @@ export async function leaveRoom(
   if (!found) return;
   const { room, member } = found;
   change.intend({ kind: "leaveRoom", leg: leg.id });
-  if (reason === "failed") await left(change, leg, room, member, "failed", stampUs(change));
+  if (reason === "failed") await left(change, leg, room, member, "failed", steadyUs(change.parts.clock));
   else if (member.leaving === null) await conferences.updateMember(tx, member.token, { leaving: reason });
 }
 

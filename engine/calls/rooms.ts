@@ -1,3 +1,4 @@
+import { steadyUs } from "../clock.ts";
 import type { CallId, ConferenceId, IntentId, LegId } from "../ids.ts";
 import type { JsonObject } from "../json.ts";
 import type { Log } from "../log.ts";
@@ -53,7 +54,7 @@ export class Rooms {
     const { store, clock } = this.#parts;
     // Both before it is asked: whoever enters later has not left by what it says. It is held against the switch's stamps, which no step
     // of our clock reaches.
-    const atUs = clock.steadyMs() * 1000;
+    const atUs = steadyUs(clock);
     const known = await store.read((tx) => conferences.presentMembers(tx, room.id));
     await this.#compare(box, room, known, (await box.roomMembers(room.id)) ?? [], atUs);
     await this.changed(room.id);
