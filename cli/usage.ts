@@ -19,8 +19,9 @@ const commands: readonly (readonly [synopsis: string, purpose: string])[] = [
     "Looks at each part: reachable, its version, what is wrong, how to mend it; fails where one is broken.",
   ],
   [
-    "backup DIR [--spool-only]",
-    "Saves this installation into a new folder while it runs: database, keys, spool, and the embedded storage; or a box's spool alone (docs/backup.md).",
+    "backup DIR [--spool-only [--after-database]]",
+    "Saves this installation into a new folder while it runs: database, keys, spool, and the embedded storage; or a box's spool alone, " +
+      "with --after-database only where the database was saved in the last 24 hours (docs/backup.md).",
   ],
   [
     "restore DIR [--spool-only]",
@@ -49,7 +50,7 @@ const commands: readonly (readonly [synopsis: string, purpose: string])[] = [
   ["prefixes allow +PREFIX", "Ends that."],
   [
     "box list",
-    "Lists the boxes: which controller leads each, when it last answered, and its live legs (docs/many.md).",
+    "Lists the boxes: which controller leads each, when it last answered, its live legs, and since when it is drained (docs/many.md).",
   ],
   [
     "box drain BOX",

@@ -43,6 +43,9 @@ export const systemClock: Clock = {
   },
 };
 
+/** `steadyMs` in µs, to be held against the switch's stamps: no step of our clock reaches it either. */
+export const steadyUs = (clock: Pick<Clock, "steadyMs">): number => clock.steadyMs() * 1000;
+
 export const dayMs = 86_400_000;
 
 /** RFC 3339 UTC with milliseconds, as events and legs show times. */

@@ -10,7 +10,7 @@ import type { RefusalRow } from "../../engine/store/refusals.ts";
 
 export const refusalReason = z.enum(refusalReasons).meta({
   description:
-    "`frozen`: the operator stopped the workspace. `caller_id`: the number to call from, or to present, is not its own. " +
+    "`draining`: of a device, while the operator has no new calls taken. `frozen`: the operator stopped the workspace. `caller_id`: the number to call from, or to present, is not its own. " +
     "`destination`: an emergency, short, premium or satellite number, or one without a rate. `country`: not in " +
     "`allowed_countries`. `refused_prefix`, `rate_too_high`, `outside_window`, `spend_cap`: by the workspace's rules. " +
     "`sip_destination`: a SIP URI that is not on its list. `insufficient_funds`. `address_banned`, `credential_banned`: of a device, after failed logins (docs/bans.md). `no_rate`: the price list has none for a device's calls. " +

@@ -1,9 +1,11 @@
 import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { systemClock } from "../../engine/clock.ts";
+import { dayMs, rfc3339Ms, rfc3339Seconds, systemClock } from "../../engine/clock.ts";
+import { lastChecks, saveCheck } from "../../engine/store/checks.ts";
 import { backupSqlite } from "../../engine/store/sqlite-backup.ts";
 import { readConfig, type Config } from "../config.ts";
+import { openStore } from "../open-store.ts";
 import { print, words } from "../operator/desk.ts";
 import { UsageError } from "../usage.ts";
 import { version } from "../version.ts";
@@ -46,19 +48,23 @@ export async function backup(args: readonly string[]): Promise<void> {
   const { values, positionals } = parseArgs({
     args: [...args],
     allowPositionals: true,
-    options: backupOptions,
+    options: { ...backupOptions, "after-database": { type: "boolean", default: false } },
   });
   const [folder] = words(positionals, "DIR");
   if (folder === undefined) throw new UsageError("backup DIR: it needs the name of a new folder.");
+  const isWhole = !values["spool-only"];
+  const afterDatabase = values["after-database"];
+  if (isWhole && afterDatabase)
+    throw new UsageError("--after-database is said of a box's spool: with --spool-only.");
   const to = resolve(folder);
   // Of pg_dump's file too, and where the folder was there for everybody to look into.
   process.umask(0o077);
   const config = readConfig(process.env);
+  if (afterDatabase) await requireSavedDatabase(config);
   await mkdir(to, { recursive: true, mode: 0o700 });
   if ((await readdir(to)).length > 0) throw new Error(`${to} is not empty: a backup is a folder of its own.`);
 
-  const madeAt = new Date(systemClock.nowMs()).toISOString();
-  const isWhole = !values["spool-only"];
+  const madeAtMs = systemClock.nowMs();
   if (isWhole) await copyDatabase(config, to);
   const spool: Copied = { files: 0, bytes: 0 };
   for (const name of spoolFolders) {
@@ -74,7 +80,11 @@ export async function backup(args: readonly string[]): Promise<void> {
 
   // Last: a folder without it is no backup.
   const summary: Summary = {
-    ...{ version: await version(), database: isWhole ? config.database.kind : null, made_at: madeAt },
+    ...{
+      version: await version(),
+      database: isWhole ? config.database.kind : null,
+      made_at: rfc3339Ms(madeAtMs),
+    },
     ...{ spool, objects },
   };
   await writeFile(join(to, summaryFile), `${JSON.stringify(summary, null, 2)}\n`, {
@@ -82,6 +92,33 @@ export async function backup(args: readonly string[]): Promise<void> {
     flush: true,
   });
   print({ backup: to, ...summary });
+  if (isWhole) await note(config, madeAtMs);
+}
+
+/** For `/metrics`, by which one that is overdue is told. */
+async function note(config: Config, checkedAtMs: number): Promise<void> {
+  try {
+    const store = await openStore(config, { clock: systemClock });
+    await store
+      .write((tx) => saveCheck(tx, { name: "backup", checkedAtMs, findings: 0 }))
+      .finally(() => store.close());
+  } catch (error) {
+    throw new Error("The backup is whole, but that it was made could not be written into the database.", {
+      cause: error,
+    });
+  }
+}
+
+/** Of two machines that were away in the night each catches up when it is back: in whatever order, were it not for this. */
+async function requireSavedDatabase(config: Config): Promise<void> {
+  const store = await openStore(config, { clock: systemClock });
+  const saved = await store
+    .read(lastChecks)
+    .then((all) => all.find(({ name }) => name === "backup"))
+    .finally(() => store.close());
+  if (saved !== undefined && systemClock.nowMs() - saved.checkedAtMs < dayMs) return;
+  const before = saved === undefined ? "" : `; it last was at ${rfc3339Seconds(saved.checkedAtMs)}`;
+  throw new Error(`Not before the database: it was not saved in the last 24 hours${before}.`);
 }
 
 async function copyDatabase({ database }: Config, to: string): Promise<void> {

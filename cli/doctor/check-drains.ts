@@ -1,20 +1,18 @@
 import type { Clock } from "../../engine/clock.ts";
-import { boxStates } from "../../engine/store/leases.ts";
 import type { Config } from "../config.ts";
 import { boxNamesOf } from "../open-calls.ts";
+import { drainedSince } from "../operator/boxes.ts";
 import { doubtful, sound, type Finding } from "./finding.ts";
 import { fromStore } from "./from-store.ts";
 
 /** Whether a box is kept from new calls: one that was forgotten so carries nothing, and is missed only in the busy hour. */
 export function checkDrains(config: Config, clock: Clock): Promise<Finding> {
   return fromStore(config, clock, async (store) => {
-    const states = await store.read(boxStates);
+    const since = await store.read(drainedSince);
     const boxes = boxNamesOf(config);
-    const drained = boxes.filter((box) =>
-      states.some(({ name, draining }) => name === box && draining === 1),
-    );
+    const drained = boxes.filter((box) => since.has(box));
     if (drained.length === 0) return sound("none is being drained");
-    const names = drained.join(", ");
+    const names = drained.map((box) => `${box} (since ${since.get(box) ?? "nobody knows when"})`).join(", ");
     return doubtful(
       drained.length === boxes.length
         ? `no new calls are taken: ${names} ${boxes.length === 1 ? "is" : "are all"} being drained`

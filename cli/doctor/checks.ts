@@ -13,6 +13,7 @@ import { checkSecrets } from "./check-secrets.ts";
 import { checkSipTrace } from "./check-sip-trace.ts";
 import { checkDrains } from "./check-drains.ts";
 import { checkEdge } from "./check-edge.ts";
+import { checkPeers } from "./check-peers.ts";
 import { checkSwitch } from "./check-switch.ts";
 import { checkTrunks } from "./trunks.ts";
 import { broken, doubtful, sound, wordsOf, type Finding } from "./finding.ts";
@@ -28,6 +29,7 @@ export const checks: readonly (readonly [part: string, check: Check])[] = [
   ["drains", checkDrains],
   ["trunks", checkTrunks],
   ["switch's addresses", checkAddresses],
+  ["boxes' SIP", checkPeers],
   ["SIP trace", checkSipTrace],
   ["trunk edge", checkEdge],
   ["spool", checkSpool],

@@ -65,6 +65,7 @@ const gauges: readonly (readonly [name: string, help: string, ...labelNames: str
     "check",
   ],
   ["sautikit_check_findings", "What that check found wrong.", "check"],
+  ["sautikit_backup_timestamp_seconds", "When `backup` last saved the database, Unix time."],
 ];
 
 /**
@@ -129,6 +130,10 @@ async function samplesOf(tx: ReadTx, clock: Clock): Promise<Sample[]> {
     samples.push({ name: "sautikit_backlog_oldest_seconds", labels: { work }, value: age });
   }
   for (const { name: check, checkedAtMs, findings } of await lastChecks(tx)) {
+    if (check === "backup") {
+      samples.push({ name: "sautikit_backup_timestamp_seconds", value: checkedAtMs / 1000 });
+      continue;
+    }
     const labels = { check };
     samples.push({ name: "sautikit_check_timestamp_seconds", labels, value: checkedAtMs / 1000 });
     samples.push({ name: "sautikit_check_findings", labels, value: findings });

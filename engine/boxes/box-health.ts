@@ -1,4 +1,4 @@
-import type { Clock } from "../clock.ts";
+import { steadyUs, type Clock } from "../clock.ts";
 import { SautikitError } from "../errors.ts";
 import type { Ids } from "../ids.ts";
 import type { Log } from "../log.ts";
@@ -123,7 +123,7 @@ export class BoxHealth {
         const known = before.get(name);
         const aliveAtUs = state?.aliveAtUs ?? null;
         // The first look cannot tell whether it moves: what was written within that time is taken for it.
-        const moved = known ? aliveAtUs !== known.aliveAtUs : isRecent(aliveAtUs, clock.steadyMs() * 1000);
+        const moved = known ? aliveAtUs !== known.aliveAtUs : isRecent(aliveAtUs, steadyUs(clock));
         return [
           name,
           {

@@ -1,4 +1,5 @@
 import type { RoomRefusal, StatusTarget, StepFact } from "../actions/verb.ts";
+import { steadyUs } from "../clock.ts";
 import type { ConferenceId } from "../ids.ts";
 import type { JsonObject } from "../json.ts";
 import type { LegRow } from "../store/calls.ts";
@@ -18,14 +19,11 @@ import { newRecording, stopRecording } from "./dialing.ts";
 /** How long the waiting leg outlives a controller that does not come back to direct it. */
 const idleSecondsMax = 30;
 
-/** Now, beside the switch's stamps: no step of our clock reaches it. */
-const stampUs = ({ parts }: CallChange): number => parts.clock.steadyMs() * 1000;
-
 /** Makes the call's first leg a member of the room of that name, which is opened for it unless it is there. */
 export async function enterRoom(change: CallChange, request: RoomRequest): Promise<StepFact> {
-  const { tx, call, firstLeg: leg, nowMs } = change;
+  const { tx, call, firstLeg: leg, parts } = change;
   // Of a room that it was taken out of, and the switch never said so.
-  await leaveAll(change, leg, (member) => member.leaving ?? "left", stampUs(change));
+  await leaveAll(change, leg, (member) => member.leaving ?? "left", steadyUs(change.parts.clock));
   const room = await openRoom(change, request);
   const reason = await refusal(change, room);
   if (reason !== null) return { kind: "roomRefused", reason };
@@ -38,7 +36,7 @@ export async function enterRoom(change: CallChange, request: RoomRequest): Promi
     ...{ held: 0, leaving: null, recordingId: recording, toldStarted: 0 },
     statusUrl: request.statusUrl,
     statusEvents: request.statusEvents && JSON.stringify(request.statusEvents),
-    ...{ createdAtMs: nowMs, joinedAtUs: null, leftAtUs: null },
+    ...{ createdAtMs: parts.clock.steadyMs(), joinedAtUs: null, leftAtUs: null },
   });
   if (recording !== null) change.intend({ kind: "startRecording", leg: leg.id, recording });
   change.intend({
@@ -95,7 +93,7 @@ export async function leaveRoom(
   if (!found) return;
   const { room, member } = found;
   change.intend({ kind: "leaveRoom", leg: leg.id });
-  if (reason === "failed") await left(change, leg, room, member, "failed", stampUs(change));
+  if (reason === "failed") await left(change, leg, room, member, "failed", steadyUs(change.parts.clock));
   else if (member.leaving === null) await conferences.updateMember(tx, member.token, { leaving: reason });
 }
 
@@ -242,9 +240,11 @@ async function left(
   room: ConferenceRow,
   member: MemberRow,
   reason: LeftBecause | null,
-  atUs: number,
+  seenAtUs: number,
 ): Promise<void> {
   const { tx } = change;
+  // Their coming may have been told by our clock, and this by the switch's, which is behind it.
+  const atUs = Math.max(seenAtUs, member.joinedAtUs ?? seenAtUs);
   await conferences.updateMember(tx, member.token, { status: "left", leftAtUs: atUs });
   const stay = (await conferences.presentMembers(tx, room.id)).filter(({ token }) => token !== member.token);
   const atMs = Math.floor(atUs / 1000);
@@ -258,7 +258,7 @@ async function left(
   const isOver =
     room.endedAtMs !== null || stay.length === 0 || (wasInside && member.endOnExit === 1) || byTheSwitch;
   if (isOver && room.endedAtMs === null) {
-    await conferences.endRoom(tx, room.id, Math.max(atMs, room.createdAtMs));
+    await conferences.endRoom(tx, room.id, atMs);
     await conferences.markLeaving(tx, room.id, "ended");
   } else if (!isOver && !stay.some(({ status }) => status === "inside")) {
     // Who is on the way there finds it empty, and waits.
@@ -275,8 +275,7 @@ async function left(
     {
       leg_id: leg.id,
       reason: reason ?? member.leaving ?? (byTheSwitch ? "ended" : "left"),
-      duration_seconds:
-        member.joinedAtUs === null ? 0 : Math.max(0, Math.round((atUs - member.joinedAtUs) / 1_000_000)),
+      duration_seconds: member.joinedAtUs === null ? 0 : Math.round((atUs - member.joinedAtUs) / 1_000_000),
     },
     atUs,
   );

@@ -46,7 +46,7 @@ export class Conferences {
         break;
       case "end":
         // From here on the name is free; who is in there leaves.
-        await conferences.endRoom(tx, room.id, this.#parts.clock.nowMs());
+        await conferences.endRoom(tx, room.id, this.#parts.clock.steadyMs());
         await conferences.markLeaving(tx, room.id, "ended");
         await intend(tx, this.#parts, room.id, [{ kind: "endRoom", ...at }]);
         break;

@@ -38,8 +38,6 @@ export async function takeInDeviceCall(
 ): Promise<Taken> {
   const before = await legOfChannel(tx, arrival.uuid);
   if (before) return { kind: "known", leg: before };
-  // It has no other box to go to: one that is being drained takes it, as long as another is not.
-  if (parts.drains.allDraining()) return refuse("draining", "NORMAL_TEMPORARY_FAILURE");
   const nowMs = parts.clock.nowMs();
   const holder = await holderOfLogin(tx, arrival.device, nowMs);
   const number = holder && (await numberById(tx, holder.numberId));
@@ -48,6 +46,16 @@ export async function takeInDeviceCall(
   const to = numberFromCarrier(arrival.to) ?? arrival.to;
   const { workspaceId } = holder;
   const noted = { workspaceId, source: "device", from: number.e164, to } as const;
+  // It has no other box to go to: one that is being drained takes it, as long as another is not.
+  if (parts.drains.allDraining()) {
+    const draining = new CallRefused(
+      "draining",
+      "Every media server is being drained: no new calls for now.",
+    );
+    // What is no number at all is not kept, here as below.
+    if (numberFromCarrier(arrival.to) !== null) await parts.policy.note(tx, draining, noted);
+    return refuse(draining.reason, causes.draining);
+  }
   const rate = await rateFor(tx, {
     ...{ workspaceId, legKind: "sip", direction: "inbound", remoteE164: to, atMs: nowMs },
   });
@@ -101,6 +109,7 @@ export async function takeInDeviceCall(
 
 /** What a device is told: 403 where it may not, 404 where there is none, 486 and 503 where it may try again. */
 const causes: Readonly<Record<RefusalReason, HangupCause>> = {
+  draining: "NORMAL_TEMPORARY_FAILURE",
   frozen: "OUTGOING_CALL_BARRED",
   address_banned: "OUTGOING_CALL_BARRED",
   credential_banned: "OUTGOING_CALL_BARRED",

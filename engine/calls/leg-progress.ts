@@ -111,7 +111,7 @@ export async function takeLegNews(change: CallChange, news: LegNews, document: D
       await started(change, leg, isOwn, news.atUs);
       inDialog(change, leg, news.sipCallId);
       if (!(await answered(change, leg, news.atUs))) return;
-      await recordIfAsked(change, leg);
+      await recordIfAsked(change, leg, news.atUs);
       if (isOwn) await beginIfWon(change, winnerOf(change), document);
       else await document.feed(change, { kind: "legAnswered", leg: leg.id });
       return;
@@ -212,15 +212,23 @@ export async function takeLegNews(change: CallChange, news: LegNews, document: D
   }
 }
 
-/** A caller's leg that its number's routing has recorded: one that we dial brings its recording along. */
-async function recordIfAsked(change: CallChange, leg: LegRow): Promise<void> {
-  if (!isToBeRecorded(change, leg)) return;
-  change.intend({ kind: "startRecording", leg: leg.id, recording: await newRecording(change, leg) });
+/**
+ * Of a caller's leg that its number's routing has recorded: one that we dial brings its recording along. It is asked for by the answer itself,
+ * whenever that was heard of: what it lacks since then is told.
+ */
+async function recordingFromAnswer(
+  change: CallChange,
+  leg: LegRow,
+  answeredAtUs: number,
+): Promise<RecordingId | null> {
+  const { record } = parseObject(change.call.options) as unknown as CallOptions;
+  if (record === null || leg.direction !== "inbound" || leg !== change.firstLeg) return null;
+  return newRecording(change, leg, { askedInCall: false, createdAtMs: Math.floor(answeredAtUs / 1000) });
 }
 
-function isToBeRecorded({ call, firstLeg }: CallChange, leg: LegRow): boolean {
-  const { record } = parseObject(call.options) as unknown as CallOptions;
-  return record !== null && leg.direction === "inbound" && leg === firstLeg;
+async function recordIfAsked(change: CallChange, leg: LegRow, answeredAtUs: number): Promise<void> {
+  const recording = await recordingFromAnswer(change, leg, answeredAtUs);
+  if (recording !== null) change.intend({ kind: "startRecording", leg: leg.id, recording });
 }
 
 /** The document speaks to whom the switch kept, once that is known. */
@@ -243,9 +251,9 @@ async function answeredBeforeEnd(
   answeredAtUs: number | null,
 ): Promise<void> {
   if (leg.endedAtUs !== null) return;
-  if (answeredAtUs !== null && (await answered(change, leg, answeredAtUs)) && isToBeRecorded(change, leg))
+  if (answeredAtUs !== null && (await answered(change, leg, answeredAtUs)))
     // Nobody was there to begin it: that it is missing is told, as of any other.
-    await newRecording(change, leg, { createdAtMs: Math.floor(answeredAtUs / 1000) });
+    await recordingFromAnswer(change, leg, answeredAtUs);
   if (!isOwn || leg.answeredAtUs === null || change.call.answeredAtUs !== null) return;
   await giveCall(change, leg);
   const answeredAt = { answered_at: iso(leg.answeredAtUs) };

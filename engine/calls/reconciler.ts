@@ -1,4 +1,4 @@
-import type { Clock } from "../clock.ts";
+import { steadyUs, type Clock } from "../clock.ts";
 import { isError } from "../errors.ts";
 import type { CallId, LegId } from "../ids.ts";
 import type { Log } from "../log.ts";
@@ -189,7 +189,7 @@ export class Reconciler {
   async #compare(which: (leg: LegRow) => boolean): Promise<void> {
     const { box, store, clock } = this.#parts;
     // Proof of life is charged by: no step of the host's clock may reach it.
-    const askedAtUs = clock.steadyMs() * 1000;
+    const askedAtUs = steadyUs(clock);
     const connection = this.#connections;
     const listed = new Set((await box.listChannels()).map((channel) => channel.leg));
     const legs = await store.read((tx) => liveLegsOfBox(tx, box.box));
@@ -245,7 +245,7 @@ export class Reconciler {
   async #found(leg: LegRow, facts: ChannelFacts): Promise<void> {
     const { news, box, clock } = this.#parts;
     const adopted = this.#toAdopt.get(leg.id) ?? null;
-    const seen = { kind: "found", box: box.box, leg: leg.id, atUs: clock.steadyMs() * 1000, facts } as const;
+    const seen = { kind: "found", box: box.box, leg: leg.id, atUs: steadyUs(clock), facts } as const;
     const told = { ...seen, bridgedBefore: leg.bridgedTo, adopted };
     if (adopted === null && untold(leg, told).length === 0) return;
     this.#toAdopt.delete(leg.id);
@@ -263,7 +263,7 @@ export class Reconciler {
     if (nowMs - sinceMs < this.#graceMs(leg)) return;
     log.warn({ leg: leg.id, box: box.box }, "a leg is gone without an end-of-leg record");
     const why = leg.endedBy === "last_proven" ? "switch_restarted" : "not_on_switch";
-    await news(lostLeg(leg, leg.seenAtUs ?? 0, clock.steadyMs() * 1000, why));
+    await news(lostLeg(leg, leg.seenAtUs ?? 0, steadyUs(clock), why));
   }
 
   /** How long an end-of-leg record is waited for. */
@@ -288,7 +288,7 @@ export class Reconciler {
     for (const leg of legs) {
       const longestUs = leg.maxDurationSeconds * 1_000_000;
       const endUs = (leg.answeredAtUs ?? leg.createdAtMs * 1000 + ringMsMax * 1000) + longestUs;
-      const nowUs = clock.steadyMs() * 1000;
+      const nowUs = steadyUs(clock);
       if (this.#stopped || nowUs < endUs + recordGraceMs * 1000) continue;
       log.warn({ leg: leg.id, box: box.box }, "ending a leg of a box that does not come back");
       const provenUs = Math.min(lastProvenUs(leg, aliveAtUs), endUs);

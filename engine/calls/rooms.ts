@@ -1,3 +1,4 @@
+import { steadyUs } from "../clock.ts";
 import type { CallId, ConferenceId, IntentId, LegId } from "../ids.ts";
 import type { JsonObject } from "../json.ts";
 import type { Log } from "../log.ts";
@@ -53,7 +54,7 @@ export class Rooms {
     const { store, clock } = this.#parts;
     // Both before it is asked: whoever enters later has not left by what it says. It is held against the switch's stamps, which no step
     // of our clock reaches.
-    const atUs = clock.steadyMs() * 1000;
+    const atUs = steadyUs(clock);
     const known = await store.read((tx) => conferences.presentMembers(tx, room.id));
     await this.#compare(box, room, known, (await box.roomMembers(room.id)) ?? [], atUs);
     await this.changed(room.id);
@@ -62,7 +63,7 @@ export class Rooms {
   /** The same of one room, soon after the switch should have told of somebody's entry and did not. */
   async everySecond(boxes: readonly Switch[]): Promise<void> {
     const { store, clock, log } = this.#parts;
-    const beforeMs = clock.nowMs() - enteringMsMax;
+    const beforeMs = clock.steadyMs() - enteringMsMax;
     for (const room of await store.read((tx) => conferences.roomsBeingEntered(tx, beforeMs))) {
       const box = boxes.find((one) => one.box === room.box);
       if (!box?.connected) continue;
@@ -80,8 +81,8 @@ export class Rooms {
     atUs: number,
   ): Promise<void> {
     const { news, clock } = this.#parts;
-    const isLongOver = room.endedAtMs !== null && atUs / 1000 - room.endedAtMs > endingMsMax;
-    const nowMs = clock.nowMs();
+    const nowMs = clock.steadyMs();
+    const isLongOver = room.endedAtMs !== null && nowMs - room.endedAtMs > endingMsMax;
     for (const member of known) {
       const at = { box: box.box, leg: member.legId, room: room.id, atUs };
       const found = there.find(({ leg }) => leg === member.legId);

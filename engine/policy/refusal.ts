@@ -2,6 +2,7 @@ import { SautikitError, type ErrorCode } from "../errors.ts";
 
 /** Every reason for which a leg is not dialled, with the code that tells it. */
 export const refusalCodes = {
+  draining: "shutting_down",
   frozen: "workspace.frozen",
   address_banned: "sip.address_banned",
   credential_banned: "sip.credential_banned",

@@ -69,3 +69,13 @@ export async function auditEntriesOf(
     [workspaceId, ...given.map(([, value]) => value ?? null), page.limit],
   );
 }
+
+/** When that was last done to it, of the whole installation; undefined: never, or by a version that did not write it down. */
+export async function lastDoneAtMs(tx: ReadTx, action: string, subject: string): Promise<number | undefined> {
+  const entry = await tx.get<{ createdAtMs: number }>(
+    `SELECT created_at_ms FROM audit_entries WHERE workspace_id IS NULL AND subject = ? AND action = ?
+     ORDER BY id DESC LIMIT 1`,
+    [subject, action],
+  );
+  return entry?.createdAtMs;
+}

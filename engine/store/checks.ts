@@ -1,7 +1,7 @@
 import type { ReadTx, Tx } from "./store.ts";
 
-/** What an operator has checked as a whole. */
-export type CheckName = "ledger" | "recordings";
+/** What an operator has checked as a whole; or has saved: a `backup` has no findings, and its time is that of the database's copy. */
+export type CheckName = "ledger" | "recordings" | "backup";
 
 export interface CheckRow {
   name: CheckName;

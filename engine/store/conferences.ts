@@ -12,6 +12,7 @@ export interface ConferenceRow {
   music: string | null;
   createdAtMs: number;
   startedAtMs: number | null;
+  /** By the switch's stamps or `steadyMs`, against which it is held. */
   endedAtMs: number | null;
 }
 
@@ -32,6 +33,7 @@ export interface MemberRow {
   statusUrl: string | null;
   statusEvents: string | null;
   toldStarted: 0 | 1;
+  /** By `steadyMs`. */
   createdAtMs: number;
   joinedAtUs: number | null;
   leftAtUs: number | null;

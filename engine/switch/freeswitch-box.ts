@@ -1,5 +1,5 @@
 import { isIPv4 } from "node:net";
-import type { Clock, Timer } from "../clock.ts";
+import { steadyUs, type Clock, type Timer } from "../clock.ts";
 import { isError, SautikitError } from "../errors.ts";
 import { isId, type ConferenceId, type Ids, type LegId, type RecordingId } from "../ids.ts";
 import type { Log } from "../log.ts";
@@ -762,7 +762,7 @@ export class FreeSwitchBox implements Switch {
     const { clock } = this.#options;
     const askedMs = clock.monotonicMs();
     // Its answer may be long on its way, and outlive who gave it.
-    const askedAtUs = clock.steadyMs() * 1000;
+    const askedAtUs = steadyUs(clock);
     let coreUuid: string;
     try {
       coreUuid = await connection.send(api("global_getvar", "core_uuid"), heartbeatTimeoutMs);

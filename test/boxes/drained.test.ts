@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { systemClock } from "../../engine/clock.ts";
 import { sautikit } from "../cli/sautikit.ts";
 import { startCarrierProcess } from "../peers/carrier-process.ts";
 import { SipDevice } from "../peers/sip-device.ts";
@@ -88,6 +89,14 @@ describeOnSwitch("boxes that are being drained", function () {
     if (told === null) call.end();
     return told;
   }
+  async function sinceOf(box: string): Promise<string | null> {
+    const { stdout } = await sautikit(["box", "list"], world.env);
+    const rows = stdout
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line) as Record<string, string | null>);
+    return rows.find((row) => row["box"] === box)!["draining_since"]!;
+  }
   const doctors = async () => {
     const { stdout } = await sautikit(["doctor"], world.env);
     return stdout.split("\n").find((line) => line.includes(" drains: "));
@@ -96,6 +105,7 @@ describeOnSwitch("boxes that are being drained", function () {
   it("get no calls from the API, and tell carriers 503; phones that are there call out all the same", async () => {
     const [first, other] = boxes;
     assert.equal(await calledIn(world.switch), null);
+    const beforeMs = Math.floor(systemClock.nowMs() / 1000) * 1000;
     await drain(world, first, true);
     // The phone of the number is at the first one, which would have the call.
     const { body } = await asked();
@@ -103,8 +113,28 @@ describeOnSwitch("boxes that are being drained", function () {
     await world.customer.hangUp(body.id);
     assert.deepEqual([await calledIn(world.switch), await calledIn(second)], [503, null]);
     assert.equal(await calledOut(), null);
-    assert.equal(await doctors(), `WARN   drains: being drained, without new calls: ${first}`);
+    const since = await sinceOf(first);
+    assert.ok(Date.parse(since!) >= beforeMs, String(since));
+    assert.equal(
+      await doctors(),
+      `WARN   drains: being drained, without new calls: ${first} (since ${since})`,
+    );
+    // Once more changes nothing: it is since the first time.
+    await systemClock.sleep(1_000);
+    await drain(world, first, true);
+    assert.equal(await sinceOf(first), since);
     await drain(world, first, false);
+    assert.equal(await sinceOf(first), null);
+    const kept = await world.byHand(
+      `SELECT action, actor_kind, workspace_id FROM audit_entries WHERE subject = '${first}' ORDER BY id`,
+    );
+    assert.deepEqual(
+      kept.map((entry) => [entry["action"], entry["actor_kind"], entry["workspace_id"]]),
+      [
+        ["box drain", "operator", null],
+        ["box undrain", "operator", null],
+      ],
+    );
   });
 
   it("where all are: no new calls at all, by 503; those that run go on", async () => {
@@ -120,9 +150,20 @@ describeOnSwitch("boxes that are being drained", function () {
     assert.match(body.message, /every media server is being drained/i);
     assert.deepEqual([await calledIn(world.switch), await calledIn(second)], [503, 503]);
     assert.equal(await calledOut(), 503);
+    const { body: refused } = await world.customer.ask("GET", "/v1/refusals");
+    assert.deepEqual(
+      refused.data.map((row: Record<string, string>) => [
+        row["reason"],
+        row["code"],
+        row["source"],
+        row["to"],
+      ]),
+      [["draining", "shutting_down", "device", answers]],
+    );
+    const named = await Promise.all(boxes.map(async (box) => `${box} (since ${await sinceOf(box)})`));
     assert.equal(
       await doctors(),
-      `WARN   drains: no new calls are taken: ${boxes.join(", ")} are all being drained`,
+      `WARN   drains: no new calls are taken: ${named.join(", ")} are all being drained`,
     );
     assert.equal((await world.customer.call(running)).status, "answered");
     const { body: list } = await world.customer.ask("GET", "/v1/calls?status=initiated,ringing,answered");

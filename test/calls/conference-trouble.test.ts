@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Document } from "../../engine/actions/document.ts";
+import { Conferences } from "../../engine/calls/conferences.ts";
 import { systemClock } from "../../engine/clock.ts";
 import { SautikitError } from "../../engine/errors.ts";
 import type { LegId } from "../../engine/ids.ts";
@@ -275,7 +276,12 @@ describeOnSwitch("a conference whose controller's clock is set wrong by an hour"
   const hourMs = 3_600_000;
   let on: World;
   let aheadMs = 0;
+  /** Of the clock that nobody steps. */
+  let steadyAheadMs = 0;
   let unheard: string | null = null;
+  /** The switch is not told of the end of a room. */
+  let endIsLost = false;
+  let connected: (() => void) | undefined;
   before(async () => {
     on = await world({
       tap: (box) =>
@@ -283,6 +289,11 @@ describeOnSwitch("a conference whose controller's clock is set wrong by an hour"
           event: (event, tell) => {
             if (event.kind !== unheard) tell();
           },
+          boxEvent: (event, tell) => {
+            if (event.kind === "connected") connected = tell;
+            tell();
+          },
+          question: (name, _, ask) => (name === "endRoom" && endIsLost ? Promise.resolve(true) : ask()),
         }),
     });
     await on.stopController();
@@ -290,10 +301,12 @@ describeOnSwitch("a conference whose controller's clock is set wrong by an hour"
       ...systemClock,
       nowMs: () => systemClock.nowMs() + aheadMs,
       nowUs: () => systemClock.nowUs() + aheadMs * 1000,
+      steadyMs: () => systemClock.steadyMs() + steadyAheadMs,
     });
   });
   afterEach(() => {
     aheadMs = 0;
+    steadyAheadMs = 0;
     unheard = null;
   });
   after(() => on.end());
@@ -326,6 +339,50 @@ describeOnSwitch("a conference whose controller's clock is set wrong by an hour"
     aheadMs = -hourMs;
     await on.direct(id, inRoom("another"));
     checkStay(await on.event(id, "conference.joined", 2));
+    await on.hangUp(id);
+    await on.ended(id);
+  });
+
+  it("is left no earlier than it was come to, though who came was found there by a clock that is ahead of the switch's", async () => {
+    unheard = "roomEntered";
+    steadyAheadMs = 5_000;
+    const id = await on.place({ to: wanjiru, actions: inRoom("found there") });
+    await on.event(id, "conference.joined");
+    await on.hangUp(id);
+    const call = await on.ended(id);
+    const [came, went] = [eventOf(call, "conference.joined"), eventOf(call, "conference.left")];
+    assert.equal(went.occurred_at, came.occurred_at);
+    assert.equal(went.payload["duration_seconds"], 0);
+  });
+
+  it("is looked into for who was on their way, and not heard to come, while it was ahead", async () => {
+    unheard = "roomEntered";
+    const id = await on.place({
+      to: wanjiru,
+      actions: [{ wait: { seconds: 2 } }, ...inRoom("on their way")],
+    });
+    await on.event(id, "action.started");
+    aheadMs = hourMs;
+    await on.event(id, "action.started", 2);
+    aheadMs = 0;
+    await on.event(id, "conference.joined");
+    await on.hangUp(id);
+    await on.ended(id);
+  });
+
+  it("puts out whom its end overlooked, though that was by a clock that was ahead", async () => {
+    const id = await on.place({ to: wanjiru, actions: inRoom("overlooked") });
+    await on.event(id, "conference.joined");
+    endIsLost = true;
+    const clock = { ...systemClock, nowMs: () => systemClock.nowMs() + hourMs };
+    const ahead = new Conferences({ clock, ids: on.ids, changed: () => undefined });
+    await on.store.write((tx) => ahead.command(tx, on.home, "overlooked", { command: "end" }));
+    // Longer than any end takes; then it is compared as on each connection.
+    await sleep(10_500);
+    connected?.();
+    const call = await on.event(id, "conference.left");
+    assert.deepEqual(reasonsOf(call, "conference.left"), ["ended"]);
+    endIsLost = false;
     await on.hangUp(id);
     await on.ended(id);
   });

@@ -9,7 +9,7 @@ import { IntentRunner } from "../../engine/calls/intent-runner.ts";
 import { takeLegNews, type LegNews } from "../../engine/calls/leg-progress.ts";
 import { Reconciler } from "../../engine/calls/reconciler.ts";
 import { endLegsOfUnknownBoxes } from "../../engine/calls/unknown-boxes.ts";
-import { systemClock as clock } from "../../engine/clock.ts";
+import { steadyUs, systemClock as clock } from "../../engine/clock.ts";
 import { SautikitError } from "../../engine/errors.ts";
 import { systemIds, type CallId, type LegId, type WorkspaceId } from "../../engine/ids.ts";
 import { seedShippedDeck } from "../../engine/metering/rates.ts";
@@ -351,7 +351,7 @@ describe(`work on one call that crosses, on ${databaseKind}`, function () {
       hangUp: () => Promise.resolve(),
     });
     await reconciler.connected({ kind: "connected", box: box.box, coreUuid: "new", version: "1" });
-    const connectedUs = clock.steadyMs() * 1000;
+    const connectedUs = steadyUs(clock);
     laterMs = 60_000;
     await reconciler.every(30_000);
     const row = await store.read((tx) => calls.boxByName(tx, box.box));

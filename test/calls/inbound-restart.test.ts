@@ -190,6 +190,40 @@ describeOnSwitch("an inbound call through a switch in trouble", function () {
     assert.ok(Math.abs(talk_ms - talkedMs) <= 1, `${talk_ms} ms, and the talk lasted ${talkedMs} ms`);
   });
 
+  test("whose answer is found by the next controller alone, has what its recording lacks since then told", async (open) => {
+    const on = await open({
+      event: (event, tell) => {
+        if (event.kind !== "answered") tell();
+      },
+      question: async (question, _, ask) => {
+        const said = await ask();
+        return question === "answer" ? false : said;
+      },
+    });
+    await on.store.write((tx) => tx.run("UPDATE numbers SET record = 1"));
+    const { caller, hangUp, taken } = await on.callIn();
+    const id = await taken();
+    await caller(({ answered_at }) => answered_at !== null);
+    await on.stopController();
+    const lostMs = 2_000;
+    await systemClock.sleep(lostMs);
+    await on.control();
+    await on.event(id, "recording.started");
+    await systemClock.sleep(500);
+    await hangUp();
+    await on.ended(id);
+    const call = await on.event(id, "call.recording.ready");
+    const [leg] = call.legs;
+    const told = eventOf(call, "call.recording.ready").payload;
+    const [talkMs, gapMs, seconds] = ["talk_ms", "gap_ms", "duration_seconds"].map((name) =>
+      Number(told[name]),
+    );
+    const talkedMs = Date.parse(leg!.ended_at!) - Date.parse(leg!.answered_at!);
+    assert.ok(Math.abs(talkMs! - talkedMs) <= 1, `${talkMs} ms, and the talk lasted ${talkedMs} ms`);
+    assert.equal(gapMs, talkMs! - Math.round(seconds! * 1000));
+    assert.ok(gapMs >= lostMs, `${gapMs} ms are told to be missing`);
+  });
+
   test("is answered once where the first try's reply is lost", async (open) => {
     let lost = 0;
     const on = await open({

@@ -33,6 +33,7 @@ const questions = [
   "endFork",
   "enterRoom",
   "leaveRoom",
+  "endRoom",
   "roomMembers",
   "announce",
   "armKill",

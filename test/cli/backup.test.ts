@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startSautikit } from "../peers/child.ts";
+import { scrape } from "../peers/scrape.ts";
 import { eventually } from "../peers/waiting.ts";
 import { databaseKind, testDatabase } from "../store/test-database.ts";
 import { Customer, type ApiCall } from "../world/customer.ts";
@@ -159,6 +160,32 @@ describe(`a backup, on ${databaseKind}`, function () {
       await child.stop();
       await database.remove();
     }
+  });
+
+  it("tells by /metrics when the database was saved, and nothing of a box's spool alone", async () => {
+    const savedAt = async () =>
+      (await scrape(running.customer.baseUrl)).value("sautikit_backup_timestamp_seconds");
+    assert.equal(await savedAt(), undefined);
+    await toldLine(["backup", "--spool-only", join(folder, "spool")], running.env);
+    assert.equal(await savedAt(), undefined);
+    const { made_at: madeAt } = await toldLine(["backup", join(folder, "copy")], running.env);
+    assert.equal(await savedAt(), Date.parse(String(madeAt)) / 1000);
+  });
+
+  it("of a box's spool is made after that of the database, where that is asked for", async () => {
+    const ofSpool = ["backup", "--spool-only", "--after-database", join(folder, "spool")];
+    const none = await sautikit(ofSpool, running.env);
+    assert.deepEqual([none.code, await readdir(folder)], [1, []]);
+    assert.match(none.stderr, /it was not saved in the last 24 hours\.$/m);
+    await toldLine(["backup", join(folder, "copy")], running.env);
+    await toldLine(ofSpool, running.env);
+
+    await running.byHand("UPDATE checks SET checked_at_ms = checked_at_ms - 86400000 WHERE name = 'backup'");
+    const old = await sautikit([...ofSpool.slice(0, -1), join(folder, "next")], running.env);
+    assert.equal(old.code, 1);
+    assert.match(old.stderr, /in the last 24 hours; it last was at 20/);
+    const whole = await sautikit(["backup", "--after-database", join(folder, "next")], running.env);
+    assert.match(whole.stderr, /with --spool-only/);
   });
 
   it("overwrites nothing, is nothing when it was cut off, and is not restored beside what runs", async () => {

@@ -73,6 +73,33 @@ describeOnSwitch("doctor", function () {
     assert.match(said, /switch's addresses: 127\.0\.0\.1:\d+: edge tells .*; localhost:\d+: edge tells /);
   });
 
+  it("warns where one of several boxes has no SIP address of its own by which the others ring its devices", async () => {
+    const at = (...boxes: string[]) => boxes.map((box) => `freeswitch://:secret@${box}`).join();
+    const SIP_DOMAIN = "sip.example.test";
+    for (const [FREESWITCH_URLS, domain, says] of [
+      [at("127.0.0.1:1"), SIP_DOMAIN, "ok     boxes' SIP: not needed: there is one"],
+      [at("127.0.0.1:1", "localhost:1"), "", "ok     boxes' SIP: not needed: SIP devices are not let in"],
+      [
+        at("127.0.0.1:1", "localhost:1"),
+        SIP_DOMAIN,
+        "WARN   boxes' SIP: devices at localhost:1 are not rung for calls that are on another box: localhost:5060 is no IPv4 address",
+      ],
+      [
+        at("127.0.0.1:1", "127.0.0.1:2"),
+        SIP_DOMAIN,
+        "WARN   boxes' SIP: more than one box is at 127.0.0.1:5060: devices at one of them are not rung",
+      ],
+      [
+        at("127.0.0.1:1", "localhost:1?sip=127.0.0.2:5060"),
+        SIP_DOMAIN,
+        "ok     boxes' SIP: 127.0.0.1:1 is at 127.0.0.1:5060, localhost:1 is at 127.0.0.2:5060",
+      ],
+    ] as const) {
+      const { said } = await asked({ FREESWITCH_URLS, SIP_DOMAIN: domain, ...storageAt(s3.port) });
+      assert.ok(said.split("\n").includes(says), said);
+    }
+  });
+
   it("names each part that cannot be reached, and how to mend it, and fails", async () => {
     const port = await freePort();
     const { code, said } = await asked({

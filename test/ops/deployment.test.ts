@@ -283,6 +283,20 @@ describe("the systemd units", () => {
       assert.ok(units.includes(timer.replace(".timer", ".service")), timer);
   });
 
+  it("save a box's spool after the database, also where both catch up after a downtime", () => {
+    const content = text("ops/systemd/sautikit-backup-spool.service");
+    assert.match(content, /^ExecStart=.* backup --spool-only --after-database /m);
+    // Another machine saves the database: it is waited for.
+    assert.match(content, /^Restart=on-failure$/m);
+    const [atMs, databaseAtMs] = ["-spool", ""].map((name) => {
+      const [, at = ""] = /^OnCalendar=\*-\*-\* ([\d:]+)$/m.exec(
+        text(`ops/systemd/sautikit-backup${name}.timer`),
+      )!;
+      return Date.parse(`2026-12-01T${at}Z`);
+    });
+    assert.ok(atMs! > databaseAtMs!);
+  });
+
   it("are named in docs/deploy.md", () => {
     for (const unit of units) assert.ok(text("docs/deploy.md").includes(basename(unit)), unit);
   });

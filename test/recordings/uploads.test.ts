@@ -412,6 +412,10 @@ describe("recordings on the spool", function () {
       "switched on in mid-call count from their start",
       { asked: 9000, started: 9100, ended: 10_100, file: 1000, talk: 1000, short: 0 },
     ],
+    [
+      "asked for by a caller's answer count from that, though they began late",
+      { asked: 3000, started: 5000, ended: 13_000, file: 8000, talk: 10_000, short: 1 },
+    ],
     ["longer than the talk are not short", { ended: 4000, file: 1100, talk: 1000, short: 0 }],
     [
       "that were ended after their leg count to its end",
@@ -429,7 +433,7 @@ describe("recordings on the spool", function () {
         ]);
         await tx.run(
           "UPDATE recordings SET created_at_ms = ?, asked_in_call = ?, started_at_us = ?, ended_at_us = ?",
-          [dialledMs + asked, asked > 0 ? 1 : 0, us(started), us(ended)],
+          [dialledMs + asked, asked > answered ? 1 : 0, us(started), us(ended)],
         );
       });
       await spoolFile(folder, `${id}.wav`, wav({ frames: speech(file) }));

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Demo } from "../../cli/demo-workspace.ts";
 import { startSautikit, type Child } from "../peers/child.ts";
-import { testDatabase } from "../store/test-database.ts";
+import { testDatabase, type TestDatabase } from "../store/test-database.ts";
 import { Customer } from "./customer.ts";
 
 export interface Embedded {
@@ -15,6 +15,7 @@ export interface Embedded {
   demo: Demo;
   customer: Customer;
   sautikit: Child;
+  byHand: TestDatabase["byHand"];
   end(): Promise<void>;
 }
 
@@ -41,6 +42,7 @@ export async function startEmbedded(more: Record<string, string> = {}): Promise<
   return {
     ...{ folder, env, demo, sautikit: child, baseUrl: demo.base_url },
     customer: new Customer(demo.base_url, demo.api_key),
+    byHand: (sql) => database.byHand(sql),
     async end() {
       await child.stop();
       await database.remove();

@@ -15,11 +15,9 @@ export function checkConferences({ books }: Evidence): string[] {
     ...books.members.flatMap(({ conference_id, call_id, leg_id, status, joined_at_us, left_at_us }) => {
       const of = (finding: string) => `${leg_id} (of ${call_id}) in ${conference_id} ${finding}`;
       const findings: string[] = [];
-      // Its switch died, and it was there for a moment longer than the last second that is proven.
-      const isProven = books.cdrs.some((cdr) => cdr.leg_id === leg_id && cdr.ended_by === "last_proven");
       if ((status === "left") !== (left_at_us !== null))
         findings.push(of(`is ${status}, and the time of its leaving does not say so`));
-      if (joined_at_us !== null && left_at_us !== null && left_at_us < joined_at_us && !isProven)
+      if (joined_at_us !== null && left_at_us !== null && left_at_us < joined_at_us)
         findings.push(of("left before it came"));
       const ended = books.legs.find(({ id }) => id === leg_id)?.ended_at_us ?? null;
       if (ended !== null && left_at_us === null) findings.push(of("has ended, and is still inside"));

@@ -30,6 +30,10 @@ export function checkRecordings(evidence: Evidence): string[] {
 
 const keyOf = (row: RecordingRow) => `${row.workspace_id}/${row.call_id}/${row.id}.wav`;
 
+interface Asked {
+  record?: unknown;
+}
+
 /** By the call's own options for its first leg, by what the switch was told for each. */
 function checkAskedFor({ books, records }: Evidence): string[] {
   const rows = new Map(books.recordings.map((row) => [row.id, row]));
@@ -42,8 +46,7 @@ function checkAskedFor({ books, records }: Evidence): string[] {
     const options = books.calls.find(({ id }) => id === leg.call_id)?.options ?? "{}";
     // Who calls in is recorded from the answer, and has no recording before it.
     const isThere = leg.direction === "outbound" || (leg.answered_at_us ?? 0n) > 0n;
-    const asked =
-      isThere && leg.position === 0n && Boolean((JSON.parse(options) as { record?: unknown }).record);
+    const asked = isThere && leg.position === 0n && Boolean((JSON.parse(options) as Asked).record);
     if (asked && !books.recordings.some((row) => row.leg_id === leg.id))
       findings.push(`${leg.id} (of ${leg.call_id}) was to be recorded, and has no recording`);
   }
@@ -64,7 +67,7 @@ function checkRow(evidence: Evidence, row: RecordingRow): string[] {
     return row.status === "empty" ? [] : [of(`${row.status}, while its leg was never talked with`)];
   const spanMs = wallMs(evidence, row, leg, record);
   if (row.status === "empty" || row.status === "missing")
-    return spanMs === null || statesGap(evidence, row, `recording.${row.status}`, spanMs)
+    return spanMs === null || statesGap(evidence, row, leg, `recording.${row.status}`, spanMs)
       ? []
       : [of(`${row.status}, while its leg had ${Math.round(spanMs)} ms to be recorded`)];
   if (row.status !== "ready") return [of(`still ${row.status}`)];
@@ -104,7 +107,9 @@ function checkLength(
   const beyondMs = beyondProvenMs(evidence, leg) + lateMs(evidence.records.get(leg.id));
   if (durationMs - closedMs > lengthMsMax + beyondMs) return [said];
   if (isUntold(evidence, row, leg)) return [];
-  return [spanMs, closedMs].some((ms) => statesGap(evidence, row, "call.recording.ready", ms - durationMs))
+  return [spanMs, closedMs].some((ms) =>
+    statesGap(evidence, row, leg, "call.recording.ready", ms - durationMs),
+  )
     ? []
     : [`${said}, and its event states no such gap`];
 }
@@ -116,15 +121,39 @@ interface ToldLength {
 }
 
 /** A gap that can be heard is told, to the tenth of a second. */
-function statesGap({ books }: Evidence, row: RecordingRow, kind: string, gapMs: number): boolean {
+function statesGap(
+  { books, records }: Evidence,
+  row: RecordingRow,
+  leg: LegRow,
+  kind: string,
+  gapMs: number,
+): boolean {
   const told = books.events
     .filter((event) => event.kind === kind && event.call_id === row.call_id)
     .map(({ payload }) => JSON.parse(payload) as ToldLength)
     .find(({ recording_id }) => recording_id === row.id);
   // Silence may be missing where somebody asked for that, and nowhere else.
   const trimmedMs = row.trim === 1n ? (told?.trimmed_ms ?? 0) : 0;
-  const untoldMs = gapMs - trimmedMs;
+  // Where the product says that it does not know, it does not know of this either.
+  const unbegunMs = told?.gap_ms === null ? 0 : callersUnbegunMs(books, row, leg, records.get(leg.id));
+  const untoldMs = gapMs + unbegunMs - trimmedMs;
   return untoldMs <= lengthMsMax || Math.abs(untoldMs - (told?.gap_ms ?? 0)) <= lengthMsMax;
+}
+
+/** Who calls in is recorded from the answer, by a command that comes after it: later, where a controller died in between. */
+function callersUnbegunMs(
+  books: Evidence["books"],
+  row: RecordingRow,
+  leg: LegRow,
+  record: EndRecord | undefined,
+): number {
+  const options = books.calls.find(({ id }) => id === leg.call_id)?.options ?? "{}";
+  const asked =
+    leg.direction === "inbound" && leg.position === 0n && Boolean((JSON.parse(options) as Asked).record);
+  const isFirst = books.recordings.every(({ id, leg_id }) => leg_id !== leg.id || id >= row.id);
+  const answeredUs = record?.answeredUs ?? leg.answered_at_us ?? 0n;
+  if (!asked || !isFirst || row.started_at_us === null || answeredUs === 0n) return 0;
+  return Math.max(0, Number(row.started_at_us - answeredUs) / 1000);
 }
 
 /** The one call.recording.ready of it says what is in the bucket. */
