@@ -54,6 +54,15 @@ export async function closeMonth(
   return changes === 1;
 }
 
+/** The last month that was closed; null: none was. What is kept of the workspace's row keeps it so. */
+export async function closedThrough(tx: ReadTx, id: WorkspaceId): Promise<string | null> {
+  const row = await tx.get<Pick<MonthToClose, "closedThrough">>(
+    "SELECT closed_through FROM workspaces WHERE id = ?",
+    [id],
+  );
+  return row?.closedThrough ?? null;
+}
+
 /** The seller's next number. Whoever asks keeps the sequence until its transaction ends; undone, the number is given out again. */
 export async function nextInvoiceNumber(tx: Tx, sellerPin: string): Promise<number> {
   const row = await tx.get<{ lastNumber: number }>(

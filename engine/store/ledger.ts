@@ -27,12 +27,17 @@ export interface TransactionRow {
   createdAtMs: number;
 }
 
-/** False: the reference is taken, nothing was stored. */
-export async function insertTransaction(tx: Tx, row: TransactionRow): Promise<boolean> {
+/** `month`: `2026-07`, its own. False: nothing was stored, since the reference is taken, or the workspace has closed that month. */
+export async function insertTransaction(tx: Tx, row: TransactionRow, month: string): Promise<boolean> {
   const { changes } = await tx.run(
     `INSERT INTO ledger_transactions (id, reference, kind, description, workspace_id, corrects_id, created_at_ms)
-     VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (reference) DO NOTHING`,
-    [row.id, row.reference, row.kind, row.description, row.workspaceId, row.correctsId, row.createdAtMs],
+     SELECT ?, ?, ?, ?, CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS BIGINT)
+     WHERE NOT EXISTS (SELECT 1 FROM workspaces WHERE id = ? AND closed_through >= ?)
+     ON CONFLICT (reference) DO NOTHING`,
+    [
+      ...[row.id, row.reference, row.kind, row.description, row.workspaceId, row.correctsId, row.createdAtMs],
+      ...[row.workspaceId, month],
+    ],
   );
   return changes === 1;
 }

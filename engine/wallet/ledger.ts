@@ -1,6 +1,7 @@
 import { strict as assert } from "node:assert";
-import { dayOf } from "../east-africa-time.ts";
+import { dayOf, monthOf, spanOf } from "../east-africa-time.ts";
 import type { Ids, TransactionId, WorkspaceId } from "../ids.ts";
+import { closedThrough } from "../store/invoices.ts";
 import * as store from "../store/ledger.ts";
 import type { AccountRef, TransactionKind } from "../store/ledger.ts";
 import type { Tx } from "../store/store.ts";
@@ -19,6 +20,7 @@ export interface Posting {
   /** Read by the customer. */
   description: string;
   workspaceId: WorkspaceId | null;
+  /** In a month that is closed already: it is of the first moment of the month after. */
   createdAtMs: number;
   /** At least two, none of them 0, no account twice; their sum is 0. */
   entries: readonly Entry[];
@@ -89,13 +91,14 @@ export function createLedger(parts: LedgerParts): Ledger {
 
 type Transaction = Omit<store.TransactionRow, "id"> & { entries: readonly Entry[] };
 
-async function append(tx: Tx, parts: LedgerParts, { entries, ...transaction }: Transaction): Promise<Posted> {
-  assertBalanced(transaction.reference, entries);
+async function append(tx: Tx, parts: LedgerParts, { entries, ...asked }: Transaction): Promise<Posted> {
+  assertBalanced(asked.reference, entries);
   const { ids, walletMoved = [] } = parts;
   const id = ids.next("txn");
-  if (!(await store.insertTransaction(tx, { id, ...transaction }))) {
-    const first = await store.transactionByReference(tx, transaction.reference);
-    assert(first, `${transaction.reference} is taken, yet not there`);
+  const transaction = await insert(tx, { id, ...asked });
+  if (!transaction) {
+    const first = await store.transactionByReference(tx, asked.reference);
+    assert(first, `${asked.reference} is taken, yet not there`);
     return { posted: false, transactionId: first.id };
   }
   const moves: WalletMove[] = [];
@@ -110,6 +113,18 @@ async function append(tx: Tx, parts: LedgerParts, { entries, ...transaction }: T
   }
   for (const walletMove of moves) for (const follow of walletMoved) await follow(tx, walletMove);
   return { posted: true, transactionId: id };
+}
+
+/**
+ * As it is stored; null: its reference is taken. By a clock that was set back it would be in a month whose invoice was given out
+ * without it, and so in none.
+ */
+async function insert(tx: Tx, row: store.TransactionRow): Promise<store.TransactionRow | null> {
+  if (await store.insertTransaction(tx, row, monthOf(row.createdAtMs))) return row;
+  const closed = row.workspaceId === null ? null : await closedThrough(tx, row.workspaceId);
+  if (closed === null) return null;
+  const late = { ...row, createdAtMs: Math.max(row.createdAtMs, spanOf(closed).toMs) };
+  return (await store.insertTransaction(tx, late, monthOf(late.createdAtMs))) ? late : null;
 }
 
 async function move(tx: Tx, ids: Ids, account: AccountRef, amountMinor: number): Promise<store.MovedAccount> {

@@ -276,6 +276,29 @@ describe("a month of a wallet", function () {
     );
   });
 
+  it("that was closed takes nothing in: what a clock set back would date there is of the month after, and in its invoice", async () => {
+    const wanjiru = await opened("Wanjiru", 1_000);
+    await call(wanjiru, "+254712345678", 3, 60);
+    await monthEnd().run();
+    const closed = await statementOf(store, wanjiru, "2026-07");
+    const late = await call(wanjiru, "+254712345678", 3, 47, at("2026-07-31T23:59:59+03:00"));
+    await giveBack(late, at("2026-07-31T23:59:59+03:00"));
+    await rent(wanjiru, at("2026-07-31T23:59:59+03:00"));
+    assert.deepEqual((await statementOf(store, wanjiru, "2026-07")).lines, closed.lines);
+    const { openingMinor } = await statementOf(store, wanjiru, "2026-08");
+    assert.equal(openingMinor, closed.closingMinor);
+    nowMs = at("2026-09-01T12:00:00Z");
+    await monthEnd().run();
+    assert.deepEqual(
+      (await invoices()).map(({ month, netMinor, vatMinor }) => [month, netMinor + vatMinor]),
+      [
+        ["2026-07", 300],
+        ["2026-08", 11_600],
+      ],
+    );
+    await assertSound();
+  });
+
   it("that was closed is corrected by a credit note that names its invoice; before that, in the invoice itself", async () => {
     const wanjiru = await opened("Wanjiru", 1_000);
     const atOnce = await call(wanjiru, "+254712345678", 3, 60);
