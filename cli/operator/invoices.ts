@@ -1,5 +1,5 @@
 import { rfc3339Seconds } from "../../engine/clock.ts";
-import { invoicesOfMonth } from "../../engine/store/invoices.ts";
+import { invoicesOfMonth, type InvoiceRow } from "../../engine/store/invoices.ts";
 import { monthPattern } from "../../engine/east-africa-time.ts";
 import { UsageError } from "../usage.ts";
 import { print, words, type Desk } from "./desk.ts";
@@ -10,9 +10,9 @@ const atOnce = 100;
 export async function invoicesExport({ store, config }: Desk, args: string[]): Promise<void> {
   const [month = ""] = words(args, "YYYY-MM");
   if (!monthPattern.test(month)) throw new UsageError(`"${month}" is no month, as 2026-07 is.`);
-  let after = 0;
+  let after: InvoiceRow | null = null;
   for (;;) {
-    const page = { after, limit: atOnce };
+    const page: { after: InvoiceRow | null; limit: number } = { after, limit: atOnce };
     const rows = await store.read((tx) => invoicesOfMonth(tx, month, page));
     for (const row of rows)
       print({
@@ -30,13 +30,13 @@ export async function invoicesExport({ store, config }: Desk, args: string[]): P
         vat_minor: row.vatMinor,
         total_minor: row.netMinor + row.vatMinor,
       });
-    if (rows.length === 0 && after === 0)
+    if (rows.length === 0 && after === null)
       process.stderr.write(
         config.seller === null
           ? "sautikit: There are no invoices: none is given out without SELLER_NAME and SELLER_PIN (docs/wallet.md).\n"
           : `sautikit: No invoice of ${month} is there: it had no charges, or is not closed yet.\n`,
       );
     if (rows.length < atOnce) return;
-    after = rows.at(-1)?.number ?? after;
+    after = rows.at(-1) ?? null;
   }
 }

@@ -93,12 +93,19 @@ export const invoiceOf = (tx: ReadTx, workspaceId: WorkspaceId, month: string) =
     month,
   ]);
 
-/** With the number of the invoice that each credit note corrects; by number, those after `after`. */
-export const invoicesOfMonth = (tx: ReadTx, month: string, page: { after: number; limit: number }) =>
+/**
+ * With the number of the invoice that each credit note corrects; by number, those behind `after`. Two sellers' have the same
+ * numbers: a month may be closed under one PIN for some and under the next for others.
+ */
+export const invoicesOfMonth = (
+  tx: ReadTx,
+  month: string,
+  page: { after: Pick<InvoiceRow, "number" | "id"> | null; limit: number },
+) =>
   tx.all<InvoiceRow & { correctsNumber: number | null }>(
     `SELECT i.*, o.number AS corrects_number FROM invoices i LEFT JOIN invoices o ON o.id = i.corrects_id
-     WHERE i.month = ? AND i.number > ? ORDER BY i.number LIMIT ?`,
-    [month, page.after, page.limit],
+     WHERE i.month = ? AND (i.number, i.id) > (?, ?) ORDER BY i.number, i.id LIMIT ?`,
+    [month, page.after?.number ?? 0, page.after?.id ?? "", page.limit],
   );
 
 /** What was given out to a workspace when that month was closed. */

@@ -406,4 +406,29 @@ describe("a month of a wallet", function () {
     const wrong = await sautikit(["invoices", "export", "July"], env);
     assert.equal(wrong.code, 1);
   });
+
+  it("is exported whole where it was closed under two PINs, whose numbers are the same", async () => {
+    const count = 51;
+    // The first number is of the month before, so that a page ends between two that are the same.
+    const june = at("2026-06-10T12:00:00Z");
+    const older = await opened("Amina", 1_000);
+    await store.write((tx) => tx.run("UPDATE workspaces SET created_at_ms = ? WHERE id = ?", [june, older]));
+    await rent(older, june);
+    for (let n = 0; n < count; n++) await rent(await opened(`Wanjiru ${n}`, 1_000));
+    await monthEnd().run();
+    const renamed = { name: "Sautikit Kenya Ltd", pin: "P059999999Z" };
+    for (let n = 0; n < count; n++) await rent(await opened(`Otieno ${n}`, 1_000));
+    await new MonthEnd({ store, clock, ids, seller: renamed, log: silentLog }).run();
+    const env = { DATABASE_URL: books.database.url };
+    const { stdout } = await sautikit(["invoices", "export", "2026-07"], env);
+    const shown = stdout
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line) as { number: number; seller: { pin: string } });
+    for (const [{ pin }, first] of [[seller, 2] as const, [renamed, 1] as const])
+      assert.deepEqual(
+        shown.filter((invoice) => invoice.seller.pin === pin).map(({ number }) => number),
+        Array.from({ length: count }, (_, index) => first + index),
+      );
+  });
 });
