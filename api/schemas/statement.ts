@@ -126,7 +126,7 @@ export async function* statementCsv({
     yield csv([
       [
         ...[line.kind, plainText(line.description), line.direction ?? "", line.country ?? ""],
-        line.rateMicroKesPerMinute === null ? "" : (line.rateMicroKesPerMinute / 1_000_000).toFixed(4),
+        line.rateMicroKesPerMinute === null ? "" : rateText(line.rateMicroKesPerMinute),
         ...[line.ofMonth ?? "", String(line.quantity), line.unit, String(line.count)],
         String(line.vatBasisPoints ?? ""),
         ...[decimalKes(line.netMinor), decimalKes(line.vatMinor), decimalKes(line.amountMinor), ""],
@@ -134,6 +134,9 @@ export async function* statementCsv({
     ]);
   yield csv([balance("closing_balance", closingMinor)]);
 }
+
+/** As many decimals as a deck may have; four at least. */
+const rateText = (microKes: number) => (microKes / 1_000_000).toFixed(6).replace(/0{1,2}$/, "");
 
 const balance = (kind: string, minor: number) =>
   columns.map((name) => (name === "kind" ? kind : name === "balance_kes" ? decimalKes(minor) : ""));

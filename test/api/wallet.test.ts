@@ -283,10 +283,12 @@ describe("the wallet over HTTP", () => {
     it("say in CSV what they say in JSON: also which way calls went, and which month a correction is of", async () => {
       const njeri = await api.workspace({ name: "Njeri", number: "+254200000081", balanceMinor: 0 });
       const settlement = createSettlement({ ledger });
-      const called = (endedAtMs: number) =>
+      const called = (endedAtMs: number, rateMicroKesPerMinute = 3_000_000) =>
         api.store.write(async (tx) => {
           const answeredAtUs = (endedAtMs - 60_000) * 1000;
-          const made = await leg(tx, { workspaceId: njeri.id, answeredAtUs, endedAtUs: endedAtMs * 1000 });
+          const made = await leg(tx, {
+            ...{ workspaceId: njeri.id, answeredAtUs, endedAtUs: endedAtMs * 1000, rateMicroKesPerMinute },
+          });
           await settlement.settleLeg(tx, made, endedAtMs);
           const reference = `${made.legId} settled`;
           return tx.get<{ id: TransactionId }>("SELECT id FROM ledger_transactions WHERE reference = ?", [
@@ -294,7 +296,7 @@ describe("the wallet over HTTP", () => {
           ]);
         });
       const august = await called(Date.UTC(2026, 7, 10));
-      await called(Date.UTC(2026, 8, 10));
+      await called(Date.UTC(2026, 8, 10), 55_050);
       await api.store.write((tx) =>
         ledger.correct(tx, {
           ...{ corrects: august!.id, description: "A wrong charge", createdAtMs: Date.UTC(2026, 8, 11) },
@@ -313,6 +315,14 @@ describe("the wallet over HTTP", () => {
       for (const [index, line] of lines.entries())
         for (const name of ["kind", "description", "direction", "country", "corrects_month", "unit"])
           assert.equal(rows[index + 1]![name], line[name] ?? "", name);
+      assert.deepEqual(
+        lines.map((line) => line["rate_per_minute_minor"]),
+        [5.505, 300],
+      );
+      assert.deepEqual(
+        rows.slice(1, -1).map((row) => row["rate_per_minute_kes"]),
+        ["0.05505", "3.0000"],
+      );
     });
 
     it("are not there for months without a wallet, months to come, and what is no month", async () => {
