@@ -208,7 +208,10 @@ export class Payments {
         return "released";
       }
       const leavesByItself = suspenseReason !== null && releasedByRecord.has(suspenseReason);
-      if (leavesByItself && reason === null && workspaceId !== null) {
+      // Asked by us, Safaricom has told of it before, and could not say whose it is.
+      const wasConfirmed = payment.source === "pull" || payment.source === "status";
+      const isClear = reason === null || (reason === "unverified" && wasConfirmed);
+      if (leavesByItself && isClear && workspaceId !== null) {
         await this.#release(tx, payment, workspaceId, topUp ?? linked);
         return "released";
       }
@@ -219,7 +222,22 @@ export class Payments {
       await this.#succeed(tx, topUp, payment.receipt);
       await updatePayment(tx, payment.id, { topupId: topUp.id });
     }
+    // What it waits for could not be asked, since nobody had told under which id.
+    if (
+      payment.workspaceId === null &&
+      payment.suspenseReason === "unverified" &&
+      topUp?.id === payment.topupId
+    )
+      await this.#askSoon(tx, topUp);
     return "known";
+  }
+
+  /** Where it is known what to ask about, and nobody is going to. */
+  async #askSoon(tx: Tx, topUp: TopUpRow | null): Promise<void> {
+    if (!topUp || topUp.state === "succeeded" || topUp.paidAtMs !== null) return;
+    if (topUp.checkoutRequestId === null || topUp.nextQueryAtMs !== null) return;
+    const nowMs = this.#parts.clock.nowMs();
+    await updateTopUp(tx, topUp.id, { nextQueryAtMs: nowMs, updatedAtMs: nowMs });
   }
 
   async #release(

@@ -360,6 +360,57 @@ describe("M-Pesa as it really is", () => {
     await here.books();
   });
 
+  it("a large payment whose push was not answered is asked about as soon as its callback says how", async () => {
+    await here.end();
+    here = await mpesaWorld({ verifyAboveMinor: 40_000, pulls: false });
+    wanjiru = await here.api.workspace({ balanceMinor: 0 });
+    await here.registerUrls();
+    here.behave(wanjirusPhone, { push: "no_answer", confirmation: "before", callbackDelayMs: 5_000 });
+    const id = await here.ask(wanjiru);
+    await here.pass(1000);
+    await here.mpesa.notices.look();
+    assert.equal(await here.suspense(), 50_000, "by the Paybill's confirmation");
+    await here.mpesa.queries.look();
+    assert.equal(await here.balance(wanjiru.id), 0, "nobody knows what to ask about");
+    await here.pass(5_000);
+    await here.mpesa.notices.look();
+    await here.mpesa.queries.look();
+    assert.equal(await here.balance(wanjiru.id), 50_000);
+    assert.equal(await here.suspense(), 0);
+    assert.equal((await here.view(wanjiru, id)).status, "confirmed");
+    await here.books();
+  });
+
+  it("a large payment that Safaricom's list had without an account is credited by its callback", async () => {
+    await here.end();
+    here = await mpesaWorld({ verifyAboveMinor: 40_000 });
+    wanjiru = await here.api.workspace({ balanceMinor: 0 });
+    here.restart({
+      pull: (_from, _to, offset) =>
+        Promise.resolve(
+          here.book.payments
+            .map(({ receipt, amount, msisdn }) => ({
+              transactionId: receipt,
+              amount,
+              msisdn,
+              billreference: "",
+            }))
+            .slice(offset),
+        ),
+    });
+    here.behave(wanjirusPhone, { confirmation: "none", callbackDelayMs: 5_000 });
+    const id = await here.ask(wanjiru);
+    await here.pass(1000);
+    await here.mpesa.reconciliation.look();
+    assert.equal(await here.suspense(), 50_000);
+    await here.pass(5_000);
+    await here.mpesa.notices.look();
+    assert.equal(await here.balance(wanjiru.id), 50_000);
+    assert.equal(await here.suspense(), 0);
+    assert.equal((await here.view(wanjiru, id)).status, "confirmed");
+    await here.books();
+  });
+
   it("a large payment by Paybill waits for Safaricom's list, and a forged one stays in suspense", async () => {
     await here.end();
     here = await mpesaWorld({ verifyAboveMinor: 40_000 });
