@@ -32,7 +32,7 @@ export async function topUpFind(desk: Desk, args: string[]): Promise<void> {
   let found = await find();
   if (!found && daraja?.url != null) {
     const reconciliation = await reconciliationOf(desk, daraja, daraja.url);
-    if (daraja.pulls) await reconciliation.pull(desk.clock.nowMs() - listReachMs);
+    if (daraja.pulls) await reconciliation.pull(listReachMs);
     found = await find();
     if (!found && daraja.initiator !== null && (await reconciliation.askStatus(receipt)))
       throw new Error(

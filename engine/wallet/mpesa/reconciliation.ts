@@ -56,6 +56,7 @@ const atOnce = 100;
  */
 export class Reconciliation {
   readonly #parts: ReconciliationParts;
+  /** Monotonic: how long ago something was asked for, no step of the host's clock tells otherwise. */
   #wholeAtMs = -Infinity;
   #recentAtMs = -Infinity;
   #failedAtMs = -Infinity;
@@ -69,33 +70,37 @@ export class Reconciliation {
     await this.#expire();
     const { clock, store, pulls, log } = this.#parts;
     const nowMs = clock.nowMs();
-    const whole = nowMs - this.#wholeAtMs >= wholeEveryMs;
+    const atMs = clock.monotonicMs();
+    const whole = atMs - this.#wholeAtMs >= wholeEveryMs;
     if (whole) await store.write((tx) => sweepNotices(tx, nowMs - noticesKeptMs, 1000));
     if (!pulls) await this.#askAboutUnverified(nowMs);
-    if (!pulls || !(whole || (await this.#isDue(nowMs)))) {
-      if (whole) this.#wholeAtMs = nowMs;
+    if (!pulls || !(whole || (await this.#isDue(atMs)))) {
+      if (whole) this.#wholeAtMs = atMs;
       return;
     }
     const pauseMs = Math.min(failedPauseMsMin * 2 ** (this.#failures - 1), failedPauseMsMax);
-    if (this.#failures > 0 && nowMs - this.#recentAtMs < pauseMs) return;
-    this.#recentAtMs = nowMs;
+    if (this.#failures > 0 && atMs - this.#recentAtMs < pauseMs) return;
+    this.#recentAtMs = atMs;
     try {
-      await this.pull(nowMs - (whole ? reachMs : recentMs));
+      await this.pull(whole ? reachMs : recentMs);
       this.#failures = 0;
-      if (whole) this.#wholeAtMs = nowMs;
+      if (whole) this.#wholeAtMs = atMs;
     } catch (error) {
       this.#failures++;
-      if (nowMs - this.#failedAtMs >= wholeEveryMs) {
-        this.#failedAtMs = nowMs;
+      if (atMs - this.#failedAtMs >= wholeEveryMs) {
+        this.#failedAtMs = atMs;
         log.warn({ err: error }, "Safaricom's list of payments cannot be had; it is asked for again");
       }
     }
   }
 
-  /** All of the list since then; what of it cannot be taken is told of, and holds up none of the rest. */
-  async pull(sinceMs: number): Promise<void> {
+  /** All of the list so far back; what of it cannot be taken is told of, and holds up none of the rest. */
+  async pull(reachMs: number): Promise<void> {
     const { clock, daraja, log } = this.#parts;
-    const untilMs = clock.nowMs() + slackMs;
+    // Where the host's clock was set, one of the two is right: not before what is paid now, and never further back than the list.
+    const nowMs = Math.max(clock.nowMs(), clock.steadyMs());
+    const sinceMs = nowMs - reachMs;
+    const untilMs = nowMs + slackMs;
     const bad: object[] = [];
     let offset = 0;
     let ended = false;
@@ -156,12 +161,13 @@ export class Reconciliation {
     }
   }
 
-  async #isDue(nowMs: number): Promise<boolean> {
-    const sinceMs = nowMs - this.#recentAtMs;
+  async #isDue(atMs: number): Promise<boolean> {
+    const { store, clock } = this.#parts;
+    const sinceMs = atMs - this.#recentAtMs;
     if (sinceMs >= recentEveryMs) return true;
     if (sinceMs < wantedEveryMs) return false;
-    return this.#parts.store.read(
-      async (tx) => (await awaitsRecord(tx)) || (await awaitsVerification(tx, nowMs - wholeEveryMs)),
+    return store.read(
+      async (tx) => (await awaitsRecord(tx)) || (await awaitsVerification(tx, clock.nowMs() - wholeEveryMs)),
     );
   }
 

@@ -548,6 +548,33 @@ describe("M-Pesa as it really is", () => {
     assert.equal(pulls.length, 3, "a push without an answer may be paid");
   });
 
+  it("what was told by a clock that is set back since is worked off at once", async () => {
+    await here.ask(wanjiru);
+    await here.pass(1000);
+    here.clock.steppedMs = -hours(1);
+    await here.mpesa.notices.look();
+    assert.equal(await here.balance(wanjiru.id), 50_000);
+    await here.books();
+  });
+
+  for (const [which, steppedMs] of [
+    ["back", -hours(1)],
+    ["forward", hours(1)],
+  ] as const)
+    it(`asks for the list as before where the clock was set ${which} by an hour, and for what is paid now`, async () => {
+      const pulls: { fromMs: number; toMs: number }[] = [];
+      here.restart({ pull: (fromMs, toMs) => (pulls.push({ fromMs, toMs }), Promise.resolve([])) });
+      await here.mpesa.reconciliation.look();
+      here.clock.steppedMs = steppedMs;
+      await here.mpesa.reconciliation.look();
+      assert.equal(pulls.length, 1, "it was asked for a moment ago");
+      here.clock.advance(minutes(10));
+      await here.mpesa.reconciliation.look();
+      assert.equal(pulls.length, 2);
+      const nowMs = here.clock.steadyMs();
+      assert.ok(pulls[1]!.fromMs <= nowMs - hours(1) && pulls[1]!.toMs >= nowMs, JSON.stringify(pulls[1]));
+    });
+
   it("a push that nobody answered is unknown, is not sent again, and is credited when it was paid", async () => {
     await withoutList();
     here.behave(wanjirusPhone, { push: "no_answer" });

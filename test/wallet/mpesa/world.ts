@@ -31,15 +31,17 @@ const settings = { consumerKey: "key", consumerSecret: "secret", shortcode, pass
 /** Real time for what waits for the network; its hour is moved by hand, and timers of more than a second with it. */
 export class MovedClock implements Clock {
   offsetMs = 0;
+  /** By how much the host's clock was set. */
+  steppedMs = 0;
   #timers = new Set<{ atMs: number; fn: () => void }>();
 
-  nowMs = () => systemClock.nowMs() + this.offsetMs;
+  nowMs = () => this.steadyMs() + this.steppedMs;
   nowUs = () => this.nowMs() * 1000;
-  steadyMs = () => this.nowMs();
+  steadyMs = () => systemClock.nowMs() + this.offsetMs;
   monotonicMs = () => systemClock.monotonicMs() + this.offsetMs;
   sleep = (delayMs: number, signal?: AbortSignal) => systemClock.sleep(Math.min(delayMs, 5), signal);
   after(delayMs: number, fn: () => void): Timer {
-    const timer = { atMs: this.nowMs() + delayMs, fn };
+    const timer = { atMs: this.steadyMs() + delayMs, fn };
     this.#timers.add(timer);
     return { cancel: () => void this.#timers.delete(timer) };
   }
@@ -48,7 +50,7 @@ export class MovedClock implements Clock {
   advance(ms: number): void {
     this.offsetMs += ms;
     for (;;) {
-      const due = [...this.#timers].filter(({ atMs }) => atMs <= this.nowMs());
+      const due = [...this.#timers].filter(({ atMs }) => atMs <= this.steadyMs());
       const [next] = due.sort((a, b) => a.atMs - b.atMs);
       if (!next) return;
       this.#timers.delete(next);
