@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import { isError } from "../../engine/errors.ts";
 import { centsOfKes, kes } from "../../engine/wallet/money.ts";
 import { tellTopUp } from "../../engine/wallet/top-up-event.ts";
 import { createWallet } from "../../engine/wallet/wallet.ts";
@@ -26,13 +27,14 @@ export async function credit(desk: Desk, args: string[]): Promise<void> {
   if (amountMinor === null || amountMinor === 0) throw wrongAmount();
   // The controller, another process, finds what is to be armed within a second, and what is to be told within a minute.
   const outbox = createOutbox({ clock, ids, wake: () => undefined });
-  const posted = await store.write(async (tx) => {
+  const reference = values.reference ?? ids.next("txn");
+  const crediting = store.write(async (tx) => {
     const credited = await createWallet({
       ledger: openLedger({ clock, ids, changed: () => undefined, paybill: config.paybill }),
     }).credit(tx, {
       workspaceId,
       amountMinor,
-      reference: values.reference ?? ids.next("txn"),
+      reference,
       description: values.description,
       kind: "credit",
       createdAtMs: clock.nowMs(),
@@ -58,6 +60,14 @@ export async function credit(desk: Desk, args: string[]): Promise<void> {
     const topped = { workspaceId, topupId: null, providerReference, amountMinor, transactionId };
     await tellTopUp(tx, { clock, ids, outbox }, { ...topped, provider: "operator" });
     return credited;
+  });
+  const posted = await crediting.catch((error: unknown) => {
+    if (!isError(error, "database.unavailable")) throw error;
+    throw new Error(
+      `The database went away, and nobody knows whether it was credited. Run it again with --reference "${reference}", ` +
+        "which credits once.",
+      { cause: error },
+    );
   });
   print({
     workspace_id: workspaceId,

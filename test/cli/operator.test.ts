@@ -164,6 +164,22 @@ describe("the operator's commands", function () {
     await refused(/"cheque 8" was used before/, "credit", String(other), "49.50", "--reference", "cheque 8");
   });
 
+  it("credit says how to go on where the database did not take it, so that it is given once", async () => {
+    const { workspace_id: workspace } = await told("workspace", "create", "Nafula");
+    const database = new Database(join(folder, "sautikit.db"));
+    database.exec("BEGIN IMMEDIATE");
+    const { code, stderr } = await run("credit", String(workspace), "49.50");
+    database.exec("ROLLBACK");
+    database.close();
+    assert.equal(code, 1);
+    const [, reference] = /Run it again with --reference "(txn_\w+)", which credits once/.exec(stderr) ?? [];
+    assert.ok(reference, stderr);
+    for (const posted of [true, false]) {
+      const again = await told("credit", String(workspace), "49.50", "--reference", reference);
+      assert.equal(again["posted"], posted);
+    }
+  });
+
   it("credit tells the workspace by wallet.top_up, once", async () => {
     const { workspace_id: workspace } = await told("workspace", "create", "Achieng");
     const database = new Database(join(folder, "sautikit.db"));
