@@ -41,6 +41,8 @@ const atOnce = 16;
 export class Pushes {
   readonly #parts: PushParts;
   readonly #underWay = new Map<TopUpRow["id"], Promise<void>>();
+  /** When each that waits was first seen, monotonic: whoever took it may have another clock. */
+  #seenMs = new Map<TopUpRow["id"], number>();
 
   constructor(parts: PushParts) {
     this.#parts = parts;
@@ -49,9 +51,12 @@ export class Pushes {
   /** Begins what waits, and does not wait for its answers: one phone's hold up no other's prompt. */
   async look(): Promise<void> {
     const { store, clock, log } = this.#parts;
-    for (const topUp of await store.read((tx) => unsentTopUps(tx, atOnce))) {
+    const unsent = await store.read((tx) => unsentTopUps(tx, atOnce));
+    const seenMs = this.#seenMs;
+    this.#seenMs = new Map(unsent.map(({ id }) => [id, seenMs.get(id) ?? clock.monotonicMs()]));
+    for (const topUp of unsent) {
       if (this.#underWay.has(topUp.id) || this.#underWay.size >= atOnce) continue;
-      const sending = this.#send(topUp)
+      const sending = this.#send(topUp, this.#seenMs.get(topUp.id) ?? clock.monotonicMs())
         .catch((error: unknown) =>
           log.error({ err: error, topUp: topUp.id }, "a push could not be seen through"),
         )
@@ -68,9 +73,10 @@ export class Pushes {
     await Promise.all(this.#underWay.values());
   }
 
-  async #send(topUp: TopUpRow): Promise<void> {
+  async #send(topUp: TopUpRow, seenMs: number): Promise<void> {
     const { store, clock, daraja, urls, log } = this.#parts;
-    const tooOld = () => clock.nowMs() - topUp.createdAtMs > unsentMsMax;
+    const tooOld = () =>
+      Math.max(clock.nowMs() - topUp.createdAtMs, clock.monotonicMs() - seenMs) > unsentMsMax;
     if (tooOld()) return this.#fail(topUp, pushFailures.unreachable, null);
     try {
       await daraja.ready();
@@ -86,6 +92,8 @@ export class Pushes {
     const nowMs = clock.nowMs();
     const times = { sentAtMs: nowMs, openUntilMs: nowMs + promptMsMax };
     if (!(await store.write((tx) => markTopUpSent(tx, topUp.id, times)))) return;
+    // Whoever stood still between the mark and this is late, and nobody else sends it.
+    if (tooOld()) return this.#fail(topUp, pushFailures.unreachable, null);
     try {
       const answer = await daraja.push({
         amount: topUp.amountMinor / 100,

@@ -3,6 +3,7 @@ import { Payments } from "../../../engine/wallet/mpesa/payments.ts";
 import { createServer, type Server, type ServerResponse } from "node:http";
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
+import { Mpesa } from "../../../engine/wallet/mpesa/mpesa.ts";
 import { Reconciliation } from "../../../engine/wallet/mpesa/reconciliation.ts";
 import { resultCodes } from "../../../engine/wallet/mpesa/result-codes.ts";
 import { DarajaError } from "../../../engine/wallet/mpesa/daraja-error.ts";
@@ -668,6 +669,41 @@ describe("M-Pesa as it really is", () => {
     const { status, failure_reason } = await here.view(wanjiru, id);
     assert.equal(status, "failed");
     assert.match(failure_reason, /could not be reached; nothing was sent/);
+  });
+
+  it("a prompt that was asked for by a clock ahead is not sent late either", async () => {
+    const unreachable = new DarajaError("unreachable", "Daraja cannot be reached");
+    here.restart({ ready: () => Promise.reject(unreachable) });
+    here.clock.steppedMs = hours(1);
+    const id = await here.ask(wanjiru, { send: false });
+    here.clock.steppedMs = 0;
+    await here.push();
+    assert.equal((await here.view(wanjiru, id)).status, "pending");
+    here.clock.advance(31_000);
+    await here.push();
+    assert.equal((await here.view(wanjiru, id)).status, "failed");
+  });
+
+  it("a process that stands still once it has marked a prompt sends none after it", async () => {
+    const id = await here.ask(wanjiru, { send: false });
+    let stoodStill = false;
+    const store: MpesaWorld["store"] = {
+      ...here.store,
+      async write(work) {
+        const written = await here.store.write(work);
+        if (!stoodStill) here.clock.advance(31_000);
+        stoodStill = true;
+        return written;
+      },
+    };
+    const mpesa = new Mpesa({ ...here.parts, store, daraja: here.daraja() });
+    await mpesa.pushes.look();
+    await mpesa.pushes.settled();
+    await mpesa.stop();
+    assert.ok((await here.row(id)).sentAtMs !== null, "marked");
+    assert.equal(here.book.prompts.length, 0);
+    const { status, failure_reason } = await here.view(wanjiru, id);
+    assert.deepEqual([status, /nothing was sent/.test(failure_reason)], ["failed", true]);
   });
 
   it("a callback that we answered with 503 is lost, and its money is found", async () => {
