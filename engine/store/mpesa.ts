@@ -125,13 +125,11 @@ export async function insertNotice(
   );
 }
 
-/** One that was never tried is due whenever it came: the clock may have been set back since. */
 export const dueNotices = (tx: ReadTx, nowMs: number, limit: number) =>
-  tx.all<NoticeRow>(
-    `SELECT * FROM mpesa_notices WHERE due_at_ms IS NOT NULL AND (due_at_ms <= ? OR attempts = 0)
-     ORDER BY due_at_ms, id LIMIT ?`,
-    [nowMs, limit],
-  );
+  tx.all<NoticeRow>("SELECT * FROM mpesa_notices WHERE due_at_ms <= ? ORDER BY due_at_ms, id LIMIT ?", [
+    nowMs,
+    limit,
+  ]);
 
 /** Oldest first; kept as long as any. */
 export const unreadableNotices = (tx: ReadTx, limit: number) =>
