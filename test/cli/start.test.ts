@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
+import { existsSync } from "node:fs";
 import { chmod, mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
 import { connect, type AddressInfo } from "node:net";
@@ -267,6 +268,20 @@ describe("sautikit start, with everything embedded", function () {
       assert.match(stdout, new RegExp(`th dport { ${String(made.body.ports.udp)} } jump sip`));
     } finally {
       await child.stop();
+    }
+  });
+
+  it("prints a firewall at a box's boot, as root, when no database is there and none is to be made", async () => {
+    const box = { FREESWITCH_URLS: "freeswitch://:none@10.1.0.4:8021", SPOOL_DIR: "/var/spool/sautikit" };
+    for (const [name, database] of [
+      ["sqlite", ""],
+      ["away", "postgres://nobody@127.0.0.1:9/none"],
+    ] as const) {
+      const env = { ...box, DATA_DIR: join(folder, name), DATABASE_URL: database };
+      const { code, stdout, stderr } = await sautikit(["bans", "firewall"], env);
+      assert.equal(code, 0, stderr);
+      assert.match(stdout, /th dport { 5080 } jump sip/);
+      assert.equal(existsSync(env.DATA_DIR), false);
     }
   });
 
