@@ -16,6 +16,16 @@ export async function openSecrets(
   return aesSecrets(Buffer.from(hex, "hex"), ids);
 }
 
+/** Whether it opens what somebody has sealed: with another key nothing fails but customers' signatures, much later. */
+export function opens(secrets: Pick<Secrets, "open">, sealed: string): boolean {
+  try {
+    secrets.open(sealed);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** Text that is made at the first start and stays the same afterwards. Throws where its file is there, and empty. */
 export async function keptOnce(dataDir: string, name: string, make: () => string): Promise<string> {
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
