@@ -22,6 +22,7 @@ import { SautikitError } from "../engine/errors.ts";
 import { systemIds, type IntentOwner } from "../engine/ids.ts";
 import { boxStates } from "../engine/store/leases.ts";
 import { filesInUse } from "../engine/store/media.ts";
+import { firstAndLastSealed } from "../engine/store/numbers.ts";
 import type { Store } from "../engine/store/store.ts";
 import { createPromptUrls } from "../engine/media/prompt-urls.ts";
 import { StoredPrompts } from "../engine/media/stored-prompts.ts";
@@ -71,7 +72,7 @@ import { openLedger } from "./open-ledger.ts";
 import { openPrivacy } from "./open-privacy.ts";
 import { openSignals, openStore } from "./open-store.ts";
 import { lockRoles } from "./role-locks.ts";
-import { openSecrets } from "./secrets-key.ts";
+import { openSecrets, opens } from "./secrets-key.ts";
 import { serveMpesa } from "./serve-mpesa.ts";
 import { serveDevices, sipAccess } from "./sip-devices.ts";
 import { openTrunks } from "./open-trunks.ts";
@@ -156,6 +157,12 @@ async function build(
   const signals = openSignals(config, { clock });
   closers.push(() => signals.close());
   await store.write((tx) => seedShippedDeck(tx, ids, clock.nowMs()));
+  const sealed = await store.read(firstAndLastSealed);
+  if (!sealed.every((text) => opens(secrets, text)))
+    log.error(
+      {},
+      "This process cannot open what is sealed in the database, and what it seals no other can: set the SECRETS_KEY of the others.",
+    );
 
   const egress = createEgress({ clock, allowPrivate: config.allowPrivateUrls });
   const othersWrite = config.database.kind === "postgres" || wanted.size < roles.length;

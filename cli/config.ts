@@ -1,4 +1,4 @@
-import { isIP } from "node:net";
+import { isIP, isIPv4 } from "node:net";
 import { isAbsolute, join, resolve } from "node:path";
 import { z } from "zod";
 import { ipv4Range } from "../engine/sip/addresses.ts";
@@ -13,11 +13,11 @@ const settings = {
   HOST: setting(z.string(), "127.0.0.1", "Address that the API listens on."),
   PORT: setting(port(), "8080", "Port that the API listens on; 0: a free one, another at each start."),
   METRICS_PORT: setting(
-    z.string().regex(/^([1-9]\d{0,4})?$/, "must be a port from 1 to 65535"),
+    z.string().refine((text) => text === "" || isPort(text), "must be a port from 1 to 65535"),
     "",
     "Port of its own, on HOST, for /metrics, /healthz and /readyz: a process without the role api has no other (docs/metrics.md). Empty: none.",
   ),
-  PUBLIC_URL: setting(z.string(), "", "Where customers reach the API. Empty: http://HOST:PORT."),
+  PUBLIC_URL: setting(httpUrl(), "", "Where customers reach the API. Empty: http://HOST:PORT."),
   SIGN_UP: setting(
     z.enum(["open", "invited"]),
     "open",
@@ -39,7 +39,8 @@ const settings = {
       .regex(
         /^(sqlite:.+|postgres(ql)?:\/\/.+)?$/,
         "must be sqlite:<file> or postgres://<user>:<password>@<host>:<port>/<database>",
-      ),
+      )
+      .refine(isUrlOrNone, "cannot be read as a URL: is a # / ? @ or % in the password written %23 %2F …?"),
     "",
     "sqlite:<file>, or postgres://<user>:<password>@<host>:<port>/<database>. Empty: sqlite:DATA_DIR/sautikit.db.",
     "secret",
@@ -69,7 +70,12 @@ const settings = {
     "secret",
   ),
   EDGE_SIP: setting(
-    z.string().regex(/^(\d+\.\d+\.\d+\.\d+:\d{1,5})?$/, "must be an IPv4 address and a port"),
+    z
+      .string()
+      .refine(
+        (text) => text === "" || (isIPv4(addressOf(text).host) && isPort(text.split(":")[1] ?? "")),
+        "must be an IPv4 address and a port",
+      ),
     "",
     "Where that drachtio-server takes SIP, as the boxes reach it: <IPv4 address>:<port>. Empty: there is no edge.",
   ),
@@ -148,12 +154,12 @@ const settings = {
     "UDP ports of the box for the audio of `stream`, one a stream (docs/freeswitch.md).",
   ),
   S3_ENDPOINT: setting(
-    z.string(),
+    httpUrl(),
     "",
     "S3-compatible server. Empty: the embedded one, with files in DATA_DIR/objects.",
   ),
   S3_PUBLIC_URL: setting(
-    z.string(),
+    httpUrl(),
     "",
     "Where customers reach that server; presigned links name it. Empty: S3_ENDPOINT.",
   ),
@@ -194,7 +200,10 @@ const settings = {
     "Program that speaks for `say`, and its arguments (docs/speech.md). Empty: the built-in engine, English and Swahili.",
   ),
   SMTP_URL: setting(
-    z.string().regex(/^(smtps?:\/\/\S+)?$/, "must be smtp://… or smtps://…"),
+    z
+      .string()
+      .regex(/^(smtps?:\/\/\S+)?$/, "must be smtp://… or smtps://…")
+      .refine(isUrlOrNone, "cannot be read as a URL: is a # / ? @ or % in the password written %23 %2F …?"),
     "",
     "Mail server: smtp://<user>:<password>@<host>:587, or smtps://…:465. Empty: mails are files in DATA_DIR/mail.",
     "secret",
@@ -523,8 +532,14 @@ function spoolBoxesOf(text: string, boxes: readonly BoxConfig[], bad: string[]):
 
 function boxOf(url: string, bad: string[]): BoxConfig | null {
   const parsed = URL.parse(url);
-  const password = decodeURIComponent(parsed?.password ?? "");
-  if (!parsed || password === "" || password === "ClueCon") {
+  const password = parsed && passwordIn(parsed);
+  if (!parsed || password === null) {
+    bad.push(
+      "FREESWITCH_URLS: must be freeswitch://:<esl password>@<host>:<port>, a % in the password as %25",
+    );
+    return null;
+  }
+  if (password === "" || password === "ClueCon") {
     bad.push(
       "FREESWITCH_URLS: needs a password of its own, neither empty nor the one that FreeSWITCH ships with",
     );
@@ -532,7 +547,8 @@ function boxOf(url: string, bad: string[]): BoxConfig | null {
   }
   const boxPort = Number(parsed.port || "8021");
   const sip = parsed.searchParams.get("sip") ?? `${parsed.hostname}:5060`;
-  if (!/^[a-z0-9.-]+:\d{1,5}$/i.test(sip)) bad.push("FREESWITCH_URLS: sip must be <host>:<port>");
+  if (!/^[a-z0-9.-]+:\d+$/i.test(sip) || !isPort(sip.slice(sip.indexOf(":") + 1)))
+    bad.push("FREESWITCH_URLS: sip must be <host>:<port>");
   return {
     box: `${parsed.hostname}:${boxPort}`,
     // A socket wants an IPv6 address without its brackets.
@@ -543,15 +559,28 @@ function boxOf(url: string, bad: string[]): BoxConfig | null {
 function drachtioOf(url: string, bad: string[]): Config["drachtio"] {
   if (url === "") return null;
   const parsed = URL.parse(url);
-  const secret = decodeURIComponent(parsed?.password ?? "");
+  const secret = parsed && passwordIn(parsed);
+  if (!parsed || secret === null) {
+    bad.push("DRACHTIO_URL: must be drachtio://:<secret>@<host>:<port>, a % in the secret as %25");
+    return null;
+  }
   // In a line of drachtio's protocol `|` would begin something else.
-  if (!parsed || !/^[\x21-\x7b\x7d\x7e]+$/.test(secret) || secret === "cymru") {
+  if (!/^[\x21-\x7b\x7d\x7e]+$/.test(secret) || secret === "cymru") {
     bad.push(
       "DRACHTIO_URL: needs a secret of its own, neither empty nor the one that drachtio-server ships with",
     );
     return null;
   }
   return { host: parsed.hostname, port: Number(parsed.port || "9022"), secret };
+}
+
+/** Null: it cannot be decoded. */
+function passwordIn({ password }: URL): string | null {
+  try {
+    return decodeURIComponent(password);
+  } catch {
+    return null;
+  }
 }
 
 function addressOf(text: string): { host: string; port: number } {
@@ -683,4 +712,22 @@ function port() {
   return z
     .string()
     .refine((text) => /^\d{1,5}$/.test(text) && Number(text) < 65_536, "must be a port, 0 to 65535");
+}
+
+function isPort(text: string): boolean {
+  return /^\d{1,5}$/.test(text) && Number(text) > 0 && Number(text) < 65_536;
+}
+
+/** PostgreSQL's may have no host: its socket is meant. */
+function isUrlOrNone(text: string): boolean {
+  return text === "" || URL.canParse(text) || URL.canParse(text.replace("@/", "@localhost/"));
+}
+
+function httpUrl() {
+  return z
+    .string()
+    .refine(
+      (text) => text === "" || /^https?:$/.test(URL.parse(text)?.protocol ?? ""),
+      "must begin with http:// or https://",
+    );
 }

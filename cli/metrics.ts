@@ -115,8 +115,8 @@ export function registerMetrics(
       labelNames: ["kind"],
       registers: [registry],
       collect() {
-        const { trouble } = spool.status();
-        for (const kind of troubles) this.set({ kind }, trouble?.kind === kind ? 1 : 0);
+        const now = spool.status().troubles;
+        for (const kind of troubles) this.set({ kind }, now.some((trouble) => trouble.kind === kind) ? 1 : 0);
       },
     });
   }

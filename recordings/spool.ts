@@ -26,8 +26,8 @@ export interface SpoolStatus {
   recordingsWaiting: number;
   /** Null: never measured. */
   freeBytes: number | null;
-  /** What went wrong within the last minute; null: nothing. */
-  trouble: SpoolTrouble | null;
+  /** What went wrong within the last minute, one of a kind: a disk that fills while the storage is away is two. */
+  troubles: readonly SpoolTrouble[];
 }
 
 export interface SpoolTrouble {
@@ -46,7 +46,7 @@ export interface SpoolOptions extends RecordingEvents {
   log: Log;
   isSettled: (leg: LegId) => Promise<boolean>;
   takeEndRecord: (text: string) => Promise<EndRecordOutcome>;
-  /** Told when trouble begins, or is another. */
+  /** Told when trouble of a kind begins. */
   troubled?: (trouble: SpoolTrouble) => void;
 }
 
@@ -70,7 +70,7 @@ class BoxSpool implements Spool {
   readonly #uploads: Uploads;
   readonly #polls: Poll[];
   #freeBytes: number | null = null;
-  #trouble: (SpoolTrouble & { untilMs: number }) | null = null;
+  readonly #troubles = new Map<SpoolTrouble["kind"], SpoolTrouble & { untilMs: number }>();
 
   constructor(options: SpoolOptions) {
     const { directory, clock, log } = options;
@@ -115,12 +115,13 @@ class BoxSpool implements Spool {
   }
 
   status(): SpoolStatus {
-    const trouble = this.#currentTrouble();
     return {
       endRecordsWaiting: this.#endRecords.size,
       recordingsWaiting: this.#uploads.size,
       freeBytes: this.#freeBytes,
-      trouble: trouble && { kind: trouble.kind, message: trouble.message },
+      troubles: [...this.#troubles.values()]
+        .filter((trouble) => this.#lasts(trouble))
+        .map(({ kind, message }) => ({ kind, message })),
     };
   }
 
@@ -133,15 +134,15 @@ class BoxSpool implements Spool {
   }
 
   #troubled(trouble: SpoolTrouble): void {
-    const known = this.#currentTrouble()?.kind === trouble.kind;
-    this.#trouble = { ...trouble, untilMs: this.#options.clock.monotonicMs() + troubleMs };
-    if (known) return;
+    const before = this.#troubles.get(trouble.kind);
+    this.#troubles.set(trouble.kind, { ...trouble, untilMs: this.#options.clock.monotonicMs() + troubleMs });
+    if (before !== undefined && this.#lasts(before)) return;
     this.#options.log.error({ trouble }, "The spool is in trouble.");
     this.#options.troubled?.(trouble);
   }
 
-  #currentTrouble() {
-    return this.#trouble && this.#options.clock.monotonicMs() < this.#trouble.untilMs ? this.#trouble : null;
+  #lasts({ untilMs }: { untilMs: number }): boolean {
+    return this.#options.clock.monotonicMs() < untilMs;
   }
 }
 

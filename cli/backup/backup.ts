@@ -1,4 +1,4 @@
-import { mkdir, readdir, writeFile } from "node:fs/promises";
+import { lstat, mkdir, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { dayMs, rfc3339Ms, rfc3339Seconds, systemClock } from "../../engine/clock.ts";
@@ -32,6 +32,8 @@ export interface Summary {
   version: string;
   /** Null: of a box's spool alone. */
   database: "sqlite" | "postgres" | null;
+  /** Of the database's file; null: there is none, undefined: of a version that did not say. */
+  database_bytes?: number | null;
   /** When the database was as it is in the backup: not before, and at most some seconds later. */
   made_at: string;
   spool: Copied;
@@ -60,12 +62,28 @@ export async function backup(args: readonly string[]): Promise<void> {
   // Of pg_dump's file too, and where the folder was there for everybody to look into.
   process.umask(0o077);
   const config = readConfig(process.env);
+  if (!isWhole) await requireSpool(config);
   if (afterDatabase) await requireSavedDatabase(config);
-  await mkdir(to, { recursive: true, mode: 0o700 });
+  const isNew = (await mkdir(to, { recursive: true, mode: 0o700 })) !== undefined;
   if ((await readdir(to)).length > 0) throw new Error(`${to} is not empty: a backup is a folder of its own.`);
-
   const madeAtMs = systemClock.nowMs();
-  if (isWhole) await copyDatabase(config, to);
+  try {
+    await copyAll(config, to, { isWhole, madeAtMs });
+  } catch (error) {
+    // A part of one is worth nothing, and may be what has filled the database's own disk.
+    const made = isNew ? [to] : (await readdir(to)).map((name) => join(to, name));
+    for (const path of made) await rm(path, { recursive: true, force: true });
+    throw error;
+  }
+  if (isWhole) await note(config, madeAtMs);
+}
+
+async function copyAll(
+  config: Config,
+  to: string,
+  { isWhole, madeAtMs }: { isWhole: boolean; madeAtMs: number },
+): Promise<void> {
+  const databaseBytes = isWhole ? await copyDatabase(config, to) : null;
   const spool: Copied = { files: 0, bytes: 0 };
   for (const name of spoolFolders) {
     const { files, bytes } = await copyFolder(join(config.spoolDir, name), join(to, "spool", name));
@@ -80,19 +98,14 @@ export async function backup(args: readonly string[]): Promise<void> {
 
   // Last: a folder without it is no backup.
   const summary: Summary = {
-    ...{
-      version: await version(),
-      database: isWhole ? config.database.kind : null,
-      made_at: rfc3339Ms(madeAtMs),
-    },
-    ...{ spool, objects },
+    ...{ version: await version(), database: isWhole ? config.database.kind : null },
+    ...{ database_bytes: databaseBytes, made_at: rfc3339Ms(madeAtMs), spool, objects },
   };
   await writeFile(join(to, summaryFile), `${JSON.stringify(summary, null, 2)}\n`, {
     mode: 0o600,
     flush: true,
   });
   print({ backup: to, ...summary });
-  if (isWhole) await note(config, madeAtMs);
 }
 
 /** For `/metrics`, by which one that is overdue is told. */
@@ -121,7 +134,18 @@ async function requireSavedDatabase(config: Config): Promise<void> {
   throw new Error(`Not before the database: it was not saved in the last 24 hours${before}.`);
 }
 
-async function copyDatabase({ database }: Config, to: string): Promise<void> {
-  if (database.kind === "sqlite") await backupSqlite(database.file, join(to, databaseFiles.sqlite));
-  else await dumpPostgres(database.url, join(to, databaseFiles.postgres));
+/** Where nothing is, the settings are another machine's. */
+async function requireSpool({ spoolDir }: Config): Promise<void> {
+  if (!(await stat(spoolDir).catch(() => null))?.isDirectory())
+    throw new Error(
+      `There is no folder ${spoolDir} (SPOOL_DIR) to save: are these the settings of this box?`,
+    );
+}
+
+/** How many bytes it takes there. */
+async function copyDatabase({ database }: Config, to: string): Promise<number> {
+  const file = join(to, databaseFiles[database.kind]);
+  if (database.kind === "sqlite") await backupSqlite(database.file, file);
+  else await dumpPostgres(database.url, file);
+  return (await lstat(file)).size;
 }

@@ -32,24 +32,39 @@ export async function copyFolder(from: string, to: string): Promise<Copied> {
   return copied;
 }
 
-/** Bytes; null: it is not there. */
+/** Bytes; null: it is not there. Throws where the folder that it is to be in is not. */
 export async function copyOne(source: string, target: string): Promise<number | null> {
-  const done = await unlessGone(async () => {
+  try {
     await copyFile(source, target);
-    return true;
-  });
-  if (done === null) return null;
+  } catch (error) {
+    if (!isMissing(error) || (await unlessGone(() => lstat(source))) !== null) throw error;
+    return null;
+  }
   await sync(target);
   await sync(dirname(target));
   return (await lstat(target)).size;
 }
 
+/** What a folder holds of files, as `copyFolder` would copy it. */
+export async function sizeOf(folder: string): Promise<Copied> {
+  const held: Copied = { files: 0, bytes: 0 };
+  const entries = await unlessGone(() => readdir(folder, { withFileTypes: true, recursive: true }));
+  for (const entry of entries ?? []) {
+    if (!entry.isFile()) continue;
+    held.files++;
+    held.bytes += (await lstat(join(entry.parentPath, entry.name))).size;
+  }
+  return held;
+}
+
 async function unlessGone<T>(ask: () => Promise<T>): Promise<T | null> {
   return ask().catch((error: unknown) => {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
+    if (isMissing(error)) return null;
     throw error;
   });
 }
+
+const isMissing = (error: unknown) => (error as NodeJS.ErrnoException).code === "ENOENT";
 
 async function sync(path: string): Promise<void> {
   const handle = await open(path, "r");

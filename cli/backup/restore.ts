@@ -1,5 +1,5 @@
-import { readdir, readFile } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { readdir, readFile, stat } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { systemClock } from "../../engine/clock.ts";
 import { hasTables } from "../../engine/store/postgres.ts";
@@ -17,7 +17,7 @@ import {
   summaryFile,
   type Summary,
 } from "./backup.ts";
-import { copyFolder, copyOne } from "./copy-folder.ts";
+import { copyFolder, copyOne, sizeOf, type Copied } from "./copy-folder.ts";
 import { restorePostgres } from "./postgres-dump.ts";
 
 /**
@@ -42,6 +42,7 @@ export async function restore(args: readonly string[]): Promise<void> {
     );
   if (summary.database !== config.database.kind)
     throw new Error(`The backup is of ${summary.database}, and DATABASE_URL is ${config.database.kind}.`);
+  await requireWhole(from, summary);
   await makeDataDir(config.dataDir);
   const lock = lockRoles(config.dataDir, new Set(["controller", "spool"]));
   try {
@@ -57,8 +58,10 @@ export async function restore(args: readonly string[]): Promise<void> {
     if (summary.objects !== null) await copyFolder(join(from, "objects"), join(config.dataDir, "objects"));
     // Last: where this was cut off there is no database that would seem whole.
     const { database } = config;
-    if (database.kind === "sqlite") await copyOne(join(from, databaseFiles.sqlite), database.file);
-    else await restorePostgres(database.url, join(from, databaseFiles.postgres));
+    if (database.kind === "sqlite") {
+      await makeDataDir(dirname(database.file));
+      await copyOne(join(from, databaseFiles.sqlite), database.file);
+    } else await restorePostgres(database.url, join(from, databaseFiles.postgres));
   } finally {
     lock.release();
   }
@@ -70,6 +73,7 @@ async function restoreSpool(
   config: Config,
   { version, made_at, spool }: Summary,
 ): Promise<void> {
+  await requireHeld(join(from, "spool"), spool);
   await makeDataDir(config.dataDir);
   const lock = lockRoles(config.dataDir, new Set(["spool"]));
   try {
@@ -94,6 +98,33 @@ async function summaryOf(from: string): Promise<Summary> {
     });
   });
   return JSON.parse(text) as Summary;
+}
+
+/** Throws where something did not come along when the backup was brought here. */
+async function requireWhole(
+  from: string,
+  { database, database_bytes, spool, objects }: Summary,
+): Promise<void> {
+  if (database !== null) {
+    const file = join(from, databaseFiles[database]);
+    const bytes = await stat(file).then(
+      ({ size }) => size,
+      () => null,
+    );
+    if (bytes === null) throw new Error(`${file} is not there: the backup is not whole. Fetch it again.`);
+    if (bytes !== (database_bytes ?? bytes))
+      throw new Error(`${file} has ${bytes} bytes, and had ${database_bytes}: fetch it again.`);
+  }
+  await requireHeld(join(from, "spool"), spool);
+  if (objects !== null) await requireHeld(join(from, "objects"), objects);
+}
+
+async function requireHeld(folder: string, { files, bytes }: Copied): Promise<void> {
+  const held = await sizeOf(folder);
+  if (held.files < files || held.bytes < bytes)
+    throw new Error(
+      `${folder} has ${held.files} files with ${held.bytes} bytes, and had ${files} with ${bytes}: fetch it again.`,
+    );
 }
 
 /** Throws where there is something that would be lost; an empty folder is nothing. */

@@ -5,11 +5,11 @@ import { systemIds } from "../../engine/ids.ts";
 import { aesSecrets } from "../../engine/secrets.ts";
 import { firstAndLastSealed } from "../../engine/store/numbers.ts";
 import type { Config } from "../config.ts";
-import { secretsKeyFile } from "../secrets-key.ts";
+import { opens, secretsKeyFile } from "../secrets-key.ts";
 import { broken, doubtful, sound, type Finding } from "./finding.ts";
 import { fromStore } from "./from-store.ts";
 
-/** Whether our key opens what others have sealed: with another one nothing fails but customers' signatures, much later. */
+/** Whether our key opens what others have sealed. */
 export async function checkSecrets(config: Config, clock: Clock): Promise<Finding> {
   const { secretsKey, dataDir, database } = config;
   const where = secretsKey === "" ? "DATA_DIR" : "SECRETS_KEY";
@@ -18,7 +18,7 @@ export async function checkSecrets(config: Config, clock: Clock): Promise<Findin
     const sealed = await store.read(firstAndLastSealed);
     if (hex === "" && sealed.length === 0) return sound("one is made at the first start, in DATA_DIR");
     const secrets = hex === "" ? null : aesSecrets(Buffer.from(hex, "hex"), systemIds(clock));
-    if (!sealed.every((text) => secrets !== null && opens(() => secrets.open(text))))
+    if (!sealed.every((text) => secrets !== null && opens(secrets, text)))
       return broken(
         secrets === null
           ? "there is none, and what is sealed in the database needs it"
@@ -32,13 +32,4 @@ export async function checkSecrets(config: Config, clock: Clock): Promise<Findin
         )
       : sound(`that of ${where}`);
   });
-}
-
-function opens(open: () => string): boolean {
-  try {
-    open();
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -72,7 +72,7 @@ async function checkDatabase(config: Config, clock: Clock): Promise<Finding> {
 
 async function checkSpool({ spoolDir }: Config): Promise<Finding> {
   try {
-    await mkdir(spoolDir, { recursive: true });
+    await mkdir(spoolDir, { recursive: true, mode: 0o700 });
     await access(spoolDir, constants.R_OK | constants.W_OK | constants.X_OK);
     const { bavail, bsize } = await statfs(spoolDir);
     const freeBytes = bavail * bsize;

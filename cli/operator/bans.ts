@@ -6,6 +6,7 @@ import { isWithin } from "../../engine/sip/addresses.ts";
 import { standingBans, type BanSubject, type SipBanRow } from "../../engine/store/sip-bans.ts";
 import { devicesRuleset, scannerRules, type DevicePort } from "../../engine/sip/firewall-rules.ts";
 import { isIPv4 } from "node:net";
+import type { Config } from "../config.ts";
 import { keptPort } from "../kept-port.ts";
 import { readTrunks } from "../open-trunks.ts";
 import { neverBanned } from "../sip-devices.ts";
@@ -62,23 +63,26 @@ export async function bansLift(desk: Desk, args: string[]): Promise<void> {
   print(view(lifted));
 }
 
-/** What the operator loads at the box's start; the spool role keeps its set of banned addresses. */
-export async function bansFirewall(desk: Desk, args: string[]): Promise<void> {
+/**
+ * What the operator loads at the box's start, as root; the spool role keeps its set of banned addresses. By the settings alone: the database may
+ * not be there yet, and is not to be made by root.
+ */
+export async function bansFirewall(config: Config, args: string[]): Promise<void> {
   const { values, positionals } = parseArgs({
     args,
     allowPositionals: true,
     options: { scanners: { type: "boolean", default: false } },
   });
   words(positionals);
-  const ports = await devicePorts(desk.config);
+  const ports = await devicePorts(config);
   const rules = values.scanners
     ? scannerRules(ports)
-    : devicesRuleset({ ports, never: await neverNow(desk) });
+    : devicesRuleset({ ports, never: await neverNow({ config }) });
   process.stdout.write(rules);
 }
 
 /** Those that customers are told: of the simulated switch the one that it took. */
-async function devicePorts({ boxes, sip, dataDir }: Desk["config"]): Promise<DevicePort[]> {
+async function devicePorts({ boxes, sip, dataDir }: Config): Promise<DevicePort[]> {
   if (boxes.length > 0) return Object.entries(sip.ports).map(([transport, port]) => ({ transport, port }));
   const port = sip.embeddedPort || (await keptPort(dataDir, "sip.port"));
   if (port === 0)
@@ -89,7 +93,7 @@ async function devicePorts({ boxes, sip, dataDir }: Desk["config"]): Promise<Dev
 }
 
 /** A file of trunks that is wrong is told of elsewhere, and names nobody here. */
-async function neverNow({ config }: Desk): Promise<string[]> {
+async function neverNow({ config }: Pick<Desk, "config">): Promise<string[]> {
   const file = await readTrunks(config);
   return neverBanned(config, file?.ok ? file.trunks : []);
 }

@@ -31,8 +31,10 @@ const transactionMsMax = 3_600_000;
 /** The operator's commands: each opens the database, does one thing, prints one JSON line, and closes it. */
 export async function operator(subject: string, args: readonly string[]): Promise<void> {
   const [action = "", ...rest] = subject === "credit" ? ["", ...args] : args;
-  const command = commands[`${subject} ${action}`.trim()];
-  if (!command) throw new UsageError(`"${`${subject} ${action}`.trim()}" is not a command.`);
+  const named = `${subject} ${action}`.trim();
+  if (named === "bans firewall") return bansFirewall(readConfig(process.env), rest);
+  const command = commands[named];
+  if (!command) throw new UsageError(`"${named}" is not a command.`);
   const config = readConfig(process.env);
   await makeDataDir(config.dataDir);
   const store = await openStore(config, { clock: systemClock, transactionMsMax });
@@ -60,7 +62,6 @@ const commands: Readonly<Record<string, Command>> = {
   "bans list": bansList,
   "bans add": bansAdd,
   "bans lift": bansLift,
-  "bans firewall": bansFirewall,
   "privacy export": privacyExport,
   "privacy erase": privacyErase,
   "privacy reached": privacyReached,

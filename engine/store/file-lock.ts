@@ -19,6 +19,8 @@ export function takeLock(file: string): FileLock | Taken {
   closeSync(openSync(file, "a", 0o600));
   const database = new Database(file, { timeout: 0 });
   try {
+    // Without a journal nothing is written: a full disk has its lock, too.
+    database.pragma("journal_mode = MEMORY");
     database.pragma("locking_mode = EXCLUSIVE");
     database.exec("BEGIN EXCLUSIVE");
   } catch (error) {
@@ -27,7 +29,11 @@ export function takeLock(file: string): FileLock | Taken {
       return { pid: pidIn(pidFile) };
     throw error;
   }
-  writeFileSync(pidFile, String(process.pid), { mode: 0o600 });
+  try {
+    writeFileSync(pidFile, String(process.pid), { mode: 0o600 });
+  } catch {
+    // On a full disk it is held all the same.
+  }
   return {
     release() {
       if (!database.open) return;

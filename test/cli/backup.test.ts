@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startSautikit } from "../peers/child.ts";
@@ -232,5 +233,52 @@ describe(`a backup, on ${databaseKind}`, function () {
     } finally {
       await database.remove();
     }
+  });
+
+  it("that did not come along whole is not restored, and one that fails leaves nothing of itself", async () => {
+    const { customer } = running;
+    await customer.until(await recorded(hangsUpAfter3s), "its recording", isStored);
+    const copy = join(folder, "copy");
+    await toldLine(["backup", copy], running.env);
+    const database = await testDatabase({ migrated: false });
+    const elsewhere = { DATA_DIR: join(folder, "data"), DATABASE_URL: database.url };
+    const fails = async (args: string[], env: Record<string, string>, why: RegExp) => {
+      const { code, stderr } = await sautikit(args, env);
+      assert.equal(code, 1, stderr);
+      assert.match(stderr, why);
+    };
+    try {
+      const file = databaseKind === "sqlite" ? "sautikit.db" : "database.dump";
+      await rename(join(copy, file), join(folder, file));
+      await fails(["restore", copy], elsewhere, /(sautikit\.db|database\.dump) is not there/);
+      await writeFile(join(copy, file), (await readFile(join(folder, file))).subarray(0, 4096));
+      await fails(["restore", copy], elsewhere, /has 4096 bytes, and had \d+: fetch it again/);
+      await rename(join(folder, file), join(copy, file));
+      const entries = await readdir(join(copy, "objects"), { recursive: true, withFileTypes: true });
+      const { parentPath, name } = entries.find((entry) => entry.isFile())!;
+      await rename(join(parentPath, name), join(folder, "object"));
+      await fails(["restore", copy], elsewhere, /objects has \d+ files with \d+ bytes, and had /);
+      await rename(join(folder, "object"), join(parentPath, name));
+      assert.equal(existsSync(elsewhere.DATA_DIR), false, "nothing was begun");
+      const into =
+        databaseKind === "sqlite"
+          ? { ...elsewhere, DATABASE_URL: `sqlite:${join(folder, "not", "yet", "there.db")}` }
+          : elsewhere;
+      await toldLine(["restore", copy], into);
+      const verified = await sautikit(["ledger", "verify"], into);
+      assert.equal(verified.code, 0, verified.stdout);
+    } finally {
+      await database.remove();
+    }
+
+    const box = { ...running.env, SPOOL_DIR: join(folder, "box") };
+    const [first, second] = [join(folder, "first"), join(folder, "second")];
+    await fails(["backup", "--spool-only", first], box, /There is no folder .*box \(SPOOL_DIR\) to save/);
+    await mkdir(box.SPOOL_DIR);
+    await writeFile(join(box.SPOOL_DIR, "recordings"), "not a folder");
+    await mkdir(second);
+    await fails(["backup", first], box, /ENOTDIR/);
+    await fails(["backup", second], box, /ENOTDIR/);
+    assert.deepEqual([existsSync(first), await readdir(second)], [false, []]);
   });
 });

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { chmod, mkdtemp, rm } from "node:fs/promises";
+import { chmod, mkdtemp, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { toCarrier, toDevices } from "../../cli/doctor/check-addresses.ts";
@@ -49,6 +49,12 @@ describeOnSwitch("doctor", function () {
     const { code, said } = await asked();
     assert.equal(code, 0, said);
     assert.match(said, /0 broken\n$/);
+  });
+
+  it("makes a spool that is not there for its owner alone", async () => {
+    const spool = join(folder, "box", "spool");
+    await asked({ SPOOL_DIR: spool });
+    assert.equal((await stat(spool)).mode & 0o777, 0o700);
   });
 
   it("asks a switch for its version, and puts an object into the storage and takes it away", async () => {

@@ -5,6 +5,8 @@ import { join } from "node:path";
 import type { Demo } from "../../cli/demo-workspace.ts";
 import { systemClock } from "../../engine/clock.ts";
 import { startSautikit, type Child } from "../peers/child.ts";
+import { mountSmallDisk, smallDiskMissing } from "../peers/small-disk.ts";
+import { testDatabase } from "../store/test-database.ts";
 import { Customer } from "../world/customer.ts";
 import { sautikit } from "./sautikit.ts";
 
@@ -78,3 +80,33 @@ describe("a folder of data", function () {
     assert.equal(made.code, 0, made.stderr);
   });
 });
+
+const cannotMount = smallDiskMissing();
+(cannotMount === undefined ? describe : describe.skip)(
+  cannotMount === undefined ? "a full folder of data" : `a full folder of data (skipped, ${cannotMount})`,
+  function () {
+    this.timeout(60_000);
+
+    it("keeps no controller from its start whose database is elsewhere", async () => {
+      const folder = await mkdtemp(join(tmpdir(), "sautikit-full-"));
+      const disk = mountSmallDisk(4);
+      const database = await testDatabase();
+      const env = {
+        ...{ DATA_DIR: join(disk.folder, "data"), DATABASE_URL: database.url, LOG_LEVEL: "warn" },
+        ...{ FREESWITCH_URLS: "freeswitch://:none@127.0.0.1:9", SPOOL_DIR: join(folder, "spool") },
+        ...{ S3_ENDPOINT: "http://127.0.0.1:9", S3_ACCESS_KEY_ID: "none", S3_SECRET_ACCESS_KEY: "none" },
+      };
+      const start = async () =>
+        (await startSautikit(["start", "--role", "controller"], { folder, env })).child;
+      try {
+        await (await start()).stop();
+        disk.fill();
+        await (await start()).stop();
+      } finally {
+        disk.remove();
+        await database.remove();
+        await rm(folder, { recursive: true, force: true });
+      }
+    });
+  },
+);

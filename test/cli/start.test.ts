@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmod, mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
 import { connect, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -13,7 +14,7 @@ import { startSautikit } from "../peers/child.ts";
 import { eventually } from "../peers/waiting.ts";
 import { sqliteFile } from "../store/test-database.ts";
 import { Customer } from "../world/customer.ts";
-import { sautikit } from "./sautikit.ts";
+import { sautikit, toldLine } from "./sautikit.ts";
 
 const wanjiru = "+254700000001";
 
@@ -267,6 +268,38 @@ describe("sautikit start, with everything embedded", function () {
       assert.match(stdout, new RegExp(`th dport { ${String(made.body.ports.udp)} } jump sip`));
     } finally {
       await child.stop();
+    }
+  });
+
+  it("says at the start that its key does not open what is sealed in the database, and nothing with the right one", async () => {
+    const env = {
+      ...{ DATA_DIR: join(folder, "data"), PORT: "0", LOG_LEVEL: "warn" },
+      // Beside a real switch: without M-Pesa nothing else asks for the key.
+      ...{ FREESWITCH_URLS: "freeswitch://:none@127.0.0.1:9", SPOOL_DIR: join(folder, "spool") },
+    };
+    const { workspace_id: workspace } = await toldLine(["workspace", "create", "Wanjiru"], env);
+    await toldLine(["number", "add", String(workspace), "+254200000001"], env);
+    const file = join(env.DATA_DIR, "secrets.key");
+    const right = await readFile(file, "utf8");
+    for (const key of ["0".repeat(64), right]) {
+      await writeFile(file, key);
+      const { child } = await startSautikit(["start"], { folder, env });
+      await child.stop();
+      assert.equal(/"level":50.*SECRETS_KEY/.test(child.output()), key !== right, child.output());
+    }
+  });
+
+  it("prints a firewall at a box's boot, as root, when no database is there and none is to be made", async () => {
+    const box = { FREESWITCH_URLS: "freeswitch://:none@10.1.0.4:8021", SPOOL_DIR: "/var/spool/sautikit" };
+    for (const [name, database] of [
+      ["sqlite", ""],
+      ["away", "postgres://nobody@127.0.0.1:9/none"],
+    ] as const) {
+      const env = { ...box, DATA_DIR: join(folder, name), DATABASE_URL: database };
+      const { code, stdout, stderr } = await sautikit(["bans", "firewall"], env);
+      assert.equal(code, 0, stderr);
+      assert.match(stdout, /th dport { 5080 } jump sip/);
+      assert.equal(existsSync(env.DATA_DIR), false);
     }
   });
 

@@ -41,6 +41,7 @@ interface Service {
   image: string;
   command?: string[];
   entrypoint?: string[];
+  init?: boolean;
   env_file?: string;
   environment?: Record<string, string | null>;
   volumes?: string[];
@@ -230,6 +231,10 @@ describe("compose.yaml and .env.example", () => {
       }
     }
     assert.deepEqual([...used].sort(), Object.keys(volumes).sort());
+  });
+
+  it("have a stop heard while Sautikit still starts: the kernel keeps a SIGTERM from a process 1 that does not wait for it", () => {
+    for (const service of ours) assert.equal(service.init, true);
   });
 
   it("start FreeSWITCH as its page says", () => {

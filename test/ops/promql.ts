@@ -1,7 +1,7 @@
 /** Functions, aggregations and words of PromQL that Sautikit's rules and dashboard use. */
 const words = new Set(
   (
-    "absent avg_over_time changes count delta histogram_quantile increase label_values max min predict_linear rate sum time topk vector " +
+    "absent avg_over_time changes count delta histogram_quantile increase label_values last_over_time max max_over_time min predict_linear rate sum time topk vector " +
     "and or unless by without on ignoring bool offset"
   ).split(" "),
 );

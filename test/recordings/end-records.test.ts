@@ -130,7 +130,7 @@ describe("end-of-leg records", function () {
     take = () => Promise.reject(new Error("The database cannot be written."));
     await spoolFile(cdr, name(), record());
     await until("it was tried", () => taken.length === 1);
-    await until("the trouble shows", () => spool.status().trouble !== null);
+    await until("the trouble shows", () => spool.status().troubles.length > 0);
     assert.equal((await left()).length, 1);
     assert.equal(spool.status().endRecordsWaiting, 1);
 

@@ -8,6 +8,7 @@ import type { RecordingRow } from "../../engine/store/recordings.ts";
 import type { Tx } from "../../engine/store/store.ts";
 import { createSpool, type Spool, type SpoolTrouble } from "../../recordings/spool.ts";
 import type { Storage } from "../../recordings/storage.ts";
+import { mountSmallDisk, smallDiskMissing } from "../peers/small-disk.ts";
 import { openStorageProxy } from "../peers/storage-proxy.ts";
 import {
   addLeg,
@@ -64,13 +65,13 @@ describe("recordings on the spool", function () {
     await world.close();
   });
 
-  function spoolWith(storage: Storage): Spool {
+  function spoolWith(storage: Storage, directory = join(world.directory, "spool")): Spool {
     const tell = (kind: "ready" | "empty" | "missing") => (tx: Tx, recording: RecordingRow) => {
       tx.afterCommit(() => told.push({ kind, recording }));
       return Promise.resolve();
     };
     return createSpool({
-      directory: join(world.directory, "spool"),
+      directory,
       boxes: [box],
       store: world.store,
       storage,
@@ -185,6 +186,36 @@ describe("recordings on the spool", function () {
     assert.deepEqual(told.map(({ recording }) => recording.id).toSorted(), files.toSorted());
   });
 
+  const cannotMount = smallDiskMissing();
+  const bothTitle = "tell of a storage that is away and of a disk that fills, both at once";
+  (cannotMount === undefined ? it : it.skip)(
+    cannotMount === undefined ? bothTitle : `${bothTitle} (skipped, ${cannotMount})`,
+    async () => {
+      await spool.stop();
+      const disk = mountSmallDisk(16);
+      try {
+        spool = spoolWith(world.storage, disk.folder);
+        await spool.start();
+        await until("its disk is looked at", () => troubles.length === 1);
+        await world.s3.close();
+        const id = await addRecording(world);
+        await spoolFile(join(disk.folder, "recordings"), `${id}.wav`, wav({ frames: speech(1000) }));
+        await until("it was tried", () => troubles.length === 2);
+        assert.deepEqual(
+          spool
+            .status()
+            .troubles.map(({ kind }) => kind)
+            .sort(),
+          ["disk_low", "failing"],
+        );
+      } finally {
+        await spool.stop();
+        disk.remove();
+      }
+      await reopenS3(world);
+    },
+  );
+
   it("wait while the storage is down, and arrive when it is back", async () => {
     await world.s3.close();
     const id = await addRecording(world);
@@ -220,7 +251,7 @@ describe("recordings on the spool", function () {
     await spoolFile(folder, `${id}.wav`, wav({ frames: speech(100) }));
 
     await until("it was told a lie", () => lies > 0);
-    await until("the trouble shows", () => spool.status().trouble !== null);
+    await until("the trouble shows", () => spool.status().troubles.length > 0);
     assert.equal((await rowOf(world, id)).status, "uploading");
     assert.equal((await left()).length, 1);
 
@@ -239,7 +270,7 @@ describe("recordings on the spool", function () {
     const id = await addRecording(world);
     await spoolFile(folder, `${id}.wav`, wav({ frames: speech(100) }));
     await until("the first crash", () => crashes === 1);
-    await until("the trouble shows", () => spool.status().trouble !== null);
+    await until("the trouble shows", () => spool.status().troubles.length > 0);
     assert.equal((await rowOf(world, id)).status, "uploading");
     assert.equal((await left()).length, 1);
 
@@ -383,7 +414,7 @@ describe("recordings on the spool", function () {
     await spoolFile(folder, `${id}.wav`, neverClosed(wav({ frames: speech(100) })));
     spool.wake();
 
-    await until("the growth was seen", () => spool.status().trouble !== null);
+    await until("the growth was seen", () => spool.status().troubles.length > 0);
     assert.deepEqual(told, []);
     lookAgain();
 
@@ -739,7 +770,7 @@ describe("recordings on the spool", function () {
     const id = await addRecording(world);
     inReady = () => Promise.reject(new Error("killed"));
     await spoolFile(folder, `${id}.wav`, wav({ frames: speech(100) }));
-    await until("it was uploaded", () => spool.status().trouble !== null);
+    await until("it was uploaded", () => spool.status().troubles.length > 0);
     await world.store.write((tx) => recordings.markDeleted(tx, id, "requested", 1));
 
     await restart();

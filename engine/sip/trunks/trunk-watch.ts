@@ -27,6 +27,8 @@ export class TrunkWatch {
   readonly #poll: Poll;
   readonly #listeners: (() => void)[] = [];
   #text: string | null | undefined;
+  /** Why the file could not be read; null: it could, or is not there. */
+  #unreadable: string | null = null;
   #trunks: readonly Trunk[] | null = null;
   #faults: readonly FieldError[] = [];
 
@@ -71,9 +73,18 @@ export class TrunkWatch {
   }
 
   async #look(): Promise<void> {
-    const text = await this.#read();
-    if (text === this.#text) return;
-    this.#take(text);
+    let text = this.#text;
+    let unreadable: string | null = null;
+    try {
+      text = await this.#read();
+    } catch (error) {
+      unreadable = (error as NodeJS.ErrnoException).code ?? String(error);
+    }
+    if (text === this.#text && unreadable === this.#unreadable) return;
+    this.#unreadable = unreadable;
+    if (unreadable === null) this.#take(text ?? null);
+    // Saved by another user, perhaps: what runs goes on, and its next start would not.
+    else this.#faults = [{ field: "body", code: "unreadable", message: `cannot be read (${unreadable})` }];
     const { log, path } = this.#parts;
     if (this.#faults.length === 0)
       log.info({ path, trunks: this.#trunks?.map(({ name }) => name) ?? null }, "The trunks are others now.");

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rename, rm, rmdir, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pino } from "pino";
@@ -144,6 +144,33 @@ describe("the file of trunks, watched", () => {
     await written(JSON.stringify({ trunks: [named("baringo"), named("kisumu")] }));
     await told;
     assert.deepEqual([names(), watch.faults.length], ["baringo,kisumu", 0]);
+    await watch.stop();
+  });
+
+  it("is at fault while it cannot be read, and what was stays", async () => {
+    const path = join(folder, "trunks.yaml");
+    await written(JSON.stringify({ trunks: [named("safari")] }));
+    const watch = watchOf();
+    await watch.start();
+    let told = changed(watch);
+    await rename(path, join(folder, "aside"));
+    // Whoever runs this may read every file.
+    await mkdir(path);
+    await told;
+    while (watch.faults[0]?.code === "missing") await changed(watch);
+    assert.deepEqual(
+      [watch.trunks?.map(({ name }) => name), watch.faults.map(sayFault)],
+      [["safari"], ["the file: cannot be read (EISDIR)"]],
+    );
+    told = changed(watch);
+    await rmdir(path);
+    await rename(join(folder, "aside"), path);
+    await told;
+    while (watch.faults.length > 0) await changed(watch);
+    assert.deepEqual(
+      watch.trunks?.map(({ name }) => name),
+      ["safari"],
+    );
     await watch.stop();
   });
 });
