@@ -1,5 +1,5 @@
 import type { Clock } from "../engine/clock.ts";
-import { isError, SautikitError } from "../engine/errors.ts";
+import { SautikitError } from "../engine/errors.ts";
 import type { JsonObject } from "../engine/json.ts";
 import {
   findResponse,
@@ -35,7 +35,8 @@ export class Idempotency {
 
   /**
    * Runs the change that `begin` makes and keeps its answer in the same transaction, or gives the kept one again.
-   * Throws `idempotency.conflict` and `idempotency.in_progress`; what `begin` and the change throw is not kept.
+   * Throws `idempotency.conflict` and `idempotency.in_progress`; what `begin` and the change throw is not kept, and is told only
+   * where the first request with this key, in another process, has not been done meanwhile: for that may be why it was thrown.
    */
   async once(request: IdempotentRequest, bodySha256: string, begin: () => Promise<Change>): Promise<Reply> {
     const name = JSON.stringify(Object.values(request));
@@ -46,9 +47,8 @@ export class Idempotency {
     try {
       const kept = await this.#store.read((tx) => findResponse(tx, request, this.#sinceMs()));
       if (kept) return replay(kept, bodySha256);
-      const change = await begin();
-      const reply = await this.#store
-        .write((tx) => this.#run(tx, request, bodySha256, change))
+      const reply = await begin()
+        .then((change) => this.#store.write((tx) => this.#run(tx, request, bodySha256, change)))
         .catch((error: unknown) => this.#afterAnother(error, request, bodySha256));
       // The answer stands, whatever becomes of the old ones.
       await this.#sweep().catch(() => undefined);
@@ -78,10 +78,15 @@ export class Idempotency {
     await this.#store.write((tx) => sweepResponses(tx, this.#sinceMs(), sweptAtOnce));
   }
 
-  /** Two at once in two processes: one was undone, when the other's answer was stored. */
+  /**
+   * Two at once in two processes: one was undone as the other's answer was stored, or was refused for what the other had done (a
+   * number that is claimed by now, a prompt that is open on the phone).
+   */
   async #afterAnother(error: unknown, request: IdempotentRequest, bodySha256: string): Promise<Reply> {
-    if (!isError(error, "idempotency.in_progress")) throw error;
-    const kept = await this.#store.read((tx) => findResponse(tx, request, this.#sinceMs()));
+    if (!(error instanceof SautikitError)) throw error;
+    const kept = await this.#store
+      .read((tx) => findResponse(tx, request, this.#sinceMs()))
+      .catch(() => undefined);
     if (!kept) throw error;
     return replay(kept, bodySha256);
   }

@@ -156,6 +156,41 @@ describe("Idempotency-Key", () => {
     }
   });
 
+  it("of two processes the second is told what the first did, and never refused for it", async () => {
+    const achieng = await api.workspace({
+      name: "Achieng",
+      number: "+254200000004",
+      balanceMinor: 1_000_000,
+    });
+    await api.stock("+254 20 700 0000-0009");
+    const other = await listen(createApi(await parts(api)), { host: "127.0.0.1", port: 0, clock: api.clock });
+    try {
+      for (let last = 0; last <= 9; last++) {
+        const claim = async (url: string) => {
+          const answer = await fetch(`${url}/v1/numbers`, {
+            method: "POST",
+            headers: {
+              authorization: `Bearer ${achieng.key}`,
+              "content-type": "application/json",
+              "idempotency-key": `claim-${last}`,
+            },
+            body: JSON.stringify({ number: `+25420700000${last}` }),
+          });
+          return { status: answer.status, body: (await answer.json()) as { id?: string } };
+        };
+
+        const [one, two] = await Promise.all([claim(api.url), claim(other.url)]);
+
+        assert.deepEqual([one.status, two.status], [201, 201], JSON.stringify([one.body, two.body]));
+        assert.equal(one.body.id, two.body.id);
+      }
+    } finally {
+      await other.close(0);
+    }
+    const { body } = await api.ask("GET", "/v1/wallet", { key: achieng.key });
+    assert.equal(body.balance_minor, 1_000_000 - 10 * 11_600);
+  });
+
   it("a client that hangs up before the answer finds it kept", async () => {
     const before = await placed();
     const body = JSON.stringify(call);
