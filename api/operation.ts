@@ -49,8 +49,8 @@ export function operation(route: Route, parts: ApiParts, idempotency: Idempotenc
       asked = asking;
       const prepared = await run.prepare(asking);
       return async (tx) => {
-        await requireStill(tx, caller, { scope, role }, parts.clock.nowMs());
-        const reply = await run.change(tx, asking, prepared);
+        const still = await requireStill(tx, caller, { scope, role }, parts.clock.nowMs());
+        const reply = await run.change(tx, { ...asking, caller: still }, prepared);
         const { operationId: action } = route;
         const workspaceId = caller.workspace.id;
         if (reply.changed) await recordChange(tx, parts, { workspaceId, actor, action, ...reply.changed });

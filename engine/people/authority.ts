@@ -27,22 +27,25 @@ export function requireRole(authority: Role | null, least: Role): void {
 
 /**
  * For every change, in its transaction: a body may take half a minute to arrive, and whoever was let in before it may have
- * been shown the door meanwhile. Throws `auth.invalid`, `auth.no_workspace` and `auth.role`, as at the door.
+ * been shown the door meanwhile, or may do less. The caller as they are now. Throws `auth.invalid`, `auth.no_workspace` and
+ * `auth.role`, as at the door.
  */
 export async function requireStill(
   tx: ReadTx,
-  { by, workspace }: Caller,
+  caller: Caller,
   { scope, role }: { scope: Scope; role: Role | null },
   nowMs: number,
-): Promise<void> {
+): Promise<Caller> {
+  const { by, workspace } = caller;
   if (by.kind === "key") {
     const key = await apiKeyById(tx, workspace.id, by.id);
     if (!key || isKeyOver(key, nowMs)) throw new SautikitError("auth.invalid");
-    return;
+    return caller;
   }
   const member = await memberById(tx, workspace.id, by.id);
   if (!member) throw new SautikitError("auth.no_workspace");
   requireAllowed(member.role, { scope, role });
+  return { ...caller, by: { ...by, role: member.role }, scopes: scopesOf(member.role) };
 }
 
 /** A person needs the role, where the route names one, else the scope, which their role gives. Throws `auth.role`. */

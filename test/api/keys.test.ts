@@ -2,6 +2,8 @@ import { strict as assert } from "node:assert";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { request, type IncomingMessage } from "node:http";
+import { text } from "node:stream/consumers";
+import { updateRole } from "../../engine/store/members.ts";
 import { scopes } from "../../engine/workspaces/scopes.ts";
 import { revokeApiKey } from "../../engine/store/workspaces.ts";
 import { eventually } from "../peers/waiting.ts";
@@ -90,6 +92,44 @@ describe("API keys", () => {
       tx.all("SELECT id FROM api_keys WHERE workspace_id = ?", [kamau.id]),
     );
     assert.equal(keys.length, 1);
+  });
+
+  it("an owner whose body is still on its way when they are made an admin gives no more than an admin may", async () => {
+    const mumbi = await api.workspace({ name: "Mumbi", number: "+254200000004" });
+    for (const [method, path, wanted, code] of [
+      ["POST", "/v1/api-keys", { name: "a way back", scopes: ["keys.manage"] }, "auth.scope"],
+      ["PATCH", "/v1/workspace", { allowed_countries: ["KE", "GB"] }, "auth.role"],
+    ] as const) {
+      const owner = await api.person("mumbi@example.co.ke", { [mumbi.id]: "owner" });
+      const seenMs = api.clock.nowMs() - 120_000;
+      await api.store.write(async (tx) => {
+        await updateRole(tx, mumbi.id, owner.id, "owner");
+        await tx.run("UPDATE sessions SET seen_at_ms = ? WHERE user_id = ?", [seenMs, owner.id]);
+      });
+      const body = JSON.stringify(wanted);
+      const asked = request(`${api.url}${path}`, {
+        method,
+        headers: {
+          ...{ ...owner.headers, "content-type": "application/json" },
+          "content-length": Buffer.byteLength(body),
+        },
+      });
+      const answered = once(asked, "response") as Promise<[IncomingMessage]>;
+      asked.write(body.slice(0, -1));
+      await eventually("the session in use", async () => {
+        const row = await api.store.read((tx) =>
+          tx.get<{ seen: number }>("SELECT MAX(seen_at_ms) AS seen FROM sessions WHERE user_id = ?", [
+            owner.id,
+          ]),
+        );
+        return row && row.seen > seenMs ? true : undefined;
+      });
+      await api.store.write((tx) => updateRole(tx, mumbi.id, owner.id, "admin"));
+      asked.end(body.slice(-1));
+      const [response] = await answered;
+      const answer = JSON.parse(await text(response)) as { error?: { code: string } };
+      assert.deepEqual([response.statusCode, answer.error?.code], [403, code], path);
+    }
   });
 
   it("only its hash and its last four characters are kept", async () => {
