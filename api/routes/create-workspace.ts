@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { SautikitError } from "../../engine/errors.ts";
 import { openWorkspace } from "../../engine/people/sign-in.ts";
-import { countOwned } from "../../engine/store/members.ts";
+import { countOwned, keepUser } from "../../engine/store/members.ts";
 import { workspaceById } from "../../engine/store/workspaces.ts";
 import { changesPerson } from "../route.ts";
 import { workspaceName } from "../schemas/people.ts";
@@ -22,6 +22,8 @@ export const createWorkspace = changesPerson({
   errors: ["workspaces.too_many", "sign_up.closed"],
   async change(tx, { parts, person, from, body }) {
     if (parts.signIn.signUp !== "open") throw new SautikitError("sign_up.closed");
+    // So that two at once do not both find room for one.
+    await keepUser(tx, person.user.id);
     if ((await countOwned(tx, person.user.id)) >= ownedMax) throw new SautikitError("workspaces.too_many");
     const made = await openWorkspace(tx, parts, person.user, body.name, from);
     const row = await workspaceById(tx, made.id);

@@ -108,6 +108,10 @@ export async function countOwners(tx: Tx, workspaceId: WorkspaceId): Promise<num
   return row?.owners ?? 0;
 }
 
+/** Others that keep it wait until this transaction ends: what hangs on a user, in whatever workspaces, is counted one by one. */
+export const keepUser = (tx: Tx, id: UserId) =>
+  tx.get<UserRow>("SELECT * FROM users WHERE id = ? FOR NO KEY UPDATE", [id]);
+
 /** How many workspaces a user owns. */
 export async function countOwned(tx: ReadTx, userId: UserId): Promise<number> {
   const row = await tx.get<{ owned: number }>(

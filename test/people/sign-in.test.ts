@@ -256,6 +256,18 @@ describe(`signing in by mail, on ${databaseKind}`, () => {
     }
   });
 
+  it("nobody owns more than ten workspaces, however many they ask for at once", async () => {
+    const { headers } = await signIn("wanjiru@example.co.ke");
+    const make = (_: unknown, index: number) =>
+      api.ask("POST", "/v1/workspaces", { body: { name: `Duka ${index}` }, headers });
+    const made = await Promise.all(Array.from({ length: 20 }, make));
+
+    const refused = made.filter(({ status }) => status !== 201);
+    assert.deepEqual([...new Set(refused.map(({ body }) => body.error.code))], ["workspaces.too_many"]);
+    const { body } = await api.ask("GET", "/v1/session", { headers });
+    assert.equal(body.workspaces.length, 10);
+  });
+
   it("with SIGN_UP=invited nobody opens an account, and who was invited signs in", async () => {
     await api.end();
     const parts = { mails: mailQueue(), publicUrl: () => publicUrl };
