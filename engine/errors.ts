@@ -311,6 +311,11 @@ export const errorCatalogue = {
   "topups.not_found": e(404, "There is no such top-up.", "Check the id."),
   "topups.unavailable": e(503, "M-Pesa is not set up here.", "Ask the operator."),
   "webhooks.not_found": e(404, "There is no such webhook endpoint.", "Check the id."),
+  "webhooks.too_many": e(
+    409,
+    "The workspace has as many webhook endpoints as it may: 50.",
+    "Remove one that is not used; one endpoint can be told of all kinds.",
+  ),
   "webhooks.delivery_not_found": e(404, "There is no such delivery.", "Check the id."),
   "webhooks.url_not_allowed": e(
     422,

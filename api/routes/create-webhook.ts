@@ -12,7 +12,7 @@ export const createWebhook = changes({
   responses: {
     201: { description: "The endpoint, with its signing secret.", schema: webhookWithSecretSchema },
   },
-  errors: ["webhooks.url_not_allowed"],
+  errors: ["webhooks.url_not_allowed", "webhooks.too_many"],
   prepare: ({ parts, body }) => parts.checkUrl(body.url, "url"),
   async change(tx, { parts, caller, body }) {
     const { endpoint, signingSecret } = await parts.webhooks.create(tx, caller.workspace.id, body);

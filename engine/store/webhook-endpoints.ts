@@ -64,6 +64,14 @@ export const endpointsOf = (
     before === undefined ? [workspaceId, limit] : [workspaceId, before, limit],
   );
 
+export async function countEndpoints(tx: ReadTx, workspaceId: WorkspaceId): Promise<number> {
+  const row = await tx.get<{ count: number }>(
+    "SELECT COUNT(*) AS count FROM webhook_endpoints WHERE workspace_id = ? AND deleted_at_ms IS NULL",
+    [workspaceId],
+  );
+  return row?.count ?? 0;
+}
+
 /** Not changed or deleted while this transaction lasts: what is told to one now is redirected, or given up, with it. */
 export const enabledEndpoints = (
   tx: Tx,

@@ -5,6 +5,7 @@ import { newSigningSecret, rotationOverlapMs, type Secrets } from "../secrets.ts
 import { abandonPending, redirectPending } from "../store/deliveries.ts";
 import type { ReadTx, Tx } from "../store/store.ts";
 import {
+  countEndpoints,
   endpointById,
   endpointToChange,
   endpointsOf,
@@ -13,8 +14,12 @@ import {
   updateEndpoint,
   type EndpointRow,
 } from "../store/webhook-endpoints.ts";
+import { keepWorkspace } from "../store/workspaces.ts";
 import { hostOf, queue, type OutboxParts } from "./outbox.ts";
 import { page, type Page, type PageRequest } from "./page.ts";
+
+/** Each event is told to all of them in the transaction of what it tells, which others may wait for. */
+const endpointsMax = 50;
 
 /** Where a workspace wants to be told. */
 export interface WebhookEndpoint {
@@ -50,12 +55,16 @@ export class WebhookEndpoints {
     this.#parts = parts;
   }
 
+  /** Throws `webhooks.too_many`. */
   async create(
     tx: Tx,
     workspaceId: WorkspaceId,
     asked: { url: string; events: string[]; enabled?: boolean | undefined },
   ): Promise<WithSecret> {
     const { clock, ids, secrets } = this.#parts;
+    // So that two at once do not both find room for one.
+    await keepWorkspace(tx, workspaceId);
+    if ((await countEndpoints(tx, workspaceId)) >= endpointsMax) throw new SautikitError("webhooks.too_many");
     const signingSecret = newSigningSecret(ids);
     const nowMs = clock.nowMs();
     const row: EndpointRow = {

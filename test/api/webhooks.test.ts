@@ -93,6 +93,19 @@ describe("webhooks over HTTP", () => {
     assert.deepEqual([moved.status, moved.body.error.fields[0].field], [422, "url"]);
   });
 
+  it("are fifty of a workspace, each event being told to all of them at once; one that is removed makes room", async () => {
+    const make = () => ask("POST", "", { url, events: ["*"] });
+    const made = await Promise.all(Array.from({ length: 60 }, make));
+    const refused = made.filter(({ status }) => status !== 201);
+
+    assert.equal(made.length - refused.length, 50);
+    assert.deepEqual([...new Set(refused.map(({ body }) => body.error.code))], ["webhooks.too_many"]);
+    assert.equal(refused[0]?.status, 409);
+    const there = made.find(({ status }) => status === 201);
+    assert.equal((await ask("DELETE", `/${there?.body.id}`)).status, 204);
+    assert.equal((await make()).status, 201);
+  });
+
   it("deliveries are listed, looked at and replayed", async () => {
     const { body: made } = await ask("POST", "", { url, events: ["*"] });
     const { body: sent, status } = await ask("POST", `/${made.id}/test`);
