@@ -3,7 +3,7 @@ import { SautikitError } from "../engine/errors.ts";
 import { isId, type CallId, type WorkspaceId } from "../engine/ids.ts";
 import type { JsonObject } from "../engine/json.ts";
 import { legsOfCalls, recordingIdsOfCalls } from "../engine/store/call-lists.ts";
-import { callOfWorkspace, eventsOfCall, type CallRow } from "../engine/store/calls.ts";
+import { callOfWorkspace, eventsPage, type CallRow } from "../engine/store/calls.ts";
 import { attemptsOfCalls } from "../engine/store/trunks.ts";
 import type { ReadTx } from "../engine/store/store.ts";
 
@@ -20,8 +20,12 @@ export function callIdOf(id: string): CallId {
   return id;
 }
 
+/** Events in one answer: of a call that is directed for hours there may be more than memory holds. */
+export const eventsShownMax = 500;
+
+/** With its first events. */
 export async function viewOfCall(tx: ReadTx, call: CallRow, nowUs: number): Promise<JsonObject> {
-  const events = await eventsOfCall(tx, call.id);
+  const events = await eventsPage(tx, call.id, eventsShownMax, null);
   const legs = (await legsOfCalls(tx, [call.id])).get(call.id) ?? [];
   const recordings = await recordingIdsOfCalls(tx, [call.id]);
   const attempts = await attemptsOfCalls(tx, [call.id]);

@@ -17,8 +17,12 @@ export interface Recordings {
    * `count` is how many such recordings the call has.
    */
   forCall(workspaceId: WorkspaceId, callId: CallId, recordingId?: RecordingId): Promise<RecordingLink>;
-  /** All of a call, first leg's earliest first. */
-  listForCall(workspaceId: WorkspaceId, callId: CallId): Promise<LinkedRecording[]>;
+  /** A call's, first leg's earliest first, those behind `after`; `next` is the `after` of the page that follows. */
+  listForCall(
+    workspaceId: WorkspaceId,
+    callId: CallId,
+    page: { limit: number; after: RecordingId | null },
+  ): Promise<{ data: LinkedRecording[]; next: RecordingId | null }>;
   /** A workspace's, newest first, those older than `before`; `next` is the `before` of the page after. */
   list(
     workspaceId: WorkspaceId,
@@ -114,8 +118,19 @@ class StoredRecordings implements Recordings {
     }
   }
 
-  async listForCall(workspaceId: WorkspaceId, callId: CallId): Promise<LinkedRecording[]> {
-    return this.#linked(await this.#store.read((tx) => rows.byCall(tx, workspaceId, callId)));
+  async listForCall(
+    workspaceId: WorkspaceId,
+    callId: CallId,
+    { limit, after }: { limit: number; after: RecordingId | null },
+  ) {
+    const all = await this.#store.read((tx) => rows.byCall(tx, workspaceId, callId));
+    const place = after === null ? -1 : all.findIndex(({ id }) => id === after);
+    const behind = after !== null && place === -1 ? [] : all.slice(place + 1);
+    const page = behind.slice(0, limit);
+    return {
+      data: await this.#linked(page),
+      next: behind.length > limit ? (page.at(-1)?.id ?? null) : null,
+    };
   }
 
   async list(workspaceId: WorkspaceId, { limit, before }: { limit: number; before: RecordingId | null }) {

@@ -1,7 +1,8 @@
+import { z } from "zod";
 import { eventView } from "../../engine/calls/call-view.ts";
-import { eventsOfCall } from "../../engine/store/calls.ts";
-import { requireCall } from "../call-pages.ts";
-import { listSchema } from "../cursor.ts";
+import { eventsPage } from "../../engine/store/calls.ts";
+import { eventsShownMax, requireCall } from "../call-pages.ts";
+import { listSchema, page, pageQuery, placeOf } from "../cursor.ts";
 import { answers } from "../route.ts";
 import { callEventSchema } from "../schemas/call.ts";
 import { pathId } from "../schemas/text.ts";
@@ -12,15 +13,18 @@ export const listCallEvents = answers({
   operationId: "listCallEvents",
   tag: "Calls",
   summary: "Every event of a call, oldest first",
+  description: "Up to 500 at once, which are all of most calls.",
   scope: "calls.read",
   params: pathId("call", "call"),
-  responses: { 200: { description: "All of them, on one page.", schema: listSchema(callEventSchema) } },
+  query: z.strictObject({ cursor: pageQuery.cursor }),
+  responses: { 200: { description: "A page of them.", schema: listSchema(callEventSchema) } },
   errors: ["calls.not_found"],
-  async answer({ parts, caller, params }) {
+  async answer({ parts, caller, params, query }) {
     return parts.store.read(async (tx) => {
       const call = await requireCall(tx, caller.workspace.id, params.id);
-      const events = await eventsOfCall(tx, call.id);
-      return { status: 200, body: { data: events.map(eventView), next_cursor: null } };
+      const after = placeOf("evt", query.cursor);
+      const events = await eventsPage(tx, call.id, eventsShownMax + 1, after);
+      return { status: 200, body: page(events, eventsShownMax, eventView) };
     });
   },
 });

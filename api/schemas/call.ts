@@ -280,7 +280,10 @@ export const callSchema = z
         "The first leg first: of several that were rung at once the one that answered. Then those that rang with it, then " +
         "those that the call dialled.",
     }),
-    events: z.array(callEventSchema).meta({ description: "Oldest first. Lists leave it empty." }),
+    events: z.array(callEventSchema).meta({
+      description:
+        "Oldest first, the first 500: GET /v1/calls/{id}/events has the rest of a call with more. Lists leave it empty.",
+    }),
     trace_id: z
       .string()
       .nullable()

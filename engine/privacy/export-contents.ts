@@ -1,8 +1,8 @@
 import { callView, eventView, sipMessageView } from "../calls/call-view.ts";
 import { rfc3339Ms, type Clock } from "../clock.ts";
-import type { CallId, RecordingId, SipMessageId } from "../ids.ts";
+import type { CallId, EventId, RecordingId, SipMessageId } from "../ids.ts";
 import type { JsonObject } from "../json.ts";
-import { callById, eventsOfCall, legsOfCall } from "../store/calls.ts";
+import { callById, eventsPage, legsOfCall, type CallEventRow } from "../store/calls.ts";
 import { callsWithParty, type ExportRow } from "../store/privacy-exports.ts";
 import { byCall, type RecordingRow } from "../store/recordings.ts";
 import { sipMessagesOfCall, type SipMessageRow } from "../store/sip-messages.ts";
@@ -56,13 +56,12 @@ async function addCall(
   contents: ExportContents,
   { store, storage, clock, recordingKey }: Sources,
 ): Promise<void> {
-  const { call, legs, events, recordings, attempts } = await store.read(async (tx) => {
+  const { call, legs, recordings, attempts } = await store.read(async (tx) => {
     const call = await callById(tx, id);
     if (!call) throw new Error(`${id} was there, and is gone`);
     const recordings = await byCall(tx, call.workspaceId, id);
     const attempts = await attemptsOfCalls(tx, [id]);
-    const [ofCall, events] = [await legsOfCall(tx, id), await eventsOfCall(tx, id)];
-    return { call, legs: ofCall, events, recordings, attempts };
+    return { call, legs: await legsOfCall(tx, id), recordings, attempts };
   });
   const byLeg = new Map(
     legs.map((leg) => [leg.id, recordings.filter((row) => row.legId === leg.id).map((row) => row.id)]),
@@ -72,8 +71,7 @@ async function addCall(
     callView({ call, legs, events: [], recordings: byLeg, attempts }, clock.nowUs()),
   );
   contents.calls++;
-  for (const event of events) await archive.add("events", eventView(event));
-  contents.events += events.length;
+  contents.events += await addEvents(archive, id, store);
   await addSipTrace(archive, id, store);
   for (const recording of recordings) {
     const name = `audio/${recording.id}.wav`;
@@ -88,6 +86,23 @@ async function addCall(
     await archive.add("recordings", recordingFacts(recording, stored ? name : null));
     contents.recordings++;
   }
+}
+
+const eventsAtOnce = 500;
+
+/** How many there were. */
+async function addEvents(archive: Archive, id: CallId, store: Store): Promise<number> {
+  let events = 0;
+  for (let after: EventId | null = null, more = true; more;) {
+    const place = after;
+    const rows: CallEventRow[] = await store.read((tx) => eventsPage(tx, id, eventsAtOnce, place));
+    for (const row of rows) await archive.add("events", eventView(row));
+    requireRoom(archive, 0);
+    events += rows.length;
+    after = rows.at(-1)?.id ?? null;
+    more = rows.length === eventsAtOnce;
+  }
+  return events;
 }
 
 const sipMessagesAtOnce = 100;

@@ -354,17 +354,25 @@ export async function countLiveCalls(tx: ReadTx, workspaceId: WorkspaceId): Prom
 export const insertCallEvent = (tx: Tx, row: CallEventRow & { workspaceId: WorkspaceId }) =>
   insertRow(tx, "call_events", row);
 
+const eventColumns = "id, call_id, position, sequence, kind, payload, occurred_at_ms, created_at_ms";
+
+/** All that there are: thousands of a call that was directed for hours. */
 export const eventsOfCall = (tx: ReadTx, callId: CallId) =>
+  tx.all<CallEventRow>(`SELECT ${eventColumns} FROM call_events WHERE call_id = ? ORDER BY position`, [
+    callId,
+  ]);
+
+/** So many at most, oldest first, behind one of them; none behind another call's. */
+export const eventsPage = (tx: ReadTx, callId: CallId, limit: number, after: EventId | null) =>
   tx.all<CallEventRow>(
-    "SELECT id, call_id, position, sequence, kind, payload, occurred_at_ms, created_at_ms FROM call_events WHERE call_id = ? ORDER BY position",
-    [callId],
+    `SELECT ${eventColumns} FROM call_events WHERE call_id = ?
+       ${after === null ? "" : "AND position > (SELECT position FROM call_events WHERE id = ? AND call_id = ?)"}
+     ORDER BY position LIMIT ?`,
+    [callId, ...(after === null ? [] : [after, callId]), limit],
   );
 
 export const callEventById = (tx: ReadTx, id: EventId) =>
-  tx.get<CallEventRow>(
-    "SELECT id, call_id, position, sequence, kind, payload, occurred_at_ms, created_at_ms FROM call_events WHERE id = ?",
-    [id],
-  );
+  tx.get<CallEventRow>(`SELECT ${eventColumns} FROM call_events WHERE id = ?`, [id]);
 
 export async function wakeAtMs(tx: ReadTx, id: IntentOwner, scope: BoxScope): Promise<number | null> {
   const { condition, params } = withinScope(scope, "l.box");

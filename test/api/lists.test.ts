@@ -1,6 +1,13 @@
 import { strict as assert } from "node:assert";
-import type { CallId } from "../../engine/ids.ts";
-import { updateCall, updateLeg, legsOfCall, type CallRow } from "../../engine/store/calls.ts";
+import type { CallId, RecordingId } from "../../engine/ids.ts";
+import * as recordings from "../../engine/store/recordings.ts";
+import {
+  insertCallEvent,
+  updateCall,
+  updateLeg,
+  legsOfCall,
+  type CallRow,
+} from "../../engine/store/calls.ts";
 import { nairobi, otienosPhone, world, type World } from "./world.ts";
 
 describe("lists of calls", () => {
@@ -56,6 +63,68 @@ describe("lists of calls", () => {
 
     assert.equal((await list("?limit=2")).next, null);
     assert.equal((await list("")).ids.length, 2);
+  });
+
+  it("a call of more events than one answer holds shows the first, and the rest page by page", async () => {
+    const [id, other] = await placeMany(2);
+    const { key } = wanjiru;
+    await api.store.write(async (tx) => {
+      for (let position = 1; position <= 1_200; position++)
+        await insertCallEvent(tx, {
+          ...{ id: api.ids.next("evt"), callId: id!, workspaceId: wanjiru.id, position, sequence: null },
+          ...{ kind: "digits.sent", payload: JSON.stringify({ digits: String(position) }) },
+          ...{ occurredAtMs: api.clock.nowMs(), createdAtMs: api.clock.nowMs() },
+        });
+    });
+    const digitsOf = (events: { payload: { digits: string } }[]) =>
+      events.map(({ payload }) => Number(payload.digits));
+
+    const { call } = (await api.ask("GET", `/v1/calls/${id}`, { key })).body;
+    const pages: number[][] = [];
+    for (let next: string | null = ""; next !== null;) {
+      const from: string = next === "" ? "" : `?cursor=${next}`;
+      const { body } = await api.ask("GET", `/v1/calls/${id}/events${from}`, { key });
+      pages.push(digitsOf(body.data));
+      next = body.next_cursor;
+    }
+    const cursor = Buffer.from(call.events[0].id as string).toString("base64url");
+    const elsewhere = await api.ask("GET", `/v1/calls/${other}/events?cursor=${cursor}`, { key });
+
+    assert.deepEqual(
+      pages.map(({ length }) => length),
+      [500, 500, 200],
+    );
+    assert.deepEqual(
+      pages.flat(),
+      Array.from({ length: 1_200 }, (_, index) => index + 1),
+    );
+    assert.deepEqual(digitsOf(call.events), pages[0]);
+    assert.deepEqual(elsewhere.body.data, []);
+  });
+
+  it("so many recordings of a call are listed page by page as well", async () => {
+    const [id] = await placeMany(1);
+    const { key } = wanjiru;
+    const made: RecordingId[] = [];
+    await api.store.write(async (tx) => {
+      const [leg] = await legsOfCall(tx, id!);
+      for (let count = 0; count < 120; count++) {
+        const recording = api.ids.next("rec");
+        made.push(recording);
+        await recordings.insert(tx, {
+          ...{ id: recording, callId: id!, legId: leg!.id, workspaceId: wanjiru.id, box: "box" },
+          ...{ status: "starting", trim: false, askedInCall: true, createdAtMs: api.clock.nowMs() },
+        });
+      }
+    });
+
+    const first = (await api.ask("GET", `/v1/calls/${id}/recordings`, { key })).body;
+    const rest = (await api.ask("GET", `/v1/calls/${id}/recordings?cursor=${first.next_cursor}`, { key }))
+      .body;
+
+    const ids = (page: { data: { id: RecordingId }[] }) => page.data.map((recording) => recording.id);
+    assert.deepEqual([ids(first).length, ids(rest).length, rest.next_cursor], [100, 20, null]);
+    assert.deepEqual([...ids(first), ...ids(rest)], made);
   });
 
   it("a cursor of another list is refused", async () => {

@@ -141,9 +141,11 @@ describe("a customer's recordings", function () {
   it("are listed of a call with a link to each that is ready", async () => {
     const ready = await stored();
     const pending = await addRecording(world);
-    const listed = await recordings.listForCall(world.workspaceId, world.callId);
+    const whole = { limit: 100, after: null };
+    const listed = await recordings.listForCall(world.workspaceId, world.callId, whole);
+    assert.equal(listed.next, null);
     assert.deepEqual(
-      listed.map(({ recording, link }) => [recording.id, link !== null]),
+      listed.data.map(({ recording, link }) => [recording.id, link !== null]),
       [
         [ready, true],
         [pending, false],
