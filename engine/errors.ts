@@ -140,6 +140,11 @@ export const errorCatalogue = {
     "Too many calls placed within a second.",
     "Place calls more slowly, or ask for a higher limit.",
   ),
+  "calls.too_many_legs": e(
+    409,
+    "The call has had as many legs as one may: 2000.",
+    "Place another call; this one dials nobody any more.",
+  ),
   "calls.not_live": e(409, "The call has ended.", "Nothing to do: an ended call cannot be changed."),
   "calls.not_found": e(404, "There is no such call.", "Check the id."),
   "calls.recording_not_found": e(404, "The call has no such recording.", "Record the call, or check the id."),

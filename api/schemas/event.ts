@@ -390,7 +390,7 @@ export const callEvents: Record<CallEventKind, EventDescription> = {
       }),
       reason: z.enum(refusalReasons).nullable().meta({
         description:
-          "As of `calls.refused`; null: what was to be dialled is no number, no device is registered, or the SIP server's host leads nowhere.",
+          "As of `calls.refused`; null: what was to be dialled is no number, no device is registered, the SIP server's host leads nowhere, or the call has had all its legs.",
       }),
       message: z.string(),
     },

@@ -19,6 +19,9 @@ import type { DeviceTarget, DialRequest } from "./command.ts";
 import { dialTogether, type Callee } from "./dialing.ts";
 import { ringableNow } from "./ringable-devices.ts";
 
+/** Of one call: each of its changes reads them all, and its end tells of all. */
+const legsMax = 2_000;
+
 type Refused = Extract<StepFact, { kind: "dialing" }>["refused"];
 
 /**
@@ -61,13 +64,14 @@ export async function dialSecondLeg(change: CallChange, request: DialRequest): P
   return dialAdmitted(change, request, { allowed: admitted, refused: told });
 }
 
-/** The same for those that were admitted before, perhaps none. */
+/** The same for those that were admitted before, perhaps none. Throws `calls.too_many_legs`. */
 export async function dialAdmitted(
   change: CallChange,
   request: DialRequest,
   { allowed, refused }: { allowed: readonly Callee[]; refused: Refused },
 ): Promise<StepFact> {
   if (allowed.length === 0) return { kind: "dialing", legs: [], refused };
+  if (change.legs.length + allowed.length > legsMax) throw new SautikitError("calls.too_many_legs");
   const options = optionsOf(change);
   const { waiting, ringTimeoutSeconds, record, untilAnswer } = request;
   const legs = await dialTogether(

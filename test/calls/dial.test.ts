@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { SautikitError } from "../../engine/errors.ts";
+import { insertLeg, legsOfCall } from "../../engine/store/calls.ts";
 import { refusalsOf } from "../../engine/store/refusals.ts";
 import { sideBySide } from "../peers/side-by-side.ts";
 import { describeOnSwitch } from "../peers/switch-under-test.ts";
@@ -262,6 +263,39 @@ describeOnSwitch("a dial", () => {
       assert.ok(call.duration_seconds >= 3);
     });
   }
+
+  together("is refused once the call has had two thousand legs, and the next action runs", async () => {
+    const id = await on.place({ to: wanjiru, actions: [{ wait: { seconds: 60 } }] });
+    await on.event(id, "action.started");
+    const [first] = await on.store.read((tx) => legsOfCall(tx, id));
+    const over = {
+      status: "busy",
+      answeredAtUs: null,
+      channelUuid: null,
+      billedSeconds: 0,
+      costMinor: 0,
+    } as const;
+    for (let from = 1; from < 2_000; from += 400)
+      await on.store.write(async (tx) => {
+        for (let position = from; position < Math.min(from + 400, 2_000); position++)
+          await insertLeg(tx, {
+            ...{ ...first!, ...over, id: on.ids.next("leg"), position },
+            endedAtUs: first!.createdAtMs * 1000,
+          });
+      });
+    await on.direct(id, [{ dial: { number: otieno } }, { wait: { seconds: 60 } }]);
+    await on.event(id, "call.dial_completed");
+    // No switch ever had them, and no record tells of them.
+    await on.store.write((tx) => tx.run("DELETE FROM legs WHERE call_id = ? AND position > 0", [id]));
+    await on.hangUp(id);
+
+    const call = await on.ended(id);
+    assert.equal(call.legs.length, 1);
+    assert.equal(eventOf(call, "dial.refused").payload["code"], "calls.too_many_legs");
+    assert.deepEqual([outcome(call)["dial_status"], outcome(call)["leg_id"]], ["failed", null]);
+    const begun = call.events.filter(({ kind }) => kind === "action.started");
+    assert.equal(begun.at(-1)?.payload["verb"], "wait");
+  });
 
   together("without funds is refused, and the call ends without Otieno", async () => {
     // KES 0.05: the first second of Wanjiru's own leg takes it all.
