@@ -1,5 +1,5 @@
 import type { Express } from "express";
-import { createServer, type Server } from "node:http";
+import { createServer, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Clock } from "../engine/clock.ts";
 
@@ -18,10 +18,16 @@ const requestMs = 30_000;
 const keepAliveMs = 65_000;
 /** Whoever holds more takes no descriptor from the calls, the media server and the database. */
 const connectionsMaxDefault = 10_000;
+/** What clients have asked for and do not take: of one answer so long, and of all so much. */
+const untakenMs = 60_000;
+const untakenBytesMaxDefault = 128 * 1024 * 1024;
 /** A process has 8 s to end: time is left to close what is behind the servers. */
 const graceMsDefault = 5_000;
 
-/** Listens on `host` and `port`; port 0 is a free one. Connections beyond `connectionsMax` are closed at once. */
+/**
+ * Listens on `host` and `port`; port 0 is a free one. Connections beyond `connectionsMax` are closed at once, and where answers that
+ * nobody takes come to more than `untakenBytesMax`, those that have waited longest.
+ */
 export async function listen(
   app: Express,
   {
@@ -29,7 +35,8 @@ export async function listen(
     port,
     clock,
     connectionsMax = connectionsMaxDefault,
-  }: { host: string; port: number; clock: Clock; connectionsMax?: number },
+    untakenBytesMax = untakenBytesMaxDefault,
+  }: { host: string; port: number; clock: Clock; connectionsMax?: number; untakenBytesMax?: number },
 ): Promise<HttpServer> {
   const server = createServer(
     {
@@ -51,7 +58,10 @@ export async function listen(
     });
   });
   let closing: Promise<void> | null = null;
-  server.on("request", (_request, response) => {
+  const untaken = new Untaken(clock, untakenBytesMax);
+  // Before the app, which may answer at once.
+  server.prependListener("request", (_request, response) => {
+    untaken.watch(response);
     // A connection kept alive would hold a closing server until its client let go.
     response.once("close", () => {
       if (closing) setImmediate(() => server.closeIdleConnections());
@@ -76,3 +86,47 @@ function stop(server: Server, clock: Clock, graceMs: number): Promise<void> {
     server.closeIdleConnections();
   });
 }
+
+/**
+ * Answers that are whole and wait for their clients to take them: whoever asks and does not read would have this process keep
+ * all that they ask for, without end. What is made as it is taken (CSV) keeps a page, and is not among them.
+ */
+class Untaken {
+  readonly #clock: Clock;
+  readonly #bytesMax: number;
+  /** The longest waiting first. */
+  readonly #answers = new Set<ServerResponse>();
+
+  constructor(clock: Clock, bytesMax: number) {
+    this.#clock = clock;
+    this.#bytesMax = bytesMax;
+  }
+
+  watch(response: ServerResponse): void {
+    // All of it was written, and handed on as far as the client takes it.
+    response.once("prefinish", () => {
+      if (response.writableFinished) return;
+      this.#answers.add(response);
+      const late = this.#clock.after(untakenMs, () => response.destroy());
+      const over = () => {
+        late.cancel();
+        this.#answers.delete(response);
+      };
+      response.once("finish", over).once("close", over);
+      this.#makeRoom();
+    });
+  }
+
+  #makeRoom(): void {
+    let bytes = 0;
+    for (const answer of this.#answers) bytes += waiting(answer);
+    for (const answer of this.#answers) {
+      if (bytes <= this.#bytesMax) return;
+      bytes -= waiting(answer);
+      this.#answers.delete(answer);
+      answer.destroy();
+    }
+  }
+}
+
+const waiting = ({ socket }: ServerResponse): number => socket?.writableLength ?? 0;

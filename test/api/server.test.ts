@@ -1,10 +1,11 @@
 import { strict as assert } from "node:assert";
 import { EventEmitter, once } from "node:events";
 import { Agent, request } from "node:http";
-import { connect } from "node:net";
+import { connect, type Socket } from "node:net";
 import express from "express";
 import { listen } from "../../api/server.ts";
-import { systemClock } from "../../engine/clock.ts";
+import { systemClock, type Clock } from "../../engine/clock.ts";
+import { eventually } from "../peers/waiting.ts";
 import { nairobi, otienosPhone, world, type World } from "./world.ts";
 
 describe("what operators ask", () => {
@@ -135,6 +136,75 @@ describe("the HTTP server", () => {
     const answer = await fetch(server.url);
     assert.equal(answer.status, 404);
     held[1]?.destroy();
+    await server.close();
+  });
+
+  /** A server that answers with so much, and clients that ask for it and do not read. */
+  async function hoarders({ answerBytes, ...options }: { answerBytes: number; untakenBytesMax?: number }) {
+    const late = new Set<() => void>();
+    const clock: Clock = {
+      ...systemClock,
+      after(delayMs, fn) {
+        if (delayMs !== 60_000) return systemClock.after(delayMs, fn);
+        late.add(fn);
+        return { cancel: () => void late.delete(fn) };
+      },
+    };
+    const app = express();
+    const asked = new EventEmitter();
+    app.get("/", (_request, response) => {
+      response.once("prefinish", () => asked.emit("answered"));
+      response.send(Buffer.alloc(answerBytes));
+    });
+    const server = await listen(app, { host: "127.0.0.1", port: 0, clock, ...options });
+    const ask = async () => {
+      const answered = once(asked, "answered");
+      const socket = connect(server.port, "127.0.0.1", () =>
+        socket.write("GET / HTTP/1.1\r\nHost: x\r\n\r\n"),
+      );
+      socket.pause().on("error", () => undefined);
+      await answered;
+      return socket;
+    };
+    const taken = async (socket: Socket, bytes = Infinity) => {
+      let count = 0;
+      const done = Promise.withResolvers<undefined>();
+      socket.on("data", (chunk) => (count += chunk.length) >= bytes && done.resolve(undefined));
+      socket.once("close", () => done.resolve(undefined));
+      socket.resume();
+      await done.promise;
+      return count;
+    };
+    return { server, ask, taken, late };
+  }
+
+  it("lets go of an answer that its client has not taken for a minute", async () => {
+    const answerBytes = 30_000_000;
+    const { server, ask, taken, late } = await hoarders({ answerBytes });
+    const [idle, slow] = [await ask(), await ask()];
+    assert.equal(late.size, 2);
+    assert.ok((await taken(slow, answerBytes)) >= answerBytes);
+    await eventually("the answer that was taken", () => (late.size === 1 ? true : undefined));
+
+    for (const cut of late) cut();
+
+    assert.ok((await taken(idle)) < answerBytes);
+    assert.equal(late.size, 0);
+    slow.destroy();
+    await server.close();
+  });
+
+  it("keeps so much that clients do not take, and lets go of what has waited longest", async () => {
+    const answerBytes = 30_000_000;
+    const { server, ask, taken } = await hoarders({ answerBytes, untakenBytesMax: 70_000_000 });
+    const sockets = [await ask(), await ask(), await ask()];
+
+    const [first, ...others] = sockets;
+    assert.ok(first && (await taken(first)) < answerBytes);
+    for (const socket of others) {
+      assert.ok((await taken(socket, answerBytes)) >= answerBytes);
+      socket.destroy();
+    }
     await server.close();
   });
 
