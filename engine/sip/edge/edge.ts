@@ -1,4 +1,5 @@
 import type { Clock } from "../../clock.ts";
+import { numberFromCarrier } from "../../e164.ts";
 import type { Ids } from "../../ids.ts";
 import type { Log } from "../../log.ts";
 import { liveLegsByBox } from "../../store/calls.ts";
@@ -132,7 +133,7 @@ export class Edge {
         await issueTicket(tx, { ticket, trunk: trunk.name, dialled, nowMs });
         return {
           loads: await liveLegsByBox(tx),
-          holding: await boxesOfDevices(tx, { e164: dialled }, nowMs),
+          holding: await boxesOfDevices(tx, { e164: numberFromCarrier(dialled) ?? dialled }, nowMs),
         };
       });
     } catch (error) {

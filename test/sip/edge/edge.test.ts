@@ -187,12 +187,21 @@ describe(`the trunk edge (${edgeKind})`, function () {
     await world.addLeg("holding");
     await world.addDevice("holding", "+254200000001", Date.now() + 60_000);
     world.setBoxes(boxAt("none", second), boxAt("holding", first));
-    const arriving = nextInvite(first);
-    const call = callIn();
-    const arrived = await talk(call, arriving);
-    const over = happens(call, "ended");
-    arrived.end();
-    await over;
+    const elsewhere: string[] = [];
+    // As carriers write it.
+    for (const to of [number, "254200000001", "00254200000001", "0200000001", "200000001"]) {
+      second.onInvite((asked) => {
+        elsewhere.push(to);
+        asked.reject(503);
+      });
+      const arriving = nextInvite(first);
+      const call = callIn({ to });
+      const arrived = await talk(call, arriving);
+      const over = happens(call, "ended");
+      arrived.end();
+      await over;
+    }
+    assert.deepEqual(elsewhere, []);
   });
 
   it("carries forty calls at once, each with a ticket of its own", async () => {
