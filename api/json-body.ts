@@ -8,6 +8,9 @@ export const bodyBytesMax = 256 * 1024;
 
 /** Deeper than anything that an endpoint knows, and far from where recursion would end. */
 const depthMax = 32;
+/** More than any request has: each costs a look, and what is wrong with it a line of the answer. */
+const valuesMax = 10_000;
+const keysMax = 500;
 
 /** Leaves the body's bytes in `request.body`; undefined where there are none. */
 export const bodyBytes: RequestHandler = express.raw({ type: () => true, limit: bodyBytesMax });
@@ -24,7 +27,7 @@ export function jsonBody(bytes: unknown, contentType: string | undefined): unkno
   } catch (cause) {
     throw new SautikitError("validation.malformed_json", undefined, { cause });
   }
-  refuseTraps(value, []);
+  refuseTraps(value, [], { values: 0 });
   return value;
 }
 
@@ -39,19 +42,26 @@ export function bodySha256(bytes: unknown, beside = ""): string {
 const isJson = (contentType: string | undefined) =>
   /^application\/(?:[\w.+-]+\+)?json\s*(?:;\s*charset="?utf-8"?\s*)?$/i.test(contentType ?? "");
 
-/** What no field may hold: `__proto__` as a name, half a surrogate pair, or more depth than we walk. */
-function refuseTraps(value: unknown, path: readonly PropertyKey[]): void {
+/** What no field may hold: `__proto__` as a name, half a surrogate pair, more depth than we walk, or more of anything. */
+function refuseTraps(value: unknown, path: PropertyKey[], seen: { values: number }): void {
+  if (++seen.values > valuesMax) throw invalidField("body", "length", `has more than ${valuesMax} values`);
   if (typeof value === "string" && !value.isWellFormed()) {
     throw invalidField(fieldPath(path), "unicode", "has half of a surrogate pair");
   }
   if (typeof value !== "object" || value === null) return;
   if (path.length >= depthMax) throw invalidField(fieldPath(path), "depth", "is nested too deeply");
-  const entries: [PropertyKey, unknown][] = Array.isArray(value)
-    ? [...value.entries()]
-    : Object.entries(value);
-  for (const [key, inner] of entries) {
-    const innerPath = [...path, key];
-    if (key === "__proto__") throw invalidField(fieldPath(innerPath), "unknown", "is not known here");
-    refuseTraps(inner, innerPath);
+  const within = (key: PropertyKey, inner: unknown) => {
+    path.push(key);
+    if (key === "__proto__") throw invalidField(fieldPath(path), "unknown", "is not known here");
+    refuseTraps(inner, path, seen);
+    path.pop();
+  };
+  if (Array.isArray(value)) {
+    for (let index = 0; index < value.length; index++) within(index, value[index]);
+    return;
   }
+  const entries = Object.entries(value);
+  if (entries.length > keysMax)
+    throw invalidField(fieldPath(path), "length", `has more than ${keysMax} fields`);
+  for (const [key, inner] of entries) within(key, inner);
 }

@@ -511,6 +511,27 @@ describe("bad input", () => {
     assert.equal(body.error.fields[0].code, "depth");
   });
 
+  it("a body of more fields or values than any request has is refused as one, not field by field", async () => {
+    const names = Array.from({ length: 20_000 }, (_, index) => `k${index.toString(36)}`);
+    const fields = (count: number) => Object.fromEntries(names.slice(0, count).map((name) => [name, 1]));
+    const rows: [body: object, field: string][] = [
+      [fields(20_000), "body"],
+      [fields(501), "body"],
+      [{ from: nairobi, to: otienosPhone, metadata: fields(501) }, "metadata"],
+      [{ from: nairobi, to: otienosPhone, actions: Array<object>(60).fill(fields(200)) }, "body"],
+      [{ from: nairobi, to: Array<number>(100_000).fill(1) }, "body"],
+    ];
+    for (const [body, field] of rows) {
+      const answer = await api.ask("POST", "/v1/calls", { key: wanjiru.key, body });
+      assert.equal(answer.status, 400);
+      const { code, fields: told } = answer.body.error;
+      assert.deepEqual(
+        [code, told.length, told[0].field, told[0].code],
+        ["validation.invalid", 1, field, "length"],
+      );
+    }
+  });
+
   it("a form is not JSON", async () => {
     const { status, body } = await api.ask("POST", "/v1/calls", {
       key: wanjiru.key,
