@@ -2,15 +2,13 @@ import { createHash } from "node:crypto";
 import express, { type RequestHandler } from "express";
 import { SautikitError } from "../engine/errors.ts";
 import { fieldPath } from "../engine/field-errors.ts";
+import { jsonMax } from "../engine/json.ts";
 import { invalidField } from "./validation.ts";
 
 export const bodyBytesMax = 256 * 1024;
 
 /** Deeper than anything that an endpoint knows, and far from where recursion would end. */
 const depthMax = 32;
-/** More than any request has: each costs a look, and what is wrong with it a line of the answer. */
-const valuesMax = 10_000;
-const keysMax = 500;
 
 /** Leaves the body's bytes in `request.body`; undefined where there are none. */
 export const bodyBytes: RequestHandler = express.raw({ type: () => true, limit: bodyBytesMax });
@@ -44,7 +42,8 @@ const isJson = (contentType: string | undefined) =>
 
 /** What no field may hold: `__proto__` as a name, half a surrogate pair, more depth than we walk, or more of anything. */
 function refuseTraps(value: unknown, path: PropertyKey[], seen: { values: number }): void {
-  if (++seen.values > valuesMax) throw invalidField("body", "length", `has more than ${valuesMax} values`);
+  if (++seen.values > jsonMax.values)
+    throw invalidField("body", "length", `has more than ${jsonMax.values} values`);
   if (typeof value === "string" && !value.isWellFormed()) {
     throw invalidField(fieldPath(path), "unicode", "has half of a surrogate pair");
   }
@@ -61,7 +60,7 @@ function refuseTraps(value: unknown, path: PropertyKey[], seen: { values: number
     return;
   }
   const entries = Object.entries(value);
-  if (entries.length > keysMax)
-    throw invalidField(fieldPath(path), "length", `has more than ${keysMax} fields`);
+  if (entries.length > jsonMax.fields)
+    throw invalidField(fieldPath(path), "length", `has more than ${jsonMax.fields} fields`);
   for (const [key, inner] of entries) within(key, inner);
 }

@@ -7,9 +7,12 @@ type Path = readonly PropertyKey[];
 /** Keys are the customer's own, and come back in what is told of them: so many characters of each. */
 const keyMax = 64;
 
+/** Nobody reads more. */
+const issuesMax = 100;
+
 /** What is wrong with `input`, each field by its path as the customer wrote it: the API and the voice URL say it alike. */
 export const fieldErrors = (issues: readonly Issue[], input: unknown): FieldError[] =>
-  issues.flatMap((issue) => errorsOf(issue, input, []));
+  issues.slice(0, issuesMax).flatMap((issue) => errorsOf(issue, input, []));
 
 /** A misspelt field often leaves another one missing: the misspelling is what helps. */
 export const firstToMend = (fields: readonly FieldError[]): FieldError | undefined =>

@@ -1,4 +1,5 @@
 import { cut, fieldErrors, firstToMend } from "../field-errors.ts";
+import { exceedsJsonMax, jsonMax } from "../json.ts";
 import { documentSchema, type Document } from "./document.ts";
 
 /** What a 2xx of a voice URL means: API.md §3. */
@@ -25,6 +26,11 @@ export function readAnswer(text: string): Answer {
   }
   if (typeof answer !== "object" || answer === null || !("actions" in answer))
     return { kind: "none", why: { code: "no_actions" } };
+  // Whoever sends tens of thousands of fields would hold up the calls of all others.
+  if (exceedsJsonMax(answer.actions)) {
+    const reason = `has more than ${jsonMax.fields} fields in one object, or ${jsonMax.values} values`;
+    return { kind: "invalid", path: "actions", code: "length", reason };
+  }
   const checked = documentSchema.safeParse(answer.actions);
   if (checked.success) return { kind: "document", actions: checked.data };
   const issues = checked.error.issues.map((issue) => ({ ...issue, path: ["actions", ...issue.path] }));

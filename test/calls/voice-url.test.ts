@@ -192,6 +192,22 @@ describeOnSwitch("a voice URL", function () {
       "length",
       /256 KiB/,
     ],
+    [
+      "more fields than any document has",
+      {
+        actions: [
+          {
+            stream: {
+              url: "wss://bot.example",
+              metadata: Object.fromEntries(Array.from({ length: 10_000 }, (_, index) => [`k${index}`, []])),
+            },
+          },
+        ],
+      },
+      "actions",
+      "length",
+      /500 fields/,
+    ],
   ] as const)
     concurrently(`that answers ${what} is told where and why, and the call is hung up`, async () => {
       const { id } = await calling(answering("call.answered", reply));
