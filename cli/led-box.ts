@@ -32,6 +32,7 @@ export class LedBox implements Work {
   readonly devices: Devices | null;
   readonly gateways: TrunkGateways;
   readonly #tests: TrunkTests;
+  readonly #lease: Lease;
 
   constructor(
     { box: name, host, port, password }: BoxConfig,
@@ -40,6 +41,7 @@ export class LedBox implements Work {
     { streams, letsDevicesIn, overEdge, ...parts }: LedBoxParts,
   ) {
     const { clock, ids, log } = parts;
+    this.#lease = lease;
     // What another has begun to do there meanwhile is not undone by us.
     const store = fencedStore(parts.store, lease);
     const recordingsFolder = join(spoolDir, "recordings");
@@ -67,6 +69,11 @@ export class LedBox implements Work {
     this.devices?.start();
     this.gateways.start();
     this.#tests.start();
+  }
+
+  /** Whether the switch is commanded by us, and nobody else. */
+  isHeld(): boolean {
+    return this.#lease.isHeld();
   }
 
   /** Whether it answers us. */

@@ -25,7 +25,7 @@ export function registerMetrics(
     health: BoxHealth;
     boxes: readonly string[];
     /** Boxes that this process leads. */
-    led: ReadonlyMap<string, { box: FreeSwitchBox }>;
+    led: ReadonlyMap<string, { box: FreeSwitchBox; isHeld: () => boolean }>;
     version: string;
     roles: ReadonlySet<string>;
     /** Null: the role is not here. */
@@ -77,7 +77,11 @@ export function registerMetrics(
   ofBoxes("sautikit_box_draining", "Whether the media server is to get no new calls: 1 or 0.", (box) =>
     health.isDraining(box),
   );
-  ofBoxes("sautikit_box_led", "Whether this process leads the media server: 1 or 0.", (box) => led.has(box));
+  ofBoxes(
+    "sautikit_box_led",
+    "Whether this process leads the media server, its lease renewed: 1 or 0.",
+    (box) => led.get(box)?.isHeld() === true,
+  );
   gauge(
     "sautikit_sip_login_failures",
     "Logins of SIP devices that failed since the start, as the media server told them.",

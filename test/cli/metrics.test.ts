@@ -78,6 +78,19 @@ describeOnSwitch("the metrics of a running Sautikit", function () {
     assert.equal(value("sautikit_spool_trouble"), 0);
   });
 
+  if (databaseKind === "sqlite")
+    it("say that nobody leads the media server while the lease of it cannot be renewed", async () => {
+      const led = async () => (await seen()).value("sautikit_box_led");
+      assert.equal(await led(), 1);
+      const unlock = await world.lockDatabase();
+      try {
+        await eventually("a lease that ran out", async () => (await led()) === 0 || undefined);
+      } finally {
+        await unlock();
+      }
+      await eventually("the lease again", async () => (await led()) === 1 || undefined);
+    });
+
   it("count webhooks by their answers and time, and the dead", async () => {
     const before = await seen();
     const id = await world.customer.place({ from: nairobi, to: isBusy, events_url: world.inbox.url });
