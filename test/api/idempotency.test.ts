@@ -303,6 +303,21 @@ describe("Idempotency-Key", () => {
       assert.ok(!JSON.stringify(kept).includes(token) && !JSON.stringify(kept).includes("127.0.0.1"));
     });
 
+    it("gives a stranger of the same network, who knows the key and not the token, nothing of the answer", async () => {
+      const keysManage = await api.key(wanjiru.id, { scopes: ["keys.manage"] });
+      const body = { email: "n@example.co.ke", role: "member" };
+      await api.ask("POST", "/v1/invitations", { key: keysManage, body });
+      const token = /token=(\S{43})/.exec((await mailsTo(body.email))[0]!.body)![1]!;
+      const accept = (shown: string) =>
+        api.ask("POST", "/v1/invitations/accept", { headers: headers("n-1"), body: { token: shown } });
+      assert.equal((await accept(token)).status, 200);
+
+      const { status, body: told, text } = await accept("0".repeat(43));
+
+      assert.deepEqual([status, told.error.code], [409, "idempotency.conflict"]);
+      for (const secret of [body.email, wanjiru.id, token]) assert.ok(!text.includes(secret), text);
+    });
+
     it("signs in once whatever it says, since the session is in one answer alone; OpenAPI says so", async () => {
       await api.ask("POST", "/v1/sign-in-links", { body: { email: "s@example.co.ke" } });
       const token = /token=(\S{43})/.exec((await mailsTo("s@example.co.ke"))[0]!.body)![1]!;
