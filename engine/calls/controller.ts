@@ -1,4 +1,4 @@
-import { StrayBoxes } from "../boxes/strays.ts";
+import type { StrayBoxes } from "../boxes/strays.ts";
 import type { Timer } from "../clock.ts";
 import { isError } from "../errors.ts";
 import { isId, type CallId, type ConferenceId, type IntentOwner, type LegId } from "../ids.ts";
@@ -62,8 +62,8 @@ export interface ControllerParts extends ChangeParts {
   drains: Drains;
   /** The boxes' end-of-leg records are taken in by this process too, and before it looks for legs that are gone. */
   takesEndRecords: boolean;
-  /** Whose calls are driven; null: all there are. */
-  scope: { box: string } | StrayBoxes | null;
+  /** Whose calls are driven. */
+  scope: { box: string } | StrayBoxes;
   /** Read anew before what is done once at most. Null: nobody else could. */
   stillLeads: (() => Promise<boolean>) | null;
 }
@@ -129,8 +129,7 @@ export class Controller {
     this.#parts = parts;
     this.#boxes = boxes;
     const { scope } = parts;
-    if (scope === null) this.#strays = new StrayBoxes({ ...parts, configured: boxes.map((box) => box.box) });
-    else this.#strays = "box" in scope ? null : scope;
+    this.#strays = "box" in scope ? null : scope;
     this.#document = new DocumentRun(dialSecondLeg);
     this.#intents = new IntentRunner({
       ...parts,

@@ -138,9 +138,7 @@ export class IntentRunner {
       const placed = await legPlaces(tx, callId);
       // Another controller's are told to everybody. A call's legs are all on its box.
       const mine =
-        scope !== null && "box" in scope && placed[0]
-          ? placed[0].box === scope.box
-          : await isWithin(tx, callId, scope);
+        "box" in scope && placed[0] ? placed[0].box === scope.box : await isWithin(tx, callId, scope);
       return { intents: mine ? await intentsOfCall(tx, callId) : [], places: placed };
     });
     const legs: Legs = new Map(places.map((place) => [place.id, place]));

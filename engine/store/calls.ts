@@ -398,15 +398,11 @@ export interface Strays {
   leaderless: readonly string[];
 }
 
-/**
- * Whose calls and rooms: those of the box, or of strays (null: none are known yet); null: all. A call is its first leg's
- * box's.
- */
-export type BoxScope = { box: string } | { readonly strays: Strays | null } | null;
+/** Whose calls and rooms: those of the box, or of strays (null: none are known yet). A call is its first leg's box's. */
+export type BoxScope = { box: string } | { readonly strays: Strays | null };
 
 /** `box` is a column. */
 function withinScope(scope: BoxScope, box: string): { condition: string; params: string[] } {
-  if (scope === null) return { condition: "1 = 1", params: [] };
   if ("box" in scope) return { condition: `${box} = ?`, params: [scope.box] };
   return scope.strays === null ? { condition: "1 = 0", params: [] } : ofStrays(scope.strays, box);
 }
@@ -428,8 +424,6 @@ const among = (column: string, names: readonly string[]): string =>
   names.length === 0 ? "(1 = 0)" : `(${column} IN (${names.map(() => "?").join(", ")}))`;
 
 export const callsWithIntents = (tx: ReadTx, scope: BoxScope) => {
-  if (scope === null)
-    return tx.all<{ callId: IntentOwner }>("SELECT DISTINCT call_id FROM intents ORDER BY call_id");
   const { condition, params } = withinScope(scope, "COALESCE(l.box, r.box)");
   return tx.all<{ callId: IntentOwner }>(
     `SELECT DISTINCT i.call_id FROM intents i LEFT JOIN legs l ON l.call_id = i.call_id AND l.position = 0
@@ -449,7 +443,6 @@ export async function boxOfOwner(tx: ReadTx, owner: IntentOwner): Promise<string
 
 /** Whether that is so of a call, or a room; false of one that is not there. */
 export async function isWithin(tx: ReadTx, owner: IntentOwner, scope: BoxScope): Promise<boolean> {
-  if (scope === null) return true;
   const { condition, params } = withinScope(scope, "b.box");
   const row = await tx.get(
     `SELECT 1 AS within FROM (SELECT box FROM legs WHERE call_id = ? AND position = 0

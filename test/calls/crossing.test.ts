@@ -142,7 +142,15 @@ describe(`work on one call that crosses, on ${databaseKind}`, function () {
 
   function runner(over: Store, box: Partial<Switch>) {
     return new IntentRunner({
-      ...{ store: over, clock, log: silentLog, trunks: parts.trunks, ids, scope: null, stillLeads: null },
+      ...{
+        store: over,
+        clock,
+        log: silentLog,
+        trunks: parts.trunks,
+        ids,
+        scope: { box: "box" },
+        stillLeads: null,
+      },
       peers: parts.peers,
       media: { prepare: () => Promise.reject(new Error("no media here")) },
       questioner: new Questioner({

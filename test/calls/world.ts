@@ -171,7 +171,7 @@ export async function world(options: WorldOptions = {}) {
     trunks: new Trunks({ ids, watch, edge: null, gateway: "carrier" }),
     peers: noPeers,
     traces: new CallTraces(),
-    changed: (id) => controller.changed(id),
+    changed: (id) => controllers.forEach((controller) => controller.changed(id)),
   };
   const egress = createEgress({ clock, allowPrivate: true });
   const speech = new EspeakEngine({ clock });
@@ -183,14 +183,10 @@ export async function world(options: WorldOptions = {}) {
   const directory = join(peer.spoolDir, "media");
   const inUse = () => store.read(filesInUse);
   const media = new MediaLibrary({ directory, egress, prompts, inUse, speech, clock, log });
-  const newController = (
-    boxes: readonly Box[],
-    time: Clock = clock,
-    scope: ControllerParts["scope"] = null,
-  ) =>
+  const newController = (boxes: readonly Box[], time: Clock, scope: ControllerParts["scope"]) =>
     new Controller(
       {
-        ...{ ...changeParts, clock: time, log, media, takesEndRecords: true },
+        ...{ ...changeParts, clock: time, log, media, takesEndRecords: "box" in scope },
         ...{
           devices: null,
           loginFailed: () => undefined,
@@ -215,11 +211,25 @@ export async function world(options: WorldOptions = {}) {
       },
       boxes,
     );
-  let controller = newController([tappedBox()]);
+  /** As a process has them: one for each box, and one for what is left of boxes that are none of these. */
+  const newControllers = (boxes: readonly Box[], time: Clock = clock) => [
+    ...boxes.map((box) => newController([box], time, { box: box.box })),
+    straysController(
+      boxes.map(({ box }) => box),
+      time,
+    ),
+  ];
+  const straysController = (configured: readonly string[], time: Clock) =>
+    newController([], time, new StrayBoxes({ store, clock: time, configured }));
+  let controllers = newControllers([tappedBox()]);
+  const stopControllers = () => Promise.all(controllers.map((controller) => controller.stop()));
+  const startControllers = () => controllers.forEach((controller) => controller.start());
   const endRecords = new EndRecords({
     ...{ ...changeParts, store, log },
-    ending: (leg, channel) => controller.endStream(leg, channel),
-    ended: (leg, channel) => controller.forget(leg, channel),
+    async ending(leg, channel) {
+      for (const controller of controllers) await controller.endStream(leg, channel);
+    },
+    ended: (leg, channel) => controllers.forEach((controller) => controller.forget(leg, channel)),
   });
   const calls = new Calls({ ...changeParts, box: () => "box", promptUrls: prompts.urls });
   const conferences = new Conferences(changeParts);
@@ -259,7 +269,7 @@ export async function world(options: WorldOptions = {}) {
     recordingMissing: (tx, row) => news.missing(tx, row),
   });
   await spool.start();
-  if (options.controller !== false) controller.start();
+  if (options.controller !== false) startControllers();
 
   const prompt = demoPrompt();
   const web = createServer((request, response) => {
@@ -388,20 +398,20 @@ export async function world(options: WorldOptions = {}) {
         const read = files?.loadedSha256 === wanted && String(rows.map((row) => row.trunk)) === String(names);
         return (loaded && read) || undefined;
       }),
-    changed: (callId: CallId) => controller.changed(callId),
+    changed: (callId: CallId) => controllers.forEach((controller) => controller.changed(callId)),
     /** Stops the controller that runs, gracefully. */
-    stopController: () => controller.stop(),
+    stopController: stopControllers,
     /** Another process takes over: with the same box unless other ones are configured, and by its own clock. */
     async control(boxes?: readonly Box[], time?: Clock): Promise<void> {
-      await controller.stop();
-      controller = newController(boxes ?? [tappedBox()], time);
-      controller.start();
+      await stopControllers();
+      controllers = newControllers(boxes ?? [tappedBox()], time);
+      startControllers();
     },
     /** Another process has the duties alone: it sees to what is left of boxes that are none of these. */
     async controlStrays(configured: readonly string[], time: Clock): Promise<void> {
-      await controller.stop();
-      controller = newController([], time, new StrayBoxes({ store, clock: time, configured }));
-      controller.start();
+      await stopControllers();
+      controllers = [straysController(configured, time)];
+      startControllers();
     },
     place,
     view,
@@ -469,7 +479,7 @@ export async function world(options: WorldOptions = {}) {
     async end(): Promise<void> {
       const findings = await store.read(verifyLedger);
       await Promise.all([watch.stop(), trunkFiles.stop(), trunkGateways?.stop()]);
-      await controller.stop();
+      await stopControllers();
       await media.close();
       await prompts.close();
       await speech.close();

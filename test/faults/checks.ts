@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { callsWithIntents } from "../../engine/store/calls.ts";
 import { cdrOfLeg } from "../../engine/store/cdrs.ts";
 import type { LegId } from "../../engine/ids.ts";
 import { priceOf, type EndStamps } from "../calls/checks.ts";
@@ -93,7 +92,7 @@ export const rungTimes = async (world: TestWorld, number: string): Promise<numbe
 /** Nothing is left to be done, and the books are in order. */
 export async function checkAtRest(world: TestWorld): Promise<void> {
   await eventually("the last intent carried out", async () =>
-    (await world.store.read((tx) => callsWithIntents(tx, null))).length === 0 ? true : undefined,
+    (await world.byHand("SELECT id FROM intents")).length === 0 ? true : undefined,
   );
   await world.verifyLedger();
 }
