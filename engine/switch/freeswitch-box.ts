@@ -415,17 +415,20 @@ export class FreeSwitchBox implements Switch {
 
   async endFork(leg: LegId): Promise<boolean> {
     const told = Promise.withResolvers<boolean>();
-    const timer = this.#options.clock.after(parkMsMax, () =>
-      told.reject(
-        new SautikitError("switch.unknown_outcome", `The leg was not parked within ${parkMsMax} ms.`),
-      ),
-    );
+    let timer: Timer | undefined;
     // Before it is told to, lest the event come first.
     this.#parking.set(leg, told.resolve);
     try {
-      return (await this.#run(transferTo(this.#channel(leg), "park"))) && (await told.promise);
+      if (!(await this.#run(transferTo(this.#channel(leg), "park")))) return false;
+      // Not sooner: a switch that takes its time to answer would have it rejected while nobody waits for it yet.
+      timer = this.#options.clock.after(parkMsMax, () =>
+        told.reject(
+          new SautikitError("switch.unknown_outcome", `The leg was not parked within ${parkMsMax} ms.`),
+        ),
+      );
+      return await told.promise;
     } finally {
-      timer.cancel();
+      timer?.cancel();
       this.#parking.delete(leg);
     }
   }

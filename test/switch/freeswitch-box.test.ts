@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
+import { setImmediate } from "node:timers/promises";
 import { isError } from "../../engine/errors.ts";
 import { deviceContact } from "../../engine/switch/devices.ts";
 import { FreeSwitchBox, type FreeSwitchBoxOptions } from "../../engine/switch/freeswitch-box.ts";
 import type { BoxEvent, Branch, MediaFile, Originate, SwitchEvent } from "../../engine/switch/switch.ts";
-import { FakeSwitch, ids, ManualClock, password, silentLog, until, type Answer } from "./peers.ts";
+import { FakeSwitch, ids, ManualClock, password, silentLog, until, type Answer, type Peer } from "./peers.ts";
 
 describe("A FreeSWITCH box", () => {
   let fake: FakeSwitch;
@@ -570,6 +571,20 @@ describe("A FreeSWITCH box", () => {
       }
       fake.answer = (_, peer) => peer.result("-ERR No such channel!\n");
       assert.equal(await box.channelFacts(leg), null);
+    });
+
+    it("waits for the park of a leg from when the switch took the command, however long that was on its way", async () => {
+      await start();
+      const frames: Peer[] = [];
+      fake.answer = (_, peer) => void frames.push(peer);
+      const ended = box.endFork(leg);
+      await until(() => frames.length === 1);
+      // Longer than a leg takes to park. A rejection that nobody waits for would end the process.
+      clock.advance(2_500);
+      frames[0]!.reply("+OK");
+      await setImmediate();
+      fake.eventPeer.event({ "Event-Name": "CHANNEL_PARK", "Unique-ID": leg, "Event-Date-Timestamp": "1" });
+      assert.equal(await ended, true);
     });
 
     it("goes round a connection that is waiting for a slow command", async () => {
