@@ -83,11 +83,9 @@ export const trunkGateways = (tx: ReadTx) =>
 export const trunkGatewaysOfBox = (tx: ReadTx, box: string) =>
   tx.all<TrunkGatewayRow>("SELECT * FROM trunk_gateways WHERE box = ? ORDER BY trunk", [box]);
 
-/** The same, and nobody else counts on them until the end of the transaction. */
-export const keepTrunkGatewaysOfBox = (tx: Tx, box: string) =>
-  tx.all<TrunkGatewayRow>("SELECT * FROM trunk_gateways WHERE box = ? ORDER BY trunk FOR NO KEY UPDATE", [
-    box,
-  ]);
+/** Those of all boxes, and nobody else, at whichever of them, counts on them until the end of the transaction. */
+export const keepTrunkGateways = (tx: Tx) =>
+  tx.all<TrunkGatewayRow>("SELECT * FROM trunk_gateways ORDER BY trunk, box FOR NO KEY UPDATE");
 
 /** Null: it is in the file no more. */
 export async function gatewayWritten(

@@ -1,6 +1,6 @@
 import type { Ids } from "../../ids.ts";
 import {
-  keepTrunkGatewaysOfBox,
+  keepTrunkGateways,
   liveLegsByTrunk,
   trunkFilesOfBox,
   trunkGatewaysOfBox,
@@ -60,8 +60,9 @@ export class Trunks {
     const candidates = watch.trunks.filter((trunk) => carries(trunk, to) && !tried.includes(trunk.name));
     if (candidates.length === 0) return "none";
     const counted = candidates.some(({ channels }) => channels !== null);
-    // Two at once never both take the last place.
-    const rows = await (counted ? keepTrunkGatewaysOfBox : trunkGatewaysOfBox)(tx, box);
+    // Two at once never both take the last place: a trunk's is the same at every box.
+    const kept = counted ? await keepTrunkGateways(tx) : await trunkGatewaysOfBox(tx, box);
+    const rows = kept.filter((one) => one.box === box);
     const live = counted ? await liveLegsByTrunk(tx) : new Map<string, number>();
     const used = ({ name }: Trunk) =>
       (live.get(name) ?? 0) + beside.filter((chosen) => chosen === name).length;
