@@ -1,3 +1,4 @@
+import { steadyUs } from "../../engine/clock.ts";
 import { walletView } from "../../engine/wallet/wallet.ts";
 import { answers } from "../route.ts";
 import { walletBody, walletSchema } from "../schemas/wallet.ts";
@@ -14,7 +15,7 @@ const at = (path: string, operationId: string) =>
     errors: [],
     async answer({ parts, caller }) {
       const { id } = caller.workspace;
-      const wallet = await parts.store.read((tx) => walletView(tx, id, parts.clock.nowUs()));
+      const wallet = await parts.store.read((tx) => walletView(tx, id, steadyUs(parts.clock)));
       return { status: 200, body: walletBody(id, wallet, parts.paybill) };
     },
   });

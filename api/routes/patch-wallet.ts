@@ -1,3 +1,4 @@
+import { steadyUs } from "../../engine/clock.ts";
 import { changeWallet, walletView } from "../../engine/wallet/wallet.ts";
 import { changes } from "../route.ts";
 import { patchWalletBody, walletBody, walletChoicesBody, walletSchema } from "../schemas/wallet.ts";
@@ -24,7 +25,7 @@ export const patchWallet = changes({
       taxPin: body.tax_pin,
     });
     await parts.calls.moneyChanged(tx, id);
-    const wallet = await walletView(tx, id, parts.clock.nowUs());
+    const wallet = await walletView(tx, id, steadyUs(parts.clock));
     const changed = { subject: id, before: walletChoicesBody(before), after: walletChoicesBody(after) };
     return { status: 200, body: walletBody(id, wallet, parts.paybill), changed };
   },

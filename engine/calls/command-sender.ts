@@ -1,4 +1,4 @@
-import type { Clock } from "../clock.ts";
+import { steadyUs, type Clock } from "../clock.ts";
 import { isError, SautikitError } from "../errors.ts";
 import type { LegId } from "../ids.ts";
 import type { Log } from "../log.ts";
@@ -53,11 +53,11 @@ export class CommandSender {
     this.#stopping = stopping;
   }
 
-  /** What the switch refuses is over, and holds up nothing that stands behind it. */
-  async attempt(command: Repeatable, legs: Legs): Promise<"done" | "refused" | "later"> {
+  /** What the switch refuses is over, and holds up nothing that stands behind it. `gone`: whoever was to be taken in. */
+  async attempt(command: Repeatable, legs: Legs): Promise<"done" | "gone" | "refused" | "later"> {
     try {
-      await this.send(command, legs);
-      return "done";
+      const found = await this.send(command, legs);
+      return command.kind === "takeIn" && found === false ? "gone" : "done";
     } catch (error) {
       if (this.#stopping.aborted) return "later";
       if (notNow.some((code) => isError(error, code))) return "later";
@@ -126,7 +126,9 @@ export class CommandSender {
       case "armKill":
         return box.armKill(command.leg, command.group, command.inSeconds, command.cause);
       case "cutAt": {
-        const inSeconds = Math.max(0, Math.ceil((command.atUs - this.#parts.clock.nowUs()) / 1_000_000));
+        // By the clock that the deadline was reckoned by.
+        const nowUs = steadyUs(this.#parts.clock);
+        const inSeconds = Math.max(0, Math.ceil((command.atUs - nowUs) / 1_000_000));
         return box.armKill(command.leg, command.group, inSeconds, "ALLOTTED_TIMEOUT");
       }
       case "disarmKill":

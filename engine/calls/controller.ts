@@ -310,6 +310,7 @@ export class Controller {
     taken: Exclude<Taken, { kind: "stored" }>,
   ): Promise<void> {
     const { log } = this.#parts;
+    if (taken.kind === "gone") return this.forget(mine);
     if (taken.kind === "known") {
       this.forget(mine);
       box.know(taken.leg.id, uuid);

@@ -1,3 +1,4 @@
+import { steadyUs } from "../clock.ts";
 import type { WorkspaceId } from "../ids.ts";
 import { moneyEndsAtUs, secondsOfMoney } from "../metering/money-end.ts";
 import {
@@ -48,7 +49,8 @@ export async function rearmCutOffs(tx: Tx, parts: CutOffParts, workspaceId: Work
   const moneyEnds = workspace?.onZeroBalance === "hangup";
   const legs = await (moneyEnds ? talkingLegsOf : talkingLegsCutShort)(tx, workspaceId);
   if (legs.length === 0) return;
-  const nowUs = parts.clock.nowUs();
+  // Beside the switch's stamps of their answers: no step of our clock reaches it.
+  const nowUs = steadyUs(parts.clock);
   const moneyEndUs = moneyEnds ? moneyEndsAtUs(await walletBalanceMinor(tx, workspaceId), legs, nowUs) : null;
   for (const leg of legs) {
     const wantedUs = deadlineUs(leg, moneyEndUs);

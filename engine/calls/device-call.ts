@@ -1,3 +1,4 @@
+import { steadyUs } from "../clock.ts";
 import { numberFromCarrier } from "../e164.ts";
 import { isError } from "../errors.ts";
 import type { CallId, LegId, SipId } from "../ids.ts";
@@ -92,19 +93,19 @@ export async function takeInDeviceCall(
     ...{ id: ids.leg, callId: call.id, workspaceId, position: 0, kind: "sip", direction: "inbound" },
     ...{ box: arrival.box, channelUuid: arrival.uuid, fromE164: number.e164, toE164: to },
     ...limits,
-    cutAfterSeconds: await secondsAtDialling(tx, workspaceId, limits, parts.clock.nowUs()),
+    cutAfterSeconds: await secondsAtDialling(tx, workspaceId, limits, steadyUs(parts.clock)),
     sipCallId: arrival.sipCallId || null,
     ...{ createdAtMs: nowMs, dialledAtMs: nowMs, startedAtUs: arrival.createdAtUs },
   });
   // One that was not taken in ends at its answer (freeswitch-conf/): nobody is rung for it.
-  const change = await storeArrival(tx, parts, { call, leg, ringSeconds: ringSecondsMax, orEnd: true });
+  const stored = { call, leg, ringSeconds: ringSecondsMax, orEnd: true } as const;
   // Whom it may dial was decided above.
   const document = new DocumentRun((change, request) =>
     dialAdmitted(change, request, { allowed: admission.admitted, refused: [] }),
   );
-  await document.placedByDevice(change, to, Math.floor(arrival.createdAtUs / 1000));
-  await change.save();
-  return { kind: "stored" };
+  return storeArrival(tx, parts, stored, document, (change) =>
+    document.placedByDevice(change, to, Math.floor(arrival.createdAtUs / 1000)),
+  );
 }
 
 /** What a device is told: 403 where it may not, 404 where there is none, 486 and 503 where it may try again. */

@@ -1,3 +1,4 @@
+import { steadyUs } from "../clock.ts";
 import type { CallId, LegId, RecordingId } from "../ids.ts";
 import type { Destination } from "../policy/destinations.ts";
 import { insertLeg, type CallRow, type LegRow } from "../store/calls.ts";
@@ -218,7 +219,7 @@ export async function dialTogether(
       country: destination.country,
       rateMicroKesPerMinute: destination.rateMicroKesPerMinute,
       maxDurationSeconds,
-      cutAfterSeconds: await secondsAtDialling(tx, call.workspaceId, limits, parts.clock.nowUs()),
+      cutAfterSeconds: await secondsAtDialling(tx, call.workspaceId, limits, steadyUs(parts.clock)),
       createdAtMs: change.nowMs,
     });
     await insertLeg(tx, leg);

@@ -1,8 +1,9 @@
 import type { LegId } from "../ids.ts";
 import type { Log } from "../log.ts";
 import { legById, legHasEnded, legOfChannel } from "../store/calls.ts";
+import { forgetGone, noteGone } from "../store/gone-callers.ts";
 import type { Store } from "../store/store.ts";
-import { parseEndRecord } from "../switch/end-record.ts";
+import { parseEndRecord, type EndRecord } from "../switch/end-record.ts";
 import { CallChange } from "./call-change.ts";
 import type { ChangeParts } from "./change-parts.ts";
 import { DocumentRun } from "./document-run.ts";
@@ -40,7 +41,7 @@ export class EndRecords {
     if (!parsed.ok) return parsed.problem === "torn" ? "unreadable" : "foreign";
     const { record } = parsed;
     const { store, log, ending, ended } = this.#parts;
-    const id = record.leg ?? (await store.read((tx) => legOfChannel(tx, record.channel)))?.id;
+    const id = record.leg ?? (await this.#legOfCaller(record));
     if (id === undefined) {
       // Nobody took them in: no controller was there, or they were gone at once. Nothing was stored, or is owed.
       log.info(
@@ -69,6 +70,21 @@ export class EndRecords {
       }
       tx.afterCommit(() => ended(id, record.channel));
       return "settled" as const;
+    });
+  }
+
+  /** Undefined: nobody has taken them in, and whoever does, since word of their coming is late, finds how they went. */
+  async #legOfCaller({ channel, ...facts }: EndRecord): Promise<LegId | undefined> {
+    const { store, clock } = this.#parts;
+    const taken = await store.read((tx) => legOfChannel(tx, channel));
+    if (taken || facts.answeredAtUs !== null) return taken?.id;
+    return store.write(async (tx) => {
+      // SIP's name of their call is in what comes late, and has no place here.
+      await noteGone(tx, channel, JSON.stringify({ ...facts, channel, sipCallId: null }), clock.nowMs());
+      // In the very moment, perhaps.
+      const leg = await legOfChannel(tx, channel);
+      if (leg) await forgetGone(tx, channel);
+      return leg?.id;
     });
   }
 }

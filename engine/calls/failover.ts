@@ -54,7 +54,10 @@ const lateMs = 10_000;
  */
 const triesMsMax = 10_000;
 
-/** Pure: whether somebody still waits for the phone, and it is sure not to have rung. `beganUs`: the first attempt. */
+/**
+ * Pure: whether somebody still waits for the phone, and it is sure not to have rung. `beganUs`: the first attempt, by the steady
+ * clock, as `nowMs` is: held against the switch's stamps, a step of the host's would have no trunk tried any more.
+ */
 export const isInTime = ({
   beganUs,
   endedAtUs,
@@ -87,7 +90,7 @@ async function isWanted({ tx, call, firstLeg, ownLegs }: CallChange, leg: LegRow
  * of another name. True: it goes on.
  */
 export async function failOver(change: CallChange, leg: LegRow, news: Ended): Promise<boolean> {
-  const { tx, parts, nowMs } = change;
+  const { tx, parts, steadyMs: nowMs } = change;
   if (leg.trunk === null || leg.endedAtUs !== null) return false;
   const { endedAtUs, sipStatus, q850, cause } = news;
   await endAttempt(tx, leg.id, {

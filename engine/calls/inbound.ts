@@ -1,9 +1,11 @@
+import { steadyUs } from "../clock.ts";
 import { numberFromCarrier, parseE164 } from "../e164.ts";
 import type { CallId, LegId } from "../ids.ts";
 import { rateFor } from "../metering/rates.ts";
 import type { RefusalReason } from "../policy/refusal.ts";
 import { hasFunds } from "../policy/spending.ts";
 import {
+  channelOf,
   countLiveCalls,
   insertCall,
   insertLeg,
@@ -11,6 +13,7 @@ import {
   type CallRow,
   type LegRow,
 } from "../store/calls.ts";
+import { forgetGone, howGone } from "../store/gone-callers.ts";
 import { noteTicketRefused, useTicket } from "../store/edge-tickets.ts";
 import type { Tx } from "../store/store.ts";
 import { useRelay } from "../store/relays.ts";
@@ -19,13 +22,14 @@ import { keepWorkspace } from "../store/workspaces.ts";
 import { newTrace, type Trace } from "../trace.ts";
 import { isDeviceContact } from "../switch/devices.ts";
 import { isCause } from "../switch/events.ts";
-import type { Arrival, HangupCause, RelayedRing } from "../switch/switch.ts";
+import type { Arrival, HangupCause, HungUp, RelayedRing } from "../switch/switch.ts";
 import { CallChange } from "./call-change.ts";
 import type { CallOptions } from "./call-request.ts";
 import type { ChangeParts, Drains } from "./change-parts.ts";
 import { secondsAtDialling } from "./cut-off.ts";
 import { newCall, newLeg } from "./dialing.ts";
 import type { DocumentRun } from "./document-run.ts";
+import { takeLegNews } from "./leg-progress.ts";
 
 /** A caller waits so long for an answer at most, and talks so long; the switch itself holds both. */
 const ringSecondsMax = 120;
@@ -49,6 +53,8 @@ export type Refusal = keyof typeof refusals | RefusalReason | "unknown_login";
 
 export type Taken =
   | { kind: "stored" }
+  /** Stored, and over: they had gone before word of their coming was heard. */
+  | { kind: "gone" }
   /** Taken in before: by a controller that died, or told of twice. */
   | { kind: "known"; leg: LegRow }
   | { kind: "refused"; why: Refusal; cause: HangupCause }
@@ -143,7 +149,7 @@ async function takeInAdmitted(
   });
   if (!rate) return refuse("no_rate");
   const paid = { rateMicroKesPerMinute: rate.microKesPerMinute };
-  if (!(await hasFunds(tx, workspace.id, [paid], parts.clock.nowUs()))) return refuse("no_funds");
+  if (!(await hasFunds(tx, workspace.id, [paid], steadyUs(parts.clock)))) return refuse("no_funds");
 
   const call = callRow(ids.call, number, arrival, { from, nowMs, trace: newTrace(parts.ids) });
   const leg = newLeg({
@@ -157,22 +163,28 @@ async function takeInAdmitted(
       tx,
       workspace.id,
       { rateMicroKesPerMinute: rate.microKesPerMinute, maxDurationSeconds },
-      parts.clock.nowUs(),
+      steadyUs(parts.clock),
     ),
     ...{ createdAtMs: nowMs, dialledAtMs: nowMs, startedAtUs: arrival.createdAtUs },
   });
-  const change = await storeArrival(tx, parts, { call, leg, ringSeconds: ringSecondsMax });
-  await document.arrived(change, Math.floor(arrival.createdAtUs / 1000));
-  await change.save();
-  return { kind: "stored" };
+  return storeArrival(tx, parts, { call, leg, ringSeconds: ringSecondsMax }, document, (change) =>
+    document.arrived(change, Math.floor(arrival.createdAtUs / 1000)),
+  );
 }
 
-/** A call that came to the switch, with its one leg, which is to be taken in there; what becomes of it is to be added. */
+/**
+ * A call that came to the switch, with its one leg, which is to be taken in there, and how it begins. Of one who had gone
+ * before word of their coming was heard it is over with that, as if it had been heard in time.
+ */
 export async function storeArrival(
   tx: Tx,
   parts: ChangeParts,
   { call, leg, ringSeconds, orEnd }: { call: CallRow; leg: LegRow; ringSeconds: number; orEnd?: true },
-): Promise<CallChange> {
+  document: DocumentRun,
+  begin: (change: CallChange) => Promise<void>,
+): Promise<Taken> {
+  const channel = channelOf(leg);
+  const gone = await howGone(tx, channel, parts.clock.nowMs());
   await insertCall(tx, call);
   await insertLeg(tx, leg);
   const change = new CallChange(parts, tx, call, [leg]);
@@ -186,7 +198,16 @@ export async function storeArrival(
     cutGroup: `cut-${leg.id}-0`,
     ...(orEnd && { orEnd }),
   });
-  return change;
+  await begin(change);
+  await change.save();
+  if (gone !== null) {
+    const facts = JSON.parse(gone) as HungUp;
+    const told = { kind: "hungUp", box: leg.box, leg: leg.id, atUs: facts.endedAtUs } as const;
+    await takeLegNews(change, { ...told, ...facts, endedBy: "end_record" }, document);
+    await change.save();
+  }
+  await forgetGone(tx, channel);
+  return { kind: gone === null ? "stored" : "gone" };
 }
 
 const refuse = (why: keyof typeof refusals): Taken => ({ kind: "refused", why, cause: refusals[why] });

@@ -4,6 +4,7 @@ import {
   isId,
   type CallId,
   type ConferenceId,
+  type IntentId,
   type IntentOwner,
   type LegId,
   type WorkspaceId,
@@ -71,13 +72,22 @@ const unsentMsMax = 10_000;
 const retryMsMin = 100;
 const retryMsMax = 5_000;
 
+/** Of the first row of a call that could not be carried out yet. */
+interface Retry {
+  intent: IntentId;
+  /** When it was first tried, monotonic. */
+  sinceMs: number;
+  delayMs: number;
+  timer: Timer;
+}
+
 /** Carries out what was decided: each call's intents in order, one after another, different calls side by side. */
 export class IntentRunner {
   readonly #parts: Parts;
   readonly #running = new Map<IntentOwner, Promise<void>>();
   readonly #again = new Set<IntentOwner>();
   readonly #done: DoneIntents;
-  readonly #retries = new Map<IntentOwner, { delayMs: number; timer: Timer }>();
+  readonly #retries = new Map<IntentOwner, Retry>();
   readonly #jobs = new Set<Promise<void>>();
   readonly #stopping = new AbortController();
   readonly #sender: CommandSender;
@@ -146,7 +156,7 @@ export class IntentRunner {
       if (this.#stopping.signal.aborted) return;
       if (begun.has(intent.id)) continue;
       if (await this.#runOne(intent, legs)) continue;
-      this.#retryLater(callId);
+      this.#retryLater(callId, intent.id);
       return;
     }
     this.#retries.get(callId)?.timer.cancel();
@@ -154,12 +164,23 @@ export class IntentRunner {
   }
 
   /** The box is away: its return, the sweep or this timer, one a call, tries again, in the same order. */
-  #retryLater(callId: IntentOwner): void {
+  #retryLater(callId: IntentOwner, intent: IntentId): void {
     if (this.#stopping.signal.aborted) return;
+    const { clock } = this.#parts;
     const before = this.#retries.get(callId);
     before?.timer.cancel();
     const delayMs = Math.min((before?.delayMs ?? retryMsMin / 2) * 2, retryMsMax);
-    this.#retries.set(callId, { delayMs, timer: this.#parts.clock.after(delayMs, () => this.run(callId)) });
+    const sinceMs = before?.intent === intent ? before.sinceMs : clock.monotonicMs();
+    const timer = clock.after(delayMs, () => this.run(callId));
+    this.#retries.set(callId, { intent, sinceMs, delayMs, timer });
+  }
+
+  /** By the wall clock, or by how long it has been tried, where that clock was set back since. */
+  #isLate({ id, callId, createdAtMs }: IntentRow): boolean {
+    const { clock } = this.#parts;
+    const retry = this.#retries.get(callId);
+    const triedMs = retry?.intent === id ? clock.monotonicMs() - retry.sinceMs : 0;
+    return Math.max(clock.nowMs() - createdAtMs, triedMs) >= unsentMsMax;
   }
 
   /** False: not now. */
@@ -180,8 +201,9 @@ export class IntentRunner {
       if (outcome === "later") return false;
       // Where the new deadline was not armed the old one stays: there is never a gap.
       if (outcome === "refused" && command.kind === "cutAt") break;
-      if (outcome === "refused" && command.kind === "takeIn" && command.orEnd) {
-        const told = await this.#parts.news({ kind: "notTakenIn", ...this.#now(command.leg, legs) });
+      const isGone = outcome === "gone";
+      if (command.kind === "takeIn" && (isGone || (outcome === "refused" && command.orEnd))) {
+        const told = await this.#parts.news({ kind: "notTakenIn", isGone, ...this.#now(command.leg, legs) });
         if (told === "later") return false;
         break;
       }
@@ -192,10 +214,10 @@ export class IntentRunner {
 
   /** Marked `sent` in a commit of its own before it is; one that was already marked belongs to a controller that died. */
   async #runOnce(intent: IntentRow, commands: readonly Command[], legs: Legs): Promise<boolean> {
-    const { store, clock } = this.#parts;
+    const { store } = this.#parts;
     if (intent.sentAtMs === null) {
       const box = this.#boxOf(commands.find(isAtMostOnce), legs);
-      const late = clock.nowMs() - intent.createdAtMs >= unsentMsMax;
+      const late = this.#isLate(intent);
       if (!late && !box?.connected) return false;
       const claim = await store.write((tx) => this.#claim(tx, intent, commands, late ? null : box));
       if (claim === "later") return false;

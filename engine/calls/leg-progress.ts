@@ -64,9 +64,10 @@ interface DigitsFailed extends At {
   reason: "not_sent" | "unknown_outcome";
 }
 
-/** The switch would not take it in, and its call cannot be without that. */
+/** The switch would not take it in, and its call cannot be without that. `isGone`: there is nobody any more. */
 interface NotTakenIn extends At {
   kind: "notTakenIn";
+  isGone: boolean;
 }
 
 interface At {
@@ -186,7 +187,7 @@ export async function takeLegNews(change: CallChange, news: LegNews, document: D
       await change.emit("digits.failed", { digits: news.digits, reason: news.reason });
       return;
     case "notTakenIn":
-      await notTakenIn(change, leg, document);
+      await notTakenIn(change, leg, news, document);
       return;
     case "stray":
       await reconciled(change, leg, "closed", "had_ended");
@@ -357,15 +358,23 @@ export async function windDown(
   }
 }
 
-/** Nobody is rung for it. One that talks was taken in before, and only done again after a crash. */
-async function notTakenIn(change: CallChange, leg: LegRow, document: DocumentRun): Promise<void> {
-  const { call } = change;
+/**
+ * Nobody is rung for it. One that talks was taken in before, and only done again after a crash. How one that is gone went is told by
+ * its event, or its record.
+ */
+async function notTakenIn(
+  change: CallChange,
+  leg: LegRow,
+  { isGone }: NotTakenIn,
+  document: DocumentRun,
+): Promise<void> {
+  const { call, nowMs } = change;
   if (leg.endedAtUs !== null || leg.answeredAtUs !== null || call.hangupRequestedAtMs !== null) return;
-  await change.emit("arrival.failed", { leg_id: leg.id });
-  change.setCall({ hangupRequestedAtMs: change.nowMs, failureCode: "not_taken_in" });
+  if (!isGone) await change.emit("arrival.failed", { leg_id: leg.id });
+  change.setCall({ hangupRequestedAtMs: nowMs, ...(isGone ? {} : { failureCode: "not_taken_in" }) });
   endDocument(change);
   // 503 at the device.
-  await windDown(change, document, "NORMAL_TEMPORARY_FAILURE");
+  await windDown(change, document, isGone ? undefined : "NORMAL_TEMPORARY_FAILURE");
 }
 
 function endingCause(call: CallRow, leg: LegRow): HangupCause {

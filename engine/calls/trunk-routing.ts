@@ -1,3 +1,4 @@
+import { steadyUs } from "../clock.ts";
 import type { LegId } from "../ids.ts";
 import { updateLeg } from "../store/calls.ts";
 import type { Tx } from "../store/store.ts";
@@ -40,7 +41,7 @@ export async function route(
     ways.push({ branch, way: { kind: "trunk", gateway, to } });
     attempts.push({
       ...{ legId: branch.leg, ordinal: tried.length + 1, trunk, dialled: to },
-      startedAtUs: parts.clock.nowUs(),
+      startedAtUs: steadyUs(parts.clock),
       ...{ endedAtUs: null, sipStatus: null, q850: null, hangupCause: null, sipCallId: null },
     });
   }

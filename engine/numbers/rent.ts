@@ -1,5 +1,5 @@
 import { strict as assert } from "node:assert";
-import { dayMs, type Clock } from "../clock.ts";
+import { steadyUs, dayMs, type Clock } from "../clock.ts";
 import { aheadMs, localDay } from "../east-africa-time.ts";
 import { insertRental, updatePaid, type NumberRow } from "../store/numbers.ts";
 import { findPrice, type PriceName } from "../store/rates.ts";
@@ -55,7 +55,7 @@ export async function payMonth(
   const { id, workspaceId, e164, provisionedAtMs, paidMonths, paidUntilMs: beginsAtMs } = number;
   assert(paidMonths !== null && beginsAtMs !== null, `${id} costs no rent`);
   const rent = await rentAt(tx, beginsAtMs);
-  const { availableMinor } = await available(tx, workspaceId, clock.nowUs());
+  const { availableMinor } = await available(tx, workspaceId, steadyUs(clock));
   if (rent.grossMinor > 0 && availableMinor < rent.grossMinor) return { ok: false, rent };
   const month = paidMonths + 1;
   const endsAtMs = monthEndMs(provisionedAtMs, month);

@@ -89,7 +89,7 @@ export class Policy {
     const rules = rulesOf(workspace);
     const { beside = [] } = asked;
     const payFor = (legs: readonly Pick<Destination, "rateMicroKesPerMinute">[]) =>
-      requireMoney(tx, workspace.id, [...legs, ...beside], rules.dailySpendCapMinor, clock.nowUs());
+      requireMoney(tx, workspace.id, [...legs, ...beside], rules.dailySpendCapMinor, clock);
     if (asked.to.length === 0) {
       await payFor([]);
       return { numbers, admitted: [], refused: [] };

@@ -1,3 +1,4 @@
+import { steadyUs, type Clock } from "../clock.ts";
 import { dayOf, startOfDayMs } from "../east-africa-time.ts";
 import type { WorkspaceId } from "../ids.ts";
 import { accruedMinor } from "../metering/accrual.ts";
@@ -33,13 +34,13 @@ export async function requireMoney(
   workspaceId: WorkspaceId,
   legs: readonly Rated[],
   dailySpendCapMinor: number | null,
-  nowUs: number,
+  clock: Pick<Clock, "nowMs" | "steadyMs">,
 ): Promise<void> {
   if (!cost(legs)) return;
-  const accrued = await accruedOf(tx, workspaceId, nowUs);
+  const accrued = await accruedOf(tx, workspaceId, steadyUs(clock));
   if ((await walletBalanceMinor(tx, workspaceId)) <= accrued) throw new CallRefused("insufficient_funds");
   if (dailySpendCapMinor === null) return;
-  const nowMs = Math.floor(nowUs / 1000);
+  const nowMs = clock.nowMs();
   const today = dayOf(nowMs);
   const spent = (await costSince(tx, workspaceId, startOfDayMs(today))) + accrued;
   if (spent < dailySpendCapMinor) return;

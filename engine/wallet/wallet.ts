@@ -27,7 +27,10 @@ export interface Available {
   activeCalls: number;
 }
 
-/** The money of a workspace, in KES cents, at `nowUs`: the ledger's balance less what its live legs have run up. */
+/**
+ * The money of a workspace, in KES cents, at `nowUs`: the ledger's balance less what its live legs have run up. By the steady clock,
+ * since their answers are the switch's stamps.
+ */
 export async function available(tx: ReadTx, workspaceId: WorkspaceId, nowUs: number): Promise<Available> {
   const balanceMinor = await walletBalanceMinor(tx, workspaceId);
   const accrued = accruedMinor(await talkingLegsOf(tx, workspaceId), nowUs);

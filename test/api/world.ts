@@ -76,6 +76,9 @@ export async function world(
     nowUs() {
       return this.nowMs() * 1000;
     },
+    steadyMs() {
+      return this.nowMs();
+    },
   };
   const ids = systemIds(clock);
   const secrets = aesSecrets(Buffer.alloc(32, 7), ids);

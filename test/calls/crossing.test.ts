@@ -5,6 +5,8 @@ import { Calls } from "../../engine/calls/calls.ts";
 import { noPeers, type ChangeParts } from "../../engine/calls/change-parts.ts";
 import type { Command } from "../../engine/calls/command.ts";
 import { DocumentRun } from "../../engine/calls/document-run.ts";
+import { EndRecords } from "../../engine/calls/end-records.ts";
+import { takeInCall } from "../../engine/calls/inbound.ts";
 import { IntentRunner } from "../../engine/calls/intent-runner.ts";
 import { takeLegNews, type LegNews } from "../../engine/calls/leg-progress.ts";
 import { Reconciler } from "../../engine/calls/reconciler.ts";
@@ -23,14 +25,18 @@ import * as calls from "../../engine/store/calls.ts";
 import type { LegRow } from "../../engine/store/calls.ts";
 import type { Store, Tx } from "../../engine/store/store.ts";
 import { updateWorkspace } from "../../engine/store/workspaces.ts";
-import type { Switch } from "../../engine/switch/switch.ts";
+import { channelName } from "../../engine/switch/channel-names.ts";
+import type { Arrival, Switch } from "../../engine/switch/switch.ts";
 import { createLedger } from "../../engine/wallet/ledger.ts";
 import { createWallet } from "../../engine/wallet/wallet.ts";
 import { WebhookEndpoints } from "../../engine/webhooks/endpoints.ts";
 import { createOutbox } from "../../engine/webhooks/outbox.ts";
 import { addNumber } from "../../engine/numbers/numbers.ts";
 import { createWorkspace } from "../../engine/workspaces/workspaces.ts";
-import { loneTrunk } from "../../engine/sip/trunks/trunks.ts";
+import { gatewayHash } from "../../engine/sip/trunks/gateways.ts";
+import { readTrunkFile } from "../../engine/sip/trunks/trunk-file.ts";
+import { loneTrunk, Trunks } from "../../engine/sip/trunks/trunks.ts";
+import { gatewayLoaded, gatewayWritten } from "../../engine/store/trunks.ts";
 import { eventually } from "../peers/waiting.ts";
 import { noPrompts } from "../media/no-prompts.ts";
 import { silentLog } from "../switch/peers.ts";
@@ -140,11 +146,11 @@ describe(`work on one call that crosses, on ${databaseKind}`, function () {
     assert.deepEqual(kinds.sort(), ["cutAt", "disarmKill", "hangUp", "setVariable"]);
   });
 
-  function runner(over: Store, box: Partial<Switch>) {
+  function runner(over: Store, box: Partial<Switch>, by = clock) {
     return new IntentRunner({
       ...{
         store: over,
-        clock,
+        clock: by,
         log: silentLog,
         trunks: parts.trunks,
         ids,
@@ -211,6 +217,110 @@ describe(`work on one call that crosses, on ${databaseKind}`, function () {
       live.map(({ id }) => id),
       [leg.id],
     );
+  });
+
+  for (const [first, lingers] of [
+    ["taking in", "takeIn"],
+    ["the record of their end", "record"],
+  ] as const)
+    it(`takes a caller in, and takes in how they went, where ${first} is under way as the other begins`, async () => {
+      const channel = channelName(ids.bytes(16));
+      const [startUs, endUs] = [clock.nowUs() - 900_000, clock.nowUs() - 400_000];
+      const arrival: Arrival = {
+        ...{ box: "box", uuid: channel, createdAtUs: startUs, from: "+254733000001", to: nairobi },
+        ...{ sipCallId: "a@b", device: null, address: null, ticket: null, relay: null },
+      };
+      const taking = {
+        ...parts,
+        ticketed: () => false,
+        drains: { isDraining: () => false, allDraining: () => false },
+      };
+      const slowly = (isSlow: boolean): Store => ({
+        read: (work) => store.read(work),
+        write: (work) =>
+          store.write(async (tx) => {
+            const result = await work(tx);
+            if (isSlow) await linger(tx);
+            return result;
+          }),
+        close: () => store.close(),
+      });
+      const records = new EndRecords({
+        ...{ ...parts, store: slowly(lingers === "record"), log: silentLog },
+        ending: () => Promise.resolve(),
+        ended: () => undefined,
+      });
+      const takeIn = () =>
+        slowly(lingers === "takeIn").write((tx) =>
+          takeInCall(tx, taking, arrival, { call: ids.next("call"), leg: ids.next("leg") }, document),
+        );
+      const record = () =>
+        records.take(
+          JSON.stringify({
+            variables: {
+              ...{ uuid: channel, direction: "inbound", hangup_cause: "ORIGINATOR_CANCEL" },
+              ...{ start_uepoch: String(startUs), end_uepoch: String(endUs), answer_uepoch: "0" },
+            },
+          }),
+        );
+      const [one, other] = lingers === "takeIn" ? [takeIn, record] : [record, takeIn];
+      const begun = one();
+      await clock.sleep(100);
+      await Promise.all([begun, other()]);
+      const leg = await store.read((tx) => calls.legOfChannel(tx, channel));
+      assert.deepEqual([leg?.status, leg?.endedBy, leg?.endedAtUs], ["canceled", "end_record", endUs]);
+      const call = await store.read((tx) => calls.callById(tx, leg!.callId));
+      assert.equal(call?.status, "canceled");
+      assert.deepEqual(await store.read((tx) => tx.all("SELECT * FROM gone_callers")), []);
+    });
+
+  it("gives a trunk's last channel to one box alone, where two dial over it in the same moment", async () => {
+    const text = JSON.stringify({ trunks: [{ name: "safari", host: "196.201.214.10", channels: 1 }] });
+    const read = readTrunkFile(text, { secretOf: () => undefined, edge: false, reserved: "carrier" });
+    assert.ok(read.ok);
+    const [trunk] = read.trunks;
+    const loaded = gatewayHash(trunk!, null);
+    await store.write(async (tx) => {
+      for (const box of ["one", "other"]) {
+        await gatewayWritten(tx, box, "safari", loaded);
+        await gatewayLoaded(tx, box, "safari", loaded);
+      }
+    });
+    const trunks = new Trunks({ ids, watch: { trunks: read.trunks }, edge: null, gateway: "carrier" });
+    const dial = async (leg: LegRow, box: string) =>
+      store.write(async (tx) => {
+        const chosen = await trunks.choose(tx, { box, to: "+254712345678", tried: [], beside: [] });
+        if (typeof chosen !== "string") await calls.updateLeg(tx, leg.id, { trunk: chosen.trunk });
+        await linger(tx);
+        return chosen;
+      });
+    const legs = [await placed(), await placed()] as const;
+    const chosen = await Promise.all([dial(legs[0], "one"), dial(legs[1], "other")]);
+    assert.equal(chosen.filter((one) => one === "none").length, 1, JSON.stringify(chosen));
+  });
+
+  it("gives up a call that no box could take for ten seconds, though the clock was set back by an hour in them", async () => {
+    const leg = await placed();
+    let passedMs = 0;
+    const intents = runner(
+      store,
+      { connected: false },
+      {
+        ...clock,
+        nowMs: () => clock.nowMs() - 3_600_000,
+        monotonicMs: () => clock.monotonicMs() + passedMs,
+        after: (delayMs, fn) =>
+          clock.after(delayMs, () => {
+            passedMs = 10_000;
+            fn();
+          }),
+      },
+    );
+    intents.run(leg.callId);
+    await eventually("the row gone", async () =>
+      (await intentsOf(leg.callId)).length === 0 ? true : undefined,
+    );
+    await intents.stop();
   });
 
   it("believes an unbridge that came after the channel was looked at", async () => {

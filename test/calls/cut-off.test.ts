@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
+import { systemClock } from "../../engine/clock.ts";
 import type { CallId, WorkspaceId } from "../../engine/ids.ts";
 import { openLedger } from "../../cli/open-ledger.ts";
-import { countLiveCalls } from "../../engine/store/calls.ts";
+import { countLiveCalls, intentsOfCall } from "../../engine/store/calls.ts";
 import { updateWorkspace, workspaceById } from "../../engine/store/workspaces.ts";
 import { Payments } from "../../engine/wallet/mpesa/payments.ts";
 import { available } from "../../engine/wallet/wallet.ts";
@@ -163,6 +164,50 @@ describeOnSwitch("fifty calls of a workspace that hangs up when its money ends",
       const { balanceMinor } = await w.store.read((tx) => available(tx, workspaceId, w.clock.nowUs()));
       assert.ok(balanceMinor >= -legs * 2 * centsPerSecond, `${balanceMinor} cents`);
       assert.ok(balanceMinor <= legs * 2 * centsPerSecond, `${balanceMinor} cents are left`);
+    } finally {
+      await w.end();
+    }
+  });
+});
+
+describeOnSwitch("a running call of a workspace that hangs up when its money ends", function () {
+  this.timeout(40_000);
+
+  it("is neither cut off nor has its money spent by a clock that is set forward by an hour", async () => {
+    let aheadMs = 0;
+    const nowMs = () => systemClock.nowMs() + aheadMs;
+    const armedS: number[] = [];
+    const w = await world({
+      clock: { ...systemClock, nowMs, nowUs: () => nowMs() * 1000 },
+      tap: (box) =>
+        new Proxy(box, {
+          get(target, name) {
+            const value: unknown = Reflect.get(target, name, target);
+            if (typeof value !== "function") return value;
+            return (...args: unknown[]) => {
+              if (name === "armKill" && String(args[1]).startsWith("cut-")) armedS.push(args[2] as number);
+              return Reflect.apply(value, target, args) as unknown;
+            };
+          },
+        }),
+    });
+    try {
+      const e164 = "+254200000108";
+      const workspaceId = await w.workspace(e164, 600 * centsPerSecond);
+      await w.store.write((tx) => updateWorkspace(tx, workspaceId, { onZeroBalance: "hangup" }));
+      const first = await w.place({ to: talksOn }, { workspaceId, e164 });
+      await w.until(first, "its answer", ({ status }) => status === "answered");
+      aheadMs = 3_600_000;
+      const second = await w.place({ to: talksOn }, { workspaceId, e164 });
+      await w.until(second, "its answer", ({ status }) => status === "answered");
+      await w.hangUp(second, workspaceId);
+      await w.ended(second);
+      await eventually("what was armed anew", async () =>
+        (await w.store.read((tx) => intentsOfCall(tx, first))).length === 0 ? true : undefined,
+      );
+      assert.ok(armedS.length > 0 && Math.min(...armedS) > 200, `armed to end in ${armedS.join(", ")} s`);
+      await w.hangUp(first, workspaceId);
+      assert.equal(cutOffBy(await w.ended(first)), null);
     } finally {
       await w.end();
     }

@@ -3,6 +3,7 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Box } from "../../engine/calls/controller.ts";
 import { isInTime, isTechnical } from "../../engine/calls/failover.ts";
+import { systemClock } from "../../engine/clock.ts";
 import { SautikitError } from "../../engine/errors.ts";
 import { startBot } from "../peers/bot.ts";
 import { startRefusingCarrier, type RefusingCarrier } from "../peers/refusing-carrier.ts";
@@ -215,4 +216,44 @@ describeOnSwitch("a leg whose trunk failed, and that is streamed over the next",
     await here.hangUp(call);
     await here.ended(call);
   });
+});
+
+describeOnSwitch("a leg whose trunk failed, told by a clock that was set", function () {
+  this.timeout(60_000);
+  let here: World;
+  let first: RefusingCarrier;
+  let aheadMs = 0;
+  const nowMs = () => systemClock.nowMs() + aheadMs;
+
+  before(async () => {
+    first = await startRefusingCarrier();
+    here = await world({
+      clock: { ...systemClock, nowMs, nowUs: () => nowMs() * 1000 },
+      trunks: (second) =>
+        JSON.stringify({
+          trunks: [
+            { name: "safari", host: first.host, port: first.port, priority: 1 },
+            { name: "baringo", host: second.host, port: second.port, priority: 2 },
+          ],
+        }),
+    });
+    await here.trunksLoaded("baringo", "safari");
+  });
+  after(async () => {
+    await here.end();
+    first.close();
+  });
+
+  for (const [which, byMs] of [
+    ["forward", 3_600_000],
+    ["back", -3_600_000],
+  ] as const)
+    it(`${which} by an hour, goes on with the next one all the same`, async () => {
+      aheadMs = byMs;
+      const seen = await here.ended(await here.place({ to: answers }));
+      assert.deepEqual(
+        seen.legs[0]!.attempts.map(({ trunk }) => trunk),
+        ["safari", "baringo"],
+      );
+    });
 });

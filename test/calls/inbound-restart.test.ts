@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { systemClock } from "../../engine/clock.ts";
 import { sideBySide } from "../peers/side-by-side.ts";
 import { describeOnSwitch } from "../peers/switch-under-test.ts";
+import { eventually } from "../peers/waiting.ts";
 import { inboundWorld, type InboundWorld } from "./inbound-world.ts";
 import { interferedBox, noAnswer, type Interference } from "./interfered-box.ts";
 import { eventOf, kindsOf, type SeenCall, type WorldOptions } from "./world.ts";
@@ -151,6 +152,27 @@ describeOnSwitch("an inbound call through a switch in trouble", function () {
     assert.equal(await on.callFrom(from), undefined);
     again?.();
     assert.equal((await on.ended(await taken())).status, "completed");
+  });
+
+  test("is over as its caller left it, where word of their coming is later than the record of their end", async (open) => {
+    const late: (() => void)[] = [];
+    const on = await open({
+      arrival: (_, tell) => void late.push(tell),
+      question: (question, _, ask) => (question === "arrivals" ? Promise.resolve([]) : ask()),
+    });
+    const { from, hangUp, taken } = await on.callIn();
+    await eventually("word of it", () => late[0]);
+    await hangUp();
+    await eventually("the record of their end", () => on.stamps.size === 1 || undefined);
+    assert.equal(await on.callFrom(from), undefined);
+    late[0]!();
+    const call = await on.ended(await taken());
+    assert.deepEqual([call.status, call.failure_code], ["canceled", "canceled"]);
+    assert.equal(eventOf(call, "leg.ended").payload["known_by"], "end_record");
+    assert.deepEqual(
+      kindsOf(call).filter((kind) => kind.startsWith("call.")),
+      ["call.started", "call.failed"],
+    );
   });
 
   test("goes on when it is answered, though the switch never tells of the answer", async (open) => {

@@ -108,6 +108,8 @@ export interface WorldOptions {
   switchWithin?: readonly string[];
   /** Its profile of customers' devices is there, for those of other boxes' calls. */
   devices?: boolean;
+  /** Of all but the processes beside it. */
+  clock?: Clock;
   /** Errors in the log that are part of these stories. */
   expectedErrors?: RegExp;
 }
@@ -123,7 +125,7 @@ export async function world(options: WorldOptions = {}) {
     await carrier.stop();
     throw error;
   });
-  const clock = systemClock;
+  const clock = options.clock ?? systemClock;
   const ids = systemIds(clock);
   const errors: string[] = [];
   const log = listeningLog(errors);
@@ -463,6 +465,11 @@ export async function world(options: WorldOptions = {}) {
       );
       checkStory(call);
       const legs = await store.read((tx) => legsOfCall(tx, callId));
+      // The record of a caller who was not known yet is under their channel.
+      for (const { id, channelUuid } of legs) {
+        const early = channelUuid === null ? undefined : stamps.get(channelUuid);
+        if (early && !stamps.has(id)) stamps.set(id, early);
+      }
       // A leg that the switch never had has no record of its end.
       const dialled = legs.filter((leg) => leg.endedBy !== "controller").map((leg) => leg.id);
       await eventually("the end-of-leg records", () =>

@@ -72,6 +72,24 @@ describeOnSwitch("a switch that refuses to take a device's call in", function ()
     });
   }
 
+  it("that says that there is no such caller any more: nobody is rung for them", async () => {
+    const to = "+254722000705";
+    const isIt = command(/^api uuid_setvar /, "sautikit_call");
+    const nobody = "api uuid_setvar 4fe2ac9e-6ad3-4d2e-9f0e-000000000000 sautikit_call none\n\n";
+    proxy.rule = (passing) => (isIt(passing) ? { instead: nobody } : "pass");
+    const call = device.call(to);
+    await new Promise((resolve) => call.on("ended", resolve));
+    const done = await callOf(to);
+    proxy.rule = () => "pass";
+    assert.deepEqual(
+      done.legs.map(({ status }) => status),
+      ["canceled", "canceled"],
+    );
+    assert.deepEqual([done.status, done.failure_code], ["canceled", "canceled"]);
+    assert.ok(!done.events.some(({ kind }) => kind === "arrival.failed"));
+    assert.equal(await rung(to), 0);
+  });
+
   it("and the next call, which it takes in, is put through", async () => {
     const to = "+254722000704";
     const call = device.call(to);

@@ -38,6 +38,9 @@ export async function policyWorld(atMs = december(1, "10:00")) {
     nowUs() {
       return this.nowMs() * 1000;
     },
+    steadyMs() {
+      return this.nowMs();
+    },
   };
   const api = await world({ checkUrl: () => Promise.resolve() }, { store, clock });
   const parts: ChangeParts = {
