@@ -109,13 +109,12 @@ export class Duties implements Work {
       this.deliverer,
       createRecordings({ store, storage, clock, log }),
       ...(monthEnd ? [every(monthEndMs, () => monthEnd.run(), "A month could not be closed yet.")] : []),
-      every(
-        promptsSweepMs,
-        async () => {
-          await prompts.sweep();
-          await portDocuments.sweep();
-        },
-        "Deleted files could not be removed from the storage yet.",
+      ...[prompts, portDocuments].map((files) =>
+        every(
+          promptsSweepMs,
+          () => files.sweep(),
+          "Deleted files could not be removed from the storage yet.",
+        ),
       ),
       exports,
       erasures,

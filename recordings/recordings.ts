@@ -185,8 +185,10 @@ class StoredRecordings implements Recordings {
 
   async #expireAndRemove(): Promise<void> {
     const nowMs = this.#clock.nowMs();
+    // What is deleted is gone for good: a clock that was set forward by a month, by mistake, must not have all of it deleted.
+    const expiryMs = Math.min(nowMs, this.#clock.steadyMs());
     for (let from: WorkspaceId | null = null, more = true; more;) {
-      const page: Parameters<typeof rows.pastRetention>[1] = { nowMs, from, limit: batch };
+      const page: Parameters<typeof rows.pastRetention>[1] = { nowMs: expiryMs, from, limit: batch };
       const expired = await this.#store.read((tx) => rows.pastRetention(tx, page));
       await this.#store.write(async (tx) => {
         for (const { id } of expired) await rows.markDeleted(tx, id, "retention", nowMs);

@@ -264,21 +264,21 @@ class S3Storage implements Storage {
 
   async #upload(Body: Readable, key: string, bytes: number, ContentType: string): Promise<void> {
     try {
-      const upload = new Upload({
-        client: this.#client,
-        partSize: partBytes,
-        // With 4 files at once, at most 64 MiB of parts are in memory.
-        queueSize: 2,
-        params: {
-          Bucket: this.#bucket,
-          Key: key,
-          Body,
-          ContentType,
-          ChecksumAlgorithm: "SHA256",
-        },
-      });
-      await this.#inTime(({ abortSignal }) => {
-        abortSignal.addEventListener("abort", () => void upload.abort(), { once: true });
+      await this.#inTime((limit) => {
+        const upload = new Upload({
+          client: limited(this.#client, limit),
+          partSize: partBytes,
+          // One after another, lest two share the time that a link has for each; with 4 files at once, 32 MiB are in memory.
+          queueSize: 1,
+          params: {
+            Bucket: this.#bucket,
+            Key: key,
+            Body,
+            ContentType,
+            ChecksumAlgorithm: "SHA256",
+          },
+        });
+        limit.abortSignal.addEventListener("abort", () => void upload.abort(), { once: true });
         return upload.done();
       }, bytes);
     } finally {
@@ -352,6 +352,16 @@ class S3Storage implements Storage {
 /** As the SDK takes it. */
 interface Limit {
   abortSignal: AbortSignal;
+}
+
+/**
+ * The client for an upload, which by itself goes on with the requests that it has under way when it is given up: their object
+ * would come when it was removed already. The parts are taken back all the same.
+ */
+function limited(client: S3Client, limit: Limit): S3Client {
+  const send = (command: Parameters<S3Client["send"]>[0]) =>
+    client.send(command, command instanceof AbortMultipartUploadCommand ? {} : limit);
+  return Object.create(client, { send: { value: send } }) as S3Client;
 }
 
 async function attempt<T>(what: string, work: () => Promise<T>): Promise<T> {

@@ -21,8 +21,8 @@ export interface PromptStorage {
     key: string,
     options: { expiresInSeconds: number; fileName: string; contentType: string },
   ): Promise<{ url: string }>;
-  /** Also when there is no such object. */
-  delete(key: string): Promise<void>;
+  /** Also when there is no such object. `unfinished`: and what uploads have left there that never ended. */
+  delete(key: string, options?: { unfinished: boolean }): Promise<void>;
 }
 
 export interface StoredPromptsParts {
@@ -133,15 +133,20 @@ export class StoredPrompts {
   async sweep(): Promise<void> {
     const { store, storage, clock } = this.#parts;
     const nowMs = clock.nowMs();
-    await store.write((tx) => rows.giveUpReservedBefore(tx, nowMs - reservedMsMax, nowMs));
+    const settledMs = nowMs - reservedMsMax;
+    await store.write((tx) => rows.giveUpReservedBefore(tx, settledMs, nowMs));
+    // One that cannot be removed keeps no other: it is told once all that can be are.
+    const faults: unknown[] = [];
+    const remove = async ({ id, objectKey }: Pick<MediaRow, "id" | "objectKey">) => {
+      await storage.delete(objectKey, { unfinished: true });
+      await store.write((tx) => rows.forget(tx, id));
+    };
     for (let more = true; more;) {
-      const deleted = await store.read((tx) => rows.toRemove(tx, removedAtOnce));
-      for (const { id, objectKey } of deleted) {
-        await storage.delete(objectKey);
-        await store.write((tx) => rows.forget(tx, id));
-      }
-      more = deleted.length === removedAtOnce;
+      const deleted = await store.read((tx) => rows.toRemove(tx, settledMs, removedAtOnce));
+      for (const row of deleted) await remove(row).catch((error: unknown) => faults.push(error));
+      more = deleted.length === removedAtOnce && faults.length === 0;
     }
+    if (faults.length > 0) throw faults[0];
   }
 
   /** Ends what is being converted. */

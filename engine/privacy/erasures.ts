@@ -24,6 +24,7 @@ import {
   runningErasureOf,
   runningErasures,
   saveCounts,
+  textsOfRunning,
   type ErasureCounts,
   type ErasureRow,
   type MentionKey,
@@ -160,9 +161,13 @@ export class Erasures {
     const erasure = { ...row, e164 };
     const callsLeft = await this.#eraseCalls(erasure);
     await this.#proveGone(erasure);
-    await this.#eraseMentions(erasure);
     const { store, exports, clock } = this.#parts;
-    if (callsLeft > 0 || (await store.read((tx) => hasOpenTopUp(tx, erasure)))) return;
+    // Before the look through all rows, which passes over what runs: one that ends meanwhile is for the next.
+    const isNamed = (await store.read((tx) => textsOfRunning(tx, erasure))).some(
+      (text) => withoutNumber(text, e164, row.pseudonym) !== text,
+    );
+    await this.#eraseMentions(erasure);
+    if (callsLeft > 0 || isNamed || (await store.read((tx) => hasOpenTopUp(tx, erasure)))) return;
     // What was begun by now may have been read before it was erased; what is begun from now on is without it.
     const withdrawn = await store.write(async (tx) => {
       const now = await markExportsWithdrawn(tx, row.id, clock.nowMs());

@@ -5,6 +5,7 @@ import { rfc3339Ms, rfc3339Seconds, type Clock } from "../clock.ts";
 import { SautikitError } from "../errors.ts";
 import { isId, type Ids, type WorkspaceId } from "../ids.ts";
 import type { Log } from "../log.ts";
+import { removeSurely } from "../object-removal.ts";
 import type { MailQueue } from "../mail/mail-queue.ts";
 import { Poll } from "../poll.ts";
 import type { Secrets } from "../secrets.ts";
@@ -43,8 +44,8 @@ export interface ExportStorage {
     key: string,
     options: { expiresInSeconds: number; fileName: string; contentType: string },
   ): Promise<{ url: string; expiresAtMs: number }>;
-  /** Also when there is no such object. */
-  delete(key: string): Promise<void>;
+  /** Also when there is no such object. `unfinished`: and what uploads have left there that never ended. */
+  delete(key: string, options?: { unfinished: boolean }): Promise<void>;
   /** Null: there is no such object. */
   head(key: string): Promise<{ sizeBytes: number } | null>;
 }
@@ -211,9 +212,8 @@ export class Exports {
 
   async #remove(row: ExportRow): Promise<void> {
     const { store, storage, clock } = this.#parts;
-    await storage.delete(keyOf(row));
-    if (await storage.head(keyOf(row)))
-      throw new SautikitError("storage.unavailable", `The storage still holds ${keyOf(row)}.`);
+    // Of a try that was killed, parts.
+    await removeSurely(storage, keyOf(row), { unfinished: true });
     await store.write((tx) => markExportRemoved(tx, row.id, clock.nowMs()));
   }
 

@@ -58,11 +58,13 @@ export const pendingDestinations = (tx: ReadTx): Promise<(Destination & { nextAt
 export interface DueDelivery {
   id: DeliveryId;
   callId: CallId | null;
+  /** Of its call's events, as its body has it; null: of another kind. */
+  sequence: number | null;
   url: string;
   attempts: number;
 }
 
-/** First attempts in the order of their events, then retries, the longest due first. */
+/** First attempts as they were queued, by the clocks of who queued them, then retries, the longest due first. */
 export const dueDeliveries = (
   tx: ReadTx,
   { workspaceId, host }: Destination,
@@ -70,9 +72,10 @@ export const dueDeliveries = (
   limit: number,
 ): Promise<DueDelivery[]> =>
   tx.all(
-    `SELECT id, call_id, url, attempts FROM deliveries
-     WHERE workspace_id = ? AND host = ? AND next_attempt_at_ms <= ?
-     ORDER BY next_attempt_at_ms, id LIMIT ?`,
+    `SELECT d.id, d.call_id, e.sequence, d.url, d.attempts FROM deliveries d
+     LEFT JOIN call_events e ON e.id = d.event_id
+     WHERE d.workspace_id = ? AND d.host = ? AND d.next_attempt_at_ms <= ?
+     ORDER BY d.next_attempt_at_ms, d.id LIMIT ?`,
     [workspaceId, host, nowMs, limit],
   );
 
@@ -147,20 +150,25 @@ export interface DeliveryProgress {
 }
 
 /**
- * Stores an attempt and what follows from it. A delivery that was settled meanwhile keeps its state. One whose body is no more
- * what was sent was erased in part or whole, and the answer, which may repeat what was in it, is not kept.
+ * Stores an attempt and what follows from it. A delivery that was settled meanwhile keeps its state, and one that was replayed
+ * meanwhile its new schedule, unless it has arrived by this try. One whose body is no more what was sent was erased in part or whole,
+ * and the answer, which may repeat what was in it, is not kept.
  */
 export async function recordAttempt(
   tx: Tx,
-  { id, body }: Pick<DeliveryToSend, "id" | "body">,
+  { id, body, scheduleStep }: Pick<DeliveryToSend, "id" | "body" | "scheduleStep">,
   attempt: AttemptRow,
   progress: DeliveryProgress,
 ): Promise<void> {
+  const arrived = progress.status === "delivered";
   const { changes } = await tx.run(
     `UPDATE deliveries SET attempts = attempts + 1, status = ?, schedule_step = ?, next_attempt_at_ms = ?,
        delivered_at_ms = ?
-     WHERE id = ? AND status = 'pending'`,
-    [progress.status, progress.scheduleStep, progress.nextAttemptAtMs, progress.deliveredAtMs, id],
+     WHERE id = ? AND status = 'pending' ${arrived ? "" : "AND schedule_step = ?"}`,
+    [
+      ...[progress.status, progress.scheduleStep, progress.nextAttemptAtMs, progress.deliveredAtMs, id],
+      ...(arrived ? [] : [scheduleStep]),
+    ],
   );
   if (changes === 0) await tx.run("UPDATE deliveries SET attempts = attempts + 1 WHERE id = ?", [id]);
   await tx.run(

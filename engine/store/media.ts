@@ -105,14 +105,19 @@ export async function giveUpReservedBefore(tx: Tx, beforeMs: number, atMs: numbe
   );
 }
 
-/** Of all workspaces, the longest deleted first. */
+/**
+ * Of all workspaces, the longest deleted first; of those that were given up, whose object may come yet, the ones reserved before
+ * `settledMs`.
+ */
 export function toRemove(
   tx: ReadTx,
+  settledMs: number,
   limit: number,
 ): Promise<Pick<MediaRow, "id" | "objectKey" | "deletedAtMs">[]> {
   return tx.all(
-    "SELECT id, object_key, deleted_at_ms FROM media WHERE deleted_at_ms IS NOT NULL ORDER BY deleted_at_ms LIMIT ?",
-    [limit],
+    `SELECT id, object_key, deleted_at_ms FROM media
+     WHERE deleted_at_ms IS NOT NULL AND (stored_at_ms IS NOT NULL OR created_at_ms < ?) ORDER BY deleted_at_ms LIMIT ?`,
+    [settledMs, limit],
   );
 }
 

@@ -399,6 +399,33 @@ export async function hasOpenTopUp(
   return row !== undefined;
 }
 
+/** Texts of what still runs, keeps them meanwhile, and may name the number: labels of others' calls, and the names of rooms. */
+export async function textsOfRunning(
+  tx: ReadTx,
+  { workspaceId, e164, createdAtMs }: Pick<ErasureRow, "workspaceId" | "createdAtMs"> & { e164: string },
+): Promise<string[]> {
+  const ofCalls = [
+    "metadata",
+    "client_request_id",
+    "options",
+    "document",
+    "voice_callback_url",
+    "events_url",
+  ];
+  const some = [
+    ...ofCalls.map((column) => ["calls", column, "ended_at_us IS NULL"]),
+    ["conferences", "name", "ended_at_ms IS NULL"],
+  ].map(
+    ([table, column, running]) =>
+      `SELECT ${column} AS text FROM ${table} WHERE workspace_id = ? AND created_at_ms <= ? AND ${running} AND ${column} LIKE ?`,
+  );
+  const rows = await tx.all<{ text: string }>(
+    some.join(" UNION ALL "),
+    some.flatMap(() => [workspaceId, createdAtMs, `%${e164.slice(1)}%`]),
+  );
+  return rows.map(({ text }) => text);
+}
+
 function textsAt(place: number) {
   const found = texts[place];
   if (!found) throw new Error(`There are ${texts.length} places.`);

@@ -53,6 +53,8 @@ const keptMs = 30 * 86_400_000;
 const forgetFirstMs = 600_000;
 const forgetEveryMs = 3_600_000;
 const forgetRows = 200;
+/** While there is more: as much a second as ten calls a second leave, several times over. */
+const forgetPauseMs = 1000;
 
 /**
  * Takes due deliveries from the store and tries them until they are delivered or dead. What is in flight is known in
@@ -118,7 +120,8 @@ export class Deliverer {
     if (nowMs < this.#forgetAtMs) return;
     const { store } = this.#parts;
     const forgotten = await store.write((tx) => forgetSettled(tx, nowMs - keptMs, forgetRows));
-    this.#forgetAtMs = forgotten === forgetRows ? nowMs : nowMs + forgetEveryMs;
+    this.#forgetAtMs = nowMs + (forgotten === forgetRows ? forgetPauseMs : forgetEveryMs);
+    this.#alarm(this.#forgetAtMs);
   }
 
   /** One alarm, for the earliest that was asked for. */
@@ -155,18 +158,33 @@ export class Deliverer {
 
   async #fillOnce(lane: Lane): Promise<void> {
     if (this.#room(lane) === 0) return;
-    const { clock, store } = this.#parts;
-    const nowMs = clock.nowMs();
-    const { due, nextMs } = await store.read(async (tx) => ({
-      due: await dueDeliveries(tx, lane.destination, nowMs, windowRows),
-      nextMs: await nextDueAtMs(tx, lane.destination, nowMs),
-    }));
+    const { due, nextMs } = await this.#look(lane);
     if (nextMs !== null) this.#alarm(nextMs);
     if (this.#stopping.signal.aborted) return;
     // Others took room while the store was read.
-    for (const delivery of pick(lane, due, this.#room(lane))) this.#begin(lane, delivery);
+    const picked = pick(lane, due, this.#room(lane));
+    for (const delivery of picked) this.#begin(lane, delivery);
     // Rows are left over: where the others have taken all the room, this notes that the lane waits for it.
     if (due.length > lane.inFlight.size) this.#room(lane);
+    if (picked.length === 0) this.#refill();
+  }
+
+  /**
+   * What is due of a lane. It takes a request's place meanwhile: no more lanes are read at once than may begin something, however
+   * many wait for the one place that came free.
+   */
+  async #look(lane: Lane): Promise<{ due: DueDelivery[]; nextMs: number | null }> {
+    const { clock, store } = this.#parts;
+    const nowMs = clock.nowMs();
+    this.#count(lane, 1);
+    try {
+      return await store.read(async (tx) => ({
+        due: await dueDeliveries(tx, lane.destination, nowMs, windowRows),
+        nextMs: await nextDueAtMs(tx, lane.destination, nowMs),
+      }));
+    } finally {
+      this.#count(lane, -1);
+    }
   }
 
   /** How many more requests a lane may begin now. One that others leave no room for is noted, to be filled later. */
@@ -229,10 +247,12 @@ export class Deliverer {
   }
 
   /** Room has come free: those that waited for it first, the lane that gave it back last. */
-  #refill(lane: Lane): void {
-    const waiting = new Set([...this.#starved, lane]);
-    this.#starved.clear();
-    for (const next of waiting) this.#run(() => this.#fill(next));
+  #refill(lane?: Lane): void {
+    for (const next of new Set([...this.#starved, ...(lane ? [lane] : [])])) {
+      if (this.#room(next) === 0) continue;
+      this.#starved.delete(next);
+      this.#run(() => this.#fill(next));
+    }
   }
 
   async #deliver(lane: Lane, id: DeliveryId): Promise<void> {

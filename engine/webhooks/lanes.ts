@@ -26,14 +26,20 @@ export const orderKey = ({ callId, url, attempts }: DueDelivery): string | null 
 
 /** Of a lane's due deliveries, in order, up to `room` of those that are not out and not held back. */
 export function pick(lane: Lane, due: readonly DueDelivery[], room: number): DueDelivery[] {
-  const held = new Set(lane.holding.keys());
-  const free = due.filter((delivery) => {
-    if (lane.inFlight.has(delivery.id)) return false;
+  const waiting = due.filter(({ id }) => !lane.inFlight.has(id));
+  const first = new Map<string, DueDelivery>();
+  for (const delivery of waiting) {
     const key = orderKey(delivery);
-    if (key === null) return true;
-    if (held.has(key)) return false;
-    held.add(key);
-    return true;
+    const before = key === null ? undefined : first.get(key);
+    if (key !== null && (!before || isEarlier(delivery, before))) first.set(key, delivery);
+  }
+  const free = waiting.filter((delivery) => {
+    const key = orderKey(delivery);
+    return key === null || (first.get(key) === delivery && !lane.holding.has(key));
   });
   return free.slice(0, room);
 }
+
+/** Of the same call: ids go by the clocks of the machines that queued them, or by one that was set back in between. */
+const isEarlier = (one: DueDelivery, other: DueDelivery): boolean =>
+  one.sequence !== null && other.sequence !== null && one.sequence < other.sequence;

@@ -19,6 +19,9 @@ describe("uploaded prompts", () => {
   let storage: Storage;
   /** What the storage does to the next put. */
   let put: "as it should" | "refuse" | "die after it" = "as it should";
+  let lastPut: { bytes: Uint8Array; key: string; contentType: string };
+  /** Keys that the storage removes nothing of. */
+  const deaf = new Set<string>();
   let api: World;
   let wanjiru: Awaited<ReturnType<World["workspace"]>>;
   let otieno: Awaited<ReturnType<World["workspace"]>>;
@@ -36,10 +39,14 @@ describe("uploaded prompts", () => {
       read: (key, bytes) => storage.read(key, bytes),
       list: (prefix, after, limit) => storage.list(prefix, after, limit),
       presignGet: (key, options) => storage.presignGet(key, options),
-      delete: (key) => storage.delete(key),
+      delete: (key, options) =>
+        deaf.has(key)
+          ? Promise.reject(new SautikitError("storage.unavailable", "No."))
+          : storage.delete(key, options),
       healthy: () => storage.healthy(),
       close: () => storage.close(),
       async putBytes(bytes, key, contentType) {
+        lastPut = { bytes, key, contentType };
         if (put === "refuse") throw new SautikitError("storage.unavailable", "No.", { retryAfterSeconds: 5 });
         await storage.putBytes(bytes, key, contentType);
         // As a process that is killed between the two: nothing after this happens.
@@ -291,6 +298,40 @@ describe("uploaded prompts", () => {
 
     for (const sending of slow) sending.destroy();
     await eventually("room", async () => ((await upload(tone)).status === 201 ? true : undefined));
+  });
+
+  it("that the storage takes after it has said that it does not, or of which it has parts, stay no longer", async () => {
+    put = "refuse";
+    assert.equal((await upload(tone)).status, 503);
+    const { bytes, key, contentType } = lastPut;
+    await api.prompts.sweep();
+    await storage.putBytes(bytes, key, contentType);
+    await objectStorage.leaveUnfinished(key);
+
+    api.clock.offsetMs += 16 * 60_000;
+    await api.prompts.sweep();
+    api.clock.offsetMs = 0;
+
+    assert.equal(await storage.head(key), null);
+    assert.deepEqual(await objectStorage.unfinished(), []);
+    assert.deepEqual(
+      await api.store.read((tx) => tx.all("SELECT id FROM media WHERE stored_at_ms IS NULL")),
+      [],
+    );
+  });
+
+  it("of which one cannot be removed are removed all the same", async () => {
+    const [kept, other] = [await upload(tone), await upload(tone)];
+    for (const { body } of [kept, other])
+      await api.ask("DELETE", `/v1/media/${body.id}`, { key: wanjiru.key });
+    deaf.add(`${wanjiru.id}/media/${kept.body.id}`);
+
+    await assert.rejects(api.prompts.sweep());
+    assert.deepEqual([!!(await objects(kept.body)), await objects(other.body)], [true, null]);
+
+    deaf.clear();
+    await api.prompts.sweep();
+    assert.equal(await objects(kept.body), null);
   });
 
   it("are nobody's where the storage fails or the process dies, and no object stays behind", async () => {

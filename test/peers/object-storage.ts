@@ -1,7 +1,12 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ListObjectsV2Command, S3Client } from "@aws-sdk/client-s3";
+import {
+  CreateMultipartUploadCommand,
+  ListMultipartUploadsCommand,
+  ListObjectsV2Command,
+  S3Client,
+} from "@aws-sdk/client-s3";
 import { systemClock, type Clock } from "../../engine/clock.ts";
 import { startEmbeddedS3 } from "../../recordings/embedded-s3/server.ts";
 import { createStorage, type Storage } from "../../recordings/storage.ts";
@@ -11,6 +16,10 @@ export interface ObjectStorage {
   storage: Storage;
   /** Of the objects that are in the bucket, by their beginning. */
   keys(prefix: string): Promise<string[]>;
+  /** An upload of many parts is begun there, and never ends. */
+  leaveUnfinished(key: string): Promise<void>;
+  /** Where there are such. */
+  unfinished(): Promise<string[]>;
   /** What is in it goes, too. */
   close(): Promise<void>;
 }
@@ -34,6 +43,13 @@ export async function startObjectStorage(clock: Clock = systemClock): Promise<Ob
     async keys(Prefix) {
       const { Contents = [] } = await client.send(new ListObjectsV2Command({ Bucket: "recordings", Prefix }));
       return Contents.flatMap(({ Key }) => Key ?? []);
+    },
+    async leaveUnfinished(Key) {
+      await client.send(new CreateMultipartUploadCommand({ Bucket: "recordings", Key }));
+    },
+    async unfinished() {
+      const { Uploads = [] } = await client.send(new ListMultipartUploadsCommand({ Bucket: "recordings" }));
+      return Uploads.flatMap(({ Key }) => Key ?? []);
     },
     async close() {
       client.destroy();

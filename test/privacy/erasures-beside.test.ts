@@ -96,6 +96,19 @@ describe(`what goes on beside an erasure, on ${databaseKind}`, () => {
       assert.equal((await look(anew)).status, "ready");
     });
 
+    it("of which a try that was killed has left parts in the storage are gone with these", async () => {
+      const [his, hers] = [await request(otienosPhone), await request(achieng)];
+      for (const id of [his, hers])
+        await api.objectStorage.leaveUnfinished(`${wanjiru.id}/privacy/${id}.zip`);
+      await api.exports.run();
+
+      const id = await erase();
+      await api.erasures.run();
+
+      assert.equal((await receipt(id)).status, "complete");
+      assert.deepEqual(await api.objectStorage.unfinished(), []);
+    });
+
     it("of another workspace stay", async () => {
       const njeri = await api.workspace({ name: "Njeri", number: "+254200000002", key: { scopes } });
       const asked = await api.ask("POST", "/v1/privacy/exports", {
@@ -176,6 +189,25 @@ describe(`what goes on beside an erasure, on ${databaseKind}`, () => {
     await deliverer.stop();
     server.close();
 
+    await nowhere(otienosPhone);
+  });
+
+  it("another person's call that runs yet and names the number is waited for", async () => {
+    const { body } = await api.ask("POST", "/v1/calls", {
+      key: wanjiru.key,
+      body: { from: nairobi, to: achieng, metadata: { about: otienosPhone } },
+    });
+    const id = await erase();
+
+    await api.erasures.run();
+    assert.equal((await receipt(id)).status, "running");
+
+    await api.store.write(async (tx) => {
+      await tx.run("UPDATE calls SET ended_at_us = 1, status = 'failed' WHERE id = ?", [body.id]);
+      await tx.run("UPDATE legs SET ended_at_us = 1, status = 'failed' WHERE call_id = ?", [body.id]);
+    });
+    await api.erasures.run();
+    assert.equal((await receipt(id)).status, "complete");
     await nowhere(otienosPhone);
   });
 

@@ -29,6 +29,7 @@ export async function privacyWorld(troubled: Partial<Storage> = {}) {
   return {
     ...api,
     storage: real,
+    objectStorage,
     troubled,
     async end() {
       await api.end();

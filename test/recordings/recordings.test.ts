@@ -212,6 +212,22 @@ describe("a customer's recordings", function () {
     assert.equal((await forCall()).kind, "expired");
   });
 
+  it("are not past their retention by a clock that was set forward since the process began", async () => {
+    const id = await stored();
+    await recordings.stop();
+
+    world.clock.set(31 * 86_400_000);
+    recordings.start();
+    await recordings.stop();
+
+    world.clock.set(0);
+    assert.equal((await rowOf(world, id)).status, "ready");
+    world.clock.putForward(31 * 86_400_000);
+    recordings.start();
+    await recordings.stop();
+    assert.equal((await rowOf(world, id)).deleteReason, "retention");
+  });
+
   it("past their retention are gone from the bucket, and the row says when and why", async () => {
     const id = await stored();
     const { objectKey: key } = await rowOf(world, id);

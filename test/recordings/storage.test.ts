@@ -2,14 +2,14 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { appendFile } from "node:fs/promises";
-import { createServer } from "node:http";
+import { createServer, type IncomingMessage } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import { CreateMultipartUploadCommand, ListMultipartUploadsCommand, S3Client } from "@aws-sdk/client-s3";
 import { systemClock } from "../../engine/clock.ts";
 import { isError } from "../../engine/errors.ts";
 import { fingerprintFile } from "../../recordings/fingerprint.ts";
 import { openStorageProxy, type StorageProxy } from "../peers/storage-proxy.ts";
-import { bucket, credentials, ids, openWorld, spoolFile, storageAt, type World } from "./world.ts";
+import { bucket, credentials, ids, openWorld, spoolFile, storageAt, until, type World } from "./world.ts";
 
 describe("the object storage", function () {
   this.timeout(20_000);
@@ -265,6 +265,33 @@ describe("the object storage", function () {
       const storage = storageAt(proxy.endpoint, hasty);
 
       await assert.rejects(storage.put(path, "ws/call/rec.wav", print), unavailable);
+      storage.close();
+    });
+  }
+
+  for (const [what, bytes] of [
+    ["in one piece", 16_044],
+    ["in parts", 20 * 1024 * 1024],
+  ] as const) {
+    it(`is sent no more of an upload ${what} that was given up: it cannot come when it was deleted`, async () => {
+      const { path, print } = await fileOf(bytes);
+      const underWay = new Set<IncomingMessage>();
+      proxy.refuse = (asked) => {
+        if (asked.method !== "PUT") return false;
+        underWay.add(asked);
+        asked.socket.once("close", () => underWay.delete(asked));
+        asked.resume();
+        return true;
+      };
+      // A minute goes by in a second.
+      const hasty = { ...world.clock, after: (ms: number, fn: () => void) => systemClock.after(ms / 60, fn) };
+      const storage = storageAt(proxy.endpoint, hasty);
+
+      await assert.rejects(storage.put(path, "ws/call/rec.wav", print), unavailable);
+
+      await until("nothing is under way", () => underWay.size === 0);
+      const { length } = proxy.requests.filter((request) => request.startsWith("PUT"));
+      assert(length === 1 || length === 2, `${length} requests`);
       storage.close();
     });
   }

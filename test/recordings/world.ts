@@ -20,17 +20,21 @@ export const credentials = { accessKeyId: "sautikit", secretAccessKey: "a long s
 /** The system's clock, which can be put forward: stamps and back-offs follow, timers run as ever. */
 export interface ShiftableClock extends Clock {
   putForward(ms: number): void;
+  /** The wall clock alone, as somebody may set the host's. */
+  set(ms: number): void;
 }
 
 export function shiftableClock(): ShiftableClock {
   let shiftMs = 0;
+  let setMs = 0;
   return {
     ...systemClock,
-    nowMs: () => systemClock.nowMs() + shiftMs,
-    nowUs: () => systemClock.nowUs() + shiftMs * 1000,
+    nowMs: () => systemClock.nowMs() + shiftMs + setMs,
+    nowUs: () => systemClock.nowUs() + (shiftMs + setMs) * 1000,
     steadyMs: () => systemClock.steadyMs() + shiftMs,
     monotonicMs: () => systemClock.monotonicMs() + shiftMs,
     putForward: (ms) => void (shiftMs += ms),
+    set: (ms) => void (setMs = ms),
   };
 }
 

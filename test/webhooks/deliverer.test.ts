@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
 import { Webhook } from "standardwebhooks";
 import { SautikitError } from "../../engine/errors.ts";
+import { systemIds } from "../../engine/ids.ts";
+import { insertCallEvent } from "../../engine/store/calls.ts";
 import type { Store } from "../../engine/store/store.ts";
 import { Deliverer } from "../../engine/webhooks/deliverer.ts";
+import { createOutbox } from "../../engine/webhooks/outbox.ts";
 import { verifySautikit } from "../../engine/webhooks/signing.ts";
 import { ManualClock } from "./manual-clock.ts";
 import { failing, hanging, ok, Receiver } from "./receiver.ts";
@@ -94,6 +97,31 @@ describe("webhooks: the deliverer", () => {
     assert.deepEqual(attempts, []);
   });
 
+  it("forgets the many of a busy month within seconds, some at a time", async () => {
+    const clock = new ManualClock();
+    here = await world({ clock });
+    await here.store.write(async (tx) => {
+      for (let n = 0; n < 450; n++)
+        await tx.run(
+          `INSERT INTO deliveries (id, workspace_id, event_id, kind, url, host, number_id, body, status, created_at_ms)
+           VALUES (?, ?, ?, 'call.completed', 'https://wanjiru.example/', 'wanjiru.example', ?, '{}', 'delivered', ?)`,
+          [here.ids.next("dlv"), here.wanjiru, here.ids.next("evt"), here.number, clock.nowMs()],
+        );
+    });
+    const left = () =>
+      here.store.read((tx) => tx.all("SELECT id FROM deliveries")).then(({ length }) => length);
+    clock.advanceTo(clock.nowMs() + 31 * 86_400_000);
+    here.start();
+    await until(() => clock.pending > 0, "an alarm");
+    clock.advanceTo(clock.nowMs() + 600_000);
+
+    for (const some of [250, 50, 0]) {
+      await until(async () => (await left()) === some, `${some} left`);
+      await until(() => clock.pending > 0, "an alarm");
+      clock.advanceTo(clock.nowMs() + 1000);
+    }
+  });
+
   it("walks the schedule to the dead letter, with one event id, one body and a fresh signature a try", async () => {
     const clock = new ManualClock();
     here = await world({ clock });
@@ -177,6 +205,41 @@ describe("webhooks: the deliverer", () => {
     await hung.close();
   });
 
+  it("looks into the store a few times a delivery, however many hosts wait for room", async () => {
+    const resolve = () => Promise.resolve(["127.0.0.1"]);
+    here = await world({ egress: { resolve } });
+    const held: (() => void)[] = [];
+    const receiver = await listen((_got, response) => void held.push(() => response.end()));
+    const hosts = 400;
+    for (let n = 0; n < hosts; n++)
+      await here.tell(
+        { kind: "call.completed", callId: here.ids.next("call") },
+        { url: `http://tenant-${n}.wanjiru.example:${receiver.port}/`, numberId: here.number },
+      );
+    let reads = 0;
+    const store: Store = {
+      ...{ write: (work) => here.store.write(work), close: () => here.store.close() },
+      read: (work) => (reads++, here.store.read(work)),
+    };
+    const { egress, secrets, clock, ids } = here;
+    const deliverer = new Deliverer({ store, egress, secrets, clock, ids, log: quiet });
+    deliverer.start();
+
+    await receiver.told(64);
+    // Room comes free one by one, as it does where each answer takes its own time.
+    for (let answered = 0; answered < hosts; answered++) {
+      held.shift()?.();
+      await receiver.told(Math.min(hosts, 65 + answered));
+    }
+    await deliverer.stop();
+
+    const left = await here.store.read((tx) =>
+      tx.all("SELECT id FROM deliveries WHERE status <> 'delivered'"),
+    );
+    assert.deepEqual(left, []);
+    assert(reads < 6 * hosts, `${reads} looks for ${hosts} deliveries`);
+  });
+
   it("sends the first tries of a call in order, and one that fails holds back none that follow", async () => {
     here = await world();
     const receiver = await listen((got, response) => {
@@ -206,6 +269,43 @@ describe("webhooks: the deliverer", () => {
         [1, 2, 3, 4, 5, 6],
       );
     }
+  });
+
+  it("sends them in that order, whatever the clocks of the machines that queued them say", async () => {
+    here = await world();
+    const receiver = await listen();
+    const callId = here.ids.next("call");
+    const sequences = [1, 2, 3, 4];
+    await here.store.write((tx) =>
+      tx.run(
+        `INSERT INTO calls (id, workspace_id, direction, from_e164, to_e164, status, options, created_at_ms, updated_at_ms)
+         VALUES (?, ?, 'outbound', '+254700000001', '+254722000002', 'answered', '{}', 0, 0)`,
+        [callId, here.wanjiru],
+      ),
+    );
+    for (const sequence of sequences) {
+      // Each by another machine, whose clock is behind that of the one before.
+      const ids = systemIds({ ...here.clock, nowMs: () => here.clock.nowMs() - sequence * 60_000 });
+      const { clock, wake } = here;
+      const event = { eventId: ids.next("evt"), workspaceId: here.wanjiru, kind: "call.ringing", callId };
+      await here.store.write(async (tx) => {
+        await insertCallEvent(tx, {
+          ...{ id: event.eventId, callId, workspaceId: here.wanjiru, position: sequence, sequence },
+          ...{ kind: event.kind, payload: "{}", occurredAtMs: clock.nowMs(), createdAtMs: clock.nowMs() },
+        });
+        const told = { ...event, occurredAtMs: clock.nowMs(), data: { call_id: callId, sequence } };
+        const target = { url: receiver.url(), numberId: here.number };
+        await createOutbox({ clock, ids, wake }).tell(tx, told, target);
+      });
+    }
+    here.start();
+
+    await receiver.told(sequences.length);
+
+    assert.deepEqual(
+      receiver.received.map(({ body }) => JSON.parse(body).data.sequence),
+      sequences,
+    );
   });
 
   it("goes on with a call's next event when the one before it hangs", async () => {

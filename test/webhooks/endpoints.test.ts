@@ -212,6 +212,34 @@ describe("webhooks: endpoints and their deliveries", () => {
     );
   });
 
+  it("a replay that is asked for while a try is out is not lost with that try", async () => {
+    receiver.behaviour = failing;
+    await create(["*"]);
+    here.start();
+    await here.tell({});
+    await until(async () => (await here.deliveries())[0]?.attempts === 1, "a first try");
+    const out = Promise.withResolvers<() => void>();
+    receiver.behaviour = (_got, response) => out.resolve(() => void response.writeHead(410).end());
+    const [waiting] = await here.deliveries();
+    await until(() => {
+      clock.advanceTo(waiting!.nextAttemptAtMs!);
+      return receiver.received.length === 2;
+    }, "a second try");
+    const refuse = await out.promise;
+
+    await here.store.write((tx) => replayDelivery(tx, here, here.wanjiru, waiting!.id));
+    receiver.behaviour = ok;
+    refuse();
+    await settled();
+
+    const { attemptLog, status } = await here.delivery(waiting!.id);
+    assert.equal(status, "delivered");
+    assert.deepEqual(
+      attemptLog.map((made) => made.status),
+      [500, 410, 200],
+    );
+  });
+
   it("lists newest first by pages that stay right while rows are added, and by status, kind and call", async () => {
     await create(["*", "call.completed"]);
     const callId = here.ids.next("call");
