@@ -41,11 +41,11 @@ export function jobsOf(
 }
 
 /**
- * Runs them, as many at once as there are processors (SAUTIKIT_TEST_JOBS: so many). A lone one is seen as it runs; of
- * several each is printed when it has ended.
+ * Runs them, one more at once than there are processors (SAUTIKIT_TEST_JOBS: so many), since tests wait for half of their
+ * time. A lone one is seen as it runs; of several each is printed when it has ended.
  */
 export async function runJobs(jobs: readonly Job[], environment: NodeJS.ProcessEnv): Promise<JobResult[]> {
-  const atOnce = Number(process.env["SAUTIKIT_TEST_JOBS"] ?? availableParallelism());
+  const atOnce = Number(process.env["SAUTIKIT_TEST_JOBS"] ?? availableParallelism() + 1);
   const waiting = [...jobs];
   const results: JobResult[] = [];
   const worker = async (): Promise<void> => {
