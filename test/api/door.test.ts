@@ -35,10 +35,17 @@ describe("the API's door", function () {
     for (const { socket } of slow) socket.write("GET /healthz HTTP/1.1\r\nHost: x\r\n");
     try {
       assert.equal((await api.ask("GET", "/healthz")).status, 200);
-      await Promise.all(slow.map(({ socket }) => once(socket, "close")));
+      // Who is dripping as it is closed has it reset, perhaps before it has read the answer.
+      await Promise.all(
+        slow.map(
+          ({ socket }) => new Promise((closed) => socket.on("error", () => undefined).once("close", closed)),
+        ),
+      );
       const seconds = (performance.now() - startedMs) / 1000;
       assert.ok(seconds > 8 && seconds < 14, `${seconds} s`);
-      assert.match(slow[0]!.said(), /^HTTP\/1\.1 408 /);
+      const answers = slow.map(({ said }) => said()).filter((answer) => answer !== "");
+      assert.ok(answers.length > 0, "all of them were reset");
+      for (const answer of answers) assert.match(answer, /^HTTP\/1\.1 408 /);
     } finally {
       clearInterval(drips);
       for (const { socket } of slow) socket.destroy();

@@ -14,7 +14,9 @@ import { nairobi, otienosPhone, world, type World } from "./world.ts";
 const tone = wav({ seconds: 0.5 });
 const mp3 = readFileSync(join(import.meta.dirname, "../media/fixtures/tone-440.mp3"));
 
-describe("uploaded prompts", () => {
+describe("uploaded prompts", function () {
+  // An hour of sound is converted among them, which takes some seconds of a processor.
+  this.timeout(60_000);
   let objectStorage: ObjectStorage;
   let storage: Storage;
   /** What the storage does to the next put. */
