@@ -276,15 +276,22 @@ describe("the object storage", function () {
     it(`is sent no more of an upload ${what} that was given up: it cannot come when it was deleted`, async () => {
       const { path, print } = await fileOf(bytes);
       const underWay = new Set<IncomingMessage>();
+      const begun = Promise.withResolvers<null>();
       proxy.refuse = (asked) => {
         if (asked.method !== "PUT") return false;
         underWay.add(asked);
+        begun.resolve(null);
         asked.socket.once("close", () => underWay.delete(asked));
         asked.resume();
         return true;
       };
-      // A minute goes by in a second.
-      const hasty = { ...world.clock, after: (ms: number, fn: () => void) => systemClock.after(ms / 60, fn) };
+      // Once it is under way a minute goes by in a second.
+      const after = (ms: number, fn: () => void) => {
+        const cancelled = new AbortController();
+        void begun.promise.then(() => systemClock.sleep(ms / 60, cancelled.signal)).then(fn, () => undefined);
+        return { cancel: () => cancelled.abort() };
+      };
+      const hasty = { ...world.clock, after };
       const storage = storageAt(proxy.endpoint, hasty);
 
       await assert.rejects(storage.put(path, "ws/call/rec.wav", print), unavailable);
