@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
+import { appendFileSync } from "node:fs";
 import { appendFile, readdir, readFile, rename, utimes } from "node:fs/promises";
 import { request } from "node:http";
 import { join } from "node:path";
@@ -311,6 +312,26 @@ describe("recordings on the spool", function () {
     await spool.stop();
     storage.close();
     await proxy.close();
+  });
+
+  it("that grow as they become ready are kept whole, for us", async () => {
+    const id = await addRecording(world);
+    const file = wav({ frames: speech(100) });
+    const path = join(folder, `${id}.wav`);
+    inReady = () => {
+      appendFileSync(path, speech(20));
+      return Promise.resolve();
+    };
+    await spoolFile(folder, `${id}.wav`, file);
+    await until("it is ready", () => told.length === 1);
+    await restart();
+    await gone();
+
+    const [kept] = await unclaimed();
+    assert.deepEqual(
+      [kept, (await readFile(join(world.directory, "spool", "unclaimed", kept!))).length],
+      [`${id}.wav`, file.length + 20 * 32],
+    );
   });
 
   it("whose commit failed after the upload are told exactly once", async () => {
