@@ -13,6 +13,9 @@ export interface RepeatedWorkOptions {
 /**
  * Work that is offered again and again until it succeeds: so many at once, never one key twice at a time, and after a
  * failure not before its back-off is over. Whoever offers it finds it again by looking, so nothing is kept of it.
+ *
+ * Of what failed one is tried at a time, and one more with each that goes well: together they may be too much for a link that carries
+ * each by itself, and then none of them would ever succeed. What did not fail never waits for them.
  */
 export class RepeatedWork {
   readonly #options: RepeatedWorkOptions;
@@ -20,6 +23,9 @@ export class RepeatedWork {
   /** Waiting or running. */
   readonly #taken = new Set<string>();
   readonly #running = new Set<Promise<void>>();
+  /** Running, after a failure. */
+  readonly #again = new Set<string>();
+  #againAtOnce = 1;
   readonly #retries = new Map<string, { failures: number; notBeforeMs: number }>();
   #stopped = false;
 
@@ -50,7 +56,7 @@ export class RepeatedWork {
 
   #fill(): void {
     while (this.#running.size < this.#options.concurrency) {
-      const next = this.#waiting.shift();
+      const next = this.#next();
       if (!next) return;
       const run = this.#run(next.key, next.work).finally(() => {
         this.#running.delete(run);
@@ -60,17 +66,28 @@ export class RepeatedWork {
     }
   }
 
+  #next(): { key: string; work: () => Promise<void> } | undefined {
+    const mayTry = ({ key }: { key: string }) =>
+      !this.#retries.has(key) || this.#again.size < this.#againAtOnce;
+    const at = this.#waiting.findIndex(mayTry);
+    return at === -1 ? undefined : this.#waiting.splice(at, 1)[0];
+  }
+
   async #run(key: string, work: () => Promise<void>): Promise<void> {
+    if (this.#retries.has(key)) this.#again.add(key);
     try {
       await work();
-      this.#retries.delete(key);
+      if (this.#retries.delete(key))
+        this.#againAtOnce = Math.min(this.#againAtOnce + 1, this.#options.concurrency - 1);
     } catch (error) {
+      this.#againAtOnce = 1;
       const failures = (this.#retries.get(key)?.failures ?? 0) + 1;
       const { retryMsMin, retryMsMax, clock } = this.#options;
       const delayMs = Math.min(retryMsMin * 2 ** (failures - 1), retryMsMax);
       this.#retries.set(key, { failures, notBeforeMs: clock.monotonicMs() + delayMs });
       this.#options.failed(key, error, failures);
     } finally {
+      this.#again.delete(key);
       this.#taken.delete(key);
     }
   }

@@ -155,7 +155,8 @@ export class Uploads {
       throw new Error("The recording grew while it was uploaded; its writer is not done.");
     }
     if ((await this.#commitReady(row, wav, audio, key)) === "gone") return this.#removeDeleted(row, path);
-    await remove(path);
+    // What was written all the same is set aside by the look at every file: it differs from what is stored.
+    if ((await statOrNull(path))?.size === before.size) await remove(path);
   }
 
   /** The row says where the object will be before it is there: deleted from then on, it is found whatever dies. */

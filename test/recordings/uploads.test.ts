@@ -1,7 +1,11 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
+import { appendFileSync } from "node:fs";
 import { appendFile, readdir, readFile, rename, utimes } from "node:fs/promises";
+import { request } from "node:http";
 import { join } from "node:path";
+import type { Duplex } from "node:stream";
+import { buffer } from "node:stream/consumers";
 import type { LegId, RecordingId } from "../../engine/ids.ts";
 import * as recordings from "../../engine/store/recordings.ts";
 import type { RecordingRow } from "../../engine/store/recordings.ts";
@@ -236,6 +240,52 @@ describe("recordings on the spool", function () {
     await until("none waits", () => spool.status().recordingsWaiting === 0);
   });
 
+  it("arrive one after another over a link that is too slow for several at once", async () => {
+    const proxy = await openStorageProxy(world.s3);
+    const underWay = new Set<Duplex>();
+    proxy.refuse = (asked, reply) => {
+      const { method, url: path, headers, socket } = asked;
+      if (method !== "PUT") return false;
+      underWay.add(socket);
+      socket.once("close", () => underWay.delete(socket));
+      // Together they take longer than the storage waits.
+      if (underWay.size > 1) for (const one of underWay) one.destroy();
+      const passOn = (body: Buffer) =>
+        request({ host: "127.0.0.1", port: world.s3.port, method, path, headers }, (answer) => {
+          underWay.delete(socket);
+          reply.writeHead(answer.statusCode ?? 502, answer.headers);
+          answer.pipe(reply);
+        }).end(body);
+      void Promise.all([buffer(asked), world.clock.sleep(300)]).then(
+        ([body]) => socket.destroyed || passOn(body),
+        () => undefined,
+      );
+      return true;
+    };
+    const storage = storageAt(proxy.endpoint, world.clock);
+    await restart(storage);
+    for (let n = 0; n < 4; n++) {
+      const id = await addRecording(world);
+      await spoolFile(folder, `${id}.wav`, wav({ frames: speech(100) }));
+    }
+
+    let passedMs = 0;
+    await until("all are stored", async () => {
+      // The back-offs alone: the storage refuses what was signed by another hour.
+      lookAgain();
+      world.clock.set((passedMs -= 30_000));
+      return (await left()).length === 0;
+    });
+
+    assert.deepEqual(
+      told.map(({ kind }) => kind),
+      ["ready", "ready", "ready", "ready"],
+    );
+    await spool.stop();
+    storage.close();
+    await proxy.close();
+  });
+
   it("stay on the spool while the storage tells another checksum", async () => {
     const proxy = await openStorageProxy(world.s3);
     let lies = 0;
@@ -262,6 +312,26 @@ describe("recordings on the spool", function () {
     await spool.stop();
     storage.close();
     await proxy.close();
+  });
+
+  it("that grow as they become ready are kept whole, for us", async () => {
+    const id = await addRecording(world);
+    const file = wav({ frames: speech(100) });
+    const path = join(folder, `${id}.wav`);
+    inReady = () => {
+      appendFileSync(path, speech(20));
+      return Promise.resolve();
+    };
+    await spoolFile(folder, `${id}.wav`, file);
+    await until("it is ready", () => told.length === 1);
+    await restart();
+    await gone();
+
+    const [kept] = await unclaimed();
+    assert.deepEqual(
+      [kept, (await readFile(join(world.directory, "spool", "unclaimed", kept!))).length],
+      [`${id}.wav`, file.length + 20 * 32],
+    );
   });
 
   it("whose commit failed after the upload are told exactly once", async () => {
