@@ -225,12 +225,30 @@ interface Place {
   keys: readonly string[];
   /** Of a workspace, and of what was there when the erasure was asked for: two parameters. */
   of: string;
+  /** The same two: rows that it passes over because their call, or room, runs yet and needs them. The erasure waits for those. */
+  running?: string;
   columns: readonly string[];
 }
+
+/** What is told of a call carries its labels, also what is told after the erasure was asked for: it goes by the call's age. */
+const ofCall = (table: string) =>
+  `EXISTS (SELECT 1 FROM calls c WHERE c.id = ${table}.call_id AND c.workspace_id = ? AND c.created_at_ms <= ?)`;
 
 const callOver = (table: string) =>
   `EXISTS (SELECT 1 FROM calls c WHERE c.id = ${table}.call_id AND c.workspace_id = ? AND c.created_at_ms <= ?
      AND c.ended_at_us IS NOT NULL)`;
+
+/** The plus keeps SQLite from the index by age, and with it from all calls that a workspace ever had; of those that run there are few. */
+const runs = "workspace_id = ? AND +created_at_ms <= ? AND ended_at_us IS NULL";
+const callRuns = `call_id IN (SELECT id FROM calls WHERE ${runs})`;
+
+/** Whom a leg's charge is for it says as the leg ends. */
+const chargedFor = `COALESCE((SELECT c.created_at_ms FROM legs l JOIN calls c ON c.id = l.call_id
+  WHERE l.id = REPLACE(ledger_transactions.reference, ' settled', '')), ledger_transactions.created_at_ms)`;
+
+/** A delivery's age: that of its call, if it is of one. */
+const tellsOf = (delivery: string) =>
+  `COALESCE((SELECT c.created_at_ms FROM calls c WHERE c.id = ${delivery}.call_id), ${delivery}.created_at_ms)`;
 
 /** Text that customers, or we, may have written a number into. Running calls keep theirs. */
 const texts: readonly Place[] = [
@@ -238,31 +256,42 @@ const texts: readonly Place[] = [
     table: "calls",
     keys: ["id"],
     of: "workspace_id = ? AND created_at_ms <= ? AND ended_at_us IS NOT NULL",
+    running: runs,
     columns: [
       ...["from_e164", "to_e164", "metadata", "client_request_id", "options", "document"],
       ...["voice_callback_url", "events_url"],
     ],
   },
   ...Object.entries({
-    call_events: ["payload"],
-    deliveries: ["body", "url"],
-    ledger_transactions: ["description"],
     mails: ["subject", "body"],
     audit_entries: ["before", "after"],
     media: ["name"],
     refusals: ["from_e164", "to_e164", "message"],
-    sip_messages: ["summary", "message"],
     sip_credentials: ["label"],
     sip_destinations: ["sip_user", "label"],
   }).map(([table, columns]) => ({
     ...{ table, columns, keys: ["id"] },
     of: "workspace_id = ? AND created_at_ms <= ?",
   })),
+  { table: "call_events", keys: ["id"], of: ofCall("call_events"), columns: ["payload"] },
+  { table: "sip_messages", keys: ["id"], of: ofCall("sip_messages"), columns: ["summary", "message"] },
+  {
+    table: "ledger_transactions",
+    keys: ["id"],
+    of: `workspace_id = ? AND ${chargedFor} <= ?`,
+    columns: ["description"],
+  },
+  {
+    table: "deliveries",
+    keys: ["id"],
+    of: `workspace_id = ? AND ${tellsOf("deliveries")} <= ?`,
+    columns: ["body", "url"],
+  },
   {
     table: "delivery_attempts",
     keys: ["delivery_id", "attempt"],
     of: `EXISTS (SELECT 1 FROM deliveries d WHERE d.id = delivery_attempts.delivery_id AND d.workspace_id = ?
-      AND d.created_at_ms <= ?)`,
+      AND ${tellsOf("d")} <= ?)`,
     columns: ["response"],
   },
   {
@@ -271,12 +300,19 @@ const texts: readonly Place[] = [
     of: "owner = ? AND created_at_ms <= ?",
     columns: ["response"],
   },
-  { table: "intents", keys: ["id"], of: callOver("intents"), columns: ["commands"] },
+  { table: "intents", keys: ["id"], of: callOver("intents"), running: callRuns, columns: ["commands"] },
   // Some networks write numbers into it.
-  { table: "legs", keys: ["id"], of: callOver("legs"), columns: ["sip_call_id"] },
-  // A SIP URI with the number in it; what is the number itself makes the call one to be erased.
-  { table: "legs", keys: ["id"], of: `${callOver("legs")} AND to_e164 LIKE 'sip:%'`, columns: ["to_e164"] },
+  { table: "legs", keys: ["id"], of: callOver("legs"), running: callRuns, columns: ["sip_call_id"] },
   {
+    // A SIP URI with the number in it; what is the number itself makes the call one to be erased.
+    table: "legs",
+    keys: ["id"],
+    of: `${callOver("legs")} AND to_e164 LIKE 'sip:%'`,
+    running: `${callRuns} AND to_e164 LIKE 'sip:%'`,
+    columns: ["to_e164"],
+  },
+  {
+    // While its call runs, its leg's is waited for.
     table: "cdrs",
     keys: ["leg_id"],
     of: `${callOver("cdrs")} AND to_e164 LIKE 'sip:%'`,
@@ -286,12 +322,15 @@ const texts: readonly Place[] = [
     table: "conferences",
     keys: ["id"],
     of: "workspace_id = ? AND created_at_ms <= ? AND ended_at_ms IS NOT NULL",
+    running: "workspace_id = ? AND created_at_ms <= ? AND ended_at_ms IS NULL",
     columns: ["name"],
   },
   {
     table: "conference_members",
     keys: ["token"],
     of: callOver("conference_members"),
+    // Of who is in there: those who have left could be found by a look through all alone.
+    running: `left_at_us IS NULL AND leg_id IN (SELECT id FROM legs WHERE ${callRuns})`,
     columns: ["status_url"],
   },
   {
@@ -399,25 +438,17 @@ export async function hasOpenTopUp(
   return row !== undefined;
 }
 
-/** Texts of what still runs, keeps them meanwhile, and may name the number: labels of others' calls, and the names of rooms. */
+/** Texts of what still runs, keeps them meanwhile, and may name the number. */
 export async function textsOfRunning(
   tx: ReadTx,
   { workspaceId, e164, createdAtMs }: Pick<ErasureRow, "workspaceId" | "createdAtMs"> & { e164: string },
 ): Promise<string[]> {
-  const ofCalls = [
-    "metadata",
-    "client_request_id",
-    "options",
-    "document",
-    "voice_callback_url",
-    "events_url",
-  ];
-  const some = [
-    ...ofCalls.map((column) => ["calls", column, "ended_at_us IS NULL"]),
-    ["conferences", "name", "ended_at_ms IS NULL"],
-  ].map(
-    ([table, column, running]) =>
-      `SELECT ${column} AS text FROM ${table} WHERE workspace_id = ? AND created_at_ms <= ? AND ${running} AND ${column} LIKE ?`,
+  const some = texts.flatMap(({ table, running, columns }) =>
+    running === undefined
+      ? []
+      : columns.map(
+          (column) => `SELECT ${column} AS text FROM ${table} WHERE ${running} AND ${column} LIKE ?`,
+        ),
   );
   const rows = await tx.all<{ text: string }>(
     some.join(" UNION ALL "),

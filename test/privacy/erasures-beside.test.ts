@@ -9,7 +9,7 @@ import { scopes } from "../../engine/workspaces/scopes.ts";
 import { objectKey } from "../../recordings/object-key.ts";
 import { nairobi, otienosPhone, quiet } from "../api/world.ts";
 import { databaseKind } from "../store/test-database.ts";
-import { everyRow, finishedCall, privacyWorld, unzipped, type PrivacyWorld } from "./world.ts";
+import { endCall, everyRow, finishedCall, privacyWorld, unzipped, type PrivacyWorld } from "./world.ts";
 
 const achieng = "+254733000001";
 
@@ -49,6 +49,17 @@ describe(`what goes on beside an erasure, on ${databaseKind}`, () => {
     );
     return made;
   };
+  /** The call's document, which has gone on since, had it dialled. */
+  const dialSip = (callId: string, to: string) =>
+    api.store.write((tx) =>
+      tx.run(
+        `INSERT INTO legs (id, call_id, workspace_id, position, kind, direction, from_e164, to_e164, status, box,
+           rate_micro_kes_per_minute, max_duration_seconds, cut_after_seconds, created_at_ms)
+         SELECT ?, call_id, workspace_id, 1, 'sip', direction, from_e164, ?, status, box, 1000000, 1, 1, created_at_ms
+         FROM legs WHERE call_id = ? AND position = 0`,
+        [api.ids.next("leg"), to, callId],
+      ),
+    );
   const nowhere = async (...numbers: string[]) => {
     for (const [table, rows] of await everyRow(api))
       for (const number of numbers)
@@ -192,23 +203,29 @@ describe(`what goes on beside an erasure, on ${databaseKind}`, () => {
     await nowhere(otienosPhone);
   });
 
-  it("another person's call that runs yet and names the number is waited for", async () => {
-    const { body } = await api.ask("POST", "/v1/calls", {
-      key: wanjiru.key,
-      body: { from: nairobi, to: achieng, metadata: { about: otienosPhone } },
-    });
-    const id = await erase();
+  describe("another person's call that runs yet and names the number", () => {
+    const uri = `sip:${otienosPhone}@pbx.example.co.ke`;
+    for (const [where, labels, leg] of [
+      ["in its labels", { about: otienosPhone }, null],
+      ["in a SIP URI that it dials", {}, uri],
+    ] as const)
+      it(`${where} is waited for, and erased with what it told as it ended`, async () => {
+        const { body } = await api.ask("POST", "/v1/calls", {
+          key: wanjiru.key,
+          body: { from: nairobi, to: achieng, metadata: labels },
+        });
+        if (leg !== null) await dialSip(body.id, leg);
+        const id = await erase();
 
-    await api.erasures.run();
-    assert.equal((await receipt(id)).status, "running");
+        await api.erasures.run();
+        assert.equal((await receipt(id)).status, "running");
 
-    await api.store.write(async (tx) => {
-      await tx.run("UPDATE calls SET ended_at_us = 1, status = 'failed' WHERE id = ?", [body.id]);
-      await tx.run("UPDATE legs SET ended_at_us = 1, status = 'failed' WHERE call_id = ?", [body.id]);
-    });
-    await api.erasures.run();
-    assert.equal((await receipt(id)).status, "complete");
-    await nowhere(otienosPhone);
+        api.clock.offsetMs += 1000;
+        await endCall(api, wanjiru.id, body.id, false);
+        await api.erasures.run();
+        assert.equal((await receipt(id)).status, "complete");
+        await nowhere(otienosPhone);
+      });
   });
 
   it("the status URL of a conference is erased with the call, and where another call's names the number", async () => {

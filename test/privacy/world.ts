@@ -56,12 +56,13 @@ export async function finishedCall(
   });
   if (placed.status !== 201) throw new Error(placed.text);
   const callId = placed.body.id as CallId;
-  const recordingId = await end(api, workspaceId, callId, recorded);
+  const recordingId = await endCall(api, workspaceId, callId, recorded);
   const row = { workspaceId, callId, id: recordingId ?? api.ids.next("rec") };
   return { callId, recordingId, objectKey: recordingId && objectKey(row) };
 }
 
-async function end(
+/** As one ends that was answered: settled, and told with the labels that it has by then. */
+export async function endCall(
   api: World & { storage: Storage },
   workspaceId: WorkspaceId,
   callId: CallId,
@@ -72,6 +73,10 @@ async function end(
   const answeredAtUs = endedAtUs - 47_000_000;
   const settlement = createSettlement({ ledger: createLedger({ ids: api.ids }) });
   await api.store.write(async (tx) => {
+    const call = await tx.get<{ metadata: string | null }>("SELECT metadata FROM calls WHERE id = ?", [
+      callId,
+    ]);
+    const metadata: unknown = JSON.parse(call?.metadata ?? "null");
     for (const leg of await legsOfCall(tx, callId)) {
       const times = { startedAtUs: answeredAtUs, ringingAtUs: null, answeredAtUs, endedAtUs };
       const facts = { legId: leg.id, hangupCause: "normal_clearing", sipStatus: null, endedBy: "event" };
@@ -97,33 +102,36 @@ async function end(
       }
       await tx.run(
         `INSERT INTO call_events (id, call_id, workspace_id, position, sequence, kind, payload, occurred_at_ms, created_at_ms)
-         VALUES (?, ?, ?, 1000, 1000, 'call.completed', ?, ?, ?)`,
+         VALUES (?, ?, ?, ?, ?, 'call.completed', ?, ?, ?)`,
         [
           api.ids.next("evt"),
           callId,
           workspaceId,
-          JSON.stringify({ call_id: callId, to: leg.toE164 }),
+          1000 + leg.position,
+          1000 + leg.position,
+          JSON.stringify({ call_id: callId, to: leg.toE164, metadata }),
           api.clock.nowMs(),
           api.clock.nowMs(),
         ],
       );
+      const deliveryId = api.ids.next("dlv");
       await tx.run(
         `INSERT INTO deliveries (id, workspace_id, event_id, kind, call_id, url, host, number_id, body, status, attempts, next_attempt_at_ms, created_at_ms)
          SELECT ?, ?, ?, 'call.completed', ?, 'https://203.0.113.7/events', '203.0.113.7', number_id, ?, 'pending', 1, 0, ? FROM calls WHERE id = ?`,
         [
-          api.ids.next("dlv"),
+          deliveryId,
           workspaceId,
           api.ids.next("evt"),
           callId,
-          JSON.stringify({ to: leg.toE164 }),
+          JSON.stringify({ to: leg.toE164, metadata }),
           api.clock.nowMs(),
           callId,
         ],
       );
       await tx.run(
         `INSERT INTO delivery_attempts (delivery_id, attempt, attempted_at_ms, status, latency_ms, response)
-         SELECT id, 1, 0, 500, 3, ? FROM deliveries WHERE call_id = ?`,
-        [`no such customer: ${leg.toE164}`, callId],
+         VALUES (?, 1, 0, 500, 3, ?)`,
+        [deliveryId, `no such customer: ${leg.toE164}`],
       );
     }
     await tx.run("UPDATE calls SET status = 'completed', answered_at_us = ?, ended_at_us = ? WHERE id = ?", [
