@@ -150,13 +150,13 @@ export interface DeliveryProgress {
 }
 
 /**
- * Stores an attempt and what follows from it. A delivery that was settled meanwhile keeps its state, and one that was replayed
- * meanwhile its new schedule, unless it has arrived by this try. One whose body is no more what was sent was erased in part or whole,
- * and the answer, which may repeat what was in it, is not kept.
+ * Stores an attempt and what follows from it. A delivery that was settled meanwhile keeps its state, and one that was replayed, or
+ * got another URL, meanwhile its schedule, unless it has arrived by this try. One whose body is no more what was sent was erased in
+ * part or whole, and the answer, which may repeat what was in it, is not kept.
  */
 export async function recordAttempt(
   tx: Tx,
-  { id, body, scheduleStep }: Pick<DeliveryToSend, "id" | "body" | "scheduleStep">,
+  { id, body, url, scheduleStep }: Pick<DeliveryToSend, "id" | "body" | "url" | "scheduleStep">,
   attempt: AttemptRow,
   progress: DeliveryProgress,
 ): Promise<void> {
@@ -164,10 +164,10 @@ export async function recordAttempt(
   const { changes } = await tx.run(
     `UPDATE deliveries SET attempts = attempts + 1, status = ?, schedule_step = ?, next_attempt_at_ms = ?,
        delivered_at_ms = ?
-     WHERE id = ? AND status = 'pending' ${arrived ? "" : "AND schedule_step = ?"}`,
+     WHERE id = ? AND status = 'pending' ${arrived ? "" : "AND schedule_step = ? AND url = ?"}`,
     [
       ...[progress.status, progress.scheduleStep, progress.nextAttemptAtMs, progress.deliveredAtMs, id],
-      ...(arrived ? [] : [scheduleStep]),
+      ...(arrived ? [] : [scheduleStep, url]),
     ],
   );
   if (changes === 0) await tx.run("UPDATE deliveries SET attempts = attempts + 1 WHERE id = ?", [id]);

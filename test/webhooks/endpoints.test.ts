@@ -168,6 +168,27 @@ describe("webhooks: endpoints and their deliveries", () => {
     );
   });
 
+  it("what is out to the old URL as an endpoint gets another is not given up by the old one's answer", async () => {
+    const out = Promise.withResolvers<() => void>();
+    receiver.behaviour = (_got, response) => out.resolve(() => void response.writeHead(410).end());
+    const { endpoint } = await create(["*"], "/typo");
+    here.start();
+    await here.tell({});
+    const refuse = await out.promise;
+
+    receiver.behaviour = ok;
+    const url = receiver.url("/right");
+    await here.store.write((tx) => here.endpoints.patch(tx, here.wanjiru, endpoint.id, { url }));
+    refuse();
+    await settled();
+
+    const [delivery] = await here.deliveries();
+    assert.deepEqual(
+      [delivery!.status, receiver.received.map(({ path }) => path)],
+      ["delivered", ["/typo", "/right"]],
+    );
+  });
+
   it("a deleted endpoint is told nothing more, and cannot be replayed", async () => {
     receiver.behaviour = failing;
     const { endpoint } = await create(["*"]);
