@@ -3,6 +3,7 @@ import { SautikitError, type ErrorCode } from "../errors.ts";
 import type { Ids, MediaId, WorkspaceId } from "../ids.ts";
 import * as rows from "../store/media.ts";
 import type { MediaRow } from "../store/media.ts";
+import { removeEach } from "../object-removal.ts";
 import type { Store, Tx } from "../store/store.ts";
 import { keepWorkspace } from "../store/workspaces.ts";
 import { Converter } from "./converter.ts";
@@ -135,18 +136,14 @@ export class StoredPrompts {
     const nowMs = clock.nowMs();
     const settledMs = nowMs - reservedMsMax;
     await store.write((tx) => rows.giveUpReservedBefore(tx, settledMs, nowMs));
-    // One that cannot be removed keeps no other: it is told once all that can be are.
-    const faults: unknown[] = [];
-    const remove = async ({ id, objectKey }: Pick<MediaRow, "id" | "objectKey">) => {
-      await storage.delete(objectKey, { unfinished: true });
-      await store.write((tx) => rows.forget(tx, id));
-    };
-    for (let more = true; more;) {
-      const deleted = await store.read((tx) => rows.toRemove(tx, settledMs, removedAtOnce));
-      for (const row of deleted) await remove(row).catch((error: unknown) => faults.push(error));
-      more = deleted.length === removedAtOnce && faults.length === 0;
-    }
-    if (faults.length > 0) throw faults[0];
+    await removeEach(
+      removedAtOnce,
+      () => store.read((tx) => rows.toRemove(tx, settledMs, removedAtOnce)),
+      async ({ id, objectKey }) => {
+        await storage.delete(objectKey, { unfinished: true });
+        await store.write((tx) => rows.forget(tx, id));
+      },
+    );
   }
 
   /** Ends what is being converted. */

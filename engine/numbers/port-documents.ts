@@ -15,6 +15,7 @@ import {
   type PortDocumentFacts,
   type PortRow,
 } from "../store/ports.ts";
+import { removeEach } from "../object-removal.ts";
 import type { Store, Tx } from "../store/store.ts";
 import { isOpen } from "./port-state.ts";
 import { requirePort } from "./ports.ts";
@@ -116,19 +117,14 @@ export class PortDocuments {
       more = old.length === forgottenAtOnce;
     }
     await store.write((tx) => givePapersUp(tx, nowMs - reservedMsMax, nowMs));
-    // One that cannot be removed keeps no other: it is told once all that can be are.
-    const faults: unknown[] = [];
-    const remove = async (objectKey: string) => {
-      await storage.delete(objectKey, { unfinished: true });
-      await store.write((tx) => forgetPaper(tx, objectKey));
-    };
-    for (let more = true; more;) {
-      const papers = await store.read((tx) => papersToRemove(tx, forgottenAtOnce));
-      for (const { objectKey } of papers)
-        await remove(objectKey).catch((error: unknown) => faults.push(error));
-      more = papers.length === forgottenAtOnce && faults.length === 0;
-    }
-    if (faults.length > 0) throw faults[0];
+    await removeEach(
+      forgottenAtOnce,
+      () => store.read((tx) => papersToRemove(tx, forgottenAtOnce)),
+      async ({ objectKey }) => {
+        await storage.delete(objectKey, { unfinished: true });
+        await store.write((tx) => forgetPaper(tx, objectKey));
+      },
+    );
   }
 }
 

@@ -1,6 +1,6 @@
 import { callView, eventView, sipMessageView } from "../calls/call-view.ts";
 import { rfc3339Ms, type Clock } from "../clock.ts";
-import type { CallId, EventId, RecordingId, SipMessageId } from "../ids.ts";
+import type { CallId, RecordingId } from "../ids.ts";
 import type { JsonObject } from "../json.ts";
 import { callById, eventsPage, legsOfCall, type CallEventRow } from "../store/calls.ts";
 import { callsWithParty, type ExportRow } from "../store/privacy-exports.ts";
@@ -71,8 +71,20 @@ async function addCall(
     callView({ call, legs, events: [], recordings: byLeg, attempts }, clock.nowUs()),
   );
   contents.calls++;
-  contents.events += await addEvents(archive, id, store);
-  await addSipTrace(archive, id, store);
+  contents.events += await addPages<CallEventRow>(
+    archive,
+    "events",
+    eventsAtOnce,
+    (after) => store.read((tx) => eventsPage(tx, id, eventsAtOnce, after)),
+    eventView,
+  );
+  await addPages<SipMessageRow>(
+    archive,
+    "sip-trace",
+    sipMessagesAtOnce,
+    (after) => store.read((tx) => sipMessagesOfCall(tx, id, sipMessagesAtOnce, after)),
+    sipMessageView,
+  );
   for (const recording of recordings) {
     const name = `audio/${recording.id}.wav`;
     const bytes = recording.sizeBytes ?? 0;
@@ -89,35 +101,26 @@ async function addCall(
 }
 
 const eventsAtOnce = 500;
-
-/** How many there were. */
-async function addEvents(archive: Archive, id: CallId, store: Store): Promise<number> {
-  let events = 0;
-  for (let after: EventId | null = null, more = true; more;) {
-    const place = after;
-    const rows: CallEventRow[] = await store.read((tx) => eventsPage(tx, id, eventsAtOnce, place));
-    for (const row of rows) await archive.add("events", eventView(row));
-    requireRoom(archive, 0);
-    events += rows.length;
-    after = rows.at(-1)?.id ?? null;
-    more = rows.length === eventsAtOnce;
-  }
-  return events;
-}
-
 const sipMessagesAtOnce = 100;
 
-async function addSipTrace(archive: Archive, id: CallId, store: Store): Promise<void> {
-  for (let after: SipMessageId | null = null, more = true; more;) {
-    const place = after;
-    const rows: SipMessageRow[] = await store.read((tx) =>
-      sipMessagesOfCall(tx, id, sipMessagesAtOnce, place),
-    );
-    for (const row of rows) await archive.add("sip-trace", sipMessageView(row));
+/** How many there were. `next`: a page of `pageRows`, behind a row of the one before. */
+async function addPages<Row extends { id: string }>(
+  archive: Archive,
+  name: Parameters<Archive["add"]>[0],
+  pageRows: number,
+  next: (after: Row["id"] | null) => Promise<Row[]>,
+  view: (row: Row) => JsonObject,
+): Promise<number> {
+  let count = 0;
+  for (let after: Row["id"] | null = null, more = true; more;) {
+    const rows: Row[] = await next(after);
+    for (const row of rows) await archive.add(name, view(row));
     requireRoom(archive, 0);
+    count += rows.length;
     after = rows.at(-1)?.id ?? null;
-    more = rows.length === sipMessagesAtOnce;
+    more = rows.length === pageRows;
   }
+  return count;
 }
 
 function requireRoom(archive: Archive, bytes: number): void {

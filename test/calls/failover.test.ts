@@ -14,6 +14,17 @@ import { world, type World } from "./world.ts";
 
 const answers = "+254700000103";
 
+/** `safari` first, and `baringo` where it may not be. */
+const oneAfterAnother = (first: Carrier, second: Carrier): string =>
+  JSON.stringify({
+    trunks: [
+      { name: "safari", host: first.host, port: first.port, priority: 1 },
+      { name: "baringo", host: second.host, port: second.port, priority: 2 },
+    ],
+  });
+
+type Carrier = Pick<RefusingCarrier, "host" | "port">;
+
 describe("what another trunk may take", () => {
   for (const [cause, sipStatus, may] of [
     ["NORMAL_TEMPORARY_FAILURE", 503, true],
@@ -85,13 +96,7 @@ describeOnSwitch("a leg whose trunk failed, when the controller dies", function 
     first = await startRefusingCarrier();
     here = await world({
       tap,
-      trunks: (second) =>
-        JSON.stringify({
-          trunks: [
-            { name: "safari", host: first.host, port: first.port, priority: 1 },
-            { name: "baringo", host: second.host, port: second.port, priority: 2 },
-          ],
-        }),
+      trunks: (second) => oneAfterAnother(first, second),
     });
     await here.trunksLoaded("baringo", "safari");
   });
@@ -180,13 +185,7 @@ describeOnSwitch("a leg whose trunk failed, and that is streamed over the next",
           },
         }),
       beforeEndRecord: (channel) => (channel.startsWith("leg_") ? record.promise : undefined),
-      trunks: (second) =>
-        JSON.stringify({
-          trunks: [
-            { name: "safari", host: first.host, port: first.port, priority: 1 },
-            { name: "baringo", host: second.host, port: second.port, priority: 2 },
-          ],
-        }),
+      trunks: (second) => oneAfterAnother(first, second),
     });
     await here.trunksLoaded("baringo", "safari");
   });
@@ -229,13 +228,7 @@ describeOnSwitch("a leg whose trunk failed, told by a clock that was set", funct
     first = await startRefusingCarrier();
     here = await world({
       clock: { ...systemClock, nowMs, nowUs: () => nowMs() * 1000 },
-      trunks: (second) =>
-        JSON.stringify({
-          trunks: [
-            { name: "safari", host: first.host, port: first.port, priority: 1 },
-            { name: "baringo", host: second.host, port: second.port, priority: 2 },
-          ],
-        }),
+      trunks: (second) => oneAfterAnother(first, second),
     });
     await here.trunksLoaded("baringo", "safari");
   });

@@ -110,6 +110,17 @@ describeOnSwitch("an inbound call whose controller goes", function () {
   });
 });
 
+/** Whoever answers dies with the word of it. */
+const answerUnheard: Interference = {
+  event: (event, tell) => {
+    if (event.kind !== "answered") tell();
+  },
+  question: async (question, _, ask) => {
+    const said = await ask();
+    return question === "answer" ? false : said;
+  },
+};
+
 describeOnSwitch("an inbound call through a switch in trouble", function () {
   this.timeout(60_000);
   const test = testsWithWorlds(async (interference: Interference) => {
@@ -187,16 +198,7 @@ describeOnSwitch("an inbound call through a switch in trouble", function () {
   });
 
   test("whose answer is known by its end alone, has the recording that should have begun then told as missing", async (open) => {
-    const on = await open({
-      event: (event, tell) => {
-        if (event.kind !== "answered") tell();
-      },
-      question: async (question, _, ask) => {
-        const said = await ask();
-        // Whoever answers dies with the word of it.
-        return question === "answer" ? false : said;
-      },
-    });
+    const on = await open(answerUnheard);
     await on.store.write((tx) => tx.run("UPDATE numbers SET record = 1"));
     const { caller, hangUp, taken } = await on.callIn();
     const id = await taken();
@@ -213,15 +215,7 @@ describeOnSwitch("an inbound call through a switch in trouble", function () {
   });
 
   test("whose answer is found by the next controller alone, has what its recording lacks since then told", async (open) => {
-    const on = await open({
-      event: (event, tell) => {
-        if (event.kind !== "answered") tell();
-      },
-      question: async (question, _, ask) => {
-        const said = await ask();
-        return question === "answer" ? false : said;
-      },
-    });
+    const on = await open(answerUnheard);
     await on.store.write((tx) => tx.run("UPDATE numbers SET record = 1"));
     const { caller, hangUp, taken } = await on.callIn();
     const id = await taken();
